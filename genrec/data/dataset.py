@@ -1,0 +1,103 @@
+"""A data set as `genrec.read` returns it: interactions, catalogue, what the reading did, and the splits."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from genrec.data.catalogue import Catalogue
+from genrec.data.interactions import Interactions, Targets
+from genrec.data.split import Split, split
+
+
+@dataclass(frozen=True)
+class ReadReport:
+    """What the reading saw and did. `dropped` maps a reason to the number of rows it cost."""
+
+    layout: str
+    source: str
+    rows: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    repeated_titles: int = 0
+    decoded_entities: int = 0
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Interactions with their catalogue. `train`, `validation` and `test` are the leave-one-out split."""
+
+    name: str
+    interactions: Interactions
+    report: ReadReport
+    synthetic: bool = False
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.interactions.catalogue
+
+    def split(self, protocol: str = "leave-one-out") -> Split:
+        """See `genrec.data.split.split`."""
+        return split(self.interactions, protocol)
+
+    @cached_property
+    def _leave_one_out(self) -> Split:
+        return self.split()
+
+    @property
+    def train(self) -> Interactions:
+        return self._leave_one_out.train
+
+    @property
+    def validation(self) -> Targets:
+        return self._leave_one_out.validation
+
+    @property
+    def test(self) -> Targets:
+        return self._leave_one_out.test
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over users, items, titles and every interaction in order: two equal ones are the same data."""
+        digest = hashlib.sha256()
+        for names in (self.interactions.users.to_list(), self.catalogue.ids, self.catalogue.titles):
+            digest.update("\x1f".join(map(str, names)).encode())
+            digest.update(b"\x1e")
+        histories = self.interactions.histories
+        digest.update(np.ascontiguousarray(histories.offsets, dtype=np.int64).tobytes())
+        digest.update(np.ascontiguousarray(histories.items, dtype=np.int32).tobytes())
+        return digest.hexdigest()
+
+    def summary(self) -> dict[str, Any]:
+        """Counts, time range and the reading's report as plain values, for printing and JSON."""
+        interactions, times = self.interactions, self.interactions.times
+        lengths = interactions.histories.lengths
+        return {
+            "name": self.name,
+            "synthetic": self.synthetic,
+            "layout": self.report.layout,
+            "source": self.report.source,
+            "num_users": interactions.num_users,
+            "num_items": int(len(np.unique(interactions.histories.items))),
+            "num_listed_items": interactions.num_items,
+            "num_interactions": interactions.num_interactions,
+            "rows": self.report.rows,
+            "dropped": dict(self.report.dropped),
+            "first_time": None if times is None else int(times.min()),
+            "last_time": None if times is None else int(times.max()),
+            "shortest_history": int(lengths.min()),
+            "median_history": float(np.median(lengths)),
+            "longest_history": int(lengths.max()),
+            "has_titles": self.catalogue.titled,
+            "has_ratings": interactions.ratings is not None,
+            "has_texts": interactions.texts is not None,
+            "repeated_titles": self.report.repeated_titles,
+            "decoded_entities": self.report.decoded_entities,
+            "fields": [name for name in self.catalogue.table.columns if name not in ("item_id", "title")],
+            "notes": list(self.report.notes),
+            "fingerprint": self.fingerprint,
+        }

@@ -1,0 +1,114 @@
+"""Interactions as flat arrays: who took what, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from genrec.data.catalogue import Catalogue
+
+IntArray = np.ndarray[Any, np.dtype[np.integer[Any]]]
+FloatArray = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
+
+@dataclass(frozen=True)
+class Histories:
+    """Item lists of different lengths in one flat array; list b is `items[offsets[b]:offsets[b + 1]]`.
+
+    Shape: items (num_interactions,) int32, oldest first within a list; offsets (B + 1,) int64. Both may be
+    memory-mapped.
+    """
+
+    items: IntArray
+    offsets: IntArray
+
+    @classmethod
+    def from_lists(cls, lists: Iterable[Sequence[int] | IntArray]) -> Histories:
+        """Histories from lists of item rows."""
+        parts = [np.asarray(part, dtype=np.int32) for part in lists]
+        offsets = np.zeros(len(parts) + 1, dtype=np.int64)
+        np.cumsum([len(part) for part in parts], out=offsets[1:])
+        return cls(np.concatenate([*parts, np.empty(0, np.int32)]), offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> IntArray:
+        if not 0 <= row < len(self):  # also what ends a for loop over histories
+            raise IndexError(f"history {row} of {len(self)}")
+        return self.items[self.offsets[row] : self.offsets[row + 1]]
+
+    def __iter__(self) -> Iterator[IntArray]:
+        return (self[row] for row in range(len(self)))
+
+    @property
+    def lengths(self) -> IntArray:
+        """Items in each list; (B,)."""
+        return np.diff(self.offsets)
+
+    def take(self, rows: IntArray) -> Histories:
+        """The lists at `rows`, in that order."""
+        lengths = self.lengths[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        inside = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
+        return Histories(self.items[np.repeat(self.offsets[:-1][rows], lengths) + inside], offsets)
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """All interactions of some users, sorted by user and, within a user, stably by (time, row of the source).
+
+    Shape: users (num_users,) raw ids; times, ratings and texts, where the source has them, run along
+    `histories.items`: times int64 in unix seconds, ratings float32, texts str.
+    """
+
+    catalogue: Catalogue
+    users: pl.Series
+    histories: Histories
+    times: IntArray | None = None
+    ratings: FloatArray | None = None
+    texts: pl.Series | None = None
+
+    @property
+    def num_users(self) -> int:
+        return len(self.histories)
+
+    @property
+    def num_items(self) -> int:
+        """Items of the catalogue, whether anybody took them or not."""
+        return len(self.catalogue)
+
+    @property
+    def num_interactions(self) -> int:
+        return len(self.histories.items)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """One question a row: what comes after this history, and the item that did come.
+
+    Shape: users (B,) raw ids, histories B lists, items (B,) int32.
+    """
+
+    catalogue: Catalogue
+    users: pl.Series
+    histories: Histories
+    items: IntArray
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def sample(self, count: int, seed: int = 0) -> Targets:
+        """At most `count` rows drawn without replacement, in their old order."""
+        if count >= len(self):
+            return self
+        rows = np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False))
+        return self.take(rows)
+
+    def take(self, rows: IntArray) -> Targets:
+        """The questions at `rows`, in that order."""
+        return Targets(self.catalogue, self.users[rows.tolist()], self.histories.take(rows), self.items[rows])

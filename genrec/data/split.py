@@ -1,0 +1,134 @@
+"""Splits: what may be learnt from, what is tuned on, what is measured once.
+
+Both splits cut each user's interactions by time, so nothing learnt from the training part has seen a target.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from genrec.data.interactions import Histories, Interactions, Targets
+from genrec.errors import ConfigError, DataError
+
+PROTOCOLS = ("leave-one-out", "temporal")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training interactions, and the questions of validation and test."""
+
+    protocol: str
+    train: Interactions
+    validation: Targets
+    test: Targets
+
+
+def split(interactions: Interactions, protocol: str = "leave-one-out") -> Split:
+    """Split by the protocol's name.
+
+    Raises:
+        ConfigError: no such protocol.
+        DataError: no user has enough interactions for it.
+    """
+    if protocol == "leave-one-out":
+        return leave_one_out(interactions)
+    if protocol == "temporal":
+        return temporal(interactions)
+    raise ConfigError(f"the split {protocol!r} is not known; choose one of {', '.join(PROTOCOLS)}")
+
+
+def leave_one_out(interactions: Interactions) -> Split:
+    """Last item of a user: test target; the one before: validation target; the rest: training.
+
+    A user with fewer than three interactions stays in training as a whole and asks no question. The history of a
+    test question includes the validation item.
+
+    Raises:
+        DataError: no user has three interactions.
+    """
+    histories = interactions.histories
+    lengths = histories.lengths
+    asked = np.flatnonzero(lengths >= 3)
+    if not len(asked):
+        raise DataError(
+            f"none of the {len(lengths)} users has three interactions, and leave-one-out needs three (training, "
+            "validation, test): give longer histories or check that the user column is the right one"
+        )
+    held_out = np.where(lengths >= 3, 2, 0)
+    starts, ends = histories.offsets[:-1], histories.offsets[1:]
+    return Split(
+        "leave-one-out",
+        train=_cut(interactions, starts, ends - held_out),
+        validation=_questions(interactions, asked, ends[asked] - 2),
+        test=_questions(interactions, asked, ends[asked] - 1),
+    )
+
+
+def temporal(interactions: Interactions, validation: float = 0.1, test: float = 0.1) -> Split:
+    """One cut in time for all users: the last `test` share of the interactions, and `validation` before it.
+
+    A user who has a past before a cut and took something after it asks one question: the first item after the cut
+    (for validation: between the two cuts). Its history is everything before.
+
+    Raises:
+        DataError: the data have no times, or no user acts on both sides of a cut.
+    """
+    if interactions.times is None:
+        raise DataError("the temporal split needs times, and these interactions have only an order: use leave-one-out")
+    histories, times = interactions.histories, interactions.times
+    first_cut, second_cut = np.quantile(times, [1 - validation - test, 1 - test], method="higher")
+    starts = histories.offsets[:-1]
+    rows = np.repeat(np.arange(len(histories)), histories.lengths)
+
+    def position(cut: float) -> np.ndarray:  # first interaction of each user at or after the cut
+        return starts + np.bincount(rows[times < cut], minlength=len(histories))
+
+    ends = histories.offsets[1:]
+    at_first, at_second = position(first_cut), position(second_cut)
+    asked_validation = np.flatnonzero((at_first > starts) & (at_first < at_second))
+    asked_test = np.flatnonzero((at_second > starts) & (at_second < ends))
+    if not len(asked_validation) or not len(asked_test):
+        raise DataError(
+            f"the temporal split finds {len(asked_validation)} users for validation and {len(asked_test)} for test who "
+            "act on both sides of the cut; use leave-one-out for data as short as this"
+        )
+    return Split(
+        "temporal",
+        train=_cut(interactions, starts, at_first),
+        validation=_questions(interactions, asked_validation, at_first[asked_validation]),
+        test=_questions(interactions, asked_test, at_second[asked_test]),
+    )
+
+
+def _cut(interactions: Interactions, starts: np.ndarray, ends: np.ndarray) -> Interactions:
+    """Each user's interactions from `starts` up to `ends`; users left with none stay, with an empty history."""
+    lengths = ends - starts
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    kept = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
+
+    def along(values: np.ndarray | None) -> np.ndarray | None:
+        return None if values is None else values[kept]
+
+    texts = None if interactions.texts is None else interactions.texts[kept]
+    return Interactions(
+        interactions.catalogue,
+        interactions.users,
+        Histories(interactions.histories.items[kept], offsets),
+        along(interactions.times),
+        along(interactions.ratings),
+        texts,
+    )
+
+
+def _questions(interactions: Interactions, users: np.ndarray, targets: np.ndarray) -> Targets:
+    """Questions of `users` whose targets stand at the flat positions `targets`."""
+    starts = interactions.histories.offsets[:-1][users]
+    lengths = targets - starts
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    inside = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
+    items = interactions.histories.items
+    return Targets(
+        interactions.catalogue, interactions.users[users], Histories(items[inside], offsets), items[targets]
+    )

@@ -1,0 +1,388 @@
+"""What every recommender is: fitted on interactions, asked with histories, answering with rankings.
+
+A recommender is one file with one class under `@register(name)`. It brings a `Config` and either `_score`
+(a score for every item) or `_rank` (the best items, found its own way), plus `_fit`, `_save` and `_load`.
+Everything else is here: names in and out, filters, ties, batches, saving.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self, TypeVar
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+import genrec.recommenders
+from genrec.data.catalogue import BoolArray, Catalogue
+from genrec.data.interactions import FloatArray, Histories, Interactions, Targets
+from genrec.data.ranking import Rankings
+from genrec.errors import CatalogueError, ConfigError, NotFittedError, RunError
+
+Progress = Callable[[int, int], None]  # (users done, users in all)
+
+
+class Config(BaseModel):
+    """Hyper-parameters of a recommender; unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class RecommendedItem:
+    """One line of a ranking, in the user's own names."""
+
+    item_id: str
+    title: str
+    score: float
+    probability: float | None  # p(item | history); None where the recommender gives scores without a scale
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The recommended items of one user, best first; `exact`: provably the model's true top k."""
+
+    items: list[RecommendedItem]
+    exact: bool
+
+
+class Recommender(ABC):
+    """Fit on interactions, then rank the catalogue for any history, of known users or not."""
+
+    Config: ClassVar[type[Config]] = Config
+    name: ClassVar[str]
+    pipeline: ClassVar[str]  # one line: what happens from a history to a ranking
+    paper: ClassVar[str]  # authors, year and address of the method
+    tiny: ClassVar[dict[str, Any]] = {}  # a configuration that the contract suite fits in seconds
+    probabilistic: ClassVar[bool] = False  # scores are log-probabilities over the catalogue
+
+    def __init__(self, config: Config | None = None, **options: Any) -> None:
+        try:
+            self.config: Any = config if config is not None else self.Config(**options)
+        except ValidationError as error:
+            raise ConfigError(_first_line(error, self.name, self.Config)) from None
+        self.catalogue_: Catalogue | None = None
+        self.removed_: BoolArray = np.zeros(0, bool)
+
+    # -- what a recommender brings ---------------------------------------------------------------------------
+
+    @abstractmethod
+    def _fit(self, train: Interactions, validation: Targets | None, run: Path | None, resume: bool) -> None:
+        """Learn from `train`; `validation` is for early stopping and model selection only."""
+
+    def _score(self, histories: Histories) -> FloatArray:
+        """Scores (B, num_items) float32 of every item for each history, higher is better."""
+        raise AssertionError(f"{self.name} has neither _score nor _rank")
+
+    def _rank(
+        self, histories: Histories, k: int, *, exclude_seen: bool, allowed: BoolArray | None, exact: bool
+    ) -> Rankings:
+        """The best `k` allowed items of each history. The default scores every item, so it is always exact."""
+        scores_BI = np.asarray(self._score(histories), dtype=np.float32)
+        if allowed is not None:
+            scores_BI = np.where(allowed, scores_BI, -np.inf)
+        if exclude_seen:
+            scores_BI[np.repeat(np.arange(len(histories)), histories.lengths), histories.items] = -np.inf
+        k_found = min(k, scores_BI.shape[1])
+        # A stable sort on -score: equal scores come in catalogue order, on every machine.
+        items_BK = np.argsort(-scores_BI, axis=1, kind="stable")[:, :k_found].astype(np.int32)
+        scores_BK = np.take_along_axis(scores_BI, items_BK, axis=1)
+        items_BK = np.where(np.isneginf(scores_BK), np.int32(-1), items_BK)
+        pad = ((0, 0), (0, k - k_found))
+        return Rankings(
+            np.pad(items_BK, pad, constant_values=-1),
+            np.pad(scores_BK, pad, constant_values=-np.inf),
+            np.ones(len(histories), bool),
+        )
+
+    @abstractmethod
+    def _save(self, folder: Path) -> None:
+        """Write the learned state into `folder`; weights and arrays as safetensors."""
+
+    @abstractmethod
+    def _load(self, folder: Path) -> None:
+        """Read what `_save` wrote; `catalogue_` is already set."""
+
+    def _catalogue_changed(self, old: Catalogue) -> None:
+        """Adapt learned state after items were added or their text changed. `catalogue_` is the new one.
+
+        Rows of old items stay where they were; new items come after them.
+        """
+        raise ConfigError(f"{self.name} cannot take new items without being fitted again")
+
+    # -- what everybody gets ---------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        train: Interactions,
+        validation: Targets | None = None,
+        *,
+        run: str | Path | None = None,
+        resume: bool = False,
+    ) -> Self:
+        """Learn from `train`. A recommender that trains for long keeps its checkpoints under `run`.
+
+        Args:
+            train: interactions of the training part only.
+            validation: questions for early stopping; never learnt from.
+            run: folder for checkpoints and logs; a temporary one if None.
+            resume: go on from the last checkpoint under `run`.
+        """
+        self.catalogue_ = train.catalogue
+        self.removed_ = np.zeros(len(train.catalogue), bool)
+        self._fit(train, validation, Path(run) if run is not None else None, resume)
+        return self
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The items that can be recommended.
+
+        Raises:
+            NotFittedError: before `fit` or `load`.
+        """
+        if self.catalogue_ is None:
+            raise NotFittedError(f"this {self.name} has not been fitted: call fit(data.train) or load a run first")
+        return self.catalogue_
+
+    def rank(
+        self,
+        histories: Histories,
+        k: int = 10,
+        *,
+        exclude_seen: bool = True,
+        allowed: BoolArray | None = None,
+        exact: bool = False,
+        batch_size: int = 256,
+        progress: Progress | None = None,
+    ) -> Rankings:
+        """The best `k` items of each history, by catalogue rows.
+
+        Args:
+            histories: B lists of catalogue rows, oldest first; an empty list is a user nobody knows yet.
+            k: items wanted; all that are allowed if there are fewer (the rest is -1).
+            exclude_seen: never return an item of the history.
+            allowed: mask (num_items,) of the items that may be returned; None: all.
+            exact: search until every list provably is the model's true top k.
+            batch_size: users ranked at once.
+            progress: called with (users done, users in all) after each batch.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ConfigError: k below 1, or a mask of another length.
+        """
+        num_items = len(self.catalogue)
+        if k < 1:
+            raise ConfigError(f"k is {k}; ask for at least 1 item")
+        if allowed is not None and allowed.shape != (num_items,):
+            raise ConfigError(f"`allowed` has the shape {allowed.shape}; the catalogue needs ({num_items},)")
+        if self.removed_.any():
+            allowed = ~self.removed_ if allowed is None else allowed & ~self.removed_
+        # Batches of similar length waste least on padding; the order of the answer is the caller's.
+        order = np.argsort(histories.lengths, kind="stable")
+        parts = []
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            parts.append(
+                self._rank(histories.take(rows), k, exclude_seen=exclude_seen, allowed=allowed, exact=exact)
+            )
+            if progress is not None:
+                progress(min(start + batch_size, len(order)), len(order))
+        if not parts:
+            return Rankings(np.zeros((0, k), np.int32), np.zeros((0, k), np.float32), np.zeros(0, bool))
+        return Rankings.concat(parts).take(np.argsort(order))
+
+    def recommend(
+        self,
+        histories: Sequence[Sequence[str | int]],
+        k: int = 10,
+        *,
+        exclude_seen: bool = True,
+        only: Mapping[str, str] | BoolArray | None = None,
+        exclude: Iterable[str | int] = (),
+        exact: bool = False,
+    ) -> list[Ranking]:
+        """Recommend for histories given by raw ids or titles, oldest first.
+
+        Args:
+            histories: one list a user; the users need not have been seen in training.
+            k: items wanted for each user.
+            exclude_seen: never recommend an item of the history.
+            only: `{field: value}` that an item must match, e.g. `{"genres": "Comedy"}`, or a mask over the catalogue.
+            exclude: ids or titles never to recommend, e.g. out of stock.
+            exact: search until every list provably is the model's true top k.
+
+        Raises:
+            NotFittedError: before `fit`.
+            UnknownItemError: a name that the catalogue does not hold; the message names the nearest titles.
+            ConfigError: k below 1, or a field or value that no item has.
+        """
+        catalogue = self.catalogue
+        rows = Histories.from_lists([catalogue.rows(history) for history in histories])
+        allowed = self.mask(only, exclude)
+        rankings = self.rank(rows, k, exclude_seen=exclude_seen, allowed=allowed, exact=exact)
+        return [self._named(rankings, row) for row in range(len(rankings))]
+
+    def mask(self, only: Mapping[str, str] | BoolArray | None, exclude: Iterable[str | int]) -> BoolArray | None:
+        """The mask (num_items,) that `only` and `exclude` stand for; None where they allow everything."""
+        excluded = self.catalogue.rows(exclude)
+        if only is None and not excluded:
+            return None
+        if isinstance(only, Mapping):
+            allowed = np.ones(len(self.catalogue), bool)
+            for name, value in only.items():
+                allowed &= self.catalogue.where(name, value)
+        else:
+            allowed = np.ones(len(self.catalogue), bool) if only is None else only.copy()
+        allowed[excluded] = False
+        return allowed
+
+    def _named(self, rankings: Rankings, row: int) -> Ranking:
+        catalogue = self.catalogue
+        items = [
+            RecommendedItem(
+                catalogue.ids[item],
+                catalogue.titles[item],
+                float(score),
+                float(np.exp(score)) if self.probabilistic else None,
+            )
+            for item, score in zip(rankings.items_BK[row], rankings.scores_BK[row], strict=True)
+            if item >= 0
+        ]
+        return Ranking(items, bool(rankings.exact_B[row]))
+
+    # -- the catalogue lives ---------------------------------------------------------------------------------
+
+    def add_items(self, items: pl.DataFrame) -> Self:
+        """Add items, or give known ones a new text, without fitting again.
+
+        Args:
+            items: columns `item_id`, `title` and any further fields; a known id gets the new text, and a removed
+                one comes back.
+
+        Raises:
+            CatalogueError: a missing column, an empty title or an id twice.
+        """
+        old = self.catalogue
+        items = items.with_columns(pl.col("item_id").cast(pl.String))
+        empty = items.filter(pl.col("title").fill_null("").str.strip_chars() == "")
+        if empty.height:
+            raise CatalogueError(f"item {empty['item_id'][0]!r} has no title: give one before adding it")
+        self.catalogue_ = old.with_items(items)
+        added = len(self.catalogue_) - len(old)
+        self.removed_ = np.concatenate([self.removed_, np.zeros(added, bool)])
+        self.removed_[[self.catalogue_.resolve(item_id) for item_id in items["item_id"]]] = False
+        self._catalogue_changed(old)
+        return self
+
+    def remove_items(self, names: Iterable[str | int]) -> Self:
+        """Never recommend these items again; histories may still hold them."""
+        self.removed_[self.catalogue.rows(names)] = True
+        return self
+
+    # -- saving ----------------------------------------------------------------------------------------------
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the recommender to `folder` (made if needed); `genrec.load` brings it back.
+
+        `recommender.json` is written last, so a folder that has it is whole.
+
+        Raises:
+            NotFittedError: before `fit`.
+            RunError: the folder holds something else.
+        """
+        catalogue, folder = self.catalogue, Path(folder)
+        if folder.exists() and any(folder.iterdir()) and not (folder / "recommender.json").exists():
+            raise RunError(f"{folder} is not empty and not a saved recommender: choose another folder")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "recommender.json").unlink(missing_ok=True)
+        table = catalogue.table.with_columns(pl.Series("removed", self.removed_))
+        write_atomically(folder / "items.parquet", lambda path: table.write_parquet(path))
+        self._save(folder)
+        about = {"recommender": self.name, "titled": catalogue.titled, "config": self.config.model_dump(mode="json")}
+        text = json.dumps(about, indent=2) + "\n"
+        write_atomically(folder / "recommender.json", lambda path: path.write_text(text))
+        return folder
+
+
+def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let `write` fill a temporary file beside `path`, then rename it: a reader never sees half a file."""
+    temporary = path.with_name(path.name + ".tmp")
+    write(temporary)
+    os.replace(temporary, path)
+
+
+_REGISTRY: dict[str, type[Recommender]] = {}
+_R = TypeVar("_R", bound=type[Recommender])
+
+
+def register(name: str) -> Callable[[_R], _R]:
+    """Make a recommender known under `name`. Decorates its class."""
+
+    def enter(cls: _R) -> _R:
+        cls.name = name
+        _REGISTRY[name] = cls
+        return cls
+
+    return enter
+
+
+def recommenders() -> dict[str, type[Recommender]]:
+    """All recommenders by name: every file of this folder is looked through."""
+    for module in pkgutil.iter_modules(genrec.recommenders.__path__):
+        importlib.import_module(f"genrec.recommenders.{module.name}")
+    return dict(sorted(_REGISTRY.items()))
+
+
+def create(name: str, **options: Any) -> Recommender:
+    """An unfitted recommender.
+
+    Raises:
+        ConfigError: no such recommender, or an option that it does not know.
+    """
+    known = recommenders()
+    if name not in known:
+        raise ConfigError(f"there is no recommender {name!r}; choose one of {', '.join(known)}")
+    return known[name](**options)
+
+
+def load(folder: str | Path) -> Recommender:
+    """A recommender from a folder that `save` wrote, or from a run folder.
+
+    Raises:
+        RunError: the folder is missing, half written or no recommender.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise RunError(f"there is no run folder {folder}")
+    if (folder / "model").is_dir():
+        folder = folder / "model"
+    about_path = folder / "recommender.json"
+    if not about_path.exists():
+        raise RunError(
+            f"{folder} holds no finished recommender (recommender.json is missing): finish the training with "
+            "--resume, or choose another run"
+        )
+    about = json.loads(about_path.read_text())
+    recommender = create(about["recommender"], **about["config"])
+    table = pl.read_parquet(folder / "items.parquet")
+    recommender.removed_ = table["removed"].to_numpy().copy()
+    recommender.catalogue_ = Catalogue(table.drop("removed"), about["titled"])
+    recommender._load(folder)
+    return recommender
+
+
+def _first_line(error: ValidationError, name: str, config: type[Config]) -> str:
+    """A validation error in one line."""
+    problem = error.errors()[0]
+    where = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "extra_forbidden":
+        return f"{name} has no option {where!r}; it has {', '.join(config.model_fields)}"
+    return f"option {where}={problem['input']!r} of {name}: {problem['msg']}"
