@@ -1,0 +1,28 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import pytest
+
+_SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], Path]:
+    """Folder of a real data set beside the checkout; the test skips where it is absent."""
+
+    def folder(name: str) -> Path:
+        path = _SHARED_DATA / name
+        if not path.is_dir():
+            pytest.skip(f"needs the {name} data in ../shared/data, which is not here")
+        return path
+
+    return folder
