@@ -165,8 +165,8 @@ def _films(rng: np.random.Generator) -> pl.DataFrame:
         titles[remake] = series[remake] = titles[original]
     order = rng.permutation(_NUM_ITEMS)  # ids must not give away which part comes next
     ids = [f"F{row + 1:03d}" for row in range(_NUM_ITEMS)]
-    films = pl.DataFrame({"title": titles, "genres": genres, "year": years, "series": series})[order.tolist()]
-    return films.select(pl.Series("item_id", ids), pl.all())
+    films = pl.DataFrame({"title": titles, "genres": genres, "year": years, "series": series})
+    return films.select(pl.Series("item_id", ids), pl.all().gather(order))
 
 
 def _walks(
@@ -175,7 +175,8 @@ def _walks(
     """What each user takes, step by step.
 
     Returns:
-        taken_BT int32, rows of the films, none twice for a user; liked_BT, whether a step followed the last film.
+        taken_BT int32, rows of the films, none twice for a user; liked_BT, whether a film follows on the one
+        before it.
     """
     next_part_II, neighbour_II = _affinities(items)
     popularity_I = rng.permutation(1.0 / np.arange(1, items.height + 1) ** 0.8)
