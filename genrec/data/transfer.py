@@ -1,0 +1,144 @@
+"""One file over HTTP, however often the connection breaks.
+
+What has arrived lies in a part file, and beside it a note of the length and of the publisher's mark of the
+version (ETag or date). A later attempt asks for the missing rest of that version only (`Range` with
+`If-Range`, https://www.rfc-editor.org/rfc/rfc9110#section-13.1.5); a server without ranges sends the whole
+file anew.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from genrec import __version__
+from genrec.errors import DataError
+
+Progress = Callable[[int, int | None], None]  # (bytes that are here, bytes in all where known)
+
+_TIMEOUT_S = 30.0  # for the connection and for each read
+_ATTEMPTS = 4  # in a row without one new byte
+_FIRST_WAIT_S = 1.0  # doubles with each such attempt
+_PASSING = {408, 416, 425, 429, 500, 502, 503, 504}  # HTTP answers that are worth another attempt
+_CHUNK_BYTES = 1 << 18
+
+
+class NotThereError(DataError):
+    """The publisher has no such file."""
+
+
+def fetch(url: str, part: Path, progress: Progress) -> None:
+    """Download `url` into `part`, going on from what it already holds.
+
+    Raises:
+        NotThereError: the server says that there is no such file.
+        DataError: the server refuses, or cannot be reached in several attempts; what has arrived is kept.
+        OSError: `part` cannot be written.
+    """
+    failures = 0
+    while True:
+        before = _size(part)
+        try:
+            _attempt(url, part, progress)
+            return
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code in (404, 410):
+                raise NotThereError(
+                    f"{url} is not there (HTTP {error.code}): its publisher may have moved it"
+                ) from None
+            if error.code not in _PASSING:
+                raise DataError(
+                    f"{url} was refused (HTTP {error.code} {error.reason}): try later or a mirror"
+                ) from None
+            if error.code == 416:  # the rest that was asked for does not exist: the file is not the one begun
+                forget(part)
+            problem = f"HTTP {error.code} {error.reason}"
+        except (
+            urllib.error.URLError,
+            http.client.HTTPException,
+            ConnectionError,
+            TimeoutError,
+            ssl.SSLError,
+        ) as error:
+            problem = str(getattr(error, "reason", error))
+        failures = 0 if _size(part) > before else failures + 1
+        if failures >= _ATTEMPTS:
+            raise DataError(
+                f"{url} could not be downloaded in {_ATTEMPTS} attempts ({problem}); {_size(part):,} bytes "
+                "are kept: repeat the command to go on"
+            )
+        time.sleep(_FIRST_WAIT_S * 2 ** max(failures - 1, 0))
+
+
+def forget(part: Path) -> None:
+    """Remove a part and its note."""
+    part.unlink(missing_ok=True)
+    _note(part).unlink(missing_ok=True)
+
+
+def _attempt(url: str, part: Path, progress: Progress) -> None:
+    size, version = _begun(part)
+    start = _size(part) if version else 0
+    if version and start == size:
+        return
+    headers = {"User-Agent": f"genrec/{__version__}", "Accept-Encoding": "identity"}
+    if version and start:
+        headers |= {"Range": f"bytes={start}-", "If-Range": version}
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_S) as response:
+        if response.status == 206:
+            if response.headers.get("Content-Range") != f"bytes {start}-{(size or 0) - 1}/{size}":
+                forget(part)
+                raise ConnectionError("the server sent another part than the one asked for")
+        else:
+            start, size = 0, _length(response)
+            forget(part)
+            # Written before the first byte: a part without its note is never continued.
+            _note(part).write_text(
+                json.dumps({"bytes": size, "version": _version(response)}), encoding="utf-8"
+            )
+        with part.open("ab") as stream:
+            progress(start, size)
+            while chunk := response.read1(_CHUNK_BYTES):
+                stream.write(chunk)
+                start += len(chunk)
+                progress(start, size)
+    if size is not None and start < size:
+        raise ConnectionError(f"the connection ended after {start:,} of {size:,} bytes")
+
+
+def _length(response: Any) -> int | None:
+    text = response.headers.get("Content-Length")
+    return int(text) if text is not None and re.fullmatch(r"\d+", text) else None
+
+
+def _version(response: Any) -> str | None:
+    """What tells this version of the file from others; a weak ETag may not be used to join parts."""
+    etag: str | None = response.headers.get("ETag")
+    modified: str | None = response.headers.get("Last-Modified")
+    return etag if etag and not etag.startswith("W/") else modified
+
+
+def _begun(part: Path) -> tuple[int | None, str | None]:
+    """Length and version of a part that can be continued; both None where it cannot."""
+    try:
+        note = json.loads(_note(part).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None, None
+    return (note["bytes"], note["version"]) if note["bytes"] and note["version"] else (None, None)
+
+
+def _note(part: Path) -> Path:
+    return part.with_name(part.name + ".json")
+
+
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
