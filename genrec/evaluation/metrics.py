@@ -1,0 +1,84 @@
+"""Metrics of a ranking with one target per user.
+
+Shapes: B users, K entries of a list. A rank counts from 1; 0 says that the target is not in the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from math import log2
+
+import numpy as np
+
+from genrec.data.interactions import FloatArray, IntArray
+from genrec.data.ranking import Rankings
+
+
+def ranks(rankings: Rankings, targets_B: IntArray) -> IntArray:
+    """Position of each target in its list; (B,) int64, 0 where it is absent.
+
+    Ties are broken against the model: a target stands behind every entry with its score. With lists one entry
+    longer than the deepest metric, a target that is tied across the cut therefore ranks past the cut.
+
+    Args:
+        rankings: lists of B users, best first.
+        targets_B: catalogue row of the item that each user did take; (B,).
+    """
+    at_target_BK = rankings.items_BK == np.asarray(targets_B)[:, None]
+    score_B = np.where(at_target_BK, rankings.scores_BK, -np.inf).max(axis=1, initial=-np.inf)
+    not_worse_B = (rankings.scores_BK >= score_B[:, None]).sum(axis=1)
+    return np.where(at_target_BK.any(axis=1), not_worse_B, 0).astype(np.int64)
+
+
+def hit_rate(ranks_B: IntArray, k: int) -> FloatArray:
+    """HR@k of each user: 1 where the target is among the first k; (B,)."""
+    return ((ranks_B > 0) & (ranks_B <= k)).astype(np.float64)
+
+
+def ndcg(ranks_B: IntArray, k: int) -> FloatArray:
+    """NDCG@k of each user: 1 / log2(rank + 1) where the target is among the first k; (B,).
+
+    With one target the ideal list scores 1. Järvelin & Kekäläinen 2002, https://doi.org/10.1145/582415.582418
+    """
+    discount_B: FloatArray = np.log2(np.maximum(ranks_B, 1) + 1)
+    return hit_rate(ranks_B, k) / discount_B
+
+
+def reciprocal_rank(ranks_B: IntArray, depth: int) -> FloatArray:
+    """1 / rank of each user, 0 past `depth`: its mean is MRR@depth, not that of the whole list; (B,)."""
+    return hit_rate(ranks_B, depth) / np.maximum(ranks_B, 1)
+
+
+def per_user(ranks_B: IntArray, ks: Sequence[int]) -> dict[str, FloatArray]:
+    """HR and NDCG at every k, and `MRR` truncated at the largest k; name to values (B,)."""
+    values = {f"HR@{k}": hit_rate(ranks_B, k) for k in ks}
+    values |= {f"NDCG@{k}": ndcg(ranks_B, k) for k in ks}
+    values["MRR"] = reciprocal_rank(ranks_B, max(ks))
+    return values
+
+
+def check_bounds(metrics: Mapping[str, float], tolerance: float = 1e-9) -> None:
+    """Hold what arithmetic demands of HR@k and NDCG@k with one target per user.
+
+    A hit among the first k adds between 1/log2(k + 1) and 1 to NDCG@k, and a hit at a place from a + 1 to b
+    adds between 1/log2(b + 1) and 1/log2(a + 2) to NDCG@b.
+
+    Args:
+        metrics: has HR@k and NDCG@k for some k; other names are ignored.
+        tolerance: slack for rounding.
+
+    Raises:
+        AssertionError: the numbers cannot all be true, so the code that made them is wrong.
+    """
+    ks = sorted(int(name.removeprefix("HR@")) for name in metrics if name.startswith("HR@"))
+    hr = {0: 0.0} | {k: metrics[f"HR@{k}"] for k in ks}
+    gain = {0: 0.0} | {k: metrics[f"NDCG@{k}"] for k in ks}
+    for a, b in pairwise([0, *ks]):
+        hits = hr[b] - hr[a]
+        low, high = gain[a] + hits / log2(b + 1), gain[a] + hits / log2(a + 2)
+        if hits < -tolerance or not low - tolerance <= gain[b] <= high + tolerance:
+            raise AssertionError(
+                f"NDCG@{b} = {gain[b]:.6f} is impossible beside HR@{a} = {hr[a]:.6f}, HR@{b} = {hr[b]:.6f} "
+                f"and NDCG@{a} = {gain[a]:.6f}: it must lie in [{low:.6f}, {high:.6f}]"
+            )

@@ -1,0 +1,265 @@
+"""What every registered recommender promises, whatever it is inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from genrec.data.catalogue import Catalogue
+from genrec.data.interactions import Histories, Interactions
+from genrec.data.ranking import Rankings
+from genrec.errors import ConfigError, NotFittedError, RunError, UnknownItemError
+from genrec.recommenders.base import Recommender, create, load, recommenders
+
+# Series with a shared beginning; a title that begins another, one that repeats, commas, other letters.
+TITLES = [
+    *(f"Comet Harbour {part}" for part in (1, 2, 3, 4, 5, 6)),
+    *(f"Silent Orchard {part}" for part in (1, 2, 3, 4, 5, 6)),
+    "Paper Tigers",
+    "Paper Tigers, Again",
+    "Paper Tigers, At Last: the End of It (1994)",
+    "Zażółć",
+    "Home",
+    "Home",
+    *(f"The Long Winter (199{year})" for year in range(6)),
+]
+NUM_ITEMS = len(TITLES)
+GENRES = [["Drama"] if row % 6 else ["Comedy", "Drama"] for row in range(NUM_ITEMS)]
+# A newcomer, a single item, walks of several lengths, one round the end, one backwards with a repeat.
+HISTORIES = Histories.from_lists([[], [5], [3, 4, 5], [9, 10, 11, 12, 13], [22, 23, 0], [8, 7, 8, 6]])
+
+
+@pytest.fixture(scope="session")
+def ring() -> Interactions:
+    """72 users; each starts somewhere and takes 6 to 8 items, always the next one of the catalogue."""
+    catalogue = Catalogue.from_lists([f"i{row:02d}" for row in range(NUM_ITEMS)], TITLES, genres=GENRES)
+    walks = [
+        [(user + step) % NUM_ITEMS for step in range(6 + user // NUM_ITEMS)] for user in range(3 * NUM_ITEMS)
+    ]
+    users = pl.Series([f"u{user}" for user in range(len(walks))])
+    return Interactions(catalogue, users, Histories.from_lists(walks))
+
+
+@pytest.fixture(scope="session", params=sorted(recommenders()))
+def cls(request: pytest.FixtureRequest) -> type[Recommender]:
+    """Each registered recommender in turn."""
+    return recommenders()[request.param]
+
+
+@pytest.fixture(scope="session")
+def fitted(cls: type[Recommender], ring: Interactions) -> Recommender:
+    """Fitted on the ring; shared by all tests, so none may change it."""
+    return create(cls.name, **cls.tiny).fit(ring)
+
+
+@pytest.fixture
+def copy(fitted: Recommender, tmp_path: Path) -> Recommender:
+    """A new recommender equal to `fitted`, by way of the disk; a test may change it."""
+    return load(fitted.save(tmp_path / "copy"))
+
+
+def assert_same(found: Rankings, expected: Rankings) -> None:
+    np.testing.assert_array_equal(found.items_BK, expected.items_BK)
+    np.testing.assert_allclose(found.scores_BK, expected.scores_BK, atol=1e-4)
+
+
+def test_says_what_it_is(cls: type[Recommender]) -> None:
+    assert cls.pipeline
+    assert "\n" not in cls.pipeline
+    assert "http" in cls.paper
+    assert cls.__doc__
+
+
+def test_unfitted_raises(cls: type[Recommender], tmp_path: Path) -> None:
+    model = create(cls.name, **cls.tiny)
+    for ask in (
+        lambda: model.rank(HISTORIES),
+        lambda: model.recommend([["i05"]]),
+        lambda: model.save(tmp_path / "unfitted"),
+        lambda: model.remove_items(["i05"]),
+    ):
+        with pytest.raises(NotFittedError, match=cls.name):
+            ask()
+    assert not (tmp_path / "unfitted").exists()
+
+
+def test_unknown_option_is_refused(cls: type[Recommender]) -> None:
+    with pytest.raises(ConfigError, match="no_such_option"):
+        create(cls.name, no_such_option=1)
+
+
+def test_fit_twice_gives_the_same_lists(fitted: Recommender, copy: Recommender, ring: Interactions) -> None:
+    items = ring.histories.items.copy()
+    again = copy.remove_items(["i06"]).fit(ring)  # nothing of its former life may stay
+    assert_same(again.rank(HISTORIES, 10), fitted.rank(HISTORIES, 10))
+    np.testing.assert_array_equal(ring.histories.items, items)
+
+
+def test_save_and_load_give_the_same_lists(fitted: Recommender, copy: Recommender) -> None:
+    assert type(copy) is type(fitted)
+    assert copy.config == fitted.config
+    assert_same(copy.rank(HISTORIES, 10), fitted.rank(HISTORIES, 10))
+
+
+def test_save_keeps_the_removed_and_the_added(copy: Recommender, tmp_path: Path) -> None:
+    model = copy.add_items(pl.DataFrame({"item_id": ["n1"], "title": ["Brand New Thing"]})).remove_items(
+        ["i06"]
+    )
+    again = load(model.save(tmp_path / "changed"))
+    assert_same(again.rank(HISTORIES, NUM_ITEMS + 1), model.rank(HISTORIES, NUM_ITEMS + 1))
+
+
+def test_a_foreign_folder_is_not_overwritten(fitted: Recommender, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(RunError, match="not empty"):
+        fitted.save(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_half_written_folder_is_refused(fitted: Recommender, tmp_path: Path) -> None:
+    folder = fitted.save(tmp_path / "run")
+    (folder / "recommender.json").unlink()
+    with pytest.raises(RunError, match=r"recommender\.json"):
+        load(folder)
+
+
+def test_nothing_saved_is_pickled(fitted: Recommender, tmp_path: Path) -> None:
+    suffixes = {path.suffix for path in fitted.save(tmp_path / "run").rglob("*") if path.is_file()}
+    assert not suffixes & {".pkl", ".pickle", ".pt", ".pth", ".bin", ".npy", ".tmp"}
+
+
+def test_seen_items_are_never_returned_and_k_are_given(fitted: Recommender) -> None:
+    found = fitted.rank(HISTORIES, 10)
+    for items_K, history in zip(found.items_BK, HISTORIES, strict=True):
+        assert len(set(items_K.tolist())) == 10
+        assert ((items_K >= 0) & (items_K < NUM_ITEMS)).all()
+        assert not set(items_K.tolist()) & set(history.tolist())
+    assert found.items_BK.dtype == np.int32
+    assert found.scores_BK.dtype == np.float32
+    assert (np.diff(found.scores_BK, axis=1) <= 0).all()
+
+
+def test_seen_items_are_returned_when_asked_for(fitted: Recommender) -> None:
+    found = fitted.rank(HISTORIES, NUM_ITEMS, exclude_seen=False)
+    np.testing.assert_array_equal(
+        np.sort(found.items_BK, axis=1), np.tile(np.arange(NUM_ITEMS), (len(HISTORIES), 1))
+    )
+
+
+def test_k_larger_than_the_catalogue(fitted: Recommender) -> None:
+    found = fitted.rank(HISTORIES, NUM_ITEMS + 5)
+    assert found.items_BK.shape == (len(HISTORIES), NUM_ITEMS + 5)
+    for items_K, scores_K, history in zip(found.items_BK, found.scores_BK, HISTORIES, strict=True):
+        unseen = set(range(NUM_ITEMS)) - set(history.tolist())
+        assert sorted(items_K[: len(unseen)].tolist()) == sorted(unseen)
+        assert (items_K[len(unseen) :] == -1).all()
+        assert np.isneginf(scores_K[len(unseen) :]).all()
+
+
+def test_nobody_to_recommend_to(fitted: Recommender) -> None:
+    assert fitted.rank(Histories.from_lists([]), 10).items_BK.shape == (0, 10)
+    assert fitted.recommend([]) == []
+
+
+def test_empty_history_and_raw_names(fitted: Recommender) -> None:
+    newcomer, walker = fitted.recommend([[], ["i03", "comet harbour 5"]], k=7)
+    assert len(newcomer.items) == len(walker.items) == 7
+    for item in walker.items:
+        assert item.title == TITLES[int(item.item_id[1:])]
+    assert not {"i03", "i04"} & {item.item_id for item in walker.items}
+
+
+def test_unknown_item_names_the_nearest_titles(fitted: Recommender) -> None:
+    with pytest.raises(UnknownItemError, match=r"Silent Orcherd 2.*did you mean.*'Silent Orchard 2'"):
+        fitted.recommend([["Comet Harbour 1", "Silent Orcherd 2"]])
+
+
+@pytest.mark.parametrize("k", [0, -3])
+def test_k_below_one_is_refused(fitted: Recommender, k: int) -> None:
+    with pytest.raises(ConfigError, match=f"k is {k}"):
+        fitted.recommend([["i05"]], k=k)
+
+
+def test_only_and_exclude_are_honoured_and_k_are_given(fitted: Recommender) -> None:
+    comedies = {"i00", "i06", "i12", "i18"}
+    for ranking in fitted.recommend([[], ["i04", "i05"]], k=3, only={"genres": "Comedy"}, exclude=["i06"]):
+        assert {item.item_id for item in ranking.items} == comedies - {"i06"}
+    (ranking,) = fitted.recommend([["i05", "i06"]], k=10, only={"genres": "Comedy"})
+    assert {item.item_id for item in ranking.items} == comedies - {"i06"}  # seen
+    allowed = np.zeros(NUM_ITEMS, bool)
+    assert fitted.recommend([["i05"]], k=10, only=allowed)[0].items == []
+
+
+def test_a_mask_of_another_length_is_refused(fitted: Recommender) -> None:
+    with pytest.raises(ConfigError, match=f"{NUM_ITEMS + 1}"):
+        fitted.rank(HISTORIES, allowed=np.ones(NUM_ITEMS + 1, bool))
+
+
+def test_removed_items_are_never_returned_but_may_stand_in_a_history(copy: Recommender) -> None:
+    model = copy.remove_items(["i06", "Paper Tigers"])
+    found = model.rank(HISTORIES, NUM_ITEMS)
+    assert not np.isin(found.items_BK, [6, 12]).any()
+    assert (found.items_BK[0] >= 0).sum() == NUM_ITEMS - 2
+
+
+def test_added_items_can_be_recommended_and_changed_ones_are_renamed(copy: Recommender) -> None:
+    new = pl.DataFrame({"item_id": ["n1", "i06"], "title": ["Comet Harbour 7", "Renamed Orchard"]})
+    model = copy.remove_items(["i06"]).add_items(new)  # a removed item that is added again comes back
+    by_id = {item.item_id: item.title for item in model.recommend([["i05"]], k=NUM_ITEMS + 1)[0].items}
+    assert by_id["n1"] == "Comet Harbour 7"
+    assert by_id["i06"] == "Renamed Orchard"
+    assert len(by_id) == NUM_ITEMS
+    (after,) = model.recommend([["n1", "i05"]], k=5)  # and the new item may stand in a history
+    assert len(after.items) == 5
+
+
+def test_order_of_users_does_not_matter(fitted: Recommender) -> None:
+    order = np.array([4, 1, 5, 0, 3, 2])
+    assert_same(fitted.rank(HISTORIES.take(order), 10), fitted.rank(HISTORIES, 10).take(order))
+
+
+def test_batch_of_one_equals_batch_of_64(fitted: Recommender) -> None:
+    walks = [[(start + step) % NUM_ITEMS for step in range(start % 9)] for start in range(64)]
+    histories = Histories.from_lists(walks)
+    calls: list[tuple[int, int]] = []
+    single = fitted.rank(histories, 5, batch_size=1, progress=lambda done, total: calls.append((done, total)))
+    assert_same(single, fitted.rank(histories, 5, batch_size=64))
+    assert calls == [(done, 64) for done in range(1, 65)]
+
+
+def test_exact_lists_are_the_head_of_the_full_ranking(fitted: Recommender) -> None:
+    full, head = fitted.rank(HISTORIES, NUM_ITEMS), fitted.rank(HISTORIES, 3, exact=True)
+    assert head.exact_B.all()
+    np.testing.assert_array_equal(head.items_BK, full.items_BK[:, :3])
+
+
+def test_certified_lists_are_the_true_ones(fitted: Recommender) -> None:
+    found, exact = fitted.rank(HISTORIES, 5), fitted.rank(HISTORIES, 5, exact=True)
+    np.testing.assert_array_equal(found.items_BK[found.exact_B], exact.items_BK[found.exact_B])
+
+
+def test_probabilities_are_a_distribution(fitted: Recommender) -> None:
+    for ranking in fitted.recommend([[], ["i05"], ["i03", "i04", "i05"]], k=NUM_ITEMS, exclude_seen=False):
+        found = [item.probability for item in ranking.items]
+        if not fitted.probabilistic:
+            assert found == [None] * NUM_ITEMS
+            continue
+        probabilities = np.array(found, dtype=float)
+        assert ((probabilities > 0) & (probabilities <= 1)).all()
+        assert (np.diff(probabilities) <= 0).all()
+        assert probabilities.sum() <= 1 + 1e-4
+
+
+def test_learns_that_the_next_item_follows(fitted: Recommender) -> None:
+    if not fitted.sequential:
+        pytest.skip(f"{fitted.name} does not look at the order of items")
+    # A single item tells nothing but the direction: its two neighbours were taken with it equally often.
+    walks = [
+        [(start + step) % NUM_ITEMS for step in range(length)]
+        for length in (1, 4)
+        for start in range(NUM_ITEMS)
+    ]
+    found = fitted.rank(Histories.from_lists(walks), 1)
+    np.testing.assert_array_equal(found.items_BK[:, 0], [(walk[-1] + 1) % NUM_ITEMS for walk in walks])

@@ -1,0 +1,145 @@
+"""The protocol counts what the lists hold, good or bad."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from genrec.data.catalogue import Catalogue
+from genrec.data.interactions import Histories, Targets
+from genrec.data.ranking import Rankings
+from genrec.errors import ConfigError, DataError
+from genrec.evaluation.protocol import evaluate
+
+NUM_ITEMS = 30
+
+
+def targets(histories: list[list[int]], items: list[int]) -> Targets:
+    names = [f"item {row}" for row in range(NUM_ITEMS)]
+    users = pl.Series([f"u{user}" for user in range(len(items))])
+    return Targets(
+        Catalogue.from_lists(names, names), users, Histories.from_lists(histories), np.array(items, np.int32)
+    )
+
+
+def always(items: list[int], exact: list[bool] | None = None) -> Callable[..., Rankings]:
+    """A `rank` that gives everybody the same list, whatever is asked."""
+
+    def rank(histories: Histories, k: int, **asked: Any) -> Rankings:
+        row = np.array([*items, *[-1] * k], np.int32)[:k]
+        scores = np.where(row == -1, -np.inf, -np.arange(k, dtype=np.float32)).astype(np.float32)
+        exact_B = np.ones(len(histories), bool) if exact is None else np.array(exact)
+        return Rankings(np.tile(row, (len(histories), 1)), np.tile(scores, (len(histories), 1)), exact_B)
+
+    return rank
+
+
+def test_metrics_of_known_lists() -> None:
+    found = evaluate(always(list(range(NUM_ITEMS))), targets([[29]] * 4, [0, 6, 19, 25]))
+    assert found.ranks_B.tolist() == [1, 7, 20, 0]
+    metrics = found.metrics
+    assert list(metrics) == [
+        "num_users",
+        "num_items",
+        "HR@5",
+        "HR@10",
+        "HR@20",
+        "NDCG@5",
+        "NDCG@10",
+        "NDCG@20",
+        "MRR",
+        "exact_rate",
+        "invalid_rate",
+        "duplicate_rate",
+        "seen_rate",
+        "seconds",
+        "users_per_s",
+        "peak_memory_mb",
+    ]
+    assert (metrics["num_users"], metrics["num_items"]) == (4, 30)
+    assert (metrics["HR@5"], metrics["HR@10"], metrics["HR@20"]) == (0.25, 0.5, 0.75)
+    assert metrics["NDCG@10"] == pytest.approx((1 + 1 / 3) / 4)
+    assert metrics["MRR"] == pytest.approx((1 + 1 / 7 + 1 / 20) / 4)
+    assert metrics["exact_rate"] == 1
+    assert metrics["peak_memory_mb"] > 10
+    assert metrics["users_per_s"] == pytest.approx(4 / metrics["seconds"])
+    low, high = found.intervals["HR@10"]
+    assert low <= 0.5 <= high
+
+
+def test_bad_lists_are_counted_not_trusted() -> None:
+    """Four entries: one past the catalogue, one negative, one twice, two in the history of the first user."""
+    found = evaluate(always([3, 3, 30, -7], exact=[True, False]), targets([[3], [4]], [9, 9])).metrics
+    assert found["invalid_rate"] == pytest.approx(2 / 4)
+    assert found["duplicate_rate"] == pytest.approx(1 / 4)
+    assert found["seen_rate"] == pytest.approx(2 / 8)
+    assert found["exact_rate"] == 0.5
+
+
+def test_an_empty_list_is_a_miss_and_no_error() -> None:
+    found = evaluate(always([]), targets([[1]], [2])).metrics
+    assert (found["HR@20"], found["invalid_rate"], found["duplicate_rate"]) == (0, 0, 0)
+
+
+def test_asks_for_one_more_item_and_for_both_filters() -> None:
+    asked = []
+
+    def rank(histories: Histories, **options: Any) -> Rankings:
+        asked.append(dict(options))
+        return always([1])(histories, **options)
+
+    questions = targets([[1]] * 2, [1, 1])
+    evaluate(rank, questions, ks=(3,), batch_size=7)
+    assert asked == [
+        {"k": 4, "exclude_seen": True, "batch_size": 7},
+        {"k": 4, "exclude_seen": False, "batch_size": 7},
+    ]
+    alone = evaluate(rank, questions, unfiltered=False)
+    assert len(asked) == 3
+    assert alone.unfiltered is None
+    assert alone.to_json()["unfiltered"] is None
+
+
+def test_unfiltered_ranks_stand_beside() -> None:
+    def rank(histories: Histories, k: int, exclude_seen: bool) -> Rankings:
+        return always([5] if exclude_seen else [1, 5])(histories, k)
+
+    found = evaluate(rank, targets([[1]], [5]))
+    assert (found.metrics["MRR"], found.metrics["seen_rate"]) == (1, 0)
+    assert found.unfiltered is not None
+    assert (found.unfiltered["MRR"], found.unfiltered["seen_rate"]) == (0.5, 0.5)
+    assert found.unfiltered_ranks_B is not None
+    assert found.unfiltered_ranks_B.tolist() == [2]
+
+
+def test_progress_runs_over_both_passes() -> None:
+    calls = []
+
+    def rank(
+        histories: Histories, k: int, exclude_seen: bool, progress: Callable[[int, int], None]
+    ) -> Rankings:
+        progress(1, 2)
+        progress(2, 2)
+        return always([1])(histories, k)
+
+    evaluate(rank, targets([[1], [2]], [3, 4]), progress=lambda done, total: calls.append((done, total)))
+    assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_json_round_trip_is_flat_as_the_protocol_names_it() -> None:
+    found = evaluate(always([1, 2]), targets([[3]], [2]))
+    again = json.loads(json.dumps(found.to_json()))
+    assert again["HR@5"] == found.metrics["HR@5"]
+    assert again["unfiltered"]["MRR"] == found.metrics["MRR"]
+    assert again["intervals"]["MRR"] == [0.5, 0.5]
+
+
+def test_impossible_questions_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"cut-offs are \[0, 5\]"):
+        evaluate(always([1]), targets([[1]], [2]), ks=(0, 5))
+    with pytest.raises(DataError, match="no targets"):
+        evaluate(always([1]), targets([], []))
