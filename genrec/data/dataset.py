@@ -16,7 +16,11 @@ from genrec.data.split import Split, split
 
 @dataclass(frozen=True)
 class ReadReport:
-    """What the reading saw and did. `dropped` maps a reason to the number of rows it cost."""
+    """What the reading saw and did.
+
+    `rows` counts the rows of the source; `dropped` maps a reason to the number of rows it cost; `num_listed_items`
+    counts the items that the items file lists, whether anybody took them or not (None: there is no such file).
+    """
 
     layout: str
     source: str
@@ -25,6 +29,7 @@ class ReadReport:
     notes: list[str] = field(default_factory=list)
     repeated_titles: int = 0
     decoded_entities: int = 0
+    num_listed_items: int | None = None
 
 
 @dataclass(frozen=True)
@@ -75,15 +80,15 @@ class Dataset:
     def summary(self) -> dict[str, Any]:
         """Counts, time range and the reading's report as plain values, for printing and JSON."""
         interactions, times = self.interactions, self.interactions.times
-        lengths = interactions.histories.lengths
+        lengths, listed = interactions.histories.lengths, self.report.num_listed_items
         return {
             "name": self.name,
             "synthetic": self.synthetic,
             "layout": self.report.layout,
             "source": self.report.source,
             "num_users": interactions.num_users,
-            "num_items": int(len(np.unique(interactions.histories.items))),
-            "num_listed_items": interactions.num_items,
+            "num_items": len(np.unique(interactions.histories.items)),
+            "num_listed_items": interactions.num_items if listed is None else listed,
             "num_interactions": interactions.num_interactions,
             "rows": self.report.rows,
             "dropped": dict(self.report.dropped),

@@ -1,0 +1,184 @@
+"""Reading a data set: from files or frames to interactions, with a report of what was seen and done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from genrec.data.catalogue import BoolArray, Catalogue
+from genrec.data.dataset import Dataset, ReadReport
+from genrec.data.filters import Filters
+from genrec.data.interactions import Histories, IntArray, Interactions
+from genrec.data.listing import Listing
+from genrec.data.readers import recognise, table
+from genrec.data.readers.source import Log, Options
+from genrec.errors import ConfigError
+
+UNTITLED = ("error", "drop", "id")
+
+
+def read(
+    source: Any,
+    items: Any = None,
+    *,
+    layout: str | None = None,
+    name: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    ordered: bool = False,
+    untitled: str = "error",
+    unrated: bool = False,
+    min_rating: float | None = None,
+    k_core: int | None = None,
+    min_history: int | None = None,
+) -> Dataset:
+    """Read interactions and their items.
+
+    Within a user, interactions are sorted by time, and at equal times by their row in the source. A row that
+    repeats another in everything that was read is dropped; the same item at another time is kept. The catalogue
+    holds the items that somebody took, sorted by title, so that its order tells nothing about who took what.
+
+    Args:
+        source: a file, a folder in a known layout, or a polars or pandas frame.
+        items: a file or frame with ids and titles; by default the one that belongs to the layout.
+        layout: name of the layout, where it is not recognised; see `genrec.data.readers.LAYOUTS`.
+        name: what to call the data set; by default the name of the file or folder.
+        columns: the column of a role, for example {"user_id": "customer"}; the roles are user_id, item_id,
+            timestamp, rating, text and title. Usual names are found without it.
+        ordered: the rows stand in time order, so no times are needed.
+        untitled: what to do with an item without a title: "error"; "drop" its interactions; or "id", which lets
+            its id stand for the title.
+        unrated: let listed items that nobody took into the catalogue too.
+        min_rating: keep interactions rated at least this.
+        k_core: keep users and items with at least this many interactions, repeated until all have.
+        min_history: keep users with at least this many interactions.
+
+    Returns:
+        The data set; `summary()` tells what is in it and `report` what was dropped and why.
+
+    Raises:
+        DataError: a missing, empty or malformed file (with its line), no such column, nothing left.
+        CatalogueError: an item without a title.
+        ConfigError: an option outside what is allowed.
+    """
+    filters = Filters(min_rating, k_core, min_history)
+    if untitled not in UNTITLED:
+        raise ConfigError(f"untitled={untitled!r}: choose one of {', '.join(UNTITLED)}")
+    options = Options(columns or {}, ordered)
+    layout_name, log, items = _open(source, items, layout, options)
+    listing = Listing.of(log, items, options)
+    users, rows = _encoded(log.frame, listing)
+    log = replace(log, frame=log.frame.clear())  # the text of millions of ids is no longer needed
+    dropped, notes = dict(log.dropped), [*log.notes, *listing.notes]
+
+    if untitled == "drop":
+        keep = listing.has_title.to_numpy()[rows["item"].to_numpy()]
+        dropped["no title"] = int((~keep).sum())
+        rows = rows.filter(keep)
+    rows = _in_order(rows, dropped, notes)
+    ratings = rows["rating"].to_numpy() if "rating" in rows.columns else None
+    keep, cost = filters.apply(rows["user"].to_numpy(), rows["item"].to_numpy(), ratings)
+    rows, dropped = rows if keep.all() else rows.filter(keep), dropped | cost
+    if untitled == "error":
+        listing.check_titles(rows, log.source)
+
+    catalogue, codes = listing.catalogue(rows["item"], unrated)
+    report = ReadReport(
+        layout_name,
+        log.source,
+        log.rows,
+        dropped,
+        notes,
+        repeated_titles=len(catalogue) - catalogue.table["title"].n_unique(),
+        decoded_entities=listing.num_decoded(codes),
+        num_listed_items=listing.num_listed,
+    )
+    return Dataset(name or _name_of(source), _interactions(rows, users, catalogue, codes), report)
+
+
+def _open(source: Any, items: Any, layout: str | None, options: Options) -> tuple[str, Log, Any]:
+    """Name of the layout, the log, and the items that belong to it."""
+    if not isinstance(source, str | Path):
+        if layout is not None:
+            raise ConfigError(f"layout={layout!r} is for files; a frame has columns: leave it out")
+        return "frame", table.from_frame(source, options), items
+    found, file = recognise(Path(source), layout)
+    if options.columns and not found.header:
+        raise ConfigError(
+            f"the layout {found.name} has no named columns: leave columns out, or give layout='table'"
+        )
+    return found.name, found.read(file, options), found.items(file) if items is None else items
+
+
+def _name_of(source: Any) -> str:
+    if not isinstance(source, str | Path):
+        return "frame"
+    path = Path(source).resolve()
+    return path.name if path.is_dir() else path.name.removesuffix(".gz").rsplit(".", 1)[0]
+
+
+def _encoded(frame: pl.DataFrame, listing: Listing) -> tuple[pl.Series, pl.DataFrame]:
+    """Raw ids of the users, and the log with small numbers in place of ids: `user`, `item`, `row`, and `time` in ms."""
+    users = frame["user_id"].unique().sort()
+    rows = frame.select(
+        "row",
+        pl.col("user_id").cast(pl.Enum(users)).to_physical().cast(pl.Int32).alias("user"),
+        pl.col("item_id").cast(pl.Enum(listing.taken_ids)).to_physical().cast(pl.Int32).alias("item"),
+        *(name for name in ("timestamp", "rating", "text") if name in frame.columns),
+    )
+    return users, rows.rename({"timestamp": "time"}, strict=False)
+
+
+def _in_order(rows: pl.DataFrame, dropped: dict[str, int], notes: list[str]) -> pl.DataFrame:
+    """Rows by user and time, stably; rows that repeat another altogether are dropped. Adds to `dropped` and `notes`."""
+    if "time" not in rows.columns:
+        return rows.sort("user", maintain_order=True)
+    rows = rows.sort("user", "time", maintain_order=True)
+    user, time, item = (rows[name].to_numpy() for name in ("user", "time", "item"))
+    as_before = np.concatenate([[False], (user[1:] == user[:-1]) & (time[1:] == time[:-1])])
+    num_ties = int(as_before.sum())
+    if num_ties:
+        notes.append(
+            f"{num_ties:,} interactions have the time of their user's one before: they stay in order of rows"
+        )
+    repeats = _repeats(as_before, item, rows)
+    dropped["duplicate"] = len(repeats)
+    if not len(repeats):
+        return rows
+    keep = np.ones(rows.height, bool)
+    keep[repeats] = False
+    return rows.filter(keep)
+
+
+def _repeats(as_before: BoolArray, item: IntArray, rows: pl.DataFrame) -> IntArray:
+    """Positions of rows that equal an earlier one in user, time, item, rating and text."""
+    tied = np.flatnonzero(as_before | np.append(as_before[1:], False))
+    moment = np.cumsum(~as_before)[tied]  # numbers the pairs of user and time
+    key = moment * (int(item.max()) + 1) + item[tied]
+    order = np.argsort(key, kind="stable")
+    same = key[order][1:] == key[order][:-1]
+    suspects = np.sort(tied[order[np.append(same, False) | np.append(False, same)]])
+    first = rows[suspects].drop("row").select(pl.struct(pl.all()).is_first_distinct()).to_series().to_numpy()
+    return suspects[~first]
+
+
+def _interactions(
+    rows: pl.DataFrame, users: pl.Series, catalogue: Catalogue, codes: IntArray
+) -> Interactions:
+    """Interactions of sorted rows; the item coded `codes[i]` is row i of the catalogue."""
+    counts = np.bincount(rows["user"].to_numpy(), minlength=len(users))
+    position = np.zeros(int(codes.max()) + 1, np.int32)
+    position[codes] = np.arange(len(codes), dtype=np.int32)
+    offsets = np.concatenate([[0], np.cumsum(counts[counts > 0])])
+    return Interactions(
+        catalogue,
+        users.filter(counts > 0),
+        Histories(position[rows["item"].to_numpy()], offsets),
+        times=rows["time"].to_numpy() // 1000 if "time" in rows.columns else None,
+        ratings=rows["rating"].to_numpy() if "rating" in rows.columns else None,
+        texts=rows["text"] if "text" in rows.columns else None,
+    )

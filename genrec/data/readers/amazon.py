@@ -1,0 +1,94 @@
+"""Amazon reviews with their metadata: 2014, 2018 and 2023.
+
+McAuley et al. 2015, https://jmcauley.ucsd.edu/data/amazon/ · Ni et al. 2019,
+https://nijianmo.github.io/amazon/ · Hou et al. 2024, https://amazon-reviews-2023.github.io/
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+
+from genrec.data.readers import json_lines
+from genrec.data.readers.columns import standard
+from genrec.data.readers.source import Layout, Log, Options, bare_name, first_line
+from genrec.errors import DataError
+
+SUFFIXES = (".json", ".jsonl")
+SCHEMA_2014 = {
+    **{"reviewerID": pl.String, "asin": pl.String, "unixReviewTime": pl.Int64},
+    **{"overall": pl.Float64, "reviewText": pl.String},
+}
+SCHEMA_2023 = {
+    **{"user_id": pl.String, "parent_asin": pl.String, "timestamp": pl.Int64},
+    **{"rating": pl.Float64, "text": pl.String},
+}
+ROLES = ("user_id", "item_id", "timestamp", "rating", "text")
+
+
+def _finder(marks: tuple[str, ...]) -> Callable[[Path], Path | None]:
+    """Finds reviews whose first line has one of `marks`."""
+
+    def fits(path: Path) -> bool:
+        name = bare_name(path)
+        if not path.is_file() or not name.endswith(SUFFIXES) or name.startswith("meta_"):
+            return False
+        return any(re.search(rf"""["']{mark}["']\s*:""", first_line(path)) for mark in marks)
+
+    def find(path: Path) -> Path | None:
+        if not path.is_dir():
+            return path if fits(path) else None
+        files = [file for file in sorted(path.iterdir()) if fits(file)]
+        if len(files) > 1:
+            names = ", ".join(file.name for file in files)
+            raise DataError(
+                f"{path} holds several files of reviews, {names}: give the one to read instead of the folder"
+            )
+        return files[0] if files else None
+
+    return find
+
+
+def _reader(schema: dict[str, type[pl.DataType]]) -> Callable[[Path, Options], Log]:
+    def read(path: Path, options: Options) -> Log:
+        """Reviews in the order of their lines; the headline is left out."""
+        frame = json_lines.frame(path, schema)
+        roles = dict(zip(ROLES, schema, strict=True))
+        return standard(frame, roles, path.name, lambda row: f"line {row + 1} of {path.name}")
+
+    return read
+
+
+def _metadata(path: Path) -> Path | None:
+    """The `meta_` file of the same category beside the reviews."""
+    category = re.sub(r"^reviews_|(_5)?\.jsonl?$", "", path.name.removesuffix(".gz"))
+    files = [file for file in sorted(path.parent.iterdir()) if file.name.startswith("meta_")]
+    return next(
+        (file for file in files if bare_name(file).rsplit(".", 1)[0] == f"meta_{category}".lower()), None
+    )
+
+
+LAYOUT_2014 = Layout(
+    "amazon-2014",
+    "reviews_NAME_5.json.gz, meta_NAME.json.gz",
+    _finder(("helpful",)),
+    _reader(SCHEMA_2014),
+    _metadata,
+)
+LAYOUT_2018 = Layout(
+    "amazon-2018",
+    "NAME_5.json.gz, meta_NAME.json.gz",
+    _finder(("reviewerID",)),
+    _reader(SCHEMA_2014),
+    _metadata,
+)
+LAYOUT_2023 = Layout(
+    "amazon-2023",
+    "NAME.jsonl.gz, meta_NAME.jsonl.gz",
+    _finder(("parent_asin",)),
+    _reader(SCHEMA_2023),
+    _metadata,
+)

@@ -1,0 +1,167 @@
+"""Files and frames of items: id, title and whatever else describes them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from genrec.data.readers import json_lines, movielens, recbole, table
+from genrec.data.readers.columns import as_ids, find_columns
+from genrec.data.readers.source import Options, bare_name
+from genrec.errors import DataError
+
+JSON_FIELDS = {  # field of the catalogue: the names it has in the files, best first
+    "title": ("title", "name"),
+    "brand": ("brand", "store"),
+    "categories": ("categories", "category"),
+    "genres": ("genres",),
+    "price": ("price",),
+    "year": ("year",),
+    "city": ("city",),
+}
+JSON_SCHEMA = {
+    "item_id": pl.String,
+    "title": pl.String,
+    "brand": pl.String,
+    "categories": pl.List(pl.String),
+    "genres": pl.List(pl.String),
+    "price": pl.Float64,
+    "year": pl.Int32,
+    "city": pl.String,
+}
+JSON_IDS = ("item_id", "id", "parent_asin", "asin", "business_id")
+FIELD_ALIASES = {
+    "class": "genres",
+    "genre": "genres",
+    "category": "categories",
+    "store": "brand",
+    "release_year": "year",
+}
+LISTS = ("genres", "categories")
+CHUNK_ROWS = 100_000
+
+
+def read_items(items: Any, options: Options) -> pl.DataFrame:
+    """Items with `item_id` (String), `title` (String, null where there is none) and further fields.
+
+    The format is known by the file's name: `u.item`, `.dat`, `.item`, `.json`/`.jsonl`, else CSV, TSV or Parquet.
+
+    Raises:
+        DataError: no such file, a format that is not known, no column of ids or titles, a malformed line.
+    """
+    if not isinstance(items, str | Path):
+        return _named(table.as_polars(items), options, "the frame of items")
+    path = Path(items)
+    if not path.is_file():
+        raise DataError(f"there is no file of items {path}")
+    name = bare_name(path)
+    if name == "u.item":
+        return movielens.items_100k(path)
+    if name.endswith(".dat"):
+        return movielens.items_1m(path)
+    if name.endswith((".json", ".jsonl")):
+        return _from_json(path)
+    if name.endswith(".item"):
+        return _named(recbole.table_of(path), options, path.name)
+    if not name.endswith(table.SUFFIXES):
+        raise DataError(
+            f"{path.name} is no known file of items: u.item, .dat, .item, .json, .jsonl, .csv, .tsv, .parquet"
+        )
+    if name.endswith(".parquet"):
+        return _named(table.read_parquet(path), options, path.name)
+    separator = table.separator_of(path)
+    table.header_of(path, separator)  # an empty file
+    frame = _named(table.read_csv(path, separator), options, path.name)
+    return movielens.with_year(frame) if name == "movies.csv" else frame
+
+
+def _from_json(path: Path) -> pl.DataFrame:
+    """Items of a file with one object a line (`items.jsonl`, Amazon's `meta_*`, Yelp's `business`)."""
+    objects = json_lines.objects(path)
+    parts = []
+    while rows := [_item(values) for values in islice(objects, CHUNK_ROWS)]:
+        parts.append(pl.DataFrame(rows, schema=JSON_SCHEMA, orient="row"))
+    if not parts:
+        raise DataError(f"{path.name} is empty")
+    frame = pl.concat(parts)
+    if frame["item_id"].null_count() == frame.height:
+        raise DataError(f"no object of {path.name} has an id: they are called {', '.join(JSON_IDS)}")
+    return frame[
+        [column.name for column in frame if column.null_count() < frame.height or column.name == "title"]
+    ]
+
+
+def _item(values: Mapping[str, Any]) -> dict[str, Any]:
+    """One item with the fields of the catalogue."""
+    item = {
+        name: next((values[key] for key in keys if values.get(key)), None)
+        for name, keys in JSON_FIELDS.items()
+    }
+    item_id = next((values[key] for key in JSON_IDS if values.get(key) is not None), None)
+    item["item_id"] = None if item_id is None else str(item_id)
+    for name in ("title", "brand", "city"):
+        item[name] = item[name] if isinstance(item[name], str) else None
+    for name in LISTS:
+        item[name] = None if item[name] is None else list(dict.fromkeys(_flat(item[name])))
+    item["price"] = _number(item["price"])
+    year = _number(item["year"])
+    item["year"] = None if year is None else int(year)
+    return item
+
+
+def _flat(value: Any) -> Iterable[str]:
+    """The strings of a string with commas or of lists in lists."""
+    if isinstance(value, str):
+        return (part.strip() for part in value.split(",") if part.strip())
+    if isinstance(value, list | tuple):
+        return (part for entry in value for part in ([entry] if isinstance(entry, str) else _flat(entry)))
+    return ()
+
+
+def _number(value: Any) -> float | None:
+    """A number as a number or as text such as '$1,250.00'; None for ranges and words."""
+    try:
+        number = float(value.strip().removeprefix("$").replace(",", "") if isinstance(value, str) else value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _named(frame: pl.DataFrame, options: Options, source: str) -> pl.DataFrame:
+    """A table of items with our names of columns; lists are split, other columns stay as they are."""
+    wanted = {role: name for role, name in options.columns.items() if role in ("item_id", "title")}
+    if wanted.get("item_id") not in frame.columns:  # the name may be that of the interactions' column only
+        wanted.pop("item_id", None)
+    if "title" not in wanted and "title" not in frame.columns and "name" in frame.columns:
+        wanted["title"] = "name"
+    roles = find_columns(frame.columns, Options(wanted), source, needed=("item_id", "title"))
+    names = {roles["item_id"]: "item_id", roles["title"]: "title"}
+    named = (
+        frame.rename(names)
+        if len(names) == 2
+        else frame.with_columns(title=roles["title"], item_id=roles["item_id"])
+    )
+    named = named.with_columns(
+        as_ids(named["item_id"], source).alias("item_id"), pl.col("title").cast(pl.String)
+    )
+    named = named.rename(
+        {alias: field for alias, field in FIELD_ALIASES.items() if {alias} <= set(named.columns)}
+    )
+    texts = [name for name in LISTS if named.schema.get(name) == pl.String]
+    named = named.with_columns(_lists(named[name]) for name in texts)
+    year = [pl.col("year").cast(pl.Int32, strict=False)] if "year" in named.columns else []
+    kinds = (pl.String, pl.List(pl.String))
+    useful = [name for name, kind in named.schema.items() if kind in kinds or kind.is_numeric()]
+    return named.select(useful).with_columns(year)
+
+
+def _lists(texts: pl.Series) -> pl.Series:
+    """Values between bars (between commas, where no cell has a bar) as a list; 'none' in MovieLens' words as empty."""
+    separator = "|" if texts.str.contains("|", literal=True).any() else ","
+    parts = texts.fill_null("").str.split(separator).list.eval(pl.element().str.strip_chars())
+    return parts.list.eval(pl.element().filter(~pl.element().is_in(["", "(no genres listed)"])))

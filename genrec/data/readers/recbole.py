@@ -1,0 +1,54 @@
+"""RecBole's atomic files: tables with tabs whose header gives each column's type. https://recbole.io/docs/user_guide/data/atomic_files.html"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from genrec.data.readers import table
+from genrec.data.readers.columns import find_columns, standard
+from genrec.data.readers.source import Layout, Log, Options, first_file
+from genrec.errors import DataError
+
+TEXTS = ("title", "movie_title", "name", "item_name", "text", "review", "review_text", "description")
+KINDS = ("token", "token_seq", "float", "float_seq")
+
+
+def _find(path: Path) -> Path | None:
+    if path.is_dir():
+        return first_file(path, [f"{path.name}.inter", *sorted(file.name for file in path.glob("*.inter"))])
+    return path if path.is_file() and path.suffix == ".inter" else None
+
+
+def _read(path: Path, options: Options) -> Log:
+    frame = table_of(path)
+    roles = find_columns(frame.columns, options, path.name)
+    table.check_fields(frame, [roles[role] for role in ("user_id", "item_id")], path, "\t", quote=None)
+    return standard(frame, roles, path.name, lambda row: f"line {row + 2} of {path.name}")
+
+
+def table_of(path: Path) -> pl.DataFrame:
+    """An atomic file: tokens as text, floats as numbers; a `token_seq` is text too, except where it lists words.
+
+    Raises:
+        DataError: a header without types, or a malformed line.
+    """
+    header = table.header_of(path, "\t")
+    kinds = dict(cell.rsplit(":", 1) if ":" in cell else (cell, "") for cell in header)
+    wrong = next((cell for cell in header if cell.rpartition(":")[2] not in KINDS), None)
+    if wrong is not None:
+        raise DataError(
+            f"column {wrong!r} of {path.name} has no type: a header says name:type, of {', '.join(KINDS)}"
+        )
+    frame = table.read_csv(path, "\t", quote=None)
+    frame.columns = list(kinds)
+    words = [name for name, kind in kinds.items() if kind == "token_seq" and name not in TEXTS]
+    return frame.with_columns(pl.col(words).str.split(" "))
+
+
+def _items(path: Path) -> Path | None:
+    return first_file(path.parent, [f"{path.stem}.item"])
+
+
+LAYOUT = Layout("recbole", "NAME.inter, NAME.item", _find, _read, _items, header=True)

@@ -1,0 +1,177 @@
+"""Interactions in CSV, TSV or Parquet files and in pandas or polars frames."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from genrec.data.readers.columns import find_columns, standard
+from genrec.data.readers.source import Layout, Log, Options, bare_name, first_file, first_line, open_bytes
+from genrec.errors import DataError
+
+SUFFIXES = (".csv", ".tsv", ".parquet")
+
+
+def find(path: Path) -> Path | None:
+    """The file itself if its name ends as a table's; of a folder, its `interactions`."""
+    if path.is_dir():
+        return first_file(path, [f"interactions{suffix}" for suffix in SUFFIXES])
+    return path if path.is_file() and bare_name(path).endswith(SUFFIXES) else None
+
+
+def read(path: Path, options: Options) -> Log:
+    """Interactions from a table with a header. Ids keep their spelling ('007' stays '007').
+
+    Raises:
+        DataError: see `genrec.data.readers.columns`; a malformed line is named.
+    """
+    if bare_name(path).endswith(".parquet"):
+        return from_frame(read_parquet(path), options, path.name)
+    separator = separator_of(path)
+    roles = find_columns(header_of(path, separator), options, path.name)
+    frame = read_csv(path, separator).select(set(roles.values()))
+    check_fields(
+        frame, [roles[role] for role in ("user_id", "item_id", "timestamp") if role in roles], path, separator
+    )
+    return standard(
+        frame, roles, path.name, lambda row: f"line {line_of(path, separator, row)} of {path.name}"
+    )
+
+
+def from_frame(frame: Any, options: Options, source: str = "the frame") -> Log:
+    """Interactions from a polars or pandas frame."""
+    table = as_polars(frame)
+    roles = find_columns(table.columns, options, source)
+    return standard(table, roles, source, lambda row: f"row {row + 1} of {source}")
+
+
+def as_polars(frame: Any) -> pl.DataFrame:
+    """A polars frame of a polars or pandas one.
+
+    Raises:
+        DataError: something else.
+    """
+    if isinstance(frame, pl.DataFrame):
+        return frame
+    if isinstance(frame, pl.LazyFrame):
+        return frame.collect()
+    if type(frame).__module__.split(".")[0] != "pandas":
+        raise DataError(f"{type(frame).__name__} is neither a path nor a polars or pandas frame")
+    try:
+        return pl.from_pandas(frame)
+    except Exception as error:  # pyarrow has no common root for what a column of mixed objects can raise
+        raise DataError(f"the pandas frame cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def read_parquet(path: Path) -> pl.DataFrame:
+    """A Parquet file.
+
+    Raises:
+        DataError: not a Parquet file.
+    """
+    try:
+        return pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{path.name} is not a Parquet file: {str(error).splitlines()[0]}") from None
+
+
+def separator_of(path: Path) -> str:
+    """Tab for a TSV; else the one of `, ; tab |` that the header holds most often."""
+    header = first_line(path)
+    return "\t" if bare_name(path).endswith(".tsv") else max(",;\t|", key=header.count)
+
+
+def header_of(path: Path, separator: str) -> list[str]:
+    """Column names in the first line.
+
+    Raises:
+        DataError: the file is empty.
+    """
+    header = first_line(path)
+    if not header.strip():
+        raise DataError(f"{path.name} is empty: a table starts with a line of column names")
+    return next(csv.reader([header], delimiter=separator))
+
+
+def read_csv(
+    path: Path, separator: str, *, names: Sequence[str] | None = None, quote: str | None = '"'
+) -> pl.DataFrame:
+    """A text table, all as text, so that ids keep their spelling. `names`: the file has no header.
+
+    Every column is read, whatever is needed: only then are lines with too many fields found out.
+
+    Raises:
+        DataError: not UTF-8, or a line with too many fields.
+    """
+    try:
+        return pl.read_csv(
+            path,
+            separator=separator,
+            has_header=names is None,
+            new_columns=list(names) if names else None,
+            infer_schema=False,
+            quote_char=quote,
+        )
+    except pl.exceptions.NoDataError:
+        raise DataError(f"{path.name} is empty") from None
+    except (pl.exceptions.PolarsError, OSError, EOFError) as error:
+        raise DataError(
+            _explain(path, separator, quote) or f"{path.name}: {str(error).splitlines()[0]}"
+        ) from None
+
+
+def check_fields(
+    frame: pl.DataFrame, needed: Sequence[str], path: Path, separator: str, quote: str | None = '"'
+) -> None:
+    """Tell a short line, which a CSV reader fills up with nothing, from an empty cell.
+
+    Raises:
+        DataError: a needed cell is missing because its line has too few fields.
+    """
+    if any(frame[name].null_count() for name in needed) and (problem := _explain(path, separator, quote)):
+        raise DataError(problem)
+
+
+def _explain(path: Path, separator: str, quote: str | None) -> str:
+    """The first line that is not text or has another number of fields than the first, in words; else nothing."""
+    with open_bytes(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+        rows = csv.reader(text, delimiter=separator, quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE)
+        try:
+            width = len(next(rows))
+            for row in rows:
+                if row and len(row) != width:
+                    return f"line {rows.line_num} of {path.name} has {len(row)} fields, and the first line has {width}"
+        except UnicodeDecodeError:
+            return f"{path.name} is not UTF-8 text (after line {rows.line_num}): save it as UTF-8"
+        except (csv.Error, OSError, EOFError) as error:
+            return f"line {rows.line_num + 1} of {path.name} cannot be read: {error}"
+    return ""
+
+
+def line_of(path: Path, separator: str, row: int) -> int:
+    """Line, from 1, in which data row `row`, from 0, ends: quoted cells may hold line ends."""
+    with open_bytes(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+        rows = csv.reader(text, delimiter=separator)
+        return next(rows.line_num for position, _ in enumerate(rows, start=-1) if position == row)
+
+
+def _items(path: Path) -> Path | None:
+    """The `items` beside a file called `interactions`."""
+    if not bare_name(path).startswith("interactions."):
+        return None
+    return first_file(path.parent, [f"items{suffix}" for suffix in (*SUFFIXES, ".jsonl")])
+
+
+LAYOUT = Layout(
+    "table",
+    "any .csv, .tsv or .parquet with columns for user, item and time; or a folder with interactions.csv, items.csv",
+    find,
+    read,
+    _items,
+    header=True,
+)
