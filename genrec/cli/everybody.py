@@ -1,0 +1,147 @@
+"""Lists for all users of a data set, written in parts, so that a stopped job goes on where it was.
+
+While it runs, `NAME.parquet.parts/` beside the file holds one Parquet file for each group of users and
+`question.json`, which keeps parts of different questions apart. At the end the parts become the one file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+
+from genrec.cli.run_folder import write_json
+from genrec.errors import ConfigError
+from genrec.recommenders.base import write_atomically
+
+if TYPE_CHECKING:
+    from genrec.data.catalogue import BoolArray
+    from genrec.data.dataset import Dataset
+    from genrec.data.interactions import IntArray
+    from genrec.data.ranking import Rankings
+    from genrec.recommenders.base import Recommender
+
+USERS_PER_PART = 4096
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked for every user, as given on the command line."""
+
+    k: int
+    only: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    exact: bool = False
+
+
+def recommend_to_all(
+    model: Recommender,
+    dataset: Dataset,
+    question: Question,
+    allowed: BoolArray | None,
+    out: Path,
+    *,
+    identity: str,
+    force: bool = False,
+    users_per_part: int = USERS_PER_PART,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Write the best items of every user: columns user_id, rank, item_id, title, score, probability.
+
+    Args:
+        model: fitted on the catalogue of `dataset`.
+        dataset: whose users are asked for, each with all that they took.
+        question: `k` and the filters.
+        allowed: the mask that the filters stand for.
+        out: file to write; `out` + `.parts` is used on the way and removed.
+        identity: tells this model from any other; parts that another one left are not taken up.
+        force: replace a file that is there.
+        users_per_part: users held in memory at once.
+        progress: called with (users done, users in all).
+
+    Returns:
+        Rows written.
+
+    Raises:
+        ConfigError: the file exists, or parts of another question lie beside it.
+    """
+    if out.exists() and not force:
+        raise ConfigError(f"{out} exists: give --force to replace it, or another --out")
+    folder = out.with_name(out.name + ".parts")
+    _take_up(folder, {**asdict(question), "data": dataset.fingerprint, "model": identity}, users_per_part)
+    histories = dataset.interactions.histories
+    paths = []
+    for start in range(0, len(histories), users_per_part):
+        path = folder / f"{start:010d}.parquet"
+        paths.append(path)
+        rows = np.arange(start, min(start + users_per_part, len(histories)))
+        if not path.exists():
+            rankings = model.rank(histories.take(rows), question.k, allowed=allowed, exact=question.exact)
+            table = _table(model, dataset, rows, rankings)
+            write_atomically(path, table.write_parquet)
+        if progress is not None:
+            progress(int(rows[-1]) + 1, len(histories))
+    num_rows = _assemble(paths, out)
+    shutil.rmtree(folder)
+    return num_rows
+
+
+def _take_up(folder: Path, question: dict[str, object], users_per_part: int) -> None:
+    """Make the folder of the parts, or make sure that the parts in it answer the same question."""
+    question = json.loads(json.dumps({**question, "users_per_part": users_per_part}))
+    path = folder / "question.json"
+    if path.exists():
+        before = json.loads(path.read_text())
+        for key, value in question.items():
+            if before.get(key) != value:
+                raise ConfigError(
+                    f"{folder} holds parts of a stopped job with {key}={before.get(key)}, and this one has "
+                    f"{key}={value}: repeat the first command, choose another --out, or remove that folder"
+                )
+        return
+    if folder.exists() and any(folder.glob("*.parquet")):
+        raise ConfigError(f"{folder} is in the way: move it, or choose another --out")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, question)
+
+
+def _table(model: Recommender, dataset: Dataset, users_B: IntArray, rankings: Rankings) -> pl.DataFrame:
+    """One row for each entry of each list."""
+    found_BK = rankings.items_BK >= 0
+    row, place = np.nonzero(found_BK)
+    items = rankings.items_BK[found_BK]
+    scores = rankings.scores_BK[found_BK].astype(np.float32)
+    catalogue = model.catalogue.table
+    return pl.DataFrame(
+        {
+            "user_id": dataset.interactions.users.gather(users_B[row]),
+            "rank": (place + 1).astype(np.int32),
+            "item_id": catalogue["item_id"].gather(items),
+            "title": catalogue["title"].gather(items),
+            "score": scores,
+            "probability": pl.Series(np.exp(scores))
+            if model.probabilistic
+            else pl.Series([None] * len(items), dtype=pl.Float32),
+        }
+    )
+
+
+def _assemble(paths: list[Path], out: Path) -> int:
+    """One file from the parts, one part in memory at a time; rows written."""
+    temporary = out.with_name(out.name + ".tmp")
+    num_rows = 0
+    with pq.ParquetWriter(temporary, pq.read_schema(paths[0])) as writer:
+        for path in paths:
+            part = pq.read_table(path)
+            num_rows += part.num_rows
+            writer.write_table(part)
+    os.replace(temporary, out)
+    return num_rows

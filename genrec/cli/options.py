@@ -1,0 +1,140 @@
+"""Options that several commands share, and the data source that they describe."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from genrec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from genrec.data.dataset import Dataset
+
+SYNTHETIC = "synthetic"  # given in place of a path: the built-in invented data set
+READ_OPTIONS = ("layout", "columns", "ordered", "untitled", "unrated", "min_rating", "k_core", "min_history")
+
+Json = Annotated[bool, typer.Option("--json", help="Print only JSON on stdout.")]
+Items = Annotated[
+    Path | None, typer.Option("--items", help="File with the items' titles, where it lies apart.")
+]
+Layout = Annotated[
+    str | None, typer.Option("--layout", help="Name of the layout, where it is not recognised.")
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column", metavar="NAME=THEIRS", help="What your file calls a column, as in user_id=uid; repeat."
+    ),
+]
+Untitled = Annotated[
+    str | None,
+    typer.Option("--untitled", metavar="error|drop|id", help="Items without a title."),
+]
+Ordered = Annotated[bool | None, typer.Option("--ordered", help="The rows stand in time order.")]
+Unrated = Annotated[bool | None, typer.Option("--unrated", help="Keep listed items that nobody took.")]
+MinRating = Annotated[
+    float | None, typer.Option("--min-rating", help="Keep interactions rated at least this.")
+]
+KCore = Annotated[
+    int | None, typer.Option("--k-core", help="Keep users and items with at least this many, repeatedly.")
+]
+MinHistory = Annotated[
+    int | None, typer.Option("--min-history", help="Keep users with at least this many interactions.")
+]
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `genrec train` wrote.")]
+MovedData = Annotated[
+    str | None, typer.Option("--data", metavar="PATH", help="Where the run's data lie now, if moved.")
+]
+Exact = Annotated[
+    bool, typer.Option("--exact", help="Search until each list provably is the model's true top k.")
+]
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """Where interactions come from and how they are read: what `data.json` of a run keeps of them.
+
+    `path` is a file, a folder or `synthetic`; `options` go to `genrec.read`.
+    """
+
+    path: str
+    items: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in self.options:
+            if name not in READ_OPTIONS:
+                raise ConfigError(f"there is no data option {name!r}; choose among {', '.join(READ_OPTIONS)}")
+        if self.path == SYNTHETIC and (self.items or self.options):
+            given = ["items"] if self.items else list(self.options)
+            raise ConfigError(
+                f"the synthetic data take no {', '.join(given)}; leave it out or give a path to your own"
+            )
+
+    def read(self) -> Dataset:
+        """Read the data set.
+
+        Raises:
+            DataError, CatalogueError, ConfigError: see `genrec.read`.
+        """
+        import genrec
+
+        if self.path == SYNTHETIC:
+            return genrec.synthetic()
+        return genrec.read(self.path, items=self.items, **self.options)
+
+    def absolute(self) -> DataSource:
+        """The same source with paths that hold from any folder."""
+        if self.path == SYNTHETIC:
+            return self
+        items = None if self.items is None else str(Path(self.items).resolve())
+        return DataSource(str(Path(self.path).resolve()), items, self.options)
+
+
+def data_source(
+    path: str,
+    items: Path | None,
+    *,
+    columns: Sequence[str] | None = None,
+    recipe: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> DataSource:
+    """A source from command line options; those left out (None) are the recipe's, then `genrec.read`'s own.
+
+    Raises:
+        ConfigError: a column that is not NAME=THEIRS, or an unknown option in the recipe.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    if columns:
+        given["columns"] = dict(pair(word, "--column", "user_id=uid") for word in columns)
+    return DataSource(path, None if items is None else str(items), {**(recipe or {}), **given})
+
+
+def pair(word: str, option: str, example: str) -> tuple[str, str]:
+    """The two sides of `name=value`.
+
+    Raises:
+        ConfigError: no equals sign, or nothing on one side of it.
+    """
+    name, _, value = word.partition("=")
+    if not name or not value:
+        raise ConfigError(f"{option} {word!r} has no two sides; write it as in {option} {example}")
+    return name, value
+
+
+def one_of(value: str, allowed: Sequence[str], what: str) -> str:
+    """`value`, if it is one of `allowed`.
+
+    Raises:
+        ConfigError: it is not; the nearest is named.
+    """
+    if value in allowed:
+        return value
+    nearest = difflib.get_close_matches(value, allowed, n=1)
+    hint = f"did you mean {nearest[0]}? " if nearest else ""
+    raise ConfigError(f"{what} {value!r} is not known; {hint}choose one of {', '.join(allowed)}")

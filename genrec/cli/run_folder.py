@@ -1,0 +1,251 @@
+"""The run folder: all that a training leaves behind, enough to repeat it.
+
+recipe.yaml        the recipe as given
+config.yaml        the recipe with every option spelled out: `genrec train RUN/config.yaml` repeats the run
+environment.json   versions, commit, machine, time and command
+data.json          source, options, fingerprint and counts of the data; written last when a run begins
+log.jsonl, checkpoints/   what the recommender writes while it learns
+model/             the finished recommender; renamed into place, so that it is there as a whole or not at all
+metrics.json       cost of the training and the metrics of each split that was measured
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+import genrec
+from genrec.cli.environment import environment
+from genrec.cli.options import DataSource
+from genrec.cli.recipe import Recipe
+from genrec.errors import RunError
+
+if TYPE_CHECKING:
+    from genrec.data.dataset import Dataset
+    from genrec.recommenders.base import Recommender
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder that was begun. `config` and `data` are the contents of `config.yaml` and `data.json`."""
+
+    folder: Path
+    config: dict[str, Any]
+    data: dict[str, Any]
+
+    @property
+    def finished(self) -> bool:
+        return (self.folder / "model" / "recommender.json").exists()
+
+    @property
+    def protocol(self) -> str:
+        return str(self.config["protocol"])
+
+    def read_data(self, moved_to: str | None = None) -> Dataset:
+        """Read the run's data again.
+
+        Args:
+            moved_to: where they lie now, if not where `data.json` says.
+
+        Raises:
+            RunError: they are gone, or they are not the data that the run was trained on.
+        """
+        source = DataSource(**self.data["source"])
+        if moved_to is not None:
+            source = DataSource(moved_to, source.items, source.options)
+        elif source.path != "synthetic" and not Path(source.path).exists():
+            raise RunError(f"the data of {self.folder} are no longer at {source.path}: give --data PATH")
+        dataset = source.read()
+        if dataset.fingerprint != self.data["fingerprint"]:
+            raise RunError(
+                f"{source.path} has {_counted(dataset.summary())}, and {self.folder} was trained on other "
+                f"data, with {_counted(self.data['counts'])}: give that with --data PATH, or train again"
+            )
+        return dataset
+
+    def load(self) -> Recommender:
+        """The trained recommender.
+
+        Raises:
+            RunError: the training has not finished, or the files of the model are damaged.
+        """
+        from polars.exceptions import PolarsError
+        from safetensors import SafetensorError
+
+        if not self.finished:
+            raise RunError(
+                f"the training in {self.folder} has not finished: repeat its command with --resume first"
+            )
+        try:
+            return genrec.load(self.folder)
+        except (OSError, ValueError, KeyError, PolarsError, SafetensorError) as error:
+            raise RunError(f"{self.folder / 'model'} is damaged ({error}): train the run again") from None
+
+    def save_model(self, recommender: Recommender) -> None:
+        """Put the fitted recommender under `model/`, as a whole."""
+        partial = self.folder / "model.partial"
+        shutil.rmtree(partial, ignore_errors=True)  # left by a save that was killed
+        recommender.save(partial)
+        os.replace(partial, self.folder / "model")
+
+    def model_identity(self) -> str:
+        """Changes whenever another model is put under `model/`."""
+        files = sorted((self.folder / "model").iterdir())
+        state = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+        return hashlib.sha256(repr(state).encode()).hexdigest()
+
+    def metrics(self) -> dict[str, Any]:
+        """What `metrics.json` holds so far."""
+        path = self.folder / "metrics.json"
+        return dict(json.loads(path.read_text())) if path.exists() else {}
+
+    def add_metrics(self, name: str, values: Mapping[str, Any]) -> None:
+        """Put `values` into `metrics.json` under the name of a split, or `training`."""
+        write_json(self.folder / "metrics.json", {**self.metrics(), name: dict(values)})
+
+    def provenance(self, split: str) -> dict[str, Any]:
+        """What stands beside every number of this run."""
+        environment = json.loads((self.folder / "environment.json").read_text())
+        return {
+            "run": str(self.folder),
+            "recommender": self.config["recommender"],
+            "data": self.data["counts"]["name"],
+            "synthetic": self.data["counts"]["synthetic"],
+            "num_interactions": self.data["counts"]["num_interactions"],
+            "protocol": self.protocol,
+            "split": split,
+            "seed": self.config["config"].get("seed"),
+            "commit": environment["commit"],
+        }
+
+
+def open_run(folder: Path) -> Run:
+    """A run that was begun.
+
+    Raises:
+        RunError: no such folder, or not a run.
+    """
+    if not folder.is_dir():
+        raise RunError(f"there is no run folder {folder}: make one with `genrec train`")
+    try:
+        data = json.loads((folder / "data.json").read_text())
+        config = yaml.safe_load((folder / "config.yaml").read_text())
+        return Run(
+            folder,
+            {key: config[key] for key in ("recommender", "config", "protocol")},
+            {key: data[key] for key in ("source", "fingerprint", "counts")},
+        )
+    except FileNotFoundError as error:
+        raise RunError(
+            f"{folder} is not a run, or one that had hardly begun: {Path(error.filename).name} is missing; "
+            "choose a folder that `genrec train` wrote"
+        ) from None
+    except (json.JSONDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise RunError(
+            f"{folder} is a damaged run ({type(error).__name__}: {error}): train it again"
+        ) from None
+
+
+def begin(
+    folder: Path,
+    recipe: Recipe,
+    recommender: Recommender,
+    source: DataSource,
+    dataset: Dataset,
+    *,
+    resume: bool,
+) -> Run:
+    """Make a new run folder, or with `resume` take up one that was begun with the same recipe and data.
+
+    Raises:
+        RunError: the folder holds something, or `resume` and it was begun differently.
+    """
+    config = {
+        "recommender": recipe.recommender,
+        "config": recommender.config.model_dump(mode="json"),
+        "data": source.options,
+        "protocol": recipe.protocol,
+    }
+    data = {
+        "source": asdict(source.absolute()),
+        "protocol": recipe.protocol,
+        "fingerprint": dataset.fingerprint,
+        "counts": dataset.summary(),
+    }
+    if (folder / "data.json").exists():
+        run = open_run(folder)
+        if not resume:
+            if run.finished:
+                raise RunError(f"{folder} holds a finished run: choose another --out, or move it away")
+            raise RunError(
+                f"{folder} holds a run that has not finished: go on with --resume, or choose another --out"
+            )
+        _check_same(run, config, data)
+        return run
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder} is a file: choose a folder for --out")
+    # A run that was killed while it began has these files at most, and is begun again.
+    strangers = {entry.name for entry in folder.glob("*")} - {
+        "recipe.yaml",
+        "config.yaml",
+        "environment.json",
+    }
+    strangers = {name for name in strangers if not name.endswith(".tmp")}
+    if strangers:
+        raise RunError(
+            f"{folder} is not empty and not a run (it holds {min(strangers)}): choose another --out"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "recipe.yaml", recipe.text)
+    write_text(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    write_json(folder / "environment.json", environment())
+    write_json(folder / "data.json", data)
+    return Run(folder, config, data)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write plain values as JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text, whole or not at all."""
+    from genrec.recommenders.base import write_atomically
+
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def _check_same(run: Run, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    before, now = dict(_flat(run.config)), dict(_flat({key: config[key] for key in run.config}))
+    for key in {**before, **now}:
+        if before.get(key) != now.get(key):
+            raise RunError(
+                f"{run.folder} was begun with {key}={before.get(key)} and this command says {now.get(key)}: "
+                "repeat the first command with --resume, or choose another --out"
+            )
+    if run.data["fingerprint"] != data["fingerprint"]:
+        raise RunError(
+            f"{run.folder} was begun on {_counted(run.data['counts'])}, and these data have "
+            f"{_counted(data['counts'])} or another order: give the same --data and options, or another --out"
+        )
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _counted(counts: Mapping[str, Any]) -> str:
+    names = ("users", "items", "interactions")
+    return ", ".join(f"{counts['num_' + name]:,} {name}" for name in names)

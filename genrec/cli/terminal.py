@@ -1,0 +1,138 @@
+"""What the commands show: tables, notes, progress and the one line of an error.
+
+Answers go to stdout, everything else to stderr, so that stdout can be piped. On a terminal tables are drawn
+and coloured; in a pipe they are plain columns that nothing cuts off.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.cells import cell_len
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+
+def stdout() -> Console:
+    """The console of the answers. Made anew each time, as tests and pipes change the stream underneath."""
+    return Console(highlight=False, markup=False, soft_wrap=True)
+
+
+def stderr() -> Console:
+    """The console of notes, progress and errors."""
+    return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """A remark for the person at the terminal, on stderr."""
+    stderr().print(text, style="dim")
+
+
+def error_line(message: str) -> int:
+    """Print the one line of an error on stderr and give the exit code of a user's mistake."""
+    console = stderr()
+    console.print("genrec: error: ", style="bold red", end="")
+    console.print(" ".join(message.split("\n")))
+    return 2
+
+
+def print_json(value: Any) -> None:
+    """Print plain values as JSON on stdout."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
+    """Print rows under their column names; columns that hold only numbers stand to the right."""
+    console = stdout()
+    cells = [["" if value is None else str(value) for value in row] for row in rows]
+    numeric = [
+        all(
+            isinstance(row[place], int | float) or _is_number(cells[at][place]) for at, row in enumerate(rows)
+        )
+        for place in range(len(columns))
+    ]
+    if console.is_terminal:
+        table = Table(
+            title=title or None, title_justify="left", header_style="bold", show_header=any(columns)
+        )
+        for name, right in zip(columns, numeric, strict=True):
+            table.add_column(name, justify="right" if right else "left", overflow="fold")
+        for row in cells:
+            table.add_row(*row)
+        stdout_width = Console(
+            highlight=False, markup=False
+        )  # a drawn table must fit; soft_wrap would let it run on
+        stdout_width.print(table)
+        return
+    lines = [list(columns), *cells] if any(columns) else cells
+    widths = [max(cell_len(line[place]) for line in lines) for place in range(len(columns))] if lines else []
+    if title:
+        print(title)
+    for line in lines:
+        padded = [
+            " " * (width - cell_len(text)) + text if right else text + " " * (width - cell_len(text))
+            for text, width, right in zip(line, widths, numeric, strict=True)
+        ]
+        print("  ".join(padded).rstrip())
+
+
+def print_facts(facts: Mapping[str, object], title: str = "") -> None:
+    """Print names and values below one another, leaving out what is None."""
+    print_table(
+        ["", ""], [(name, _spelled(value)) for name, value in facts.items() if value is not None], title
+    )
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on stderr, shown on a terminal only; yields what takes (done, in all)."""
+    console = stderr()
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def stoppable(how_to_go_on: str) -> Iterator[None]:
+    """Let Ctrl-C end the work inside with a line that tells how to go on, and exit code 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        stderr().print(f"\ngenrec: stopped; {how_to_go_on}")
+        raise typer.Exit(130) from None
+
+
+def _is_number(text: str) -> bool:
+    return (
+        text in ("", "–") or text.replace(",", "").replace(".", "", 1).lstrip("-").removesuffix("%").isdigit()
+    )
+
+
+def _spelled(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return str(value)

@@ -1,0 +1,144 @@
+"""`genrec train`: from interactions and a recipe to a run folder."""
+
+from __future__ import annotations
+
+import resource
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from genrec.cli import run_folder
+from genrec.cli.evaluate import print_evaluation
+from genrec.cli.options import (
+    Columns,
+    DataSource,
+    Items,
+    KCore,
+    Layout,
+    MinHistory,
+    MinRating,
+    Ordered,
+    Unrated,
+    Untitled,
+    data_source,
+)
+from genrec.cli.recipe import Recipe, read_recipe
+from genrec.cli.terminal import note, progress, stdout, stoppable
+
+if TYPE_CHECKING:
+    from genrec.data.dataset import Dataset
+
+_VALIDATION_USERS = 1000  # enough to see that a run went well; `genrec evaluate` measures all
+
+
+def train(
+    what: Annotated[
+        str,
+        typer.Argument(metavar="RECOMMENDER_OR_RECIPE", help="See `genrec recommenders`, or a YAML file."),
+    ],
+    data: Annotated[
+        str, typer.Option("--data", metavar="PATH", help="File or folder of interactions, or 'synthetic'.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="Folder to make for this run.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Options of the recommender, as in seed=1."),
+    ] = None,
+    items: Items = None,
+    layout: Layout = None,
+    column: Columns = None,
+    ordered: Ordered = None,
+    untitled: Untitled = None,
+    unrated: Unrated = None,
+    min_rating: MinRating = None,
+    k_core: KCore = None,
+    min_history: MinHistory = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option("--protocol", metavar="leave-one-out|temporal", help="How targets are held out."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+) -> None:
+    """Train a recommender on a log of interactions.
+
+    The run folder keeps everything that is needed to measure, use and repeat the training. The test targets
+    are left alone until `genrec evaluate`.
+    """
+    recipe = read_recipe(what).with_overrides(overrides or [])
+    if protocol is not None:
+        recipe = replace(recipe, protocol=protocol)
+    source = data_source(
+        data,
+        items,
+        columns=column,
+        recipe=recipe.data,
+        layout=layout,
+        ordered=ordered,
+        untitled=untitled,
+        unrated=unrated,
+        min_rating=min_rating,
+        k_core=k_core,
+        min_history=min_history,
+    )
+    run, dataset = train_run(out, recipe, source, resume=resume)
+    measured = _measure_validation(run, dataset)
+    print_evaluation(measured, f"{recipe.recommender}, validation")
+    stdout().print(f"trained in {run.folder}; next: genrec evaluate {run.folder}")
+
+
+def train_run(
+    folder: Path, recipe: Recipe, source: DataSource, *, resume: bool
+) -> tuple[run_folder.Run, Dataset]:
+    """Train by a recipe into a run folder; a run that is finished already is left as it is.
+
+    Args:
+        folder: made if needed.
+        recipe: what to train; its `data` was merged into `source`.
+        source: what to train on.
+        resume: take up a run that was begun with the same recipe and data.
+
+    Returns:
+        The finished run, and the data set as read.
+
+    Raises:
+        GenrecError: see `run_folder.begin`, `genrec.create` and `genrec.read`.
+    """
+    import genrec
+
+    recommender = genrec.create(recipe.recommender, **recipe.config)
+    dataset = source.read()
+    parts = dataset.split(recipe.protocol)
+    run = run_folder.begin(folder, recipe, recommender, source, dataset, resume=resume)
+    if run.finished:
+        note(f"{folder} is trained already")
+        return run, dataset
+    counts = dataset.summary()
+    note(
+        f"training {recipe.recommender} on {counts['name']}: {counts['num_users']:,} users, "
+        f"{counts['num_items']:,} items, {parts.train.num_interactions:,} interactions in the training part"
+    )
+    start = time.perf_counter()
+    with stoppable("go on with the same command and --resume"):
+        recommender.fit(parts.train, parts.validation, run=folder, resume=resume)
+        run.save_model(recommender)
+    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    cost = {"seconds": time.perf_counter() - start, "resumed": resume, "peak_memory_mb": peak_kib / 1024}
+    run.add_metrics("training", cost)
+    return run, dataset
+
+
+def _measure_validation(run: run_folder.Run, dataset: Dataset) -> dict[str, Any]:
+    """Metrics on a sample of the validation users, kept in the run."""
+    from genrec.evaluation.protocol import evaluate
+
+    targets = dataset.split(run.protocol).validation
+    sampled = targets.sample(_VALIDATION_USERS)
+    with progress("measuring on validation") as tick:
+        result = evaluate(run.load().rank, sampled, progress=tick).to_json()
+    measured = {**result, "provenance": run.provenance("validation")}
+    name = "validation" if len(sampled) == len(targets) else f"validation-{len(sampled)}-users"
+    run.add_metrics(name, measured)
+    return measured

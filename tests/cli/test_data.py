@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import genrec
+import pytest
+from genrec.data import download
+
+
+def test_json_has_the_counts(cli, shop: Path) -> None:
+    found = cli("data", shop / "sales.csv", "--items", shop / "goods.csv", "--json").json
+    assert (found["num_users"], found["num_items"], found["num_interactions"]) == (12, 10, 72)
+    assert found == genrec.read(shop / "sales.csv", items=shop / "goods.csv").summary()
+
+
+def test_the_options_are_those_of_read(cli, shop: Path) -> None:
+    words = ("data", shop / "sales.csv", "--items", shop / "goods.csv", "--json")
+    assert cli(*words, "--min-rating", 5).json["num_interactions"] == 12
+    assert cli(*words, "--k-core", 6, "--min-history", 6).json["num_users"] == 12
+    dropped = cli(*words, "--min-rating", 2).json
+    assert sum(dropped["dropped"].values()) == 72 - dropped["num_interactions"] > 0
+
+
+def test_what_was_dropped_is_printed_with_its_reason(cli, shop: Path) -> None:
+    shown = cli("data", shop / "sales.csv", "--items", shop / "goods.csv", "--min-rating", 2).out
+    assert "dropped, rating below 2  24" in shown
+    assert "2020-09-13" in shown
+
+
+def test_real_data_are_recognised(cli, shared_data) -> None:
+    found = cli("data", shared_data("ml-100k"), "--json").json
+    assert (found["num_users"], found["num_items"], found["num_interactions"]) == (943, 1682, 100_000)
+
+
+def test_the_synthetic_set_is_written_and_read_back(cli, tmp_path: Path) -> None:
+    out = tmp_path / "invented"
+    told = cli("data", "synthetic", "--out", out, "--users", 40, "--seed", 3)
+    assert "SYNTHETIC" in told.err
+    data = genrec.synthetic(num_users=40, seed=3)
+    found = cli("data", out, "--json").json
+    assert found["num_interactions"] == data.interactions.num_interactions
+
+
+def test_the_public_sets_are_listed(cli) -> None:
+    for words in (("data", "get"), ("data", "get", "--list")):
+        lines = cli(*words).out.splitlines()
+        assert {line.split()[0] for line in lines[1:]} == set(download.names())
+
+
+def test_get_downloads_into_the_folder(cli, tmp_path: Path, monkeypatch) -> None:
+    asked = []
+
+    def get(name: str, folder: Path, *, force: bool, progress: bool) -> Path:
+        asked.append((name, folder, force, progress))
+        return folder / name
+
+    monkeypatch.setattr(download, "get", get)
+    shown = cli("data", "get", "ml-100k", "--out", tmp_path, "--force").out
+    assert asked == [("ml-100k", tmp_path, True, False)]
+    assert f"genrec data {tmp_path / 'ml-100k'}" in shown
+
+
+def test_a_typo_in_a_public_name(mistake, tmp_path: Path) -> None:
+    assert "did you mean ml-100k" in mistake("data", "get", "ml-100kk", "--out", tmp_path)
+
+
+def test_a_stopped_download_says_how_to_go_on(cli, tmp_path: Path, monkeypatch) -> None:
+    def stop(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(download, "get", stop)
+    assert "go on with the same command" in cli("data", "get", "ml-100k", "--out", tmp_path, code=130).err
+
+
+@pytest.mark.parametrize("words", [("data",), ("data", "--help")])
+def test_help_of_the_group(cli, words) -> None:
+    shown = cli(*words).out
+    assert "genrec data PATH" in shown
+    assert "synthetic" in shown
+
+
+def test_plain_json_is_all_that_stands_on_stdout(cli, shop: Path) -> None:
+    out = cli("data", "--json", shop / "sales.csv", "--items", shop / "goods.csv").out
+    assert json.loads(out)["layout"]

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import genrec
+import pytest
+from genrec.recommenders.itemknn import ItemKNN
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    from genrec.data.synthetic import synthetic, write
+
+    return write(synthetic(num_users=60), tmp_path / "small")
+
+
+def test_the_demo_measures_shows_and_reports(cli, small: Path, tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    shown = cli("demo", "--data", small, "--out", out, "--recipe", "itemknn").out
+    page = (out / "report.html").read_text()
+    data = genrec.read(small)
+    users = data.test.sample(3, 7)
+    for user, history in zip(users.users, users.histories, strict=True):
+        for text in (str(user), data.catalogue.titles[history[-1]]):
+            assert text in shown
+            assert text in page
+    assert shown.count("took next:") == 3
+    for name in ("itemknn", "popular"):
+        assert name in shown
+        assert name in page
+    (run,) = [entry for entry in out.iterdir() if entry.is_dir()]
+    assert json.loads((run / "metrics.json").read_text())["test"]["num_users"] == 60
+
+
+def test_the_synthetic_demo_says_so(cli, tmp_path: Path) -> None:
+    shown = cli("demo", "--out", tmp_path, "--recipe", "popular").out
+    assert "SYNTHETIC" in shown
+    assert "synthetic data" in (tmp_path / "report.html").read_text().lower()
+
+
+def test_a_second_demo_trains_nothing_again(cli, small: Path, tmp_path: Path, monkeypatch) -> None:
+    words = ("demo", "--data", small, "--out", tmp_path / "demo", "--recipe", "itemknn")
+    first = cli(*words).out
+    fitted = []
+    learn = ItemKNN._fit
+    monkeypatch.setattr(ItemKNN, "_fit", lambda *args: (fitted.append(1), learn(*args)))
+    again = cli(*words)
+    assert fitted == []
+    assert "is trained already" in again.err
+    assert first.splitlines()[-1] == again.out.splitlines()[-1]

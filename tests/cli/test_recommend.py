@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import genrec
+import pytest
+from genrec.recommenders.popular import Popular
+
+DATA = genrec.synthetic()
+TITLES = DATA.catalogue.titles
+UNIQUE = [row for row, title in enumerate(TITLES) if TITLES.count(title) == 1]
+
+
+def test_a_history_of_ids_and_titles(cli, knn_run: Path) -> None:
+    first, second = UNIQUE[:2]
+    words = ("--history", TITLES[first].lower(), "--history", DATA.catalogue.ids[second])
+    found = cli("recommend", knn_run, *words, "-k", 7, "--json").json
+    assert [item["title"] for item in found["history"]] == [TITLES[first], TITLES[second]]
+    assert [item["rank"] for item in found["items"]] == list(range(1, 8))
+    expected = genrec.load(knn_run).recommend([[TITLES[first], TITLES[second]]], 7)[0]
+    assert [item["item_id"] for item in found["items"]] == [item.item_id for item in expected.items]
+    assert found["exact"] is True
+    assert found["items"][0]["probability"] is None
+
+
+def test_a_user_has_all_that_they_took(cli, knn_run: Path) -> None:
+    found = cli("recommend", knn_run, "--user", "user0007", "--json").json
+    history = [DATA.catalogue.ids[item] for item in DATA.interactions.histories[6]]
+    assert [item["item_id"] for item in found["history"]] == history
+    assert not {item["item_id"] for item in found["items"]} & set(history)
+
+
+def test_filters_hold(cli, knn_run: Path) -> None:
+    words = ("recommend", knn_run, "--user", "user0001", "-k", 5)
+    free = cli(*words, "--json").json["items"]
+    without = cli(*words, "--exclude", free[0]["item_id"], "--exclude", free[1]["item_id"], "--json").json[
+        "items"
+    ]
+    assert [item["item_id"] for item in without[:3]] == [item["item_id"] for item in free[2:]]
+    both = cli(*words, "--only", "genres=Comedy", "--only", "genres=Drama", "--json").json["items"]
+    genres = dict(DATA.catalogue.table.select("item_id", "genres").iter_rows())
+    assert both
+    assert all({"Comedy", "Drama"} <= set(genres[item["item_id"]]) for item in both)
+
+
+def test_fewer_allowed_items_than_asked_for(cli, knn_run: Path) -> None:
+    series = DATA.catalogue.table["series"][UNIQUE[0]]
+    size = DATA.catalogue.table.filter(series=series).height
+    result = cli(
+        "recommend",
+        knn_run,
+        "--history",
+        DATA.catalogue.ids[UNIQUE[1]],
+        "--only",
+        f"series={series}",
+        "-k",
+        99,
+    )
+    assert f"only {size} items are allowed" in result.err
+
+
+def test_the_printed_list_has_history_and_titles(cli, knn_run: Path) -> None:
+    shown = cli("recommend", knn_run, "--user", "user0001").out
+    assert "history (the last 10 of" in shown
+    assert TITLES[DATA.interactions.histories[0][-1]] in shown
+    assert len([line for line in shown.splitlines() if line.split()[:1] == ["10"]]) == 1
+
+
+def test_why_shows_each_decision(cli, popular_run: Path, monkeypatch) -> None:
+    def why(self: Popular, history: list[str], item: str) -> list[tuple[str, float]]:
+        return [("The ", 0.5), (f"rest of {item}", 0.25)]
+
+    monkeypatch.setattr(Popular, "why", why, raising=False)
+    words = ("recommend", popular_run, "--user", "user0001", "-k", 2, "--why")
+    item = cli(*words, "--json").json["items"][0]
+    assert item["why"] == [
+        {"text": "The ", "probability": 0.5},
+        {"text": f"rest of {item['item_id']}", "probability": 0.25},
+    ]
+    assert "25.00%" in cli(*words).out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "--history"),
+        (("--history", "x", "--user", "y"), "give one of"),
+        (("--user", "user0001", "-k", "0"), "-k is 0"),
+        (("--user", "nobody"), "no user 'nobody'"),
+        (("--history", "The Paper Lantrn"), "did you mean"),
+        (("--user", "user0001", "--exclude", "nothing of the kind"), "no id or title"),
+        (("--user", "user0001", "--only", "genres"), "no two sides"),
+        (("--user", "user0001", "--only", "genre=Comedy"), "no field 'genre'"),
+        (("--user", "user0001", "--only", "genres=Comedi"), "Comedy"),
+        (("--users", "some", "--out", "x.parquet"), "'some' is not known"),
+        (("--users", "all"), "--out NAME.parquet"),
+        (("--users", "all", "--out", "x.csv"), "--out NAME.parquet"),
+        (("--users", "all", "--out", "x.parquet", "--json"), "neither --why nor --json"),
+        (("--user", "user0001", "--out", "x.parquet"), "--out is for --users all"),
+    ],
+)
+def test_wrong_questions(mistake, popular_run: Path, words: tuple[str, ...], told: str) -> None:
+    assert told in mistake("recommend", popular_run, *words)

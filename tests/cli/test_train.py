@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import genrec
+import numpy as np
+import pytest
+import yaml
+from genrec.cli import train as command
+from genrec.data.interactions import Histories
+from genrec.recommenders.popular import Popular
+
+SYNTHETIC = ("--data", "synthetic")
+
+
+def test_a_run_folder_holds_all_that_repeats_it(knn_run: Path) -> None:
+    assert {entry.name for entry in knn_run.iterdir()} == {
+        *("recipe.yaml", "config.yaml", "environment.json", "data.json", "metrics.json", "model")
+    }
+    assert (knn_run / "recipe.yaml").read_text() == "recommender: itemknn\n"
+    config = yaml.safe_load((knn_run / "config.yaml").read_text())
+    assert config == {
+        "recommender": "itemknn",
+        "config": genrec.create("itemknn", num_neighbours=50).config.model_dump(),
+        "data": {},
+        "protocol": "leave-one-out",
+    }
+    data = json.loads((knn_run / "data.json").read_text())
+    assert data["fingerprint"] == genrec.synthetic().fingerprint
+    assert data["counts"]["num_users"] == 1000
+    environment = json.loads((knn_run / "environment.json").read_text())
+    assert environment["genrec"] == genrec.__version__
+    assert {"commit", "python", "libraries", "cpu", "num_cores", "time", "command"} <= set(environment)
+    metrics = json.loads((knn_run / "metrics.json").read_text())
+    assert set(metrics) == {"training", "validation"}  # the test targets stay closed
+    assert metrics["training"]["seconds"] > 0
+    assert 0 < metrics["validation"]["HR@10"] < 1
+
+
+def test_the_resolved_config_repeats_the_run(cli, knn_run: Path, tmp_path: Path) -> None:
+    cli("train", knn_run / "config.yaml", *SYNTHETIC, "--out", tmp_path / "again")
+    histories = Histories.from_lists([[0, 1], [5]])
+    before, after = (genrec.load(run).rank(histories, 20) for run in (knn_run, tmp_path / "again"))
+    assert np.array_equal(before.items_BK, after.items_BK)
+    assert np.array_equal(before.scores_BK, after.scores_BK)
+
+
+def test_only_training_interactions_are_learnt(popular_run: Path) -> None:
+    counts = genrec.load(popular_run)._score(Histories.from_lists([[]]))[0]
+    data = genrec.synthetic()
+    assert (
+        counts.sum() == data.train.num_interactions == data.interactions.num_interactions - 2 * len(data.test)
+    )
+
+
+def test_own_csv_with_its_own_columns_and_options(cli, shop: Path, tmp_path: Path) -> None:
+    sales = shop / "sales.csv"
+    sales.write_text(sales.read_text().replace("user_id", "customer_number"))
+    options = ("--items", shop / "goods.csv", "--column", "user_id=customer_number", "--min-rating", 1)
+    cli("train", "popular", "--data", sales, *options, "--out", tmp_path / "run")
+    data = json.loads((tmp_path / "run" / "data.json").read_text())
+    assert data["source"]["path"] == str(sales.resolve())
+    assert data["source"]["options"] == {"columns": {"user_id": "customer_number"}, "min_rating": 1.0}
+    assert data["counts"]["num_interactions"] == 72
+    cli("evaluate", tmp_path / "run")
+
+
+def test_a_recipe_names_data_options_and_protocol_and_options_win(cli, shop: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("recommender: popular\ndata: {min_rating: 5, min_history: 2}\nprotocol: temporal\n")
+    words = ("--items", shop / "goods.csv", "--min-rating", 1, "--protocol", "leave-one-out")
+    cli("train", recipe, "--data", shop / "sales.csv", *words, "--out", tmp_path / "run")
+    config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert config["data"] == {"min_rating": 1.0, "min_history": 2}
+    assert config["protocol"] == "leave-one-out"
+    assert (tmp_path / "run" / "recipe.yaml").read_text() == recipe.read_text()
+
+
+def test_a_run_is_never_overwritten(mistake, popular_run: Path, tmp_path: Path) -> None:
+    before = {path: path.read_bytes() for path in popular_run.rglob("*") if path.is_file()}
+    assert "holds a finished run" in mistake("train", "popular", *SYNTHETIC, "--out", popular_run)
+    assert before == {path: path.read_bytes() for path in popular_run.rglob("*") if path.is_file()}
+    (tmp_path / "thesis.txt").write_text("mine")
+    assert "thesis.txt" in mistake("train", "popular", *SYNTHETIC, "--out", tmp_path)
+    assert "is a file" in mistake("train", "popular", *SYNTHETIC, "--out", tmp_path / "thesis.txt")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.fixture
+def stopped(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run that Ctrl-C ended while it learnt."""
+
+    def stop(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Popular, "_fit", stop)
+        told = cli("train", "popular", *SYNTHETIC, "--out", tmp_path / "run", code=130).err
+    assert "genrec: stopped; go on with the same command and --resume" in told
+    return tmp_path / "run"
+
+
+def test_a_stopped_run_goes_on_with_resume(cli, mistake, stopped: Path, monkeypatch) -> None:
+    words = ("train", "popular", *SYNTHETIC, "--out", stopped)
+    assert "has not finished" in mistake("evaluate", stopped)
+    assert "--resume" in mistake(*words)
+    asked = []
+    learn = Popular._fit
+    monkeypatch.setattr(Popular, "_fit", lambda *args: (asked.append(args[-1]), learn(*args)))
+    cli(*words, "--resume")
+    assert asked == [True]
+    cli("evaluate", stopped)
+
+
+def test_resume_refuses_another_recipe_or_data_and_says_which(mistake, stopped: Path, shop: Path) -> None:
+    def told(*words: object) -> str:
+        return mistake("train", *words, "--out", stopped, "--resume")
+
+    assert "recommender=popular and this command says itemknn" in told("itemknn", *SYNTHETIC)
+    assert "protocol=leave-one-out" in told("popular", *SYNTHETIC, "--protocol", "temporal")
+    other = told("popular", "--data", shop / "sales.csv", "--items", shop / "goods.csv")
+    assert "1,000 users" in other
+    assert "12 users" in other
+
+
+@pytest.mark.parametrize("left", [(), ("recipe.yaml",), ("recipe.yaml", "config.yaml.tmp")])
+def test_a_run_killed_as_it_began_is_begun_again(cli, popular_run: Path, tmp_path: Path, left) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in left:
+        shutil.copy(popular_run / "recipe.yaml", folder / name)
+    cli("train", "popular", *SYNTHETIC, "--out", folder, "--resume")
+    assert genrec.load(folder).name == "popular"
+
+
+def test_a_save_that_was_killed_leaves_no_model(cli, mistake, stopped: Path, monkeypatch) -> None:
+    def die(self: Popular, folder: Path) -> None:
+        (folder / "popular.safetensors").write_bytes(b"half")
+        raise OSError(28, "No space left on device", str(folder))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Popular, "_save", die)
+        assert "No space left" in mistake("train", "popular", *SYNTHETIC, "--out", stopped, "--resume")
+    assert not (stopped / "model").exists()
+    cli("train", "popular", *SYNTHETIC, "--out", stopped, "--resume")
+    cli("evaluate", stopped)
+
+
+def test_resume_of_a_finished_run_trains_nothing(cli, popular_run: Path, tmp_path: Path, monkeypatch) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(popular_run, folder)
+    monkeypatch.setattr(Popular, "_fit", None)
+    assert "is trained already" in cli("train", "popular", *SYNTHETIC, "--out", folder, "--resume").err
+
+
+def test_large_validation_is_sampled_and_says_so(cli, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(command, "_VALIDATION_USERS", 100)
+    cli("train", "popular", *SYNTHETIC, "--out", tmp_path / "run")
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert metrics["validation-100-users"]["num_users"] == 100

@@ -1,0 +1,49 @@
+"""What `import genrec` offers, and what it costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import genrec
+import pytest
+from genrec.errors import GenrecError
+
+
+def run(program: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def test_the_names_are_these_and_all_of_them_are_there() -> None:
+    assert sorted(genrec.__all__) == [
+        *("Catalogue", "Dataset", "Recommender", "create", "errors", "evaluate", "load", "read"),
+        *("recommenders", "synthetic"),
+    ]
+    for name in genrec.__all__:
+        assert getattr(genrec, name) is not None
+        assert name in dir(genrec)
+    assert issubclass(genrec.errors.DataError, GenrecError)
+
+
+def test_a_wrong_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'reed'"):
+        _ = genrec.reed
+
+
+def test_import_costs_nothing_heavy() -> None:
+    heavy = "{'torch', 'transformers', 'polars', 'numpy', 'pydantic', 'scipy', 'pyarrow', 'typer'}"
+    assert run(f"import sys, genrec\nprint({heavy} & set(sys.modules))") == "set()"
+
+
+def test_recommenders_can_be_called_whether_the_package_was_imported_or_not() -> None:
+    listed = "sorted(genrec.recommenders())"
+    first = run(f"import genrec\nprint({listed})")
+    second = run(f"import genrec.recommenders.popular\nimport genrec\nprint({listed})")
+    assert first == second
+    found = genrec.recommenders()
+    assert {"popular", "itemknn"} <= set(found)
+    for recommender in found.values():
+        assert recommender.pipeline
+        assert recommender.paper
