@@ -236,6 +236,7 @@ def _content(source: Source, work: Path) -> Path:
 def _replace(target: Path, content: Path) -> None:
     old = target.with_name(f".{target.name}.old")
     if target.exists():
+        shutil.rmtree(old, ignore_errors=True)
         os.replace(target, old)
     os.replace(content, target)
     shutil.rmtree(old, ignore_errors=True)

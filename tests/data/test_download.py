@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from genrec.data import download, transfer
+from genrec.data.read import read
 from genrec.data.sources import BASE_URLS, sources
 from genrec.errors import ConfigError, DataError
 
@@ -120,6 +121,18 @@ def serve_beauty(site: Site, reviews: bytes = b'{"asin": "a"}\n' * 3000) -> None
 
 def left_over(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
+
+
+def test_downloaded_folders_are_read_as_they_are(site: Site, get: Callable[..., Path]) -> None:
+    serve_ml100k(site)
+    films = read(get("ml-100k"))
+    assert (films.report.layout, films.interactions.num_interactions) == ("ml-100k", 5000)
+    review = {"reviewerID": "u", "asin": "a", "helpful": [0, 0], "overall": 5.0, "reviewText": "x"}
+    lines = [{**review, "asin": asin, "unixReviewTime": time} for time, asin in enumerate("abc")]
+    serve_beauty(site, "".join(json.dumps(line) + "\n" for line in lines).encode())
+    beauty = read(get("amazon2014-Beauty"), untitled="id")
+    assert beauty.report.layout == "amazon-2014"
+    assert beauty.interactions.num_interactions == 3
 
 
 @pytest.mark.parametrize("md5", ["{} *ml-100k.zip\n", "MD5 (ml-100k.zip) = {}\n", "{}  ml-100k.zip"])

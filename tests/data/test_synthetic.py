@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from genrec.data.dataset import Dataset, ReadReport
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions
+from genrec.data.read import read
 from genrec.data.synthetic import synthetic, write
 from genrec.errors import ConfigError
 
@@ -121,6 +122,23 @@ def test_written_csv_holds_everything(data: Dataset, tmp_path) -> None:
     assert items.equals(data.catalogue.table)
     assert "SYNTHETIC" in (folder / "README.txt").read_text(encoding="utf-8")
     assert {path.name for path in folder.iterdir()} == {"interactions.csv", "items.csv", "README.txt"}
+
+
+def _by_name(data: Dataset) -> dict[str, list[tuple[str, int, float]]]:
+    """What each user took, by raw ids, with time and rating."""
+    taken = data.interactions
+    ids = [data.catalogue.ids[item] for item in taken.histories.items]
+    rows = list(zip(ids, taken.times.tolist(), taken.ratings.tolist(), strict=True))
+    ends = taken.histories.offsets
+    return {user: rows[ends[row] : ends[row + 1]] for row, user in enumerate(taken.users)}
+
+
+def test_written_csv_reads_back_the_same(data: Dataset, tmp_path) -> None:
+    again = read(write(data, tmp_path / "films"))
+    assert _by_name(again) == _by_name(data)
+    fields = ["item_id", "title", "genres", "year", "series"]
+    assert again.catalogue.table[fields].sort("item_id").equals(data.catalogue.table[fields].sort("item_id"))
+    assert again.report.repeated_titles == data.report.repeated_titles
 
 
 def test_write_overwrites_nothing(tmp_path) -> None:
