@@ -126,7 +126,7 @@ def left_over(folder: Path) -> list[str]:
 def test_downloaded_folders_are_read_as_they_are(site: Site, get: Callable[..., Path]) -> None:
     serve_ml100k(site)
     films = read(get("ml-100k"))
-    assert (films.report.layout, films.interactions.num_interactions) == ("ml-100k", 5000)
+    assert (films.report.layout, films.interactions.num_interactions) == ("movielens-100k", 5000)
     review = {"reviewerID": "u", "asin": "a", "helpful": [0, 0], "overall": 5.0, "reviewText": "x"}
     lines = [{**review, "asin": asin, "unixReviewTime": time} for time, asin in enumerate("abc")]
     serve_beauty(site, "".join(json.dumps(line) + "\n" for line in lines).encode())
