@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
@@ -65,16 +66,19 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title:
     ]
     if console.is_terminal:
         table = Table(
-            title=title or None, title_justify="left", header_style="bold", show_header=any(columns)
+            title=title or None,
+            title_justify="left",
+            title_style="bold",
+            header_style="bold",
+            show_header=any(columns),
+            box=SIMPLE_HEAD,
+            pad_edge=False,
         )
         for name, right in zip(columns, numeric, strict=True):
             table.add_column(name, justify="right" if right else "left", overflow="fold")
         for row in cells:
             table.add_row(*row)
-        stdout_width = Console(
-            highlight=False, markup=False
-        )  # a drawn table must fit; soft_wrap would let it run on
-        stdout_width.print(table)
+        console.print(table, soft_wrap=False)  # what is drawn has to fit
         return
     lines = [list(columns), *cells] if any(columns) else cells
     widths = [max(cell_len(line[place]) for line in lines) for place in range(len(columns))] if lines else []

@@ -1,7 +1,7 @@
 """One file per recommender, and what they share in `base`.
 
-The package can be called: `genrec.recommenders()` gives every recommender's class by name, with its `pipeline` and
-`paper`. Package and list share their name, so importing the one must not hide the other.
+The package can be called: `genrec.recommenders()` gives each recommender's class by name, with its `pipeline`
+and `paper`. Package and list share their name, so importing the one must not hide the other.
 """
 
 import sys
