@@ -21,8 +21,8 @@ BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 class Catalogue:
     """Items in a fixed order; everywhere inside the package an item is its row number here.
 
-    `table` has one row an item: `item_id` (str, unique), `title` (str, never empty) and any further fields, each
-    either a string, a number or a list of strings (`genres`, `brand`, `year`, ...).
+    `table` has one row an item: `item_id` (str, unique), `title` (str, never empty) and any further fields,
+    each either a string, a number or a list of strings (`genres`, `brand`, `year`, ...).
     """
 
     table: pl.DataFrame
@@ -32,11 +32,14 @@ class Catalogue:
         missing = {"item_id", "title"} - set(self.table.columns)
         if missing:
             raise CatalogueError(
-                f"the items have the columns {self.table.columns}, but {sorted(missing)} are needed: rename or add them"
+                f"the items have the columns {', '.join(self.table.columns)}, without "
+                f"{' and '.join(sorted(missing))}: rename or add"
             )
         if self.table["item_id"].is_duplicated().any():
             twice = self.table["item_id"].filter(self.table["item_id"].is_duplicated())[0]
-            raise CatalogueError(f"the item id {twice!r} stands in several rows of the items; keep one row an item")
+            raise CatalogueError(
+                f"the item id {twice!r} is in several rows of the items; keep one row an item"
+            )
 
     @classmethod
     def from_lists(cls, ids: Sequence[str], titles: Sequence[str], **fields: Sequence[Any]) -> Catalogue:
@@ -85,7 +88,7 @@ class Catalogue:
             return rows[0]
         if rows:
             ids = ", ".join(self.ids[row] for row in rows[:5])
-            raise UnknownItemError(f"{len(rows)} items are called {str(name)!r}; give one of their ids: {ids}")
+            raise UnknownItemError(f"{len(rows)} items are called {str(name)!r}; give one of the ids {ids}")
         nearest = self.nearest_titles(str(name))
         hint = "; did you mean " + " or ".join(repr(title) for title in nearest) + "?" if nearest else ""
         raise UnknownItemError(f"the catalogue of {len(self)} items has no id or title {str(name)!r}{hint}")
@@ -97,13 +100,18 @@ class Catalogue:
         if not words:
             return []
         shared = [folded for folded in self._rows_of_title if words & set(folded.split())]
-        pool = sorted(shared, key=lambda folded: -len(words & set(folded.split())) / len(words | set(folded.split())))
-        close = difflib.get_close_matches(key, pool[:200] or list(self._rows_of_title)[:20_000], n=count, cutoff=0.3)
+
+        def overlap(folded: str) -> float:
+            return len(words & set(folded.split())) / len(words | set(folded.split()))
+
+        pool = sorted(shared, key=overlap, reverse=True)
+        candidates = pool[:200] or list(self._rows_of_title)[:20_000]
+        close = difflib.get_close_matches(key, candidates, n=count, cutoff=0.3)
         found = close or pool[:count]
         return [self.titles[self._rows_of_title[folded][0]] for folded in found]
 
     def where(self, name: str, value: str) -> BoolArray:
-        """Mask (num_items,) of the items whose field `name` equals `value`, or holds it where the field is a list.
+        """Mask (num_items,) of the items whose field `name` equals `value` or, where it is a list, holds it.
 
         Raises:
             ConfigError: no such field, or no item has the value.
@@ -118,7 +126,8 @@ class Catalogue:
             mask = (column.cast(pl.String) == value).fill_null(False)
             known = column.cast(pl.String).drop_nulls().unique()
         if not mask.any():
-            nearest = difflib.get_close_matches(value, known.to_list(), n=3, cutoff=0.3) or known.sort()[:5].to_list()
+            nearest = difflib.get_close_matches(value, known.to_list(), n=3, cutoff=0.3)
+            nearest = nearest or known.sort()[:5].to_list()
             raise ConfigError(f"no item has {name}={value!r}; for example {', '.join(map(repr, nearest))}")
         return mask.to_numpy()
 
@@ -127,7 +136,7 @@ class Catalogue:
         return [self.resolve(name) for name in names]
 
     def with_items(self, items: pl.DataFrame) -> Catalogue:
-        """A catalogue with `items` appended; a row whose `item_id` is known replaces that item's text in place."""
+        """A catalogue with `items` appended; a row whose `item_id` is known replaces that item's text."""
         Catalogue(items)  # the same checks
         known = items.filter(pl.col("item_id").is_in(self.ids))
         table = self.table

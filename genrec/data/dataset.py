@@ -18,8 +18,8 @@ from genrec.data.split import Split, split
 class ReadReport:
     """What the reading saw and did.
 
-    `rows` counts the rows of the source; `dropped` maps a reason to the number of rows it cost; `num_listed_items`
-    counts the items that the items file lists, whether anybody took them or not (None: there is no such file).
+    `rows` counts the rows of the source; `dropped` maps a reason to the number of rows it cost;
+    `num_listed_items` counts the items that the items file lists, taken or not (None: there is no such file).
     """
 
     layout: str
@@ -67,7 +67,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over users, items, titles and every interaction in order: two equal ones are the same data."""
+        """SHA-256 over users, items, titles and all interactions in order: equal ones are the same data."""
         digest = hashlib.sha256()
         for names in (self.interactions.users.to_list(), self.catalogue.ids, self.catalogue.titles):
             digest.update("\x1f".join(map(str, names)).encode())

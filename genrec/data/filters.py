@@ -1,4 +1,4 @@
-"""Filters: which interactions are worth keeping. All are off unless asked for, and each tells what it cost."""
+"""Filters: which interactions are worth keeping. All are off unless asked for, and tell what they cost."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Filters:
     ) -> tuple[BoolArray, dict[str, int]]:
         """Mask of the interactions to keep, and how many each filter dropped.
 
-        The rating comes first; the core and the history are then found together, so that both hold in the end.
+        The rating comes first; core and history are then found together, so that both hold in the end.
 
         Args:
             users, items: a small number for each interaction's user and item; (num_interactions,).
@@ -70,7 +70,7 @@ class Filters:
 
 
 def core(users: IntArray, items: IntArray, least_user: int, least_item: int, keep: BoolArray) -> BoolArray:
-    """The largest part of `keep` in which each user has `least_user` and each item `least_item` interactions."""
+    """Largest part of `keep` in which each user has `least_user` interactions and each item `least_item`."""
     rows = np.flatnonzero(keep)
     while True:
         by_user, by_item = np.bincount(users[rows]), np.bincount(items[rows])

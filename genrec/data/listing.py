@@ -14,16 +14,16 @@ from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import IntArray
 from genrec.data.readers.items import read_items
 from genrec.data.readers.source import Log, Options
-from genrec.errors import CatalogueError
+from genrec.errors import CatalogueError, DataError
 
 
 @dataclass(frozen=True)
 class Listing:
     """Items by code, a number that stands for the item while the interactions are being read.
 
-    `table` has one row a code, in the order of the codes: first the items that somebody took, then the listed ones
-    that nobody did. Its columns are `item_id`, `title` (null where there is none), `listed_row` (row in the items
-    file, null where the file does not list the item), `decoded` (its title held HTML entities) and further fields.
+    `table` has one row a code, in the order of the codes: first the items that somebody took, then the listed
+    ones that nobody did. Its columns are `item_id`, `title` (null where there is none), further fields,
+    `_row` (row in the items file, null where that does not list the item), `_decoded` (title held entities).
     """
 
     table: pl.DataFrame
@@ -42,8 +42,12 @@ class Listing:
         """
         taken = log.frame.select(pl.col("item_id").unique().sort())
         if items is None:
+            if "title" in options.columns and "title" not in log.frame.columns:
+                raise DataError(
+                    f"{log.source} has no column {options.columns['title']!r} for titles: give items too"
+                )
             return cls._without_file(log, taken)
-        read = read_items(items, options).with_row_index("listed_row").filter(pl.col("item_id").is_not_null())
+        read = read_items(items, options).with_row_index("_row").filter(pl.col("item_id").is_not_null())
         listed = read.unique("item_id", keep="first", maintain_order=True)
         source = Path(items).name if isinstance(items, str | Path) else "the frame of items"
         notes = []
@@ -56,7 +60,8 @@ class Listing:
             [taken.join(listed, on="item_id", how="left", maintain_order="left"), unrated], how="diagonal"
         )
         table = table.with_columns(*clean(table["title"]))
-        return cls(table, taken.height, source, True, listed.height, notes)
+        titled = table["title"].null_count() < table.height
+        return cls(table, taken.height, source, titled, listed.height, notes)
 
     @classmethod
     def _without_file(cls, log: Log, taken: pl.DataFrame) -> Listing:
@@ -71,8 +76,8 @@ class Listing:
                 False,
                 ["no titles: items are known by their ids; give a file of items to train on titles"],
             )
-            table = table.with_columns(decoded=pl.lit(False))
-        table = table.with_columns(listed_row=pl.lit(None, pl.UInt32))
+            table = table.with_columns(_decoded=pl.lit(False))
+        table = table.with_columns(_row=pl.lit(None, pl.UInt32))
         return cls(table, taken.height, None, titled, None, notes)
 
     @property
@@ -86,7 +91,7 @@ class Listing:
         return self.table["item_id"].head(self.num_taken)
 
     def check_titles(self, rows: pl.DataFrame, log: str) -> None:
-        """Nothing, if every `item` (a code) in `rows` has a title; `row` is its place in the file called `log`.
+        """Nothing, if every `item` (a code) of `rows` has a title; `row` is its place in the file `log`.
 
         Raises:
             CatalogueError: one has none; its place is named.
@@ -95,7 +100,7 @@ class Listing:
         if not bare.height:
             return
         first = bare.row(int(bare["row"].arg_min() or 0), named=True)
-        item_id, listed_row = self.table.select("item_id", "listed_row").row(first["item"])
+        item_id, listed_row = self.table.select("item_id", "_row").row(first["item"])
         if self.source is not None and listed_row is None:
             what = f"item {item_id!r} (row {first['row'] + 1} of {log}) is not listed in {self.source}"
         elif self.source is not None:
@@ -104,34 +109,39 @@ class Listing:
             what = f"item {item_id!r} has no title (row {first['row'] + 1} of {log})"
         num_bare = bare["item"].n_unique()
         many = f"; {num_bare:,} items have none" if num_bare > 1 else ""
-        raise CatalogueError(
-            f"{what}{many}: add titles, or give untitled='drop' or 'id' (--untitled drop|id)"
-        )
+        named = "" if self.titled else " name their column with columns={'title': ...} (--column title=NAME),"
+        remedy = f"{named} add titles, or give untitled='drop' or 'id' (--untitled drop|id)"
+        raise CatalogueError(f"{what}{many}:{remedy}")
+
+    def note_of_ids(self, rows: pl.DataFrame) -> list[str]:
+        """How many items of `rows` are called by their ids, as a note."""
+        num_bare = int((~self.has_title.gather(rows["item"].unique())).sum())
+        return [f"{num_bare:,} items without a title are called by their ids"] if num_bare else []
 
     def num_decoded(self, codes: IntArray) -> int:
         """How many titles of `codes` held HTML entities."""
-        return int(self.table["decoded"].gather(codes).sum())
+        return int(self.table["_decoded"].gather(codes).sum())
 
     def catalogue(self, taken: pl.Series, unrated: bool) -> tuple[Catalogue, IntArray]:
-        """The items `taken` (codes; may repeat), with the listed ones that nobody took if `unrated`, and their codes.
+        """The items `taken` (codes; may repeat), if `unrated` also the others listed, and their codes.
 
-        They stand by title, then id; an id stands in for no title. The order must not tell what people took, and
-        publishers' own numbers often do, so ids come last.
+        They stand by title, then id; an id stands in for a missing title. The order must not tell what people
+        took, and publishers' own numbers often do, so ids come last.
         """
-        kept = self.table.with_row_index("code").filter(
-            pl.col("code").is_in(taken.unique().cast(pl.UInt32).implode())
-            | (unrated & pl.col("listed_row").is_not_null() & pl.col("title").is_not_null())
+        kept = self.table.with_row_index("_code").filter(
+            pl.col("_code").is_in(taken.unique().cast(pl.UInt32).implode())
+            | (unrated & pl.col("_row").is_not_null() & pl.col("title").is_not_null())
         )
         kept = kept.with_columns(pl.col("title").fill_null(pl.col("item_id"))).sort("title", "item_id")
         fields = [name for name in kept.columns if name not in _OWN and kept[name].null_count() < kept.height]
-        return Catalogue(kept.select("item_id", "title", *fields), self.titled), kept["code"].to_numpy()
+        return Catalogue(kept.select("item_id", "title", *fields), self.titled), kept["_code"].to_numpy()
 
 
-_OWN = ("item_id", "title", "listed_row", "decoded", "code")
+_OWN = ("item_id", "title", "_row", "_decoded", "_code")
 
 
 def clean(titles: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Titles on one line with HTML entities decoded, null where nothing is left; and which of them held entities.
+    """Titles on one line with HTML entities decoded, null where nothing is left; and which held entities.
 
     Shops escape some titles twice ('&amp;amp;'), so decoding is done twice, never more.
     """
@@ -143,7 +153,7 @@ def clean(titles: pl.Series) -> tuple[pl.Series, pl.Series]:
         decoded = decoded.scatter(suspects, plain != escaped)
         titles = titles.clone().scatter(suspects, plain)
     flat = titles.str.replace_all(r"\s+", " ").str.strip_chars()
-    return flat.set(flat == "", None).alias("title"), decoded.alias("decoded")
+    return flat.set(flat == "", None).alias("title"), decoded.alias("_decoded")
 
 
 def _decoded(title: str) -> str:

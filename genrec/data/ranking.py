@@ -17,9 +17,9 @@ BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 class Rankings:
     """The best items for B users, best first.
 
-    Shape: items_BK int32, rows of the catalogue, -1 where fewer than K items were allowed; scores_BK float32, higher
-    is better, -inf there; exact_B, whether the list provably is the model's true top K. A generative recommender's
-    score is the item's log-probability.
+    Shape: items_BK int32, rows of the catalogue, -1 where fewer than K items were allowed; scores_BK float32,
+    higher is better, -inf there; exact_B, whether the list provably is the model's true top K. A generative
+    recommender's score is the item's log-probability.
     """
 
     items_BK: IntArray

@@ -17,7 +17,7 @@ from genrec.data.interactions import Histories, IntArray, Interactions
 from genrec.data.listing import Listing
 from genrec.data.readers import recognise, table
 from genrec.data.readers.source import Log, Options
-from genrec.errors import ConfigError
+from genrec.errors import CatalogueError, ConfigError
 
 UNTITLED = ("error", "drop", "id")
 
@@ -39,7 +39,7 @@ def read(
     """Read interactions and their items.
 
     Within a user, interactions are sorted by time, and at equal times by their row in the source. A row that
-    repeats another in everything that was read is dropped; the same item at another time is kept. The catalogue
+    repeats another in all that was read is dropped; the same item at another time is kept. The catalogue
     holds the items that somebody took, sorted by title, so that its order tells nothing about who took what.
 
     Args:
@@ -50,8 +50,8 @@ def read(
         columns: the column of a role, for example {"user_id": "customer"}; the roles are user_id, item_id,
             timestamp, rating, text and title. Usual names are found without it.
         ordered: the rows stand in time order, so no times are needed.
-        untitled: what to do with an item without a title: "error"; "drop" its interactions; or "id", which lets
-            its id stand for the title.
+        untitled: what to do with an item without a title: "error"; "drop" its interactions; or "id", which
+            lets its id stand for the title.
         unrated: let listed items that nobody took into the catalogue too.
         min_rating: keep interactions rated at least this.
         k_core: keep users and items with at least this many interactions, repeated until all have.
@@ -79,12 +79,16 @@ def read(
         keep = listing.has_title.to_numpy()[rows["item"].to_numpy()]
         dropped["no title"] = int((~keep).sum())
         rows = rows.filter(keep)
+        if not rows.height:
+            raise CatalogueError(f"no item of {log.source} has a title: give untitled='id' (--untitled id)")
     rows = _in_order(rows, dropped, notes)
     ratings = rows["rating"].to_numpy() if "rating" in rows.columns else None
     keep, cost = filters.apply(rows["user"].to_numpy(), rows["item"].to_numpy(), ratings)
     rows, dropped = rows if keep.all() else rows.filter(keep), dropped | cost
     if untitled == "error":
         listing.check_titles(rows, log.source)
+    elif untitled == "id":
+        notes += listing.note_of_ids(rows)
 
     catalogue, codes = listing.catalogue(rows["item"], unrated)
     report = ReadReport(
@@ -122,7 +126,7 @@ def _name_of(source: Any) -> str:
 
 
 def _encoded(frame: pl.DataFrame, listing: Listing) -> tuple[pl.Series, pl.DataFrame]:
-    """Raw ids of the users, and the log with small numbers in place of ids: `user`, `item`, `row`, and `time` in ms."""
+    """Raw ids of the users; the log with numbers for ids: `user`, `item`, beside `row` and `time` in ms."""
     users = frame["user_id"].unique().sort()
     rows = frame.select(
         "row",
@@ -134,7 +138,7 @@ def _encoded(frame: pl.DataFrame, listing: Listing) -> tuple[pl.Series, pl.DataF
 
 
 def _in_order(rows: pl.DataFrame, dropped: dict[str, int], notes: list[str]) -> pl.DataFrame:
-    """Rows by user and time, stably; rows that repeat another altogether are dropped. Adds to `dropped` and `notes`."""
+    """Rows by user and time, stably, less those that repeat another; adds to `dropped` and `notes`."""
     if "time" not in rows.columns:
         return rows.sort("user", maintain_order=True)
     rows = rows.sort("user", "time", maintain_order=True)
@@ -163,7 +167,8 @@ def _repeats(as_before: BoolArray, item: IntArray, rows: pl.DataFrame) -> IntArr
     same = key[order][1:] == key[order][:-1]
     suspects = np.sort(tied[order[np.append(same, False) | np.append(False, same)]])
     first = rows[suspects].drop("row").select(pl.struct(pl.all()).is_first_distinct()).to_series().to_numpy()
-    return suspects[~first]
+    repeats: IntArray = suspects[~first]
+    return repeats
 
 
 def _interactions(

@@ -42,8 +42,8 @@ def split(interactions: Interactions, protocol: str = "leave-one-out") -> Split:
 def leave_one_out(interactions: Interactions) -> Split:
     """Last item of a user: test target; the one before: validation target; the rest: training.
 
-    A user with fewer than three interactions stays in training as a whole and asks no question. The history of a
-    test question includes the validation item.
+    A user with fewer than three interactions stays in training as a whole and asks no question. The history
+    of a test question includes the validation item.
 
     Raises:
         DataError: no user has three interactions.
@@ -53,8 +53,8 @@ def leave_one_out(interactions: Interactions) -> Split:
     asked = np.flatnonzero(lengths >= 3)
     if not len(asked):
         raise DataError(
-            f"none of the {len(lengths)} users has three interactions, and leave-one-out needs three (training, "
-            "validation, test): give longer histories or check that the user column is the right one"
+            f"none of the {len(lengths)} users has three interactions, and leave-one-out needs three "
+            "(training, validation, test): give longer histories, or check which column holds the users"
         )
     held_out = np.where(lengths >= 3, 2, 0)
     starts, ends = histories.offsets[:-1], histories.offsets[1:]
@@ -69,14 +69,16 @@ def leave_one_out(interactions: Interactions) -> Split:
 def temporal(interactions: Interactions, validation: float = 0.1, test: float = 0.1) -> Split:
     """One cut in time for all users: the last `test` share of the interactions, and `validation` before it.
 
-    A user who has a past before a cut and took something after it asks one question: the first item after the cut
-    (for validation: between the two cuts). Its history is everything before.
+    A user who has a past before a cut and took something after it asks one question: the first item after the
+    cut (for validation: between the two cuts). Its history is everything before.
 
     Raises:
         DataError: the data have no times, or no user acts on both sides of a cut.
     """
     if interactions.times is None:
-        raise DataError("the temporal split needs times, and these interactions have only an order: use leave-one-out")
+        raise DataError(
+            "the temporal split needs times, and these data have only an order: use leave-one-out"
+        )
     histories, times = interactions.histories, interactions.times
     first_cut, second_cut = np.quantile(times, [1 - validation - test, 1 - test], method="higher")
     starts = histories.offsets[:-1]
@@ -91,8 +93,8 @@ def temporal(interactions: Interactions, validation: float = 0.1, test: float = 
     asked_test = np.flatnonzero((at_second > starts) & (at_second < ends))
     if not len(asked_validation) or not len(asked_test):
         raise DataError(
-            f"the temporal split finds {len(asked_validation)} users for validation and {len(asked_test)} for test who "
-            "act on both sides of the cut; use leave-one-out for data as short as this"
+            f"the temporal split finds {len(asked_validation)} users for validation and {len(asked_test)} "
+            "for test who act on both sides of the cut; use leave-one-out for data as short as this"
         )
     return Split(
         "temporal",
@@ -103,7 +105,7 @@ def temporal(interactions: Interactions, validation: float = 0.1, test: float = 
 
 
 def _cut(interactions: Interactions, starts: np.ndarray, ends: np.ndarray) -> Interactions:
-    """Each user's interactions from `starts` up to `ends`; users left with none stay, with an empty history."""
+    """Each user's interactions from `starts` to `ends`; users with none left stay, with an empty history."""
     lengths = ends - starts
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     kept = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)

@@ -10,23 +10,15 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import polars as pl
-
 from genrec.data.readers import json_lines
 from genrec.data.readers.columns import standard
 from genrec.data.readers.source import Layout, Log, Options, bare_name, first_line
 from genrec.errors import DataError
 
 SUFFIXES = (".json", ".jsonl")
-SCHEMA_2014 = {
-    **{"reviewerID": pl.String, "asin": pl.String, "unixReviewTime": pl.Int64},
-    **{"overall": pl.Float64, "reviewText": pl.String},
-}
-SCHEMA_2023 = {
-    **{"user_id": pl.String, "parent_asin": pl.String, "timestamp": pl.Int64},
-    **{"rating": pl.Float64, "text": pl.String},
-}
 ROLES = ("user_id", "item_id", "timestamp", "rating", "text")
+FIELDS_2014 = ("reviewerID", "asin", "unixReviewTime", "overall", "reviewText")
+FIELDS_2023 = ("user_id", "parent_asin", "timestamp", "rating", "text")
 
 
 def _finder(marks: tuple[str, ...]) -> Callable[[Path], Path | None]:
@@ -52,12 +44,14 @@ def _finder(marks: tuple[str, ...]) -> Callable[[Path], Path | None]:
     return find
 
 
-def _reader(schema: dict[str, type[pl.DataType]]) -> Callable[[Path, Options], Log]:
+def _reader(fields: tuple[str, ...]) -> Callable[[Path, Options], Log]:
     def read(path: Path, options: Options) -> Log:
         """Reviews in the order of their lines; the headline is left out."""
-        frame = json_lines.frame(path, schema)
-        roles = dict(zip(ROLES, schema, strict=True))
-        return standard(frame, roles, path.name, lambda row: f"line {row + 1} of {path.name}")
+        frame = json_lines.frame(path, fields)
+        roles = dict(zip(ROLES, fields, strict=True))
+        return standard(
+            frame, roles, path.name, lambda row: f"line {json_lines.line_of(path, row)} of {path.name}"
+        )
 
     return read
 
@@ -75,20 +69,20 @@ LAYOUT_2014 = Layout(
     "amazon-2014",
     "reviews_NAME_5.json.gz, meta_NAME.json.gz",
     _finder(("helpful",)),
-    _reader(SCHEMA_2014),
+    _reader(FIELDS_2014),
     _metadata,
 )
 LAYOUT_2018 = Layout(
     "amazon-2018",
     "NAME_5.json.gz, meta_NAME.json.gz",
     _finder(("reviewerID",)),
-    _reader(SCHEMA_2014),
+    _reader(FIELDS_2014),
     _metadata,
 )
 LAYOUT_2023 = Layout(
     "amazon-2023",
     "NAME.jsonl.gz, meta_NAME.jsonl.gz",
     _finder(("parent_asin",)),
-    _reader(SCHEMA_2023),
+    _reader(FIELDS_2023),
     _metadata,
 )

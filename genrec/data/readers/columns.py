@@ -63,7 +63,7 @@ def find_columns(
             raise ConfigError(f"columns have the roles {', '.join(ROLES)}, not {role!r}")
         if name in names:
             found[role] = name
-        elif role in needed:
+        elif role in needed or role != "title":  # the titles may stand in the file of items
             raise DataError(no_such_column(name, names, source))
     folded = {re.sub(r"[^0-9a-z]", "", name.casefold()): name for name in reversed(names)}
     for role, aliases in ALIASES.items():
@@ -87,7 +87,7 @@ def no_such_column(name: str, names: Sequence[str], source: str) -> str:
 
 
 def standard(frame: pl.DataFrame, roles: Mapping[str, str], source: str, locate: Locate) -> Log:
-    """A log from a frame whose columns play `roles`; rows without user, item, time or with a bad rating are dropped.
+    """A log from a frame whose columns play `roles`, less the rows without user, item, time or a good rating.
 
     Raises:
         DataError: no rows, a time that cannot be read, or ids of a type that names nothing.
@@ -141,7 +141,7 @@ def as_ids(values: pl.Series, source: str) -> pl.Series:
 
 
 def _milliseconds(values: pl.Series, source: str, locate: Locate) -> tuple[pl.Series, str]:
-    """Times as Int64 unix milliseconds, with a note where the unit had to be guessed to be other than seconds."""
+    """Times as Int64 unix milliseconds, and a note where they were taken for something other than seconds."""
     if values.dtype.is_temporal():
         return values.cast(pl.Datetime("ms")).dt.epoch("ms"), ""
     if values.dtype == pl.String:
@@ -196,7 +196,7 @@ def _from_iso(values: pl.Series, source: str, locate: Locate) -> pl.Series:
     if not _kept(times, values):
         row = int((times.is_null() & values.is_not_null()).arg_max() or 0)
         raise DataError(
-            f"{locate(row)} has the time {values[row]!r} in column {values.name!r}: times are unix seconds or "
-            "milliseconds, or ISO dates such as 2024-05-31 or 2024-05-31T18:30:00Z"
+            f"{locate(row)} has the time {values[row]!r} in column {values.name!r}: times are unix seconds "
+            "or milliseconds, or ISO dates such as 2024-05-31 or 2024-05-31T18:30:00Z"
         )
     return times

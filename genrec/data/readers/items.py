@@ -24,15 +24,10 @@ JSON_FIELDS = {  # field of the catalogue: the names it has in the files, best f
     "year": ("year",),
     "city": ("city",),
 }
-JSON_SCHEMA = {
-    "item_id": pl.String,
-    "title": pl.String,
-    "brand": pl.String,
-    "categories": pl.List(pl.String),
-    "genres": pl.List(pl.String),
-    "price": pl.Float64,
-    "year": pl.Int32,
-    "city": pl.String,
+JSON_SCHEMA: dict[str, pl.DataType] = {
+    **dict.fromkeys(("item_id", "title", "brand", "city"), pl.String()),
+    **dict.fromkeys(("categories", "genres"), pl.List(pl.String)),
+    **{"price": pl.Float64(), "year": pl.Int32()},
 }
 JSON_IDS = ("item_id", "id", "parent_asin", "asin", "business_id")
 FIELD_ALIASES = {
@@ -49,10 +44,10 @@ CHUNK_ROWS = 100_000
 def read_items(items: Any, options: Options) -> pl.DataFrame:
     """Items with `item_id` (String), `title` (String, null where there is none) and further fields.
 
-    The format is known by the file's name: `u.item`, `.dat`, `.item`, `.json`/`.jsonl`, else CSV, TSV or Parquet.
+    A file's name tells its format: `u.item`, `.dat`, `.item`, `.json`, `.jsonl`, else CSV, TSV or Parquet.
 
     Raises:
-        DataError: no such file, a format that is not known, no column of ids or titles, a malformed line.
+        DataError: no such file, a format that is not known, no column of ids, a malformed line.
     """
     if not isinstance(items, str | Path):
         return _named(table.as_polars(items), options, "the frame of items")
@@ -77,7 +72,7 @@ def read_items(items: Any, options: Options) -> pl.DataFrame:
     separator = table.separator_of(path)
     table.header_of(path, separator)  # an empty file
     frame = _named(table.read_csv(path, separator), options, path.name)
-    return movielens.with_year(frame) if name == "movies.csv" else frame
+    return movielens.with_year(frame) if name == "movies.csv" and "year" not in frame.columns else frame
 
 
 def _from_json(path: Path) -> pl.DataFrame:
@@ -133,35 +128,34 @@ def _number(value: Any) -> float | None:
 
 
 def _named(frame: pl.DataFrame, options: Options, source: str) -> pl.DataFrame:
-    """A table of items with our names of columns; lists are split, other columns stay as they are."""
+    """A table of items under our names of columns: lists are split; text and numbers stay, other types go."""
     wanted = {role: name for role, name in options.columns.items() if role in ("item_id", "title")}
     if wanted.get("item_id") not in frame.columns:  # the name may be that of the interactions' column only
         wanted.pop("item_id", None)
-    if "title" not in wanted and "title" not in frame.columns and "name" in frame.columns:
-        wanted["title"] = "name"
-    roles = find_columns(frame.columns, Options(wanted), source, needed=("item_id", "title"))
-    names = {roles["item_id"]: "item_id", roles["title"]: "title"}
-    named = (
-        frame.rename(names)
-        if len(names) == 2
-        else frame.with_columns(title=roles["title"], item_id=roles["item_id"])
+    roles = find_columns(
+        frame.columns, Options(wanted), source, needed=("item_id", *(set(wanted) & {"title"}))
     )
-    named = named.with_columns(
-        as_ids(named["item_id"], source).alias("item_id"), pl.col("title").cast(pl.String)
+    title = roles.get("title") or ("name" if "name" in frame.columns else None)
+    item_ids = as_ids(frame[roles["item_id"]], source).alias("item_id")
+    titles = pl.lit(None, pl.String) if title is None else frame[title].cast(pl.String)
+    rest = frame.drop({roles["item_id"], *([title] if title else [])})
+    for alias, field in FIELD_ALIASES.items():
+        if alias in rest.columns and field not in rest.columns:
+            rest = rest.rename({alias: field})
+    rest = rest.with_columns(_lists(rest[name]) for name in LISTS if rest.schema.get(name) == pl.String)
+    if "year" in rest.columns:
+        rest = rest.with_columns(pl.col("year").cast(pl.Int32, strict=False))
+    useful = [name for name, kind in rest.schema.items() if kind in _KINDS or kind.is_numeric()]
+    return rest.select(
+        item_ids, titles.alias("title"), *(name for name in useful if name not in ("item_id", "title"))
     )
-    named = named.rename(
-        {alias: field for alias, field in FIELD_ALIASES.items() if {alias} <= set(named.columns)}
-    )
-    texts = [name for name in LISTS if named.schema.get(name) == pl.String]
-    named = named.with_columns(_lists(named[name]) for name in texts)
-    year = [pl.col("year").cast(pl.Int32, strict=False)] if "year" in named.columns else []
-    kinds = (pl.String, pl.List(pl.String))
-    useful = [name for name, kind in named.schema.items() if kind in kinds or kind.is_numeric()]
-    return named.select(useful).with_columns(year)
+
+
+_KINDS = (pl.String, pl.List(pl.String))
 
 
 def _lists(texts: pl.Series) -> pl.Series:
-    """Values between bars (between commas, where no cell has a bar) as a list; 'none' in MovieLens' words as empty."""
+    """Values between bars, or commas where no cell has a bar, as a list; '(no genres listed)' as none."""
     separator = "|" if texts.str.contains("|", literal=True).any() else ","
     parts = texts.fill_null("").str.split(separator).list.eval(pl.element().str.strip_chars())
     return parts.list.eval(pl.element().filter(~pl.element().is_in(["", "(no genres listed)"])))

@@ -114,7 +114,7 @@ def items_1m(path: Path) -> pl.DataFrame:
 
 
 def _films(rows: list[tuple[str, str, list[str]]]) -> pl.DataFrame:
-    schema = {"item_id": pl.String, "title": pl.String, "genres": pl.List(pl.String)}
+    schema = {"item_id": pl.String(), "title": pl.String(), "genres": pl.List(pl.String)}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 

@@ -29,18 +29,18 @@ def _read(path: Path, options: Options) -> Log:
 
 
 def table_of(path: Path) -> pl.DataFrame:
-    """An atomic file: tokens as text, floats as numbers; a `token_seq` is text too, except where it lists words.
+    """An atomic file, all as text; a `token_seq` becomes a list, unless its name is that of running text.
 
     Raises:
         DataError: a header without types, or a malformed line.
     """
     header = table.header_of(path, "\t")
-    kinds = dict(cell.rsplit(":", 1) if ":" in cell else (cell, "") for cell in header)
     wrong = next((cell for cell in header if cell.rpartition(":")[2] not in KINDS), None)
     if wrong is not None:
         raise DataError(
             f"column {wrong!r} of {path.name} has no type: a header says name:type, of {', '.join(KINDS)}"
         )
+    kinds = {cell.rpartition(":")[0]: cell.rpartition(":")[2] for cell in header}
     frame = table.read_csv(path, "\t", quote=None)
     frame.columns = list(kinds)
     words = [name for name, kind in kinds.items() if kind == "token_seq" and name not in TEXTS]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ import polars as pl
 
 from genrec.errors import DataError
 
+DAMAGED = (OSError, EOFError, zlib.error)  # what a broken or truncated file raises while it is read
 ROLES = ("user_id", "item_id", "timestamp", "rating", "text", "title")
 
 
@@ -20,8 +22,8 @@ ROLES = ("user_id", "item_id", "timestamp", "rating", "text", "title")
 class Options:
     """What the caller says about the columns.
 
-    `columns` maps a role (one of `ROLES`) to the column that plays it. `ordered` says that the rows stand in time
-    order, so that a source without times can be read.
+    `columns` maps a role (one of `ROLES`) to the column that plays it. `ordered` says that the rows stand in
+    time order, so that a source without times can be read.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -32,9 +34,9 @@ class Options:
 class Log:
     """Interactions in the order of their source.
 
-    `frame` has `row` (UInt32, position in the source from 0), `user_id` and `item_id` (String) and, where the source
-    has them, `timestamp` (Int64, unix milliseconds), `rating` (Float32), `text` and `title` (String). `rows` counts
-    the source's rows; `dropped` maps a reason to the number of rows it cost.
+    `frame` has `row` (UInt32, place in the source from 0), `user_id` and `item_id` (String) and, where the
+    source has them, `timestamp` (Int64, unix milliseconds), `rating` (Float32), `text` and `title` (String).
+    `source` is the file's name, `rows` counts its rows, `dropped` maps a reason to the rows it cost.
     """
 
     frame: pl.DataFrame
@@ -48,9 +50,9 @@ class Log:
 class Layout:
     """How one publisher lays out its files.
 
-    `files` names them for people. `find` returns the file of interactions for a folder or file in this layout, else
-    None; `read` reads that file; `items` returns the file of items that belongs to it, if there is one. Where
-    `header` holds, the file names its columns, so that the caller may say which column is which.
+    `files` names them for people. `find` returns the file of interactions of a folder or file in this layout,
+    else None; `read` reads that file; `items` returns the file of items that belongs to it, if there is one.
+    Where `header` holds, the file names its columns, so that the caller may say which column is which.
     """
 
     name: str
@@ -95,7 +97,7 @@ def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
         raise DataError(
             f"{path.name} is not {encoding} text (byte {error.start}): save it as {encoding}"
         ) from None
-    except (OSError, EOFError) as error:
+    except DAMAGED as error:
         raise DataError(f"{path.name} cannot be read: {error}") from None
     if lines and not lines[-1]:
         lines.pop()
@@ -109,5 +111,5 @@ def first_line(path: Path) -> str:
     try:
         with open_bytes(path) as file:
             return file.readline(1 << 20).decode("utf-8-sig", errors="replace").rstrip("\r\n")
-    except (OSError, EOFError):
+    except DAMAGED:
         return ""

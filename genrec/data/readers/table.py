@@ -11,7 +11,16 @@ from typing import Any
 import polars as pl
 
 from genrec.data.readers.columns import find_columns, standard
-from genrec.data.readers.source import Layout, Log, Options, bare_name, first_file, first_line, open_bytes
+from genrec.data.readers.source import (
+    DAMAGED,
+    Layout,
+    Log,
+    Options,
+    bare_name,
+    first_file,
+    first_line,
+    open_bytes,
+)
 from genrec.errors import DataError
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
@@ -119,7 +128,7 @@ def read_csv(
         )
     except pl.exceptions.NoDataError:
         raise DataError(f"{path.name} is empty") from None
-    except (pl.exceptions.PolarsError, OSError, EOFError) as error:
+    except (pl.exceptions.PolarsError, *DAMAGED) as error:
         raise DataError(
             _explain(path, separator, quote) or f"{path.name}: {str(error).splitlines()[0]}"
         ) from None
@@ -138,17 +147,18 @@ def check_fields(
 
 
 def _explain(path: Path, separator: str, quote: str | None) -> str:
-    """The first line that is not text or has another number of fields than the first, in words; else nothing."""
+    """The first line that is not text or has more or fewer fields than the first, in words; else ''."""
     with open_bytes(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
         rows = csv.reader(text, delimiter=separator, quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE)
         try:
             width = len(next(rows))
             for row in rows:
                 if row and len(row) != width:
-                    return f"line {rows.line_num} of {path.name} has {len(row)} fields, and the first line has {width}"
+                    place = f"line {rows.line_num} of {path.name}"
+                    return f"{place} has {len(row)} fields, and the first line has {width}"
         except UnicodeDecodeError:
             return f"{path.name} is not UTF-8 text (after line {rows.line_num}): save it as UTF-8"
-        except (csv.Error, OSError, EOFError) as error:
+        except (csv.Error, *DAMAGED) as error:
             return f"line {rows.line_num + 1} of {path.name} cannot be read: {error}"
     return ""
 
@@ -169,7 +179,7 @@ def _items(path: Path) -> Path | None:
 
 LAYOUT = Layout(
     "table",
-    "any .csv, .tsv or .parquet with columns for user, item and time; or a folder with interactions.csv, items.csv",
+    "any .csv, .tsv or .parquet with columns for user, item, time; a folder with interactions.csv, items.csv",
     find,
     read,
     _items,

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import polars as pl
-
 from genrec.data.readers import json_lines
 from genrec.data.readers.columns import standard
 from genrec.data.readers.source import Layout, Log, Options, bare_name, first_file
 
 REVIEWS, BUSINESSES = "yelp_academic_dataset_review.json", "yelp_academic_dataset_business.json"
-SCHEMA = {
-    **{"user_id": pl.String, "business_id": pl.String, "date": pl.String},
-    **{"stars": pl.Float64, "text": pl.String},
-}
+FIELDS = ("user_id", "business_id", "date", "stars", "text")
 ROLES = ("user_id", "item_id", "timestamp", "rating", "text")
 
 
@@ -26,9 +21,9 @@ def _find(path: Path) -> Path | None:
 
 def _read(path: Path, options: Options) -> Log:
     """Reviews in the order of their lines. The businesses are the items, called by their names."""
-    frame = json_lines.frame(path, SCHEMA)
+    frame, roles = json_lines.frame(path, FIELDS), dict(zip(ROLES, FIELDS, strict=True))
     return standard(
-        frame, dict(zip(ROLES, SCHEMA, strict=True)), path.name, lambda row: f"line {row + 1} of {path.name}"
+        frame, roles, path.name, lambda row: f"line {json_lines.line_of(path, row)} of {path.name}"
     )
 
 
