@@ -18,13 +18,12 @@ from genrec.recommenders.base import Config, Recommender, register, write_atomic
 class ItemKNNConfig(Config):
     """Options of `itemknn`.
 
-    The defaults were chosen on the validation part of ML-100K and Amazon Beauty together: one set for both. Each
-    is near the best of either, and moving one by a factor of two costs less than chance does.
+    The defaults are one compromise, chosen on the validation parts of ML-100K and Amazon Beauty together.
     """
 
     num_neighbours: int = Field(default=500, ge=1)  # kept for each item
     shrink: float = Field(default=15.0, ge=0)  # added to the cosine's denominator: pulls rare pairs towards 0
-    decay: float = Field(default=0.6, gt=0, le=1)  # weight of an item relative to the next one taken; 1: none
+    decay: float = Field(default=0.6, gt=0, le=1)  # weight of an item against the next one; 1: all alike
 
 
 BLOCK_PAIRS = 2**24  # pairs of items whose similarity may be held at once

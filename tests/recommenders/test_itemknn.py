@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
 from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, Interactions
+from genrec.data.read import read
+from genrec.evaluation.protocol import evaluate
 from genrec.recommenders import itemknn
+from genrec.recommenders.base import create
 from genrec.recommenders.itemknn import ItemKNN
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -102,6 +108,16 @@ def test_walks_along_a_ring_are_continued() -> None:
     model = ItemKNN(decay=0.5, shrink=0).fit(interactions(walks, 12))
     found = model.rank(Histories.from_lists(walks), 1).items_BK[:, 0]
     assert found.tolist() == [(walk[-1] + 1) % 12 for walk in walks]
+
+
+def test_far_above_popularity_on_real_films(shared_data: Callable[[str], Path]) -> None:
+    data = read(shared_data("ml-100k"))
+    hr = {
+        name: evaluate(create(name).fit(data.train).rank, data.validation, unfiltered=False).metrics["HR@10"]
+        for name in ("itemknn", "popular")
+    }
+    assert hr["popular"] > 0.06
+    assert hr["itemknn"] > 2.5 * hr["popular"]
 
 
 def test_a_newcomer_gets_what_is_popular_and_new_items_come_last() -> None:

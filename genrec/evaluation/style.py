@@ -1,0 +1,108 @@
+"""How the report looks: for light and dark, from a phone's width up, with the system's own fonts."""
+
+STYLE = """
+:root {
+  color-scheme: light dark;
+  --paper: #faf9f5; --card: #ffffff; --ink: #22242a; --soft: #686b74; --line: #e5e2d9; --grid: #eeebe3;
+  --first: #0b7a75; --first-soft: #d8efec; --other: #aeb4bd; --whisker: #22242a;
+  --warn: #7a3d00; --warn-paper: #fff1d6; --warn-line: #e0a64b;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --paper: #131519; --card: #1b1e24; --ink: #e9e7e1; --soft: #9a9eaa; --line: #2e323b; --grid: #262a32;
+    --first: #4fc4b8; --first-soft: #17393a; --other: #5f6672; --whisker: #f1efe9;
+    --warn: #ffd58a; --warn-paper: #33260e; --warn-line: #8a672a;
+  }
+}
+* { box-sizing: border-box; }
+body {
+  margin: 0; background: var(--paper); color: var(--ink); overflow-wrap: anywhere;
+  font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif;
+  font-variant-numeric: tabular-nums; -webkit-text-size-adjust: 100%;
+}
+main { max-width: 68rem; margin: 0 auto; padding: clamp(1.25rem, 4vw, 3.5rem) clamp(1rem, 4vw, 2.5rem); }
+h1, h2 {
+  font-family: "Iowan Old Style", "Palatino Linotype", Palatino, "Book Antiqua", Georgia, serif;
+  font-weight: 600; line-height: 1.15; text-wrap: balance; letter-spacing: -.01em;
+}
+h1 { font-size: clamp(1.9rem, 5.5vw, 3rem); margin: 0 0 .5rem; }
+h2 { font-size: clamp(1.35rem, 3.4vw, 1.75rem); margin: 0 0 .4rem; }
+h3 { font-size: .95rem; margin: 0 0 .7rem; font-weight: 650; }
+p { margin: 0 0 1rem; max-width: 44rem; }
+section { margin-top: clamp(2.2rem, 5vw, 3.6rem); }
+.lead { font-size: 1.15rem; line-height: 1.5; }
+.soft { color: var(--soft); font-size: .86rem; }
+.warning {
+  border: 2px solid var(--warn-line); background: var(--warn-paper); color: var(--warn); border-radius: .6rem;
+  padding: .8rem 1.1rem; margin: 0 0 1.8rem;
+}
+.warning strong { display: block; font-size: 1.2rem; letter-spacing: .06em; text-transform: uppercase; }
+.figures { display: flex; flex-wrap: wrap; gap: .6rem 2.4rem; margin: 1.4rem 0; padding: 0; }
+.figures div { display: flex; flex-direction: column-reverse; }
+.figures dt { color: var(--soft); font-size: .86rem; }
+.figures dd { margin: 0; font-size: 1.6rem; font-weight: 600; line-height: 1.2; }
+.panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 1rem; }
+.card { padding: 1rem 1.1rem; background: var(--card); border: 1px solid var(--line); border-radius: .7rem; }
+.bar { display: grid; grid-template-columns: 1fr auto; gap: .1rem .8rem; margin-top: .6rem; }
+.bar .name, .bar b { font-size: .92rem; }
+.bar b { font-weight: 600; }
+.track {
+  grid-column: 1 / -1; position: relative; height: .8rem; background: var(--grid); border-radius: .25rem;
+}
+.fill { position: absolute; inset: 0 auto 0 0; background: var(--other); border-radius: .25rem; }
+.own .fill { background: var(--first); }
+.own b, .own .name { font-weight: 700; }
+.range { position: absolute; top: 50%; height: 0; border-top: 2px solid var(--whisker); }
+.range::before, .range::after {
+  content: ""; position: absolute; top: -.32rem; height: .55rem; border-left: 2px solid var(--whisker);
+}
+.range::after { right: 0; }
+.wide { overflow-x: auto; padding: .3rem clamp(0rem, 1vw, .5rem); }
+table { border-collapse: collapse; width: 100%; font-size: clamp(.82rem, 2.4vw, .92rem); }
+th, td {
+  padding: .45rem clamp(.3rem, 1.2vw, .7rem); text-align: right; vertical-align: baseline;
+  white-space: nowrap; border-top: 1px solid var(--line);
+}
+thead th { border-top: 0; font-size: .88rem; }
+th:first-child, td:first-child {
+  text-align: left; white-space: normal; font-weight: 500; overflow-wrap: normal;
+}
+th.own, td.own { background: color-mix(in srgb, var(--first-soft) 55%, transparent); }
+td small { display: block; color: var(--soft); font-size: .76rem; }
+td .best { font-weight: 700; }
+svg { display: block; width: 100%; max-width: 32rem; height: auto; }
+svg text { fill: var(--soft); font: 11px system-ui, sans-serif; }
+svg .grid { stroke: var(--grid); }
+svg .line { fill: none; stroke: var(--first); stroke-width: 2; stroke-linejoin: round; }
+svg .dot { fill: var(--first); stroke: var(--card); stroke-width: 2; }
+svg .mark { fill: var(--ink); font-weight: 650; }
+.user { margin-top: 1.1rem; }
+.lists {
+  display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr)); gap: 1.5rem 2rem;
+}
+ol { list-style: none; margin: 0; padding: 0; font-size: .9rem; line-height: 1.35; }
+li {
+  display: grid; grid-template-columns: 1.7rem 1fr auto; gap: 0 .4rem; padding: .28rem .35rem;
+  border-radius: .35rem;
+}
+li > :first-child { color: var(--soft); text-align: right; padding-right: .2rem; }
+li .title { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden; }
+li .thin {
+  grid-column: 2 / -1; height: .3rem; margin-top: .2rem; background: var(--grid); border-radius: .15rem;
+}
+li .thin i { display: block; height: 100%; background: var(--first); border-radius: .15rem; }
+li.hit { background: var(--first-soft); }
+li.hit .title { font-weight: 650; }
+.history { border-bottom: 1px solid var(--line); padding-bottom: .9rem; margin-bottom: 1.1rem; }
+.trail { display: flex; flex-wrap: wrap; gap: .35rem; font-size: .86rem; line-height: 1.3; }
+.trail span { background: var(--grid); border-radius: .4rem; padding: .22rem .55rem; max-width: 100%; }
+.trail .next { background: var(--first-soft); outline: 1.5px solid var(--first); font-weight: 650; }
+details { margin-top: .6rem; }
+summary { cursor: pointer; color: var(--soft); font-size: .9rem; }
+details table { margin-top: .5rem; max-width: 44rem; }
+details td { text-align: left; white-space: normal; }
+.notes { font-size: .92rem; padding-left: 1.1rem; max-width: 46rem; }
+.notes li { display: list-item; list-style: disc; padding: .15rem 0; }
+.notes li > :first-child { color: inherit; }
+@media print { body { background: none; } .card { break-inside: avoid; } }
+"""
