@@ -62,6 +62,7 @@ class Recommender(ABC):
     pipeline: ClassVar[str]  # one line: what happens from a history to a ranking
     paper: ClassVar[str]  # authors, year and address of the method
     tiny: ClassVar[dict[str, Any]] = {}  # a configuration that the contract suite fits in seconds
+    sequential: ClassVar[bool] = True  # the order of a history matters to it
     probabilistic: ClassVar[bool] = False  # scores are log-probabilities over the catalogue
 
     def __init__(self, config: Config | None = None, **options: Any) -> None:
@@ -257,6 +258,19 @@ class Recommender(ABC):
             if item >= 0
         ]
         return Ranking(items, bool(rankings.exact_B[row]))
+
+    def why(self, history: Sequence[str | int], item: str | int) -> list[tuple[str, float]]:
+        """How the recommender came to `item`: each decision along its name, and the probability of that choice.
+
+        Their product is p(item | history).
+
+        Raises:
+            ConfigError: this recommender does not write names.
+        """
+        return self._why(self.catalogue.rows(history), self.catalogue.resolve(item))
+
+    def _why(self, history: list[int], item: int) -> list[tuple[str, float]]:
+        raise ConfigError(f"{self.name} does not write names, so there are no decisions to show")
 
     # -- the catalogue lives ---------------------------------------------------------------------------------
 

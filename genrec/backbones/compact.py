@@ -1,0 +1,152 @@
+"""The compact backbone: a small Llama trained from scratch, sized by one dial.
+
+Notable features
+- `depth` sets everything: layers = depth, width = 64 x depth, one head per 64 of width.
+- Its weights are a plain `LlamaForCausalLM`, input and output embeddings tied.
+- Dropout on embeddings and on both residual branches. Llama itself only drops attention weights; on the few hundred
+  thousand interactions of a typical log that is not enough.
+- Optional *node vectors*: every node of the trie has a vector that is added to its token's embedding, at the input
+  and in the output row of its edge alike. The token says what a title shares with others, the node what is this
+  item's (or this series', this brand's) own. At a leaf it is the item vector of SASRec, tied on both sides.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
+
+from genrec.backbones.base import Backbone
+
+
+class CompactBackbone(Backbone):
+    """A Llama of `depth` layers over its own small vocabulary."""
+
+    def __init__(
+        self,
+        vocab_size: int,
+        *,
+        depth: int = 2,
+        width: int | None = None,
+        dropout: float = 0.2,
+        num_nodes: int = 0,
+        max_positions: int = 8192,
+    ) -> None:
+        """A backbone with fresh weights.
+
+        Args:
+            vocab_size: tokens.
+            depth: layers.
+            width: hidden size; None: 64 x depth.
+            dropout: on embeddings and residual branches, in training only.
+            num_nodes: nodes of the trie that get a vector of their own; 0: none.
+            max_positions: largest position + 1 that will be asked for.
+        """
+        super().__init__()
+        width = width or 64 * depth
+        self.arguments = {
+            "vocab_size": vocab_size,
+            "depth": depth,
+            "width": width,
+            "dropout": dropout,
+            "num_nodes": num_nodes,
+            "max_positions": max_positions,
+        }
+        num_heads = max(1, width // 64)
+        self.lm = LlamaForCausalLM(
+            LlamaConfig(
+                vocab_size=vocab_size,
+                hidden_size=width,
+                intermediate_size=2 * width,
+                num_hidden_layers=depth,
+                num_attention_heads=num_heads,
+                num_key_value_heads=num_heads,
+                max_position_embeddings=max_positions,
+                tie_word_embeddings=True,
+                attn_implementation="sdpa",
+                bos_token_id=None,
+                eos_token_id=None,
+            )
+        )
+        self.node_vectors = nn.Embedding(num_nodes, width) if num_nodes else None
+        if self.node_vectors is not None:
+            nn.init.normal_(self.node_vectors.weight, std=0.02)
+        self.dropout = nn.Dropout(dropout)
+        for layer in self.lm.model.layers:
+            layer.self_attn.o_proj.register_forward_hook(self._drop)
+            layer.mlp.down_proj.register_forward_hook(self._drop)
+
+    def _drop(self, module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+        dropped: Tensor = self.dropout(output)
+        return dropped
+
+    def hidden(
+        self,
+        tokens_BT: Tensor,
+        nodes_BT: Tensor,
+        positions_BT: Tensor,
+        mask_BTK: Tensor | None = None,
+        cache: Any = None,
+    ) -> Tensor:
+        embedded_BTD = self.lm.model.embed_tokens(tokens_BT)
+        if self.node_vectors is not None:
+            embedded_BTD = embedded_BTD + self.node_vectors(nodes_BT)
+        # Without a mask, transformers would take jumps in the positions for borders between packed texts; a mask of
+        # ones keeps it to plain causal attention, at no cost.
+        mask = torch.ones_like(tokens_BT) if mask_BTK is None else self.additive(mask_BTK, embedded_BTD.dtype)
+        states: Tensor = self.lm.model(
+            inputs_embeds=self.dropout(embedded_BTD),
+            attention_mask=mask,
+            position_ids=positions_BT,
+            past_key_values=cache,
+            use_cache=cache is not None,
+        ).last_hidden_state
+        return states
+
+    def new_cache(self) -> DynamicCache:
+        return DynamicCache(config=self.lm.config)
+
+    def edge_vectors(self, tokens_E: Tensor, nodes_E: Tensor) -> Tensor:
+        vectors: Tensor = self.lm.model.embed_tokens(tokens_E)
+        return vectors if self.node_vectors is None else vectors + self.node_vectors(nodes_E)
+
+    def vocabulary_vectors(self) -> Tensor:
+        weight: Tensor = self.lm.get_output_embeddings().weight
+        return weight
+
+    def move_nodes(self, new_node_of_old: Tensor, num_nodes: int) -> None:
+        """Renumber the node vectors after the trie was rebuilt; nodes that are new start at zero.
+
+        Args:
+            new_node_of_old: (old num_nodes,) int64, the new number of each old node, -1 where it is gone.
+            num_nodes: nodes of the new trie.
+        """
+        if self.node_vectors is None:
+            return
+        old = self.node_vectors.weight.data
+        moved = torch.zeros(num_nodes, old.shape[1], dtype=old.dtype, device=old.device)
+        kept = new_node_of_old >= 0
+        moved[new_node_of_old[kept]] = old[kept]
+        self.node_vectors = nn.Embedding.from_pretrained(moved, freeze=False)
+        self.arguments["num_nodes"] = num_nodes
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.lm.save_pretrained(folder)
+        if self.node_vectors is not None:
+            save_file({"node_vectors": self.node_vectors.weight.data}, folder / "node_vectors.safetensors")
+        (folder / "compact.json").write_text(json.dumps(self.arguments, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> CompactBackbone:
+        """Read what `save` wrote."""
+        backbone = cls(**json.loads((folder / "compact.json").read_text()))
+        backbone.lm.load_state_dict(LlamaForCausalLM.from_pretrained(folder).state_dict())
+        if backbone.node_vectors is not None:
+            backbone.node_vectors.weight.data = load_file(folder / "node_vectors.safetensors")["node_vectors"]
+        return backbone

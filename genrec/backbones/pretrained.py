@@ -1,0 +1,179 @@
+"""Pretrained backbones: any decoder-only Hugging Face checkpoint, tuned in full, with LoRA or with QLoRA.
+
+LoRA: Hu et al. 2021, https://arxiv.org/abs/2106.09685. QLoRA: Dettmers et al. 2023, https://arxiv.org/abs/2305.14314.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+from torch import Tensor
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, DynamicCache
+from transformers.utils import is_bitsandbytes_available
+
+from genrec.backbones.base import Backbone
+from genrec.errors import BackendMissingError, ConfigError
+
+Tuning = Literal["lora", "qlora", "full"]
+
+
+class PretrainedBackbone(Backbone):
+    """A causal language model from a checkpoint."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        tuning: Tuning = "lora",
+        lora_rank: int = 8,
+        lora_alpha: int = 16,
+        lora_dropout: float = 0.05,
+        lora_targets: tuple[str, ...] = ("q_proj", "v_proj"),
+        adapter: Path | None = None,
+    ) -> None:
+        """Load a checkpoint and make the chosen part of it trainable.
+
+        Args:
+            name: folder of a checkpoint, or its name on the Hugging Face hub.
+            tuning: "full" trains everything, "lora" adapters only, "qlora" adapters over 4-bit weights (GPU).
+            lora_rank: rank of the adapters.
+            lora_alpha: their scale is lora_alpha / lora_rank.
+            lora_dropout: on the adapters' input.
+            lora_targets: name endings of the linear layers that get one; ("all-linear",): every one.
+            adapter: folder of trained adapters to load in place of fresh ones.
+
+        Raises:
+            ConfigError: no checkpoint there, not a decoder, or an output head we do not compute exactly.
+            BackendMissingError: QLoRA without bitsandbytes or without a GPU.
+        """
+        super().__init__()
+        self.name, self.tuning = name, tuning
+        config = _decoder_config(name)
+        quantisation = _four_bit() if tuning == "qlora" else None
+        dtype = torch.bfloat16 if torch.cuda.is_available() and tuning != "full" else torch.float32
+        model = AutoModelForCausalLM.from_pretrained(
+            name, config=config, attn_implementation="sdpa", quantization_config=quantisation, dtype=dtype
+        )
+        if quantisation is not None:
+            model = prepare_model_for_kbit_training(model)
+        if tuning == "full":
+            self.lm: Any = model
+        elif adapter is not None:
+            self.lm = PeftModel.from_pretrained(model, adapter, is_trainable=True)
+        else:
+            targets = "all-linear" if lora_targets == ("all-linear",) else list(lora_targets)
+            lora = LoraConfig(
+                r=lora_rank,
+                lora_alpha=lora_alpha,
+                lora_dropout=lora_dropout,
+                target_modules=targets,
+                task_type="CAUSAL_LM",
+            )
+            try:
+                self.lm = get_peft_model(model, lora)
+            except ValueError as error:
+                raise ConfigError(
+                    f"LoRA does not fit {name!r}: {' '.join(str(error).split())[:200]}"
+                ) from None
+        self._check_head()
+
+    @property
+    def _causal(self) -> Any:
+        return self.lm if self.tuning == "full" else self.lm.get_base_model()
+
+    def hidden(
+        self,
+        tokens_BT: Tensor,
+        nodes_BT: Tensor,
+        positions_BT: Tensor,
+        mask_BTK: Tensor | None = None,
+        cache: Any = None,
+    ) -> Tensor:
+        mask = torch.ones_like(tokens_BT) if mask_BTK is None else self.additive(mask_BTK, self._causal.dtype)
+        states: Tensor = self._causal.base_model(
+            input_ids=tokens_BT,
+            attention_mask=mask,
+            position_ids=positions_BT,
+            past_key_values=cache,
+            use_cache=cache is not None,
+        ).last_hidden_state
+        return states
+
+    def new_cache(self) -> DynamicCache:
+        # Without the model's configuration every layer keeps all keys; a sliding layer would drop some that our
+        # mask still counts.
+        return DynamicCache()
+
+    def edge_vectors(self, tokens_E: Tensor, nodes_E: Tensor) -> Tensor:
+        return self.vocabulary_vectors()[tokens_E]
+
+    def vocabulary_vectors(self) -> Tensor:
+        weight: Tensor = self._causal.get_output_embeddings().weight
+        return weight
+
+    @torch.no_grad()
+    def _check_head(self) -> None:
+        """Compare our logits with the model's own: some heads have a bias, a scale or a cap that ours has not."""
+        training = self.training
+        self.eval()
+        device = self.vocabulary_vectors().device
+        tokens_BT = torch.tensor([[0, 1]], device=device)
+        ours = self.hidden(tokens_BT, tokens_BT, tokens_BT) @ self.vocabulary_vectors().T
+        theirs = self.lm(input_ids=tokens_BT).logits
+        self.train(training)
+        if ours.shape != theirs.shape or not torch.allclose(
+            ours.float(), theirs.float(), atol=1e-2, rtol=1e-2
+        ):
+            raise ConfigError(
+                f"the output head of {self.name!r} is more than a product with its output embeddings (a bias, a scale "
+                "or a cap), which is not supported: choose another checkpoint, e.g. of the Llama or Qwen family"
+            )
+
+    def save(self, folder: Path) -> None:
+        self.lm.save_pretrained(folder)
+        about = {"name": self.name, "tuning": self.tuning}
+        (folder / "pretrained.json").write_text(json.dumps(about, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> PretrainedBackbone:
+        """Read what `save` wrote; with adapters the checkpoint they belong to is loaded from where it was."""
+        about = json.loads((folder / "pretrained.json").read_text())
+        if about["tuning"] == "full":
+            return cls(str(folder), tuning="full")
+        return cls(about["name"], tuning=about["tuning"], adapter=folder)
+
+
+def _decoder_config(name: str) -> Any:
+    """The configuration of a checkpoint, if it is a decoder-only language model."""
+    try:
+        config = AutoConfig.from_pretrained(name)
+    except (OSError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"there is no checkpoint {name!r} that transformers can load: {reason}") from None
+    architectures = config.architectures or []
+    decoder = any(kind.endswith(("ForCausalLM", "LMHeadModel")) for kind in architectures)
+    if config.is_encoder_decoder or not decoder:
+        kind = ", ".join(architectures) or config.model_type
+        raise ConfigError(
+            f"{name!r} is not a decoder-only language model ({kind}): give one that ends in ForCausalLM"
+        )
+    return config
+
+
+def _four_bit() -> BitsAndBytesConfig:
+    if not is_bitsandbytes_available():
+        raise BackendMissingError(
+            "qlora needs bitsandbytes: pip install 'genrec[qlora]', or choose tuning=lora"
+        )
+    if not torch.cuda.is_available():
+        raise BackendMissingError("qlora needs a CUDA GPU and none is there: choose tuning=lora")
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )

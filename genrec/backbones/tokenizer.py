@@ -1,0 +1,114 @@
+"""Tokenizers: one trained on the catalogue's own text, or the one that a pretrained model brings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import AutoTokenizer
+
+from genrec.errors import ConfigError
+
+
+class TextTokenizer(Protocol):
+    """Text to token ids without any added tokens, the ids that open a text and close a title, and back."""
+
+    vocab_size: int
+    begin: list[int]
+    end: list[int]
+
+    def encode(self, texts: list[str]) -> list[list[int]]: ...
+
+    def decode(self, tokens: Iterable[int]) -> str: ...
+
+    def save(self, folder: Path) -> None: ...
+
+
+class TrainedTokenizer:
+    """Byte-level BPE trained on the given texts; any character can be written, seen or not."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer = tokenizer
+        self.vocab_size = tokenizer.get_vocab_size()
+        self.begin = [tokenizer.token_to_id("<begin>")]
+        self.end = [tokenizer.token_to_id("<end>")]
+
+    @classmethod
+    def train(cls, texts: Iterable[str], vocab_size: int) -> TrainedTokenizer:
+        """Train on `texts`; the vocabulary is smaller where they are too few to fill it."""
+        tokenizer = Tokenizer(models.BPE())
+        # Every word starts with its blank, the first one too: a word has one spelling wherever it stands.
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+        tokenizer.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(
+            vocab_size=vocab_size,
+            special_tokens=["<begin>", "<end>"],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        )
+        tokenizer.train_from_iterator(texts, trainer)
+        return cls(tokenizer)
+
+    def encode(self, texts: list[str]) -> list[list[int]]:
+        return [encoding.ids for encoding in self.tokenizer.encode_batch(texts, add_special_tokens=False)]
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        text: str = self.tokenizer.decode(list(tokens), skip_special_tokens=True)
+        return text
+
+    def save(self, folder: Path) -> None:
+        self.tokenizer.save(str(folder / "tokenizer.json"))
+
+    @classmethod
+    def load(cls, folder: Path) -> TrainedTokenizer:
+        """Read what `save` wrote."""
+        return cls(Tokenizer.from_file(str(folder / "tokenizer.json")))
+
+
+class PretrainedTokenizer:
+    """The tokenizer of a pretrained checkpoint; a title is closed by a line break, as in running text."""
+
+    def __init__(self, name: str) -> None:
+        """Load it.
+
+        Args:
+            name: folder of a checkpoint, or its name on the Hugging Face hub.
+
+        Raises:
+            ConfigError: there is no tokenizer at `name`.
+        """
+        try:
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(name)
+        except (OSError, ValueError, KeyError) as error:
+            raise ConfigError(
+                f"{name!r} has no tokenizer that transformers can load: {_one_line(error)}"
+            ) from None
+        self.vocab_size = len(self.tokenizer)
+        self.begin = [] if self.tokenizer.bos_token_id is None else [self.tokenizer.bos_token_id]
+        # Some tokenizers put a blank before a text, so the line break is read off after a letter.
+        letter, line = self.encode(["a", "a\n"])
+        end = line[len(letter) :] if line[: len(letter)] == letter else []
+        if not end and self.tokenizer.eos_token_id is not None:
+            end = [self.tokenizer.eos_token_id]
+        if not end:
+            raise ConfigError(f"the tokenizer of {name!r} can write neither a line break nor an end of text")
+        self.end = end
+
+    def encode(self, texts: list[str]) -> list[list[int]]:
+        if not texts:
+            return []
+        ids: list[list[int]] = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        text: str = self.tokenizer.decode(list(tokens), skip_special_tokens=True)
+        return text
+
+    def save(self, folder: Path) -> None:
+        self.tokenizer.save_pretrained(folder)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,72 @@
+"""Title codes: an item is written with the tokens of its title, in full or as far as needed to single it out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+
+from genrec.codes.trie import Codes
+
+Encode = Callable[[list[str]], list[list[int]]]
+Length = Literal["full", "shortest"]
+
+
+def title_codes(titles: Sequence[str], encode: Encode, end: Sequence[int], length: Length = "full") -> Codes:
+    """Codes from titles; every code is unique and none is a prefix of another.
+
+    A repeated title gets a running number, as in "Hamlet (2)"; the first keeps its plain title. With
+    `length="shortest"` a code stops at the first token that no other title shares at this place. Each code closes
+    with `end`, so a title that begins another one stays apart from it.
+
+    Args:
+        titles: one an item; may repeat, be prefixes of each other or hold any character.
+        encode: texts to lists of token ids.
+        end: token ids that close a code, at least one; they must not be what `encode` starts a continuation with.
+        length: whether a code writes the whole title or its shortest distinguishing beginning.
+
+    Returns:
+        Codes of len(titles) rows.
+    """
+    tokens = told_apart(titles, encode)
+    if length == "shortest":
+        tokens = [row[:kept] for row, kept in zip(tokens, shortest_lengths(tokens), strict=True)]
+    return Codes.from_lists([[*row, *end] for row in tokens])
+
+
+def told_apart(titles: Sequence[str], encode: Encode) -> list[list[int]]:
+    """Token lists of the titles, those of repeated ones extended by a running number until all differ."""
+    tokens = encode([title or "untitled" for title in titles])
+    taken: dict[tuple[int, ...], int] = {}
+    for row, title in enumerate(titles):
+        key = tuple(tokens[row])
+        if key not in taken:
+            taken[key] = 1
+            continue
+        first = key
+        while key in taken:
+            taken[first] += 1
+            tokens[row] = encode([f"{title or 'untitled'} ({taken[first]})"])[0]
+            key = tuple(tokens[row])
+        taken[key] = 1
+    return tokens
+
+
+def shortest_lengths(tokens: Sequence[Sequence[int]]) -> np.ndarray:
+    """For each token list, how many tokens single it out: one more than it shares with its nearest neighbour.
+
+    A list that begins another one keeps its full length. Shape: (len(tokens),) int64.
+    """
+    order = sorted(range(len(tokens)), key=lambda row: tokens[row])
+    lengths = np.ones(len(tokens), np.int64)
+    for above, below in zip(order, order[1:], strict=False):
+        a, b = tokens[above], tokens[below]
+        shared = 0
+        for left, right in zip(a, b, strict=False):
+            if left != right:
+                break
+            shared += 1
+        for row, length in ((above, len(a)), (below, len(b))):
+            lengths[row] = max(lengths[row], min(shared + 1, length))
+    return lengths

@@ -1,0 +1,366 @@
+"""GenRec: a decoder-only language model reads the titles of a history and writes the next one.
+
+Ji, Li, Xu, Hua, Ge, Tan, Zhang 2023, https://arxiv.org/abs/2307.00457. What differs from the paper is told in
+docs/genrec.md; the recipes `genrec-paper` and `genrec-best` stand for both ways.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field, model_validator
+from safetensors.numpy import load_file, save_file
+
+from genrec.backbones.base import Backbone
+from genrec.backbones.compact import CompactBackbone
+from genrec.backbones.hardware import device, full_precision, prepare_threads
+from genrec.backbones.pretrained import PretrainedBackbone
+from genrec.backbones.tokenizer import PretrainedTokenizer, TextTokenizer, TrainedTokenizer
+from genrec.codes.numbered import number_titles, random_numbers, sequential_numbers
+from genrec.codes.title import title_codes
+from genrec.codes.trie import Codes, Trie
+from genrec.data.catalogue import BoolArray, Catalogue
+from genrec.data.interactions import Histories, Interactions, Targets
+from genrec.data.ranking import Rankings
+from genrec.decoding.beam import BeamSearch, Found, Prefix
+from genrec.decoding.constraint import Constraint, TrieTensors
+from genrec.errors import ConfigError
+from genrec.evaluation.metrics import hit_rate, ndcg, ranks
+from genrec.prompts.render import load_prompts, tokenise
+from genrec.recommenders.base import Config, Recommender, register
+from genrec.training.examples import Steps, Way, Writer, collate
+from genrec.training.trainer import TrainingOptions, train
+
+
+class GenRecConfig(Config):
+    """Options of `genrec`; the defaults are the recipe `genrec-best`."""
+
+    backbone: str = Field(
+        "compact", description="'compact', or a decoder-only checkpoint by folder or hub name"
+    )
+    depth: int = Field(2, ge=1, description="layers of the compact backbone; its one dial")
+    width: int | None = Field(None, ge=16, description="its hidden size; 64 x depth if not given")
+    dropout: float = Field(0.2, ge=0, lt=1, description="its dropout on embeddings and residual branches")
+    vocab_size: int = Field(4000, ge=260, description="its vocabulary, trained on the titles")
+    node_vectors: bool = Field(
+        True, description="its trie nodes have vectors of their own beside their tokens'"
+    )
+    tuning: Literal["lora", "qlora", "full"] = Field("lora", description="how a checkpoint is tuned")
+    lora_rank: int = Field(8, ge=1)
+    lora_alpha: int = Field(16, ge=1)
+    lora_dropout: float = Field(0.05, ge=0, lt=1)
+    lora_targets: tuple[str, ...] = ("q_proj", "v_proj")
+    code: Literal["title", "random", "sequential"] = Field("title", description="what is written for an item")
+    code_length: Literal["full", "shortest"] = Field(
+        "shortest", description="whole, or just enough to tell apart"
+    )
+    prompt: str = Field("none", description="prompt file: none, next_item or a path")
+    examples: Way = Field("packed", description="packed, prefixes or last; see genrec.training.examples")
+    learn_prompt: bool = Field(
+        False, description="learn the prompt's and history's tokens too (token objective)"
+    )
+    objective: Literal["catalogue", "token"] = Field(
+        "catalogue", description="softmax over children or vocabulary"
+    )
+    max_items: int = Field(50, ge=1, description="most recent items of a history that are read")
+    max_tokens: int = Field(4096, ge=16, description="longest row in tokens; oldest items are left out first")
+    stride: int = Field(0, ge=0, description="positions from item to item; 0: positions count tokens")
+    epochs: int = Field(20, ge=1)
+    batch_tokens: int = Field(4000, ge=16, description="tokens in a batch, padding included")
+    gradient_accumulation_steps: int = Field(1, ge=1)
+    learning_rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(0.05, ge=0)
+    warmup_steps: int = Field(100, ge=0)
+    lr_scheduler_type: str = "linear"
+    bf16: bool = Field(
+        True, description="mixed precision in training; weights and decoding stay in full precision"
+    )
+    evaluations: int = Field(10, ge=1, description="validations and checkpoints over the training")
+    patience: int = Field(
+        0, ge=0, description="validations without a better NDCG@10 before stopping; 0: never stop"
+    )
+    validation_users: int = Field(500, ge=1, description="users sampled for validation")
+    beams: int = Field(50, ge=1, description="beams of a user in decoding")
+    seed: int = 0
+    threads: int | None = Field(None, ge=1, description="CPU threads; None: as many as help")
+    report_to: tuple[str, ...] = Field(
+        (), description="trackers of transformers: wandb, tensorboard, mlflow, ..."
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> GenRecConfig:
+        if self.learn_prompt and self.objective == "catalogue":
+            raise ValueError("a prompt has no place in the trie: learn_prompt needs objective=token")
+        if self.learn_prompt and self.examples == "packed":
+            raise ValueError(
+                "packed examples learn every item anyway: learn_prompt needs examples=last or prefixes"
+            )
+        return self
+
+
+@register("genrec")
+class GenRec(Recommender):
+    """history -> titles as tokens -> decoder-only language model -> beam search over the catalogue's trie.
+
+    Practical limits: the trie and all titles are held in memory (about 15 bytes a code token); decoding costs
+    `beams` short rows a user, so a 100M-parameter model wants a GPU for more than some hundred users.
+    """
+
+    Config = GenRecConfig
+    pipeline = "titles of the history -> decoder-only language model -> next title, by beam search over the catalogue's trie"
+    paper = "Ji et al. 2023, https://arxiv.org/abs/2307.00457"
+    probabilistic = True
+    tiny = {  # noqa: RUF012
+        "depth": 1,
+        "width": 64,
+        "vocab_size": 300,
+        "dropout": 0.0,
+        "epochs": 60,
+        "batch_tokens": 2000,
+        "learning_rate": 1e-2,
+        "warmup_steps": 10,
+        "evaluations": 1,
+        "beams": 10,
+        "bf16": False,
+    }
+
+    backbone_: Backbone
+    tokenizer_: TextTokenizer
+    codes_: Codes
+    trie_: Trie
+    writer_: Writer
+    tensors_: TrieTensors
+
+    # -- learning --------------------------------------------------------------------------------------------
+
+    def _fit(
+        self, train_data: Interactions, validation: Targets | None, run: Path | None, resume: bool
+    ) -> None:
+        config = self.config
+        prepare_threads(config.threads)
+        torch.manual_seed(config.seed)
+        self.numbers_ = self._numbers(train_data)
+        self.tokenizer_ = self._new_tokenizer()
+        codes = self._new_codes()
+        self._use_codes(codes, Trie.build(codes))
+        self.backbone_ = self._new_backbone().to(device())
+        steps = Steps(
+            train_data.histories,
+            self.writer_,
+            way=config.examples,
+            batch_tokens=config.batch_tokens,
+            num_epochs=config.epochs,
+            seed=config.seed,
+        )
+        if not len(steps):
+            raise ConfigError(
+                f"no history is long enough for examples={config.examples!r}: it needs two items"
+            )
+        options = TrainingOptions(
+            objective=config.objective,
+            learning_rate=config.learning_rate,
+            weight_decay=config.weight_decay,
+            warmup_steps=config.warmup_steps,
+            lr_scheduler_type=config.lr_scheduler_type,
+            gradient_accumulation_steps=config.gradient_accumulation_steps,
+            bf16=config.bf16 and not full_precision(),
+            seed=config.seed,
+            evaluations=config.evaluations,
+            patience=config.patience,
+            report_to=config.report_to,
+        )
+        validate = None if validation is None else self._validation(validation)
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = run if run is not None else Path(scratch)
+            train(self.backbone_, self.trie_, steps, options, folder, validate=validate, resume=resume)
+
+    def _validation(self, validation: Targets) -> Any:
+        """A function that decodes lists for a sample of users and measures them."""
+        sample = validation.sample(self.config.validation_users, self.config.seed)
+
+        def validate() -> dict[str, float]:
+            found = ranks(self.rank(sample.histories, 10), sample.items)
+            return {"NDCG@10": float(ndcg(found, 10).mean()), "HR@10": float(hit_rate(found, 10).mean())}
+
+        return validate
+
+    def _numbers(self, train_data: Interactions) -> np.ndarray | None:
+        """The number of each item, where numbers are written in place of titles."""
+        if self.config.code == "random":
+            return random_numbers(len(self.catalogue), self.config.seed)
+        if self.config.code == "sequential":
+            return sequential_numbers(train_data.histories, len(self.catalogue), self.config.seed)
+        return None
+
+    def _names(self) -> list[str]:
+        """What is written for each item, before it is made unique and cut short."""
+        return self.catalogue.titles if self.numbers_ is None else number_titles(self.numbers_)
+
+    def _new_tokenizer(self) -> TextTokenizer:
+        if self.config.backbone != "compact":
+            return PretrainedTokenizer(self.config.backbone)
+        words = [
+            text for prompt in load_prompts(self.config.prompt) for text in (prompt.before, prompt.after)
+        ]
+        return TrainedTokenizer.train([*self._names(), *words], self.config.vocab_size)
+
+    def _new_backbone(self) -> Backbone:
+        config = self.config
+        if config.backbone != "compact":
+            return PretrainedBackbone(
+                config.backbone,
+                tuning=config.tuning,
+                lora_rank=config.lora_rank,
+                lora_alpha=config.lora_alpha,
+                lora_dropout=config.lora_dropout,
+                lora_targets=config.lora_targets,
+            )
+        return CompactBackbone(
+            self.tokenizer_.vocab_size,
+            depth=config.depth,
+            width=config.width,
+            dropout=config.dropout,
+            num_nodes=self.trie_.num_nodes if config.node_vectors else 0,
+        )
+
+    def _new_codes(self) -> Codes:
+        tokenizer = self.tokenizer_
+        return title_codes(self._names(), tokenizer.encode, tokenizer.end, self.config.code_length)
+
+    def _use_codes(self, codes: Codes, trie: Trie) -> None:
+        """Write and read with these codes from now on."""
+        config, tokenizer = self.config, self.tokenizer_
+        self.codes_, self.trie_ = codes, trie
+        self.tensors_ = TrieTensors.of(trie, device())
+        self.writer_ = Writer(
+            codes,
+            trie,
+            tokenise(load_prompts(config.prompt), tokenizer.encode, tokenizer.begin or tokenizer.end),
+            stride=config.stride,
+            max_items=config.max_items,
+            max_tokens=config.max_tokens,
+            learn_prompt=config.learn_prompt,
+        )
+
+    # -- answering -------------------------------------------------------------------------------------------
+
+    def _rank(
+        self, histories: Histories, k: int, *, exclude_seen: bool, allowed: BoolArray | None, exact: bool
+    ) -> Rankings:
+        prefix = self._prefix(histories)
+        search = BeamSearch(
+            self.backbone_,
+            self.tensors_,
+            "children" if self.config.objective == "catalogue" else "vocabulary",
+        )
+
+        def constraint(rows: torch.Tensor) -> Constraint:
+            seen = histories.take(rows.cpu().numpy()) if exclude_seen else None
+            return Constraint(self.tensors_, seen=seen, allowed=allowed)
+
+        if exact:
+            found = search.search_exact(prefix, constraint, k, self.config.beams)
+        else:
+            everybody = torch.arange(len(histories), device=device())
+            found = search.search(prefix, constraint(everybody), k, self.config.beams)
+        return _rankings(found)
+
+    def _prefix(self, histories: Histories) -> Prefix:
+        questions = [self.writer_.question(history) for history in histories]
+        batch = {name: tensor.to(device()) for name, tensor in collate([row for row, _ in questions]).items()}
+        start_B = torch.tensor([start for _, start in questions], device=device())
+        return Prefix(batch["tokens"], batch["nodes"], batch["positions"], batch["length"], start_B)
+
+    @torch.inference_mode()
+    def _why(self, history: list[int], item: int) -> list[tuple[str, float]]:
+        """The pieces of the item's code up to its last decision, each with its probability among the choices."""
+        row = self.writer_.single(np.asarray(history, np.int32), item)
+        batch = {name: tensor.to(device()) for name, tensor in collate([row]).items()}
+        hidden_TD = self.backbone_.hidden(batch["tokens"], batch["nodes"], batch["positions"])[0]
+        code, path = self.codes_[item], self.trie_.paths[item]
+        pieces: list[tuple[list[int], float]] = []
+        for place, (token, node) in enumerate(zip(code.tolist(), path.tolist(), strict=True)):
+            parent = int(self.trie_.parent_N[node])
+            first, last = self.trie_.first_child_N1[parent], self.trie_.first_child_N1[parent + 1]
+            if last - first == 1 and pieces:
+                pieces[-1][0].append(token)
+                continue
+            nodes_C = torch.arange(int(first), int(last), device=device())
+            vectors_CD = self.backbone_.edge_vectors(self.tensors_.token_N[nodes_C], nodes_C)
+            state_D = hidden_TD[len(row.tokens_T) - len(code) + place - 1]
+            chance_C = torch.softmax((vectors_CD.to(state_D.dtype) @ state_D).float(), dim=0)
+            pieces.append(([token], float(chance_C[node - int(first)])))
+        return [(self.tokenizer_.decode(tokens), chance) for tokens, chance in pieces]
+
+    # -- the catalogue lives ---------------------------------------------------------------------------------
+
+    def _catalogue_changed(self, old: Catalogue) -> None:
+        old_trie, old_codes = self.trie_, self.codes_
+        if self.numbers_ is not None:
+            top = int(self.numbers_.max(initial=-1)) + 1
+            self.numbers_ = np.concatenate([self.numbers_, top + np.arange(len(self.catalogue) - len(old))])
+        codes = self._new_codes()
+        self._use_codes(codes, Trie.build(codes))
+        if isinstance(self.backbone_, CompactBackbone):
+            self.backbone_.move_nodes(
+                torch.from_numpy(moved_nodes(old_codes, old_trie, self.codes_, self.trie_)),
+                self.trie_.num_nodes,
+            )
+
+    # -- saving ----------------------------------------------------------------------------------------------
+
+    def _save(self, folder: Path) -> None:
+        self.backbone_.save(folder / "backbone")
+        self.tokenizer_.save(folder)
+        self.trie_.save(folder / "trie.safetensors")
+        numbers = {} if self.numbers_ is None else {"numbers": self.numbers_}
+        save_file(
+            {"tokens": self.codes_.items, "offsets": self.codes_.offsets, **numbers},
+            folder / "codes.safetensors",
+        )
+        about = {"compact": isinstance(self.backbone_, CompactBackbone)}
+        (folder / "genrec.json").write_text(json.dumps(about) + "\n")
+
+    def _load(self, folder: Path) -> None:
+        prepare_threads(self.config.threads)
+        arrays = load_file(folder / "codes.safetensors")
+        self.numbers_ = arrays.get("numbers")
+        compact = json.loads((folder / "genrec.json").read_text())["compact"]
+        if compact:
+            self.tokenizer_ = TrainedTokenizer.load(folder)
+            backbone: Backbone = CompactBackbone.load(folder / "backbone")
+        else:
+            self.tokenizer_ = PretrainedTokenizer(str(folder))
+            backbone = PretrainedBackbone.load(folder / "backbone")
+        codes = Codes(arrays["tokens"], arrays["offsets"])
+        self._use_codes(codes, Trie.load(folder / "trie.safetensors"))
+        self.backbone_ = backbone.to(device()).eval()
+
+
+def moved_nodes(old_codes: Codes, old_trie: Trie, codes: Codes, trie: Trie) -> np.ndarray:
+    """New number of each node of `old_trie` in `trie`, -1 where it is gone; (old num_nodes,) int64.
+
+    A node is the same where the same item's code leads through it with the same tokens before it.
+    """
+    moved = np.full(old_trie.num_nodes, -1, np.int64)
+    moved[0] = 0
+    for item in range(len(old_codes)):
+        before, after = old_codes[item], codes[item]
+        shared = min(len(before), len(after))
+        same = before[:shared] == after[:shared]
+        count = shared if same.all() else int(np.argmin(same))
+        moved[old_trie.paths[item][:count]] = trie.paths[item][:count]
+    return moved
+
+
+def _rankings(found: Found) -> Rankings:
+    return Rankings(
+        found.item_Bk.cpu().numpy().astype(np.int32),
+        found.score_Bk.float().cpu().numpy(),
+        found.exact_B.cpu().numpy(),
+    )

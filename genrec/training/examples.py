@@ -1,0 +1,255 @@
+"""Examples: histories as token rows, and the batch of every training step.
+
+Three ways to put the same histories before a model:
+- packed: a history once, every item of it a target (what a causal model learns for the price of one pass);
+- prefixes: one example a target, each repeating everything before it (what most published systems do);
+- last: one example a user, the last item its target (Ji et al. 2023, https://arxiv.org/abs/2307.00457).
+
+Every step's batch is a function of (seed, step) alone, so a run that was killed goes on with the same batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genrec.codes.trie import Codes, Trie
+from genrec.data.interactions import Histories, IntArray
+from genrec.prompts.render import PromptTokens
+
+Way = Literal["packed", "prefixes", "last"]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One row: tokens, the trie node each one writes (0 for a prompt's words), positions, and what is learnt.
+
+    Shape: four arrays (T,); learnt_T marks tokens that are predicted from those before them.
+    """
+
+    tokens_T: IntArray
+    nodes_T: IntArray
+    positions_T: IntArray
+    learnt_T: IntArray
+
+
+class Writer:
+    """Writes histories with the codes of a catalogue."""
+
+    def __init__(
+        self,
+        codes: Codes,
+        trie: Trie,
+        prompts: Sequence[PromptTokens],
+        *,
+        stride: int = 0,
+        max_items: int = 100,
+        max_tokens: int = 8192,
+        learn_prompt: bool = False,
+    ) -> None:
+        """A writer.
+
+        Args:
+            codes: tokens of each item.
+            trie: the trie of these codes.
+            prompts: paraphrases; evaluation asks with the first.
+            stride: positions from the start of one item to the start of the next, so that distance in positions is
+                distance in items however long their codes are; 0: positions count tokens.
+            max_items: most recent items of a history that are written.
+            max_tokens: longest row; the oldest items are left out until it fits.
+            learn_prompt: also learn the tokens of prompt and history (one-target examples only).
+        """
+        self.codes, self.paths, self.prompts = codes, trie.paths, list(prompts)
+        self.stride, self.max_items, self.max_tokens = stride, max_items, max_tokens
+        self.learn_prompt = learn_prompt
+        self.code_lengths = codes.lengths
+
+    def packed(self, items: IntArray) -> Example:
+        """The newest items as one row in which every item is a target."""
+        before = self.prompts[0].before
+        items = self._newest(items, len(before))
+        codes = self.codes.take(items)
+        return Example(
+            np.concatenate([before, codes.items]),
+            np.concatenate([np.zeros_like(before), self.paths.take(items).items]),
+            np.concatenate([np.arange(len(before)), len(before) + self._positions(codes)[0]]),
+            np.arange(len(before) + len(codes.items)) >= len(before),
+        )
+
+    def question(self, items: IntArray, paraphrase: int = 0, room: int = 0) -> tuple[Example, int]:
+        """A history as the row after which the answer begins, and the position of the answer's first token.
+
+        `room` tokens are left free for the answer within `max_tokens`.
+        """
+        prompt = self.prompts[paraphrase % len(self.prompts)]
+        before, after = prompt.before, prompt.after
+        items = self._newest(items, len(before) + len(after) + room)
+        codes = self.codes.take(items)
+        positions, end = self._positions(codes)
+        start = len(before) + end
+        tokens = np.concatenate([before, codes.items, after])
+        nodes = np.concatenate([np.zeros_like(before), self.paths.take(items).items, np.zeros_like(after)])
+        places = np.concatenate(
+            [np.arange(len(before)), len(before) + positions, start + np.arange(len(after))]
+        )
+        return Example(tokens, nodes, places, np.zeros(len(tokens), bool)), start + len(after)
+
+    def single(self, items: IntArray, target: int, paraphrase: int = 0) -> Example:
+        """A question about `items` followed by its answer, the code of `target`."""
+        code = self.codes[target]
+        question, start = self.question(items, paraphrase, room=len(code))
+        learnt = np.concatenate(
+            [np.full(len(question.tokens_T), self.learn_prompt), np.ones(len(code), bool)]
+        )
+        learnt[0] = False  # nothing stands before the first token
+        return Example(
+            np.concatenate([question.tokens_T, code]),
+            np.concatenate([question.nodes_T, self.paths[target]]),
+            np.concatenate([question.positions_T, start + np.arange(len(code))]),
+            learnt,
+        )
+
+    def _newest(self, items: IntArray, taken: int) -> IntArray:
+        """The newest items that fit beside `taken` other tokens."""
+        items = items[-self.max_items :]
+        room = self.max_tokens - taken
+        from_here = np.cumsum(self.code_lengths[items][::-1])[::-1]
+        return items[np.searchsorted(-from_here, -room) :]
+
+    def _positions(self, codes: Codes) -> tuple[IntArray, int]:
+        """Position of each token of a history, counted from its start, and the position after it."""
+        if not self.stride:
+            return np.arange(len(codes.items)), len(codes.items)
+        inside = np.arange(len(codes.items)) - np.repeat(codes.offsets[:-1], codes.lengths)
+        return np.repeat(np.arange(len(codes)) * self.stride, codes.lengths) + inside, len(
+            codes
+        ) * self.stride
+
+
+Batch = dict[str, Tensor]
+
+
+def collate(examples: Sequence[Example]) -> Batch:
+    """Rows padded on the right to one length.
+
+    Returns:
+        tokens, nodes, positions (B, T) int64, learnt (B, T) bool and length (B,) int64.
+    """
+    lengths = np.array([len(example.tokens_T) for example in examples])
+    real_BT = np.arange(lengths.max()) < lengths[:, None]
+
+    def padded(arrays: list[IntArray], dtype: type) -> Tensor:
+        table_BT = np.zeros(real_BT.shape, dtype)
+        table_BT[real_BT] = np.concatenate(arrays)
+        return torch.from_numpy(table_BT)
+
+    return {
+        "tokens": padded([example.tokens_T for example in examples], np.int64),
+        "nodes": padded([example.nodes_T for example in examples], np.int64),
+        "positions": padded([example.positions_T for example in examples], np.int64),
+        "learnt": padded([example.learnt_T for example in examples], np.bool_),
+        "length": torch.from_numpy(lengths.astype(np.int64)),
+    }
+
+
+@dataclass(frozen=True)
+class _Epoch:
+    """One pass over the data: pieces (user, first item, last item) and the batches they are dealt into."""
+
+    user_P: IntArray
+    first_P: IntArray
+    last_P: IntArray
+    batches: list[IntArray]
+
+
+class Steps(torch.utils.data.Dataset[Batch]):
+    """The batches of a whole training, one a step; step s is always the same batch."""
+
+    def __init__(
+        self, histories: Histories, writer: Writer, *, way: Way, batch_tokens: int, num_epochs: int, seed: int
+    ) -> None:
+        """Plan the steps.
+
+        Args:
+            histories: training histories.
+            writer: writes them.
+            way: how a history becomes examples; see the top of this file.
+            batch_tokens: tokens a batch may hold, padding included.
+            num_epochs: passes over the data.
+            seed: of the order of batches, the cuts of long histories and the choice among paraphrases.
+        """
+        self.histories, self.writer, self.way = histories, writer, way
+        self.batch_tokens, self.seed = batch_tokens, seed
+        # Tokens before each flat position: a piece's length is a difference of two of these.
+        self._tokens_before = np.concatenate([[0], np.cumsum(writer.code_lengths[histories.items])])
+        self.epoch = lru_cache(maxsize=2)(self._plan)
+        self._first_step = np.concatenate(
+            [[0], np.cumsum([len(self._plan(epoch).batches) for epoch in range(num_epochs)])]
+        )
+
+    def __len__(self) -> int:
+        return int(self._first_step[-1])
+
+    def __getitem__(self, step: int) -> Batch:
+        number = int(np.searchsorted(self._first_step, step, side="right")) - 1
+        epoch = self.epoch(number)
+        pieces = epoch.batches[step - self._first_step[number]]
+        paraphrases = np.random.default_rng((self.seed, step)).integers(
+            len(self.writer.prompts), size=len(pieces)
+        )
+        examples = []
+        for piece, paraphrase in zip(pieces, paraphrases.tolist(), strict=True):
+            items = self.histories[int(epoch.user_P[piece])][epoch.first_P[piece] : epoch.last_P[piece]]
+            if self.way == "packed":
+                examples.append(self.writer.packed(items))
+            else:
+                examples.append(self.writer.single(items[:-1], int(items[-1]), paraphrase))
+        return collate(examples)
+
+    def _plan(self, number: int) -> _Epoch:
+        """Deal the histories into batches of rows of about the same length."""
+        rng = np.random.default_rng((self.seed, number))
+        user_P, first_P, last_P = self._pieces(rng)
+        starts = self.histories.offsets[:-1][user_P]
+        prompt = max(len(prompt.before) + len(prompt.after) for prompt in self.writer.prompts)
+        tokens_P = self._tokens_before[starts + last_P] - self._tokens_before[starts + first_P] + prompt
+        tokens_P = np.minimum(tokens_P, self.writer.max_tokens)
+        # A little noise in the sort key mixes neighbours from epoch to epoch; padding hardly grows.
+        order = np.argsort(tokens_P * rng.uniform(0.9, 1.1, len(tokens_P)), kind="stable")
+        longest = np.maximum.accumulate(tokens_P[order])
+        batches, start = [], 0
+        while start < len(order):
+            # Rows fit as long as (rows x longest row) stays within the budget; one row always does.
+            most = max(1, self.batch_tokens // max(1, int(longest[start])))
+            costs = longest[start : start + most] * np.arange(1, len(longest[start : start + most]) + 1)
+            end = start + max(1, int(np.searchsorted(costs, self.batch_tokens, side="right")))
+            batches.append(order[start:end])
+            start = end
+        rng.shuffle(batches)
+        return _Epoch(user_P, first_P, last_P, batches)
+
+    def _pieces(self, rng: np.random.Generator) -> tuple[IntArray, IntArray, IntArray]:
+        """The examples of one epoch: user, first item and last item (exclusive) within the history."""
+        lengths, width = self.histories.lengths, self.writer.max_items
+        if self.way == "last":
+            users = np.flatnonzero(lengths >= 2)
+            return users, np.maximum(lengths[users] - width - 1, 0), lengths[users]
+        if self.way == "prefixes":
+            users = np.repeat(np.arange(len(lengths)), np.maximum(lengths - 1, 0))
+            ends = np.concatenate([np.arange(2, length + 1) for length in lengths] or [np.zeros(0, int)])
+            return users, np.maximum(ends - width - 1, 0), ends
+        # Packed: long histories are cut into windows, at other places in every epoch.
+        num_windows = np.where(lengths > width, -(-lengths // width) + 1, np.minimum(lengths, 1))
+        users = np.repeat(np.arange(len(lengths)), num_windows)
+        window = np.arange(len(users)) - np.repeat(np.cumsum(num_windows) - num_windows, num_windows)
+        shift = np.where(lengths > width, rng.integers(width, size=len(lengths)), 0)[users]
+        first = np.maximum(window * width - shift, 0)
+        last = np.minimum((window + 1) * width - shift, lengths[users])
+        real = last > first
+        return users[real], first[real], last[real]
