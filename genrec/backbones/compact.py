@@ -132,7 +132,7 @@ class CompactBackbone(Backbone):
         moved = torch.zeros(num_nodes, old.shape[1], dtype=old.dtype, device=old.device)
         kept = new_node_of_old >= 0
         moved[new_node_of_old[kept]] = old[kept]
-        self.node_vectors = nn.Embedding.from_pretrained(moved, freeze=False)
+        self.node_vectors = nn.Embedding(num_nodes, old.shape[1], _weight=moved)
         self.arguments["num_nodes"] = num_nodes
 
     def save(self, folder: Path) -> None:

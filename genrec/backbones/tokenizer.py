@@ -32,8 +32,8 @@ class TrainedTokenizer:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
         self.vocab_size = tokenizer.get_vocab_size()
-        self.begin = [tokenizer.token_to_id("<begin>")]
-        self.end = [tokenizer.token_to_id("<end>")]
+        self.begin: list[int] = tokenizer.encode("<begin>").ids
+        self.end: list[int] = tokenizer.encode("<end>").ids
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int) -> TrainedTokenizer:

@@ -65,6 +65,7 @@ def print_evaluation(measured: Mapping[str, Any], title: str) -> None:
         "users": int(measured["num_users"]),
         "interactions": about["num_interactions"],
         "seed": about["seed"],
+        "beams": about["config"].get("beams"),
         **{name.replace("_", " "): f"{measured[name]:.2%}" for name in _RATES},
         "seconds": f"{measured['seconds']:.1f}",
         "peak memory": f"{measured['peak_memory_mb']:,.0f} MiB",

@@ -123,6 +123,8 @@ class Run:
             "protocol": self.protocol,
             "split": split,
             "seed": self.config["config"].get("seed"),
+            "config": self.config["config"],
+            "fingerprint": self.data["fingerprint"],
             "commit": environment["commit"],
         }
 

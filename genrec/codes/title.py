@@ -53,7 +53,7 @@ def told_apart(titles: Sequence[str], encode: Encode) -> list[list[int]]:
     return tokens
 
 
-def shortest_lengths(tokens: Sequence[Sequence[int]]) -> np.ndarray:
+def shortest_lengths(tokens: Sequence[list[int]]) -> np.ndarray:
     """For each token list, how many tokens single it out: one more than it shares with its nearest neighbour.
 
     A list that begins another one keeps its full length. Shape: (len(tokens),) int64.

@@ -157,5 +157,5 @@ def clean(titles: pl.Series) -> tuple[pl.Series, pl.Series]:
 
 
 def _decoded(title: str) -> str:
-    """Only whole entities: by HTML's old rules 'R&Dagger' would hold one too."""
-    return re.sub(r"&#?\w+;", lambda entity: html.unescape(entity.group()), title)
+    """Names only with their semicolon: by HTML's old rules 'R&Dagger' would hold one too."""
+    return re.sub(r"&(#\d+;?|#[xX][0-9a-fA-F]+;?|\w+;)", lambda entity: html.unescape(entity.group()), title)

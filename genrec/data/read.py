@@ -161,6 +161,8 @@ def _in_order(rows: pl.DataFrame, dropped: dict[str, int], notes: list[str]) -> 
 def _repeats(as_before: BoolArray, item: IntArray, rows: pl.DataFrame) -> IntArray:
     """Positions of rows that equal an earlier one in user, time, item, rating and text."""
     tied = np.flatnonzero(as_before | np.append(as_before[1:], False))
+    if not len(tied):
+        return tied
     moment = np.cumsum(~as_before)[tied]  # numbers the pairs of user and time
     key = moment * (int(item.max()) + 1) + item[tied]
     order = np.argsort(key, kind="stable")

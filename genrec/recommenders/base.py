@@ -57,7 +57,7 @@ class Ranking:
 class Recommender(ABC):
     """Fit on interactions, then rank the catalogue for any history, of known users or not."""
 
-    Config: ClassVar[type[Config]] = Config
+    Config: ClassVar[type[BaseModel]] = Config
     name: ClassVar[str]
     pipeline: ClassVar[str]  # one line: what happens from a history to a ranking
     paper: ClassVar[str]  # authors, year and address of the method
@@ -65,7 +65,7 @@ class Recommender(ABC):
     sequential: ClassVar[bool] = True  # the order of a history matters to it
     probabilistic: ClassVar[bool] = False  # scores are log-probabilities over the catalogue
 
-    def __init__(self, config: Config | None = None, **options: Any) -> None:
+    def __init__(self, config: BaseModel | None = None, **options: Any) -> None:
         try:
             self.config: Any = config if config is not None else self.Config(**options)
         except ValidationError as error:
@@ -393,7 +393,7 @@ def load(folder: str | Path) -> Recommender:
     return recommender
 
 
-def _first_line(error: ValidationError, name: str, config: type[Config]) -> str:
+def _first_line(error: ValidationError, name: str, config: type[BaseModel]) -> str:
     """A validation error in one line."""
     problem = error.errors()[0]
     where = ".".join(map(str, problem["loc"]))

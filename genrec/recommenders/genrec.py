@@ -112,7 +112,7 @@ class GenRec(Recommender):
     """
 
     Config = GenRecConfig
-    pipeline = "titles of the history -> decoder-only language model -> next title, by beam search over the catalogue's trie"
+    pipeline = "titles of the history -> decoder-only language model -> next title, by beam search over the trie"
     paper = "Ji et al. 2023, https://arxiv.org/abs/2307.00457"
     probabilistic = True
     tiny = {  # noqa: RUF012

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from genrec.codes.trie import Codes, Trie
+from genrec.data.catalogue import BoolArray
 from genrec.data.interactions import Histories, IntArray
 from genrec.prompts.render import PromptTokens
 
@@ -36,7 +37,7 @@ class Example:
     tokens_T: IntArray
     nodes_T: IntArray
     positions_T: IntArray
-    learnt_T: IntArray
+    learnt_T: BoolArray
 
 
 class Writer:
@@ -144,8 +145,8 @@ def collate(examples: Sequence[Example]) -> Batch:
     lengths = np.array([len(example.tokens_T) for example in examples])
     real_BT = np.arange(lengths.max()) < lengths[:, None]
 
-    def padded(arrays: list[IntArray], dtype: type) -> Tensor:
-        table_BT = np.zeros(real_BT.shape, dtype)
+    def padded(arrays: Sequence[IntArray | BoolArray], dtype: type) -> Tensor:
+        table_BT: np.ndarray = np.zeros(real_BT.shape, dtype)
         table_BT[real_BT] = np.concatenate(arrays)
         return torch.from_numpy(table_BT)
 
@@ -165,7 +166,7 @@ class _Epoch:
     user_P: IntArray
     first_P: IntArray
     last_P: IntArray
-    batches: list[IntArray]
+    batches: Sequence[IntArray]
 
 
 class Steps(torch.utils.data.Dataset[Batch]):
@@ -223,7 +224,8 @@ class Steps(torch.utils.data.Dataset[Batch]):
         # A little noise in the sort key mixes neighbours from epoch to epoch; padding hardly grows.
         order = np.argsort(tokens_P * rng.uniform(0.9, 1.1, len(tokens_P)), kind="stable")
         longest = np.maximum.accumulate(tokens_P[order])
-        batches, start = [], 0
+        batches: list[IntArray] = []
+        start = 0
         while start < len(order):
             # Rows fit as long as (rows x longest row) stays within the budget; one row always does.
             most = max(1, self.batch_tokens // max(1, int(longest[start])))

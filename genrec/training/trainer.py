@@ -53,6 +53,7 @@ class TrainingOptions:
 class _CodeTrainer(Trainer):  # type: ignore[misc]
     """A Trainer for backbones; checkpoints hold only the weights that are learnt."""
 
+    control: Any
     backbone: Backbone
     objective: str
     validate: Validate | None

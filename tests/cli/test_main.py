@@ -80,7 +80,7 @@ def test_ctrl_c_ends_with_130(cli, monkeypatch) -> None:
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
-    program = [sys.executable, "-m", "genrec", "recommenders", "--json"]
+    program = [sys.executable, "-m", "genrec", "data", "get"]
     with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None

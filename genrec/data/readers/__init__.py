@@ -38,7 +38,7 @@ def recognise(path: Path, name: str | None = None) -> tuple[Layout, Path]:
         raise ConfigError(f"there is no layout {name!r}; choose one of {', '.join(LAYOUTS)}")
     if not path.exists():
         siblings = sorted(file.name for file in path.parent.iterdir()) if path.parent.is_dir() else []
-        nearest = difflib.get_close_matches(path.name, siblings, n=1)
+        nearest = difflib.get_close_matches(path.name, siblings, n=1, cutoff=0.8)
         hint = f"; did you mean {path.parent / nearest[0]}?" if nearest else ""
         raise DataError(f"there is no file or folder {path}{hint}")
     if path.is_file() and path.stat().st_size == 0:
