@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -60,7 +61,7 @@ def shortest_lengths(tokens: Sequence[list[int]]) -> np.ndarray:
     """
     order = sorted(range(len(tokens)), key=lambda row: tokens[row])
     lengths = np.ones(len(tokens), np.int64)
-    for above, below in zip(order, order[1:], strict=False):
+    for above, below in pairwise(order):
         a, b = tokens[above], tokens[below]
         shared = 0
         for left, right in zip(a, b, strict=False):

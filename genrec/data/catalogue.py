@@ -141,7 +141,12 @@ class Catalogue:
         known = items.filter(pl.col("item_id").is_in(self.ids))
         table = self.table
         if known.height:
-            table = table.update(known, on="item_id", how="left")
+            extra = [
+                pl.lit(None, dtype).alias(name)
+                for name, dtype in known.schema.items()
+                if name not in table.columns
+            ]
+            table = table.with_columns(extra).update(known, on="item_id", how="left")
         new = items.filter(~pl.col("item_id").is_in(self.ids))
         return Catalogue(pl.concat([table, new], how="diagonal_relaxed"), self.titled)
 

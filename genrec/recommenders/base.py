@@ -20,12 +20,13 @@ from typing import Any, ClassVar, Self, TypeVar
 import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
 
 import genrec.recommenders
 from genrec.data.catalogue import BoolArray, Catalogue
 from genrec.data.interactions import FloatArray, Histories, Interactions, Targets
 from genrec.data.ranking import Rankings
-from genrec.errors import CatalogueError, ConfigError, NotFittedError, RunError
+from genrec.errors import CatalogueError, ConfigError, GenrecError, NotFittedError, RunError
 
 Progress = Callable[[int, int], None]  # (users done, users in all)
 
@@ -177,11 +178,13 @@ class Recommender(ABC):
 
         Raises:
             NotFittedError: before `fit`.
-            ConfigError: k below 1, or a mask of another length.
+            ConfigError: k or batch_size below 1, or a mask of another length.
         """
         num_items = len(self.catalogue)
         if k < 1:
             raise ConfigError(f"k is {k}; ask for at least 1 item")
+        if batch_size < 1:
+            raise ConfigError(f"batch_size is {batch_size}; rank at least 1 user at once")
         if allowed is not None and allowed.shape != (num_items,):
             raise ConfigError(f"`allowed` has the shape {allowed.shape}; the catalogue needs ({num_items},)")
         if self.removed_.any():
@@ -226,6 +229,8 @@ class Recommender(ABC):
             ConfigError: k below 1, or a field or value that no item has.
         """
         catalogue = self.catalogue
+        if any(isinstance(history, str) for history in histories):
+            raise ConfigError("`histories` is a list of lists, one a user: wrap a single history in another list")
         rows = Histories.from_lists([catalogue.rows(history) for history in histories])
         allowed = self.mask(only, exclude)
         rankings = self.rank(rows, k, exclude_seen=exclude_seen, allowed=allowed, exact=exact)
@@ -234,6 +239,8 @@ class Recommender(ABC):
     def mask(self, only: Mapping[str, str] | BoolArray | None, exclude: Iterable[str | int]) -> BoolArray | None:
         """The mask (num_items,) that `only` and `exclude` stand for; None where they allow everything."""
         excluded = self.catalogue.rows(exclude)
+        if isinstance(only, np.ndarray) and only.shape != (len(self.catalogue),):
+            raise ConfigError(f"`only` has the shape {only.shape}; a mask needs ({len(self.catalogue)},)")
         if only is None and not excluded:
             return None
         if isinstance(only, Mapping):
@@ -284,16 +291,23 @@ class Recommender(ABC):
         Raises:
             CatalogueError: a missing column, an empty title or an id twice.
         """
-        old = self.catalogue
+        old, old_removed = self.catalogue, self.removed_
+        missing = {"item_id", "title"} - set(items.columns)
+        if missing:
+            raise CatalogueError(f"the new items have the columns {items.columns}; they also need {sorted(missing)}")
         items = items.with_columns(pl.col("item_id").cast(pl.String))
         empty = items.filter(pl.col("title").fill_null("").str.strip_chars() == "")
         if empty.height:
             raise CatalogueError(f"item {empty['item_id'][0]!r} has no title: give one before adding it")
         self.catalogue_ = old.with_items(items)
         added = len(self.catalogue_) - len(old)
-        self.removed_ = np.concatenate([self.removed_, np.zeros(added, bool)])
+        self.removed_ = np.concatenate([old_removed, np.zeros(added, bool)])
         self.removed_[[self.catalogue_.resolve(item_id) for item_id in items["item_id"]]] = False
-        self._catalogue_changed(old)
+        try:
+            self._catalogue_changed(old)
+        except GenrecError:
+            self.catalogue_, self.removed_ = old, old_removed
+            raise
         return self
 
     def remove_items(self, names: Iterable[str | int]) -> Self:
@@ -313,6 +327,8 @@ class Recommender(ABC):
             RunError: the folder holds something else.
         """
         catalogue, folder = self.catalogue, Path(folder)
+        if folder.is_file():
+            raise RunError(f"{folder} is a file: choose a folder to save to")
         if folder.exists() and any(folder.iterdir()) and not (folder / "recommender.json").exists():
             raise RunError(f"{folder} is not empty and not a saved recommender: choose another folder")
         folder.mkdir(parents=True, exist_ok=True)
@@ -384,12 +400,16 @@ def load(folder: str | Path) -> Recommender:
             f"{folder} holds no finished recommender (recommender.json is missing): finish the training with "
             "--resume, or choose another run"
         )
-    about = json.loads(about_path.read_text())
-    recommender = create(about["recommender"], **about["config"])
-    table = pl.read_parquet(folder / "items.parquet")
-    recommender.removed_ = table["removed"].to_numpy().copy()
-    recommender.catalogue_ = Catalogue(table.drop("removed"), about["titled"])
-    recommender._load(folder)
+    try:
+        about = json.loads(about_path.read_text())
+        recommender = create(about["recommender"], **about["config"])
+        table = pl.read_parquet(folder / "items.parquet")
+        recommender.removed_ = table["removed"].to_numpy().copy()
+        recommender.catalogue_ = Catalogue(table.drop("removed"), about["titled"])
+        recommender._load(folder)
+    except (OSError, KeyError, ValueError, SafetensorError, pl.exceptions.PolarsError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise RunError(f"{folder} is damaged ({reason}): train again, or restore it from a copy") from error
     return recommender
 
 

@@ -42,6 +42,11 @@ TIME_FORMATS = (
         "%Y/%m/%d",
     ),
 )
+UNITS = (
+    (1e17, 1_000_000, "nanoseconds"),
+    (1e14, 1_000, "microseconds"),
+    (1e11, 1, "milliseconds"),
+)  # if larger
 Locate = Callable[[int], str]  # position of a row in its source -> words that tell a person where it is
 
 
@@ -141,22 +146,15 @@ def as_ids(values: pl.Series, source: str) -> pl.Series:
 
 
 def _milliseconds(values: pl.Series, source: str, locate: Locate) -> tuple[pl.Series, str]:
-    """Times as Int64 unix milliseconds, and a note where they were taken for something other than seconds."""
+    """Times as Int64 unix milliseconds, and a note where they were taken for something other than seconds.
+
+    Raises:
+        DataError: a value that is no time, with its place; a column of a type that holds no times.
+    """
+    if values.dtype == pl.String:
+        values = _parsed(values.set(values == "", None), locate)
     if values.dtype.is_temporal():
         return values.cast(pl.Datetime("ms")).dt.epoch("ms"), ""
-    if values.dtype == pl.String:
-        values = values.set(values == "", None)
-        numbers = next(
-            (
-                cast
-                for kind in (pl.Int64, pl.Float64)
-                if _kept(cast := values.cast(kind, strict=False), values)
-            ),
-            None,
-        )
-        if numbers is None:
-            return _from_iso(values, source, locate), ""
-        values = numbers
     if not values.dtype.is_numeric():
         raise DataError(
             f"column {values.name!r} of {source} is of type {values.dtype}, not a time: name another"
@@ -165,38 +163,38 @@ def _milliseconds(values: pl.Series, source: str, locate: Locate) -> tuple[pl.Se
         values = values.fill_nan(None)
     middle = values.abs().median()
     size = float(middle) if isinstance(middle, int | float) else 0.0
-    for bound, divisor, unit in (
-        (1e17, 1_000_000, "nanoseconds"),
-        (1e14, 1_000, "microseconds"),
-        (1e11, 1, "milliseconds"),
-    ):
+    for bound, divisor, unit in UNITS:
         if size > bound:
             return (values // divisor).cast(pl.Int64), f"times are unix {unit}, by their size"
     return (values * 1000).round().cast(pl.Int64), ""
 
 
-def _kept(cast: pl.Series, values: pl.Series) -> bool:
-    return cast.null_count() == values.null_count()
-
-
-def _from_iso(values: pl.Series, source: str, locate: Locate) -> pl.Series:
-    """ISO 8601 dates and datetimes, UTC where they name no zone.
+def _parsed(texts: pl.Series, locate: Locate) -> pl.Series:
+    """Times written as text: whole numbers, numbers, or ISO 8601 (UTC where it names no zone), all in one form.
 
     Raises:
-        DataError: a value of another form, with its place.
+        DataError: a value that is not in the form of most, with its place.
     """
     text = pl.col("time").str.strip_chars().str.replace("T", " ").str.replace(r"[Zz]$", "+00:00")
     moments = [
         text.str.to_datetime(
             form, time_unit="ms", time_zone="UTC" if "%:z" in form else None, strict=False
-        ).dt.epoch("ms")
+        ).dt.replace_time_zone(None)
         for form in TIME_FORMATS
     ]
-    times = values.to_frame("time").select(time=pl.coalesce(moments))["time"]
-    if not _kept(times, values):
-        row = int((times.is_null() & values.is_not_null()).arg_max() or 0)
-        raise DataError(
-            f"{locate(row)} has the time {values[row]!r} in column {values.name!r}: times are unix seconds "
-            "or milliseconds, or ISO dates such as 2024-05-31 or 2024-05-31T18:30:00Z"
-        )
-    return times
+    forms = (
+        pl.col("time").cast(pl.Int64, strict=False),
+        pl.col("time").cast(pl.Float64, strict=False),
+        pl.coalesce(moments),
+    )
+    tried: list[pl.Series] = []
+    for form in forms:
+        tried.append(texts.to_frame("time").select(form.alias(texts.name)).to_series())
+        if tried[-1].null_count() == texts.null_count():
+            return tried[-1]
+    best = min(tried, key=lambda times: times.null_count())
+    row = int((best.is_null() & texts.is_not_null()).arg_max() or 0)
+    raise DataError(
+        f"{locate(row)} has the time {texts[row]!r} in column {texts.name!r}: times are unix seconds or milliseconds, "
+        "or ISO dates such as 2024-05-31 or 2024-05-31T18:30:00Z, all in one form"
+    )

@@ -62,8 +62,8 @@ def _read_bare(path: Path, separator: str, names: list[str]) -> Log:
         raise DataError(
             f"line 1 of {path.name} has {frame.width} fields, and {len(RATING_COLUMNS)} are needed"
         )
-    table.check_fields(frame, RATING_COLUMNS, path, separator, quote=None)
     roles = {name: name for name in RATING_COLUMNS}
+    table.check_fields(frame, roles, path, separator, quote=None)
     return standard(frame, roles, path.name, lambda row: f"line {row + 1} of {path.name}")
 
 

@@ -24,7 +24,7 @@ def _find(path: Path) -> Path | None:
 def _read(path: Path, options: Options) -> Log:
     frame = table_of(path)
     roles = find_columns(frame.columns, options, path.name)
-    table.check_fields(frame, [roles[role] for role in ("user_id", "item_id")], path, "\t", quote=None)
+    table.check_fields(frame, roles, path, "\t", quote=None)
     return standard(frame, roles, path.name, lambda row: f"line {row + 2} of {path.name}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,7 @@ def read(path: Path, options: Options) -> Log:
     separator = separator_of(path)
     roles = find_columns(header_of(path, separator), options, path.name)
     frame = read_csv(path, separator).select(set(roles.values()))
-    check_fields(
-        frame, [roles[role] for role in ("user_id", "item_id", "timestamp") if role in roles], path, separator
-    )
+    check_fields(frame, roles, path, separator)
     return standard(
         frame, roles, path.name, lambda row: f"line {line_of(path, separator, row)} of {path.name}"
     )
@@ -68,7 +66,8 @@ def as_polars(frame: Any) -> pl.DataFrame:
     if isinstance(frame, pl.DataFrame):
         return frame
     if isinstance(frame, pl.LazyFrame):
-        return frame.collect()
+        collected: pl.DataFrame = frame.collect()
+        return collected
     if type(frame).__module__.split(".")[0] != "pandas":
         raise DataError(f"{type(frame).__name__} is neither a path nor a polars or pandas frame")
     try:
@@ -135,14 +134,15 @@ def read_csv(
 
 
 def check_fields(
-    frame: pl.DataFrame, needed: Sequence[str], path: Path, separator: str, quote: str | None = '"'
+    frame: pl.DataFrame, roles: Mapping[str, str], path: Path, separator: str, quote: str | None = '"'
 ) -> None:
     """Tell a short line, which a CSV reader fills up with nothing, from an empty cell.
 
     Raises:
-        DataError: a needed cell is missing because its line has too few fields.
+        DataError: a cell that matters is missing because its line has too few fields.
     """
-    if any(frame[name].null_count() for name in needed) and (problem := _explain(path, separator, quote)):
+    matter = [name for role, name in roles.items() if role not in ("text", "title")]
+    if any(frame[name].null_count() for name in matter) and (problem := _explain(path, separator, quote)):
         raise DataError(problem)
 
 
