@@ -40,7 +40,7 @@ def _find_100k(path: Path) -> Path | None:
 
 
 def _read_100k(path: Path, options: Options) -> Log:
-    return _read_bare(path, "\t", list(RATING_COLUMNS))
+    return _read_bare(path, "\t")
 
 
 def _find_1m(path: Path) -> Path | None:
@@ -51,17 +51,15 @@ def _find_1m(path: Path) -> Path | None:
 
 
 def _read_1m(path: Path, options: Options) -> Log:
-    # A reader of one-character separators sees an empty column between the two colons.
-    return _read_bare(path, ":", ["user_id", "_1", "item_id", "_2", "rating", "_3", "timestamp"])
+    return _read_bare(path, "::")
 
 
-def _read_bare(path: Path, separator: str, names: list[str]) -> Log:
+def _read_bare(path: Path, separator: str) -> Log:
     """Ratings without a header."""
-    frame = table.read_csv(path, separator, names=names, quote=None)
-    if frame.width != len(names):
-        raise DataError(
-            f"line 1 of {path.name} has {frame.width} fields, and {len(RATING_COLUMNS)} are needed"
-        )
+    width = len(first_line(path).split(separator))
+    if width != len(RATING_COLUMNS):
+        raise DataError(f"line 1 of {path.name} has {width} fields, and {len(RATING_COLUMNS)} are needed")
+    frame = table.read_csv(path, separator, names=RATING_COLUMNS, quote=None)
     roles = {name: name for name in RATING_COLUMNS}
     table.check_fields(frame, roles, path, separator, quote=None)
     return standard(frame, roles, path.name, lambda row: f"line {row + 1} of {path.name}")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import polars as pl
 
@@ -66,14 +67,14 @@ def as_polars(frame: Any) -> pl.DataFrame:
     if isinstance(frame, pl.DataFrame):
         return frame
     if isinstance(frame, pl.LazyFrame):
-        collected: pl.DataFrame = frame.collect()
-        return collected
+        return frame.collect()
     if type(frame).__module__.split(".")[0] != "pandas":
         raise DataError(f"{type(frame).__name__} is neither a path nor a polars or pandas frame")
     try:
-        return pl.from_pandas(frame)
+        table: pl.DataFrame = pl.from_pandas(frame)
     except Exception as error:  # pyarrow has no common root for what a column of mixed objects can raise
         raise DataError(f"the pandas frame cannot be read: {str(error).splitlines()[0]}") from None
+    return table
 
 
 def read_parquet(path: Path) -> pl.DataFrame:
@@ -116,12 +117,17 @@ def read_csv(
     Raises:
         DataError: not UTF-8, or a line with too many fields.
     """
+    columns = names
+    if (
+        names and len(separator) == 2
+    ):  # a reader of single characters sees an empty column in the middle of '::'
+        columns = [part for name in names for part in (name, f"after {name}")][:-1]
     try:
-        return pl.read_csv(
+        frame = pl.read_csv(
             path,
-            separator=separator,
+            separator=separator[0],
             has_header=names is None,
-            new_columns=list(names) if names else None,
+            new_columns=None if columns is None else list(columns),
             infer_schema=False,
             quote_char=quote,
         )
@@ -131,6 +137,7 @@ def read_csv(
         raise DataError(
             _explain(path, separator, quote) or f"{path.name}: {str(error).splitlines()[0]}"
         ) from None
+    return frame if names is None else frame.select(names)
 
 
 def check_fields(
@@ -148,26 +155,37 @@ def check_fields(
 
 def _explain(path: Path, separator: str, quote: str | None) -> str:
     """The first line that is not text or has more or fewer fields than the first, in words; else ''."""
+    number, width = 0, 0
     with open_bytes(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
-        rows = csv.reader(text, delimiter=separator, quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE)
         try:
-            width = len(next(rows))
-            for row in rows:
-                if row and len(row) != width:
-                    place = f"line {rows.line_num} of {path.name}"
-                    return f"{place} has {len(row)} fields, and the first line has {width}"
+            for number, cells in _cells(text, separator, quote):
+                width = width or len(cells)
+                if cells and len(cells) != width:
+                    return f"line {number} of {path.name} has {len(cells)} fields, and the first line has {width}"
         except UnicodeDecodeError:
-            return f"{path.name} is not UTF-8 text (after line {rows.line_num}): save it as UTF-8"
+            return f"{path.name} is not UTF-8 text (after line {number}): save it as UTF-8"
         except (csv.Error, *DAMAGED) as error:
-            return f"line {rows.line_num + 1} of {path.name} cannot be read: {error}"
+            return f"line {number + 1} of {path.name} cannot be read: {error}"
     return ""
 
 
+def _cells(text: TextIO, separator: str, quote: str | None) -> Iterator[tuple[int, list[str]]]:
+    """Fields of each row, with the line, from 1, in which the row ends: quoted fields may hold line ends."""
+    if quote is None:
+        yield from (
+            (number, line.split(separator)) for number, line in enumerate(text, start=1) if line.strip()
+        )
+        return
+    rows = csv.reader(text, delimiter=separator)
+    for cells in rows:
+        yield rows.line_num, cells
+
+
 def line_of(path: Path, separator: str, row: int) -> int:
-    """Line, from 1, in which data row `row`, from 0, ends: quoted cells may hold line ends."""
+    """Line, from 1, in which data row `row`, from 0, ends."""
     with open_bytes(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
-        rows = csv.reader(text, delimiter=separator)
-        return next(rows.line_num for position, _ in enumerate(rows, start=-1) if position == row)
+        lines = (number for number, _ in _cells(text, separator, '"'))
+        return next(itertools.islice(lines, row + 1, None))
 
 
 def _items(path: Path) -> Path | None:
