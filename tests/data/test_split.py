@@ -1,0 +1,137 @@
+"""Leave-one-out and the temporal split: nothing of a target may be seen before it is asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from genrec.data.catalogue import Catalogue
+from genrec.data.interactions import Histories, Interactions
+from genrec.data.read import read
+from genrec.data.split import leave_one_out, split, temporal
+from genrec.errors import ConfigError, DataError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+CATALOGUE = Catalogue.from_lists([str(item) for item in range(20)], [f"Item {item}" for item in range(20)])
+
+
+def interactions(histories: list[list[int]], times: list[list[int]] | None = None) -> Interactions:
+    flat = None if times is None else np.concatenate([np.asarray(part, np.int64) for part in times])
+    users = pl.Series([f"u{row}" for row in range(len(histories))])
+    return Interactions(CATALOGUE, users, Histories.from_lists(histories), flat)
+
+
+def lists(histories: Histories) -> list[list[int]]:
+    return [history.tolist() for history in histories]
+
+
+def test_leave_one_out() -> None:
+    parts = leave_one_out(interactions([[1, 2, 3, 4], [5, 6], [7, 8, 9], [10]]))
+    assert lists(parts.train.histories) == [[1, 2], [5, 6], [7], [10]]
+    assert parts.train.users.to_list() == ["u0", "u1", "u2", "u3"]
+    assert parts.validation.users.to_list() == parts.test.users.to_list() == ["u0", "u2"]
+    assert lists(parts.validation.histories) == [[1, 2], [7]]
+    assert parts.validation.items.tolist() == [3, 8]
+    assert lists(parts.test.histories) == [[1, 2, 3], [7, 8]]  # the validation item is known by then
+    assert parts.test.items.tolist() == [4, 9]
+
+
+def test_ties_in_time_stay_in_order_of_rows() -> None:
+    rows = [("u", "late", 9), ("u", "first", 5), ("u", "second", 5), ("u", "third", 5), ("u", "fourth", 5)]
+    data = read(pl.DataFrame(rows, schema=["user", "item", "time"], orient="row"))
+    ids = data.catalogue.ids
+    assert [ids[item] for item in data.test.histories[0]] == ["first", "second", "third", "fourth"]
+    assert ids[data.test.items[0]] == "late"
+    assert ids[data.validation.items[0]] == "fourth"
+    assert [ids[item] for item in data.train.histories[0]] == ["first", "second", "third"]
+
+
+def test_everything_along_the_histories_is_cut_with_them() -> None:
+    rows = [("u", item, time, time / 2, f"on {item}") for time, item in enumerate("abcde")]
+    frame = pl.DataFrame(rows, schema=["user", "item", "time", "rating", "text"], orient="row")
+    train = read(frame).train
+    assert train.times.tolist() == [0, 1, 2]
+    assert train.ratings.tolist() == [0, 0.5, 1]
+    assert train.texts.to_list() == ["on a", "on b", "on c"]
+
+
+def test_too_short_for_leave_one_out() -> None:
+    with pytest.raises(DataError, match=r"none of the 2 users has three interactions"):
+        leave_one_out(interactions([[1, 2], [3]]))
+
+
+def test_temporal() -> None:
+    # 20 interactions at the times 0..19: cuts at 16 and 18.
+    times = [[0, 1, 2, 3, 16, 17, 18], [4, 5, 6, 7, 8, 19], [9, 10, 11, 12, 13, 14], [15]]
+    parts = temporal(
+        interactions([[0, 1, 2, 3, 4, 5, 6], [7, 8, 9, 10, 11, 12], [13, 14, 15, 16, 17, 18], [19]], times)
+    )
+    assert lists(parts.train.histories) == [[0, 1, 2, 3], [7, 8, 9, 10, 11], [13, 14, 15, 16, 17, 18], [19]]
+    assert parts.validation.users.to_list() == ["u0"]
+    assert parts.validation.items.tolist() == [4]
+    assert lists(parts.validation.histories) == [[0, 1, 2, 3]]
+    assert parts.test.users.to_list() == ["u0", "u1"]
+    assert parts.test.items.tolist() == [6, 12]
+    assert lists(parts.test.histories) == [[0, 1, 2, 3, 4, 5], [7, 8, 9, 10, 11]]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=12), min_size=1, max_size=12))
+def test_temporal_never_trains_on_the_future(times: list[list[int]]) -> None:
+    times = [sorted(part) for part in times]
+    data = interactions([list(range(len(part))) for part in times], times)
+    try:
+        parts = temporal(data)
+    except DataError:
+        return
+    flat = np.concatenate(times)
+    first_cut, second_cut = np.quantile(flat, [0.8, 0.9], method="higher")
+    assert parts.train.times is not None
+    assert (parts.train.times < first_cut).all()
+    assert parts.train.num_interactions == (flat < first_cut).sum()
+    for questions, start, end in (
+        (parts.validation, first_cut, second_cut),
+        (parts.test, second_cut, np.inf),
+    ):
+        for user, history, item in zip(questions.users, questions.histories, questions.items, strict=True):
+            own = times[int(user[1:])]
+            assert len(history) == item == sum(time < start for time in own)
+            assert start <= own[item] < end
+
+
+def test_temporal_mistakes() -> None:
+    with pytest.raises(DataError, match=r"the temporal split needs times"):
+        temporal(interactions([[1, 2, 3]]))
+    with pytest.raises(DataError, match=r"finds 0 users for validation and 0 for test"):
+        temporal(interactions([[1, 2, 3]], [[5, 5, 5]]))
+
+
+def test_split_by_name() -> None:
+    data = interactions([[0, 1, 2, 3]], [[0, 1, 2, 3]])
+    assert split(data).protocol == "leave-one-out"
+    with pytest.raises(
+        ConfigError, match=r"the split 'random' is not known; choose one of leave-one-out, temporal"
+    ):
+        split(data, "random")
+
+
+def test_targets_sample_and_take() -> None:
+    test = leave_one_out(interactions([[row, row + 1, row + 2] for row in range(10)])).test
+    drawn = test.sample(4, seed=1)
+    assert len(drawn) == 4
+    assert drawn.items.tolist() == sorted(drawn.items.tolist())
+    assert drawn.items.tolist() == test.sample(4, seed=1).items.tolist()
+    assert test.sample(99) is test
+    assert [history[-1] + 1 for history in drawn.histories] == drawn.items.tolist()
+    assert test.take(np.array([3, 1])).users.to_list() == ["u3", "u1"]
+
+
+def test_histories() -> None:
+    histories = Histories.from_lists([[1, 2], [], [3]])
+    assert histories.lengths.tolist() == [2, 0, 1]
+    assert lists(histories) == [[1, 2], [], [3]]
+    assert lists(histories.take(np.array([2, 0, 0]))) == [[3], [1, 2], [1, 2]]
+    assert len(Histories.from_lists([])) == 0
+    with pytest.raises(IndexError):
+        histories[3]
