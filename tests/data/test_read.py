@@ -10,6 +10,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from genrec.data.read import read
+from genrec.data.readers import LAYOUTS
 from genrec.errors import CatalogueError, ConfigError, DataError
 
 SharedData = Callable[[str], Path]
@@ -59,6 +60,11 @@ def test_counts_of_public_data(name: str, shared_data: SharedData) -> None:
     assert sum(summary["dropped"].values()) == 0
     assert summary["name"] == name
     assert summary["has_titles"] == (name != "amazon2014_instruments_reviews")
+
+
+def test_every_layout_is_documented() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    assert [name for name in LAYOUTS if f"| `{name}` |" not in page] == []
 
 
 def test_titles_of_public_data(shared_data: SharedData) -> None:

@@ -196,5 +196,5 @@ def _parsed(texts: pl.Series, locate: Locate) -> pl.Series:
     row = int((best.is_null() & texts.is_not_null()).arg_max() or 0)
     raise DataError(
         f"{locate(row)} has the time {texts[row]!r} in column {texts.name!r}: times are unix seconds or milliseconds, "
-        "or ISO dates such as 2024-05-31 or 2024-05-31T18:30:00Z, all in one form"
+        "or ISO dates such as 2024-05-31 or 2024-05-31T18:30:00Z, all numbers or all dates"
     )
