@@ -71,6 +71,9 @@ class GenRecConfig(Config):
     max_tokens: int = Field(4096, ge=16, description="longest row in tokens; oldest items are left out first")
     stride: int = Field(0, ge=0, description="positions from item to item; 0: positions count tokens")
     epochs: int = Field(20, ge=1)
+    max_steps: int | None = Field(
+        None, ge=1, description="end after that many steps, if the epochs have more"
+    )
     batch_tokens: int = Field(4000, ge=16, description="tokens in a batch, padding included")
     gradient_accumulation_steps: int = Field(1, ge=1)
     learning_rate: float = Field(2e-3, gt=0)
@@ -112,7 +115,9 @@ class GenRec(Recommender):
     """
 
     Config = GenRecConfig
-    pipeline = "titles of the history -> decoder-only language model -> next title, by beam search over the trie"
+    pipeline = (
+        "titles of the history -> decoder-only language model -> next title, by beam search over the trie"
+    )
     paper = "Ji et al. 2023, https://arxiv.org/abs/2307.00457"
     probabilistic = True
     tiny = {  # noqa: RUF012
@@ -156,6 +161,7 @@ class GenRec(Recommender):
             batch_tokens=config.batch_tokens,
             num_epochs=config.epochs,
             seed=config.seed,
+            max_steps=config.max_steps,
         )
         if not len(steps):
             raise ConfigError(

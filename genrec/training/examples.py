@@ -173,7 +173,15 @@ class Steps(torch.utils.data.Dataset[Batch]):
     """The batches of a whole training, one a step; step s is always the same batch."""
 
     def __init__(
-        self, histories: Histories, writer: Writer, *, way: Way, batch_tokens: int, num_epochs: int, seed: int
+        self,
+        histories: Histories,
+        writer: Writer,
+        *,
+        way: Way,
+        batch_tokens: int,
+        num_epochs: int,
+        seed: int,
+        max_steps: int | None = None,
     ) -> None:
         """Plan the steps.
 
@@ -184,18 +192,23 @@ class Steps(torch.utils.data.Dataset[Batch]):
             batch_tokens: tokens a batch may hold, padding included.
             num_epochs: passes over the data.
             seed: of the order of batches, the cuts of long histories and the choice among paraphrases.
+            max_steps: end after that many, wherever in an epoch; None: with the last epoch.
         """
         self.histories, self.writer, self.way = histories, writer, way
         self.batch_tokens, self.seed = batch_tokens, seed
         # Tokens before each flat position: a piece's length is a difference of two of these.
         self._tokens_before = np.concatenate([[0], np.cumsum(writer.code_lengths[histories.items])])
         self.epoch = lru_cache(maxsize=2)(self._plan)
-        self._first_step = np.concatenate(
-            [[0], np.cumsum([len(self._plan(epoch).batches) for epoch in range(num_epochs)])]
-        )
+        first_step = [0]
+        for number in range(num_epochs):
+            first_step.append(first_step[-1] + len(self._plan(number).batches))
+            if max_steps is not None and first_step[-1] >= max_steps:
+                break
+        self._first_step = np.array(first_step)
+        self._num_steps = first_step[-1] if max_steps is None else min(max_steps, first_step[-1])
 
     def __len__(self) -> int:
-        return int(self._first_step[-1])
+        return self._num_steps
 
     def __getitem__(self, step: int) -> Batch:
         number = int(np.searchsorted(self._first_step, step, side="right")) - 1
