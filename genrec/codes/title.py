@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from genrec.codes.trie import Codes
+from genrec.errors import CatalogueError
 
 Encode = Callable[[list[str]], list[list[int]]]
 Length = Literal["full", "shortest"]
@@ -24,20 +25,32 @@ def title_codes(titles: Sequence[str], encode: Encode, end: Sequence[int], lengt
     Args:
         titles: one an item; may repeat, be prefixes of each other or hold any character.
         encode: texts to lists of token ids.
-        end: token ids that close a code, at least one; they must not be what `encode` starts a continuation with.
+        end: token ids that close a code, at least one. The first of them is left out of the titles themselves, so
+            that a line break or "<end>" inside a title closes nothing.
         length: whether a code writes the whole title or its shortest distinguishing beginning.
 
     Returns:
         Codes of len(titles) rows.
+
+    Raises:
+        CatalogueError: a repeated title that `encode` cannot tell apart by a number.
     """
-    tokens = told_apart(titles, encode)
+
+    def encode_inside(texts: list[str]) -> list[list[int]]:
+        return [[token for token in row if token != end[0]] for row in encode(texts)]
+
+    tokens = told_apart(titles, encode_inside)
     if length == "shortest":
         tokens = [row[:kept] for row, kept in zip(tokens, shortest_lengths(tokens), strict=True)]
     return Codes.from_lists([[*row, *end] for row in tokens])
 
 
 def told_apart(titles: Sequence[str], encode: Encode) -> list[list[int]]:
-    """Token lists of the titles, those of repeated ones extended by a running number until all differ."""
+    """Token lists of the titles, those of repeated ones extended by a running number until all differ.
+
+    Raises:
+        CatalogueError: the numbers do not change what `encode` gives, so a repeated title stays repeated.
+    """
     tokens = encode([title or "untitled" for title in titles])
     taken: dict[tuple[int, ...], int] = {}
     for row, title in enumerate(titles):
@@ -48,6 +61,11 @@ def told_apart(titles: Sequence[str], encode: Encode) -> list[list[int]]:
         first = key
         while key in taken:
             taken[first] += 1
+            if taken[first] > len(titles) + 1:  # that many different numbers cannot all be taken
+                raise CatalogueError(
+                    f"the title {title!r} (item {row}) is repeated and the tokenizer writes no numbers to tell it "
+                    "apart: make the titles differ, or choose a tokenizer that knows digits"
+                )
             tokens[row] = encode([f"{title or 'untitled'} ({taken[first]})"])[0]
             key = tuple(tokens[row])
         taken[key] = 1

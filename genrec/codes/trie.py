@@ -11,6 +11,7 @@ item ranges are ours.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -58,40 +59,32 @@ class Trie:
             raise CatalogueError(
                 f"item {int(np.argmin(lengths))} has an empty code; every code needs a token"
             )
-        depth = int(lengths.max())
-        padded_IL = np.full((len(codes), depth), -1, np.int32)
-        padded_IL[np.repeat(np.arange(len(codes)), lengths), _within(codes)] = codes.items
-        order = np.lexsort(padded_IL.T[::-1])
-        padded_IL, lengths = padded_IL[order], lengths[order]
+        # Tokens as big-endian bytes compare like the codes themselves. Memory follows the tokens, not items x longest.
+        data, bounds = codes.items.astype(">i4").tobytes(), (4 * codes.offsets).tolist()
+        keys = [data[start:end] for start, end in itertools.pairwise(bounds)]
+        order = np.array(sorted(range(len(keys)), key=keys.__getitem__))
+        # Whatever stands between a code and one that it begins, it begins too: looking at neighbours is enough.
+        for above, below in itertools.pairwise(order.tolist()):
+            if keys[below].startswith(keys[above]):
+                raise CatalogueError(
+                    f"the code of item {above} is a prefix of that of item {below}; codes must tell items apart"
+                )
+        offsets, lengths = codes.offsets[:-1][order], lengths[order]
 
-        # starts_I: this row opens a new node at the current level, i.e. differs from the row above up to here.
-        starts = np.zeros(len(codes), bool)
-        starts[0] = True
-        ending = np.zeros(len(codes), bool)
         token, first_leaf, last_leaf = [np.array([-1])], [np.array([0])], [np.array([len(codes)])]
-        for level in range(depth):
-            inside = lengths > level
-            column = padded_IL[:, level]
-            starts[1:] |= column[1:] != column[:-1]
-            starts |= ending  # a row after a finished code opens a node even where the padding looks alike
-            rows = np.flatnonzero(starts & inside)
-            token.append(column[rows])
-            first_leaf.append(rows)
-            # A node ends where the next node of its level starts, or where rows of finished codes lie between.
-            bounds = np.flatnonzero(starts | ~inside)
-            bounds = np.append(bounds, len(codes))
-            last_leaf.append(bounds[np.searchsorted(bounds, rows, side="right")])
-            ending = lengths == level + 1
+        row = np.arange(len(codes))  # codes, in order, that reach the current level
+        opens = row == 0  # which of them open a node there, i.e. differ from the row above up to here
+        for level in range(int(lengths.max())):
+            inside = lengths[row] > level
+            row, opens = row[inside], opens[inside]
+            column = codes.items[offsets[row] + level]
+            opens[1:] |= column[1:] != column[:-1]
+            first = np.flatnonzero(opens)
+            token.append(column[first])
+            first_leaf.append(row[first])
+            last_leaf.append(row[np.append(first[1:], len(row)) - 1] + 1)
         first_leaf_N, last_leaf_N = np.concatenate(first_leaf), np.concatenate(last_leaf)
         level_sizes = np.array([len(part) for part in token])
-
-        finished = np.repeat(np.arange(len(level_sizes)), level_sizes) == lengths[first_leaf_N]
-        clash = finished & (last_leaf_N - first_leaf_N > 1)
-        if clash.any():
-            a, b = order[first_leaf_N[clash][0]], order[first_leaf_N[clash][0] + 1]
-            raise CatalogueError(
-                f"the code of item {a} is a prefix of that of item {b}; codes must tell items apart"
-            )
         # Children of a node: the nodes of the next level whose first leaf lies in its range.
         first_child = np.empty(len(first_leaf_N) + 1, np.int64)
         first_child[-1] = len(first_leaf_N)
@@ -132,16 +125,15 @@ class Trie:
     @cached_property
     def paths(self) -> Histories:
         """The nodes along each item's code, root left out; row i is item i's."""
-        leaves = np.flatnonzero(self.num_children_N == 0)
-        leaf_of_item = np.empty(self.num_items, np.int64)
-        leaf_of_item[self.item_of_leaf_I[self.first_leaf_N[leaves]]] = leaves
-        columns = [leaf_of_item]
-        while columns[-1].any():
-            columns.append(np.where(columns[-1] > 0, self.parent_N[columns[-1]], 0))
-        backwards_IL = np.stack(columns[::-1], axis=1)  # right-aligned: root (0) padding first, leaf last
-        kept = backwards_IL > 0
-        offsets = np.concatenate([[0], np.cumsum(kept.sum(axis=1))])
-        return Histories(backwards_IL[kept].astype(np.int32), offsets)
+        num_leaves = self.last_leaf_N[1:] - self.first_leaf_N[1:]
+        nodes = np.repeat(np.arange(1, self.num_nodes, dtype=np.int32), num_leaves)
+        before = np.cumsum(num_leaves) - num_leaves
+        leaves = np.arange(len(nodes)) + np.repeat(self.first_leaf_N[1:] - before, num_leaves)
+        by_leaf = nodes[
+            np.argsort(leaves, kind="stable")
+        ]  # nodes stand level by level, so paths run downwards
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(leaves, minlength=self.num_items))])
+        return Histories(by_leaf, offsets).take(np.argsort(self.item_of_leaf_I))
 
     def save(self, path: Path) -> None:
         """Write the arrays as one safetensors file."""
@@ -163,8 +155,3 @@ class Trie:
         return cls(
             *(arrays[key] for key in ("token", "first_child", "first_leaf", "last_leaf", "item_of_leaf"))
         )
-
-
-def _within(codes: Codes) -> IntArray:
-    """Position of each flat token within its code."""
-    return np.arange(len(codes.items)) - np.repeat(codes.offsets[:-1], codes.lengths)

@@ -136,8 +136,9 @@ class BeamSearch:
             prefix: as in `search`.
             constraint_of: rows (int64 tensor) to the `Constraint` of those users.
             k: items wanted.
-            width: first width; doubled for the rows that are not certified yet.
+            width: first width, raised to k where it is smaller; doubled for the rows that are not certified yet.
         """
+        width = max(width, k)
         rows = torch.arange(prefix.tokens_BT.shape[0], device=prefix.tokens_BT.device)
         found = self.search(prefix, constraint_of(rows), k, width)
         while not bool(found.exact_B.all()):

@@ -1,0 +1,89 @@
+"""Time to build a large trie: `python benchmarks/trie.py [--items N] [--longest L] [--out FILE.md]`.
+
+The codes are invented: 4 to 20 tokens out of 8,000, drawn unevenly (the 20 commonest are a third of all), so that
+many begin alike as titles do, each closed by its own number. `--longest` makes one of them that long, as a catalogue
+with one endless title has it. Wall time and peak memory are those of a process that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from genrec.codes.trie import Codes, Trie
+
+VOCABULARY = 8000
+LIMIT_S = 60  # what a million codes may take on one core
+
+
+def generate(num_items: int, longest: int, seed: int) -> Codes:
+    """Codes of 4-20 tokens: an uneven beginning, then the item's number in two tokens that make it unique."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(4, 21, num_items)
+    lengths[0] = max(longest, lengths[0])
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    tokens = (VOCABULARY * rng.random(offsets[-1]) ** 6).astype(np.int32)
+    tokens[offsets[1:] - 2] = VOCABULARY + np.arange(num_items) // 1000
+    tokens[offsets[1:] - 1] = 2 * VOCABULARY + np.arange(num_items) % 1000
+    return Codes(tokens, offsets)
+
+
+def cpu() -> str:
+    """Name of the processor."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next(
+        (line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor()
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
+    parser.add_argument("--items", type=int, default=1_000_000)
+    parser.add_argument("--longest", type=int, default=20, help="tokens of the longest code")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="page to write the result to")
+    given = parser.parse_args()
+    codes = generate(given.items, given.longest, given.seed)
+    start = time.perf_counter()
+    trie = Trie.build(codes)
+    built_s = time.perf_counter() - start
+    assert len(trie.paths.items) == len(codes.items)
+    paths_s = time.perf_counter() - start - built_s
+    peak_gb = (
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
+    )
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True
+    ).stdout.strip()
+    page = f"""# Building a trie, {datetime.now(UTC):%Y-%m-%d}
+
+`{" ".join(["python", "benchmarks/trie.py", *sys.argv[1:]])}` at commit {commit} · {cpu()}, {os.cpu_count()} cores, \
+one used · Python {platform.python_version()}, numpy {np.__version__}
+
+{len(codes):,} codes, {len(codes.items):,} tokens, the longest {codes.lengths.max():,}; {trie.num_nodes:,} nodes.
+
+| | |
+|---|---|
+| `Trie.build` | {built_s:.1f} s |
+| `Trie.paths` | {paths_s:.1f} s |
+| peak memory, the codes included | {peak_gb:.1f} GB |
+
+Promised: seconds for a million codes; more than {LIMIT_S} s fails.
+"""
+    print(page)
+    if given.out:
+        given.out.write_text(page)
+    if built_s > LIMIT_S:
+        sys.exit(f"missed: {built_s:.0f} s of {LIMIT_S}")
+
+
+if __name__ == "__main__":
+    main()
