@@ -11,7 +11,6 @@ What it adds
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +21,14 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
+from torch.utils.data import SequentialSampler
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers.integrations import get_reporting_integration_callbacks
 from transformers.utils import logging as transformers_logging
 
 from genrec.backbones.base import Backbone
 from genrec.codes.trie import Trie
+from genrec.errors import BackendMissingError, ConfigError, RunError
 from genrec.training.examples import Batch, Steps
 from genrec.training.objectives import catalogue_loss, token_loss
 
@@ -61,6 +63,10 @@ class _CodeTrainer(Trainer):  # type: ignore[misc]
     token_N: Tensor
     first_child_N1: Tensor
 
+    def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
+        """Steps in their order: they are shuffled already, each epoch on its own."""
+        return SequentialSampler(self.train_dataset)
+
     def compute_loss(
         self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Tensor:
@@ -91,14 +97,22 @@ class _CodeTrainer(Trainer):  # type: ignore[misc]
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         folder = Path(output_dir or self.args.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        learnt = {
-            name: weight.data for name, weight in self.backbone.named_parameters() if weight.requires_grad
-        }
-        safetensors.torch.save_file(learnt, folder / "model.safetensors", metadata={"format": "pt"})
+        safetensors.torch.save_file(
+            _learnt(self.backbone), folder / "model.safetensors", metadata={"format": "pt"}
+        )
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
         """Weights that are not learnt are missing from checkpoints on purpose; an unknown one would be a mistake."""
         assert not load_result.unexpected_keys, load_result.unexpected_keys
+
+
+class _BestInPlace(TrainerCallback):  # type: ignore[misc]
+    """Finds the best checkpoint again after a run folder was moved: the Trainer keeps its path, not its step."""
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        best = Path(args.output_dir) / f"checkpoint-{state.best_global_step}"
+        if best.is_dir():
+            state.best_model_checkpoint = str(best)
 
 
 class _JsonLog(TrainerCallback):  # type: ignore[misc]
@@ -108,11 +122,16 @@ class _JsonLog(TrainerCallback):  # type: ignore[misc]
         self.path = path
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Drop entries of steps that a resumed run will take again."""
+        """Drop entries of steps that a resumed run will take again, and a line that was cut off."""
         if not self.path.exists():
             return
-        lines = [line for line in self.path.read_text().splitlines() if line]
-        kept = [line for line in lines if json.loads(line)["step"] <= state.global_step]
+        kept = []
+        for line in self.path.read_text().splitlines():
+            try:
+                if json.loads(line)["step"] <= state.global_step:
+                    kept.append(line)
+            except ValueError:
+                continue
         temporary = self.path.with_suffix(".tmp")
         temporary.write_text("".join(line + "\n" for line in kept))
         temporary.replace(self.path)
@@ -176,19 +195,33 @@ def train(
         trie: of the codes it learns to write.
         steps: the batches.
         options: how to train.
-        folder: gets `checkpoints/` and `log.jsonl`; emptied of both unless `resume`.
+        folder: gets `checkpoints/` and `log.jsonl`.
         validate: metrics of the current model, among them NDCG@10; None: no validation, the last weights are kept.
         resume: go on from the newest whole checkpoint; from the start where there is none.
+
+    Raises:
+        RunError: the folder holds checkpoints and `resume` is not set, or they are of another training.
+        ConfigError: `report_to` names a tracker that transformers does not know.
+        BackendMissingError: it names one that is not installed.
     """
     checkpoints = folder / "checkpoints"
-    newest = newest_checkpoint(checkpoints) if resume else None
-    if newest is None:
-        shutil.rmtree(checkpoints, ignore_errors=True)
-        (folder / "log.jsonl").unlink(missing_ok=True)
-    folder.mkdir(parents=True, exist_ok=True)
+    if not resume and any(checkpoints.glob("checkpoint-*")):
+        raise RunError(f"{folder} holds checkpoints of a training: resume it, or choose another folder")
     num_updates = -(-len(steps) // options.gradient_accumulation_steps)
     every = -(-num_updates // options.evaluations)
+    newest = newest_checkpoint(checkpoints)
+    if newest is not None:
+        state = _state(newest)
+        _check_same_training(backbone, newest, num_updates)
+        # The Trainer would take one step more before it saw that an earlier run had come to its end.
+        if state["stateful_callbacks"]["TrainerControl"]["attributes"]["should_training_stop"]:
+            best = checkpoints / f"checkpoint-{state['best_global_step']}"
+            _load_learnt(backbone, best if best.is_dir() else newest)
+            backbone.eval()
+            return
+    folder.mkdir(parents=True, exist_ok=True)
     early_stopping = [EarlyStoppingCallback(options.patience)] if validate and options.patience else []
+    trackers = _trackers(options.report_to)
     bar = _ProgressBar()
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()
@@ -209,13 +242,13 @@ def train(
         eval_steps=every,
         save_strategy="steps",
         save_steps=every,
-        save_total_limit=1,  # the best one is kept beside the last
+        save_total_limit=2,  # the best and the last; with 1 the last one would go when the training ends
         load_best_model_at_end=validate is not None,
         metric_for_best_model="NDCG@10",
         greater_is_better=True,
         logging_steps=max(1, min(50, num_updates // 20)),
         restore_callback_states_from_checkpoint=True,
-        report_to=list(options.report_to) or "none",
+        report_to="none",
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_pin_memory=False,
@@ -228,7 +261,7 @@ def train(
         if validate
         else None,  # never read: `evaluate` decodes, but the Trainer asks for one
         data_collator=lambda batches: batches[0],
-        callbacks=[_JsonLog(folder / "log.jsonl"), bar, *early_stopping],
+        callbacks=[_BestInPlace(), _JsonLog(folder / "log.jsonl"), bar, *early_stopping, *trackers],
     )
     trainer.remove_callback(PrinterCallback)
     device = trainer.args.device
@@ -249,7 +282,44 @@ def newest_checkpoint(folder: Path) -> Path | None:
     whole = []
     for path in folder.glob("checkpoint-*"):
         try:
-            whole.append((json.loads((path / "trainer_state.json").read_text())["global_step"], path))
-        except (OSError, ValueError, KeyError):
+            whole.append((_state(path)["global_step"], path))
+        except (OSError, ValueError):
             continue
     return max(whole)[1] if whole else None
+
+
+def _trackers(names: tuple[str, ...]) -> list[TrainerCallback]:
+    try:
+        return [tracker() for tracker in get_reporting_integration_callbacks(list(names))]
+    except ValueError as error:
+        raise ConfigError(f"report_to={','.join(names)}: {error}") from None
+    except (RuntimeError, ImportError) as error:
+        reason = " ".join(str(error).split())
+        raise BackendMissingError(f"report_to={','.join(names)}: {reason}") from None
+
+
+def _state(checkpoint: Path) -> dict[str, Any]:
+    state: dict[str, Any] = json.loads((checkpoint / "trainer_state.json").read_text())
+    return state
+
+
+def _learnt(backbone: Backbone) -> dict[str, Tensor]:
+    """The weights that are learnt, by name."""
+    return {name: weight.data for name, weight in backbone.named_parameters() if weight.requires_grad}
+
+
+def _load_learnt(backbone: Backbone, checkpoint: Path) -> None:
+    loaded = safetensors.torch.load_file(checkpoint / "model.safetensors")
+    for name, weight in _learnt(backbone).items():
+        weight.copy_(loaded[name])
+
+
+def _check_same_training(backbone: Backbone, checkpoint: Path, num_updates: int) -> None:
+    """Raise RunError where the checkpoint was begun with other data or options, as far as its shapes tell."""
+    with safetensors.safe_open(checkpoint / "model.safetensors", "pt") as file:
+        found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    expected = {name: tuple(weight.shape) for name, weight in _learnt(backbone).items()}
+    if found != expected or _state(checkpoint)["max_steps"] != num_updates:
+        raise RunError(
+            f"{checkpoint} was begun with other data or options: give those, or train in another folder"
+        )
