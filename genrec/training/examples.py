@@ -22,6 +22,7 @@ from torch import Tensor
 from genrec.codes.trie import Codes, Trie
 from genrec.data.catalogue import BoolArray
 from genrec.data.interactions import Histories, IntArray
+from genrec.errors import ConfigError
 from genrec.prompts.render import PromptTokens
 
 Way = Literal["packed", "prefixes", "last"]
@@ -63,17 +64,28 @@ class Writer:
             stride: positions from the start of one item to the start of the next, so that distance in positions is
                 distance in items however long their codes are; 0: positions count tokens.
             max_items: most recent items of a history that are written.
-            max_tokens: longest row; the oldest items are left out until it fits.
+            max_tokens: longest row, answer included; the oldest items are left out until it fits.
             learn_prompt: also learn the tokens of prompt and history (one-target examples only).
+
+        Raises:
+            ConfigError: no row of `max_tokens` holds the prompt and the longest code.
         """
         self.codes, self.paths, self.prompts = codes, trie.paths, list(prompts)
         self.stride, self.max_items, self.max_tokens = stride, max_items, max_tokens
         self.learn_prompt = learn_prompt
         self.code_lengths = codes.lengths
+        # A question leaves room for any answer, so that it is the same whichever answer follows.
+        self.longest_code = int(codes.lengths.max())
+        self.longest_prompt = max(len(prompt.before) + len(prompt.after) for prompt in prompts)
+        if self.longest_prompt + self.longest_code > max_tokens:
+            raise ConfigError(
+                f"a prompt of {self.longest_prompt} tokens and a title of {self.longest_code} do not fit in "
+                f"max_tokens={max_tokens}: raise it, or take code_length=shortest"
+            )
 
-    def packed(self, items: IntArray) -> Example:
+    def packed(self, items: IntArray, paraphrase: int = 0) -> Example:
         """The newest items as one row in which every item is a target."""
-        before = self.prompts[0].before
+        before = self.prompts[paraphrase].before
         items = self._newest(items, len(before))
         codes = self.codes.take(items)
         return Example(
@@ -83,14 +95,11 @@ class Writer:
             np.arange(len(before) + len(codes.items)) >= len(before),
         )
 
-    def question(self, items: IntArray, paraphrase: int = 0, room: int = 0) -> tuple[Example, int]:
-        """A history as the row after which the answer begins, and the position of the answer's first token.
-
-        `room` tokens are left free for the answer within `max_tokens`.
-        """
-        prompt = self.prompts[paraphrase % len(self.prompts)]
+    def question(self, items: IntArray, paraphrase: int = 0) -> tuple[Example, int]:
+        """A history as the row after which the answer begins, and the position of the answer's first token."""
+        prompt = self.prompts[paraphrase]
         before, after = prompt.before, prompt.after
-        items = self._newest(items, len(before) + len(after) + room)
+        items = self._newest(items, len(before) + len(after) + self.longest_code)
         codes = self.codes.take(items)
         positions, end = self._positions(codes)
         start = len(before) + end
@@ -104,7 +113,7 @@ class Writer:
     def single(self, items: IntArray, target: int, paraphrase: int = 0) -> Example:
         """A question about `items` followed by its answer, the code of `target`."""
         code = self.codes[target]
-        question, start = self.question(items, paraphrase, room=len(code))
+        question, start = self.question(items, paraphrase)
         learnt = np.concatenate(
             [np.full(len(question.tokens_T), self.learn_prompt), np.ones(len(code), bool)]
         )
@@ -193,7 +202,15 @@ class Steps(torch.utils.data.Dataset[Batch]):
             num_epochs: passes over the data.
             seed: of the order of batches, the cuts of long histories and the choice among paraphrases.
             max_steps: end after that many, wherever in an epoch; None: with the last epoch.
+
+        Raises:
+            ConfigError: packed rows, and a prompt with words between history and answer.
         """
+        if way == "packed" and any(len(prompt.after) for prompt in writer.prompts):
+            raise ConfigError(
+                "packed examples have no place for a prompt's words after the history: take prompt=none, or "
+                "examples=last or prefixes"
+            )
         self.histories, self.writer, self.way = histories, writer, way
         self.batch_tokens, self.seed = batch_tokens, seed
         # Tokens before each flat position: a piece's length is a difference of two of these.
@@ -221,7 +238,7 @@ class Steps(torch.utils.data.Dataset[Batch]):
         for piece, paraphrase in zip(pieces, paraphrases.tolist(), strict=True):
             items = self.histories[int(epoch.user_P[piece])][epoch.first_P[piece] : epoch.last_P[piece]]
             if self.way == "packed":
-                examples.append(self.writer.packed(items))
+                examples.append(self.writer.packed(items, paraphrase))
             else:
                 examples.append(self.writer.single(items[:-1], int(items[-1]), paraphrase))
         return collate(examples)
@@ -231,9 +248,8 @@ class Steps(torch.utils.data.Dataset[Batch]):
         rng = np.random.default_rng((self.seed, number))
         user_P, first_P, last_P = self._pieces(rng)
         starts = self.histories.offsets[:-1][user_P]
-        prompt = max(len(prompt.before) + len(prompt.after) for prompt in self.writer.prompts)
-        tokens_P = self._tokens_before[starts + last_P] - self._tokens_before[starts + first_P] + prompt
-        tokens_P = np.minimum(tokens_P, self.writer.max_tokens)
+        tokens_P = self._tokens_before[starts + last_P] - self._tokens_before[starts + first_P]
+        tokens_P = np.minimum(tokens_P + self.writer.longest_prompt, self.writer.max_tokens)
         # A little noise in the sort key mixes neighbours from epoch to epoch; padding hardly grows.
         order = np.argsort(tokens_P * rng.uniform(0.9, 1.1, len(tokens_P)), kind="stable")
         longest = np.maximum.accumulate(tokens_P[order])
@@ -267,4 +283,21 @@ class Steps(torch.utils.data.Dataset[Batch]):
         first = np.maximum(window * width - shift, 0)
         last = np.minimum((window + 1) * width - shift, lengths[users])
         real = last > first
-        return users[real], first[real], last[real]
+        return self._halved(users[real], first[real], last[real])
+
+    def _halved(
+        self, user_P: IntArray, first_P: IntArray, last_P: IntArray
+    ) -> tuple[IntArray, IntArray, IntArray]:
+        """Pieces with more tokens than a row holds in two, until all fit: no item is left out of an epoch."""
+        room = self.writer.max_tokens - self.writer.longest_prompt
+        while True:
+            starts = self.histories.offsets[:-1][user_P]
+            long_P = self._tokens_before[starts + last_P] - self._tokens_before[starts + first_P] > room
+            if not long_P.any():
+                return user_P, first_P, last_P
+            middle_P = (first_P + last_P) // 2
+            user_P = np.concatenate([user_P, user_P[long_P]])
+            first_P, last_P = (
+                np.concatenate([first_P, middle_P[long_P]]),
+                np.concatenate([np.where(long_P, middle_P, last_P), last_P[long_P]]),
+            )
