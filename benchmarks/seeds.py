@@ -1,0 +1,106 @@
+"""Train and measure a recipe with several seeds, and keep the result as one JSON file.
+
+    python benchmarks/seeds.py genrec-best --data ../shared/data/ml-100k --seeds 0 1 2 --jobs 2
+
+Each seed is one `genrec train` and one `genrec evaluate --split test` on a single thread; `--jobs` of them run side by
+side, which uses small machines better than threads do. The file holds every seed's metrics, their mean and standard
+deviation, the configuration, the data's fingerprint, times, commit and hardware. A seed that is finished already is
+not trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+METRICS = ("HR@5", "HR@10", "HR@20", "NDCG@5", "NDCG@10", "NDCG@20", "MRR")
+RATES = ("exact_rate", "invalid_rate", "duplicate_rate", "seconds", "peak_memory_mb")
+
+
+def main() -> None:
+    """Run all seeds and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe")
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--name", help="of the result; the recipe's if not given")
+    parser.add_argument("--runs", type=Path, default=Path("runs/seeds"))
+    parser.add_argument("--results", type=Path, default=Path("results"))
+    options = parser.parse_args()
+    name = options.name or options.recipe
+    data_name = Path(options.data).name
+    with ThreadPoolExecutor(options.jobs) as pool:
+        runs = list(pool.map(lambda seed: one_seed(options, data_name, name, seed), options.seeds))
+    write(options.results / data_name / f"{name}.json", name, runs)
+
+
+def one_seed(options: argparse.Namespace, data_name: str, name: str, seed: int) -> dict[str, Any]:
+    """Train and evaluate one seed; what is done already is kept."""
+    run = options.runs / data_name / f"{name}-seed{seed}"
+    train = ["train", options.recipe, "--data", options.data, "--out", str(run), "--resume"]
+    genrec(*train, *options.overrides, f"seed={seed}")
+    metrics_path = run / "metrics.json"
+    measured = json.loads(metrics_path.read_text()) if metrics_path.exists() else {}
+    if "test" not in measured:
+        genrec("evaluate", str(run), "--split", "test", "--json")
+        measured = json.loads(metrics_path.read_text())
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    validations = [entry["eval_NDCG@10"] for entry in log if "eval_NDCG@10" in entry]
+    return {
+        "seed": seed,
+        "test": measured["test"],
+        "best_validation_NDCG@10": max(validations, default=None),
+        "train_seconds": next((entry["train_runtime"] for entry in log if "train_runtime" in entry), None),
+        "data": json.loads((run / "data.json").read_text()),
+        "environment": json.loads((run / "environment.json").read_text()),
+        "config": (run / "config.yaml").read_text(),
+    }
+
+
+def genrec(*arguments: str) -> None:
+    """One command of genrec on one thread."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
+    print("genrec", *arguments, file=sys.stderr, flush=True)
+    subprocess.run([sys.executable, "-m", "genrec", *arguments], check=True, env=environment, stdout=subprocess.DEVNULL)
+
+
+def write(path: Path, name: str, runs: list[dict[str, Any]]) -> None:
+    """One JSON file with every seed, the means and what is needed to repeat them."""
+
+    def over_seeds(metric: str, part: str | None = None) -> dict[str, float]:
+        values = [(run["test"][part] if part else run["test"])[metric] for run in runs]
+        return {"mean": statistics.fmean(values), "sd": statistics.stdev(values) if len(values) > 1 else 0.0}
+
+    first = runs[0]
+    result = {
+        "recommender": name,
+        "split": "test",
+        "seeds": [run["seed"] for run in runs],
+        "mean": {metric: over_seeds(metric) for metric in (*METRICS, *RATES)},
+        "mean_unfiltered": {metric: over_seeds(metric, "unfiltered") for metric in METRICS},
+        "per_seed": [{key: run[key] for key in run if key not in ("data", "environment", "config")} for run in runs],
+        "config": first["config"],
+        "data": first["data"],
+        "environment": first["environment"],
+        "written": time.strftime("%Y-%m-%d"),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(result, indent=1) + "\n")
+    temporary.replace(path)
+    means = {metric: round(result["mean"][metric]["mean"], 4) for metric in METRICS}
+    print(f"{path}: {means}")
+
+
+if __name__ == "__main__":
+    main()
