@@ -35,7 +35,8 @@ used = resource.getrusage(resource.RUSAGE_SELF)
 peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 print(json.dumps({
     "import_s": imported - start, "read_s": read - imported, "split_s": done - read, "wall_s": done - start,
-    "cpu_s": used.ru_utime + used.ru_stime, "peak_gb": peak / 1e9, "num_users": data.interactions.num_users, "num_items": data.interactions.num_items,
+    "cpu_s": used.ru_utime + used.ru_stime, "peak_gb": peak / 1e9,
+    "num_users": data.interactions.num_users, "num_items": data.interactions.num_items,
     "num_interactions": data.interactions.num_interactions, "num_train": split.train.num_interactions,
     "num_test": len(split.test),
 }))
@@ -95,7 +96,8 @@ Generated ratings in the layout of MovieLens 25M: {file_mb:,.0f} MB of CSV, {cou
 {rows}
 
 `cpu_s` adds up both cores; `load_before` is the load average of the machine before the process was started, so that
-above 1 other work shared the cores. Promised at 25 million interactions on 2 cores: at most {LIMIT_S} s and {LIMIT_GB:g} GB.
+above 1 other work shared the cores. Promised at 25 million interactions on 2 cores: at most {LIMIT_S} s and
+{LIMIT_GB:g} GB.
 """
 
 

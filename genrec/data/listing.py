@@ -65,20 +65,17 @@ class Listing:
 
     @classmethod
     def _without_file(cls, log: Log, taken: pl.DataFrame) -> Listing:
-        if "title" in log.frame.columns:
+        titled = "title" in log.frame.columns
+        if titled:
             titles = log.frame.group_by("item_id").agg(pl.col("title").drop_nulls().first())
             table = taken.join(titles, on="item_id", how="left", maintain_order="left")
-            titled, notes = True, [f"titles from the column of {log.source}"]
             table = table.with_columns(*clean(table["title"]))
+            note = f"titles from the column of {log.source}"
         else:
-            table = taken.with_columns(title=pl.col("item_id"))
-            titled, notes = (
-                False,
-                ["no titles: items are known by their ids; give a file of items to train on titles"],
-            )
-            table = table.with_columns(_decoded=pl.lit(False))
+            table = taken.with_columns(title=pl.col("item_id"), _decoded=pl.lit(False))
+            note = "no titles: items are known by their ids; give a file of items to train on titles"
         table = table.with_columns(_row=pl.lit(None, pl.UInt32))
-        return cls(table, taken.height, None, titled, None, notes)
+        return cls(table, taken.height, None, titled, None, [note])
 
     @property
     def has_title(self) -> pl.Series:

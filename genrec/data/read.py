@@ -147,7 +147,7 @@ def _in_order(rows: pl.DataFrame, dropped: dict[str, int], notes: list[str]) -> 
     num_ties = int(as_before.sum())
     if num_ties:
         notes.append(
-            f"{num_ties:,} interactions have the time of their user's one before: they stay in order of rows"
+            f"{num_ties:,} interactions share their time with the user's one before; ties stay in order of rows"
         )
     repeats = _repeats(as_before, item, rows)
     dropped["duplicate"] = len(repeats)

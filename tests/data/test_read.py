@@ -106,7 +106,7 @@ def test_order_and_values(files: tuple[Path, Path]) -> None:
     ]
     assert interactions.times.tolist() == [10, 10, 30, 50, 20, 40]
     assert interactions.ratings.tolist() == [3, 1, 5, 2, 4, 5]
-    assert any("1 interactions have the time" in note for note in data.report.notes)
+    assert any("1 interactions share their time" in note for note in data.report.notes)
 
 
 def test_catalogue_is_what_was_taken_by_title(files: tuple[Path, Path]) -> None:

@@ -41,7 +41,7 @@ def test_sequences_malformed(tmp_path: Path) -> None:
     path.write_text("1 2 3\n")
     (tmp_path / "items.jsonl").write_text('{"id": 2, "title": "A"}\n')
     with pytest.raises(
-        CatalogueError, match=r"item '3' \(row 2 of sequences.txt\) is not listed in items.jsonl"
+        CatalogueError, match=r"item '3' \(row 1 of sequences.txt\) is not listed in items.jsonl"
     ):
         read(path)
     (tmp_path / "items.jsonl").write_text('{"name": "A"}\n')

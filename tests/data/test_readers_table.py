@@ -63,6 +63,18 @@ def test_named_columns(tmp_path: Path) -> None:
     assert data.catalogue.table["name"].to_list() == ["x", "y"]
 
 
+def test_named_fields_of_json_items(tmp_path: Path) -> None:
+    (tmp_path / "items.jsonl").write_text('{"sku": 2, "label": "B"}\n{"sku": 3, "label": "A"}\n')
+    columns = {"item_id": "sku", "title": "label"}
+    data = read(
+        pl.DataFrame({"user": [1, 1], "sku": [2, 3], "time": [1, 2]}),
+        tmp_path / "items.jsonl",
+        columns=columns,
+    )
+    assert data.catalogue.titles == ["A", "B"]
+    assert data.catalogue.ids == ["3", "2"]
+
+
 def test_folder_with_interactions_and_items(tmp_path: Path) -> None:
     (tmp_path / "interactions.csv").write_text("user_id,item_id,timestamp\nu,1,5\nu,2,6\n")
     (tmp_path / "items.csv").write_text('item_id,title,genres,year\n1,"Salt, Smoke",War|Noir,1999\n2,B,,\n')

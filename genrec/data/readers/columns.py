@@ -18,29 +18,20 @@ ALIASES: dict[str, tuple[str, ...]] = {
         *("businessid", "bookid", "isbn", "trackid", "songid", "gameid", "articleid", "newsid"),
     ),
     "timestamp": (
-        "timestamp",
-        "time",
-        "unixreviewtime",
-        "unixtime",
-        "ts",
-        "datetime",
-        "date",
-        "eventtime",
-        "createdat",
+        *("timestamp", "time", "unixreviewtime", "unixtime", "ts"),
+        *("datetime", "date", "eventtime", "createdat"),
     ),
     "rating": ("rating", "overall", "stars", "score", "ratings"),
     "text": ("text", "reviewtext", "review", "comment"),
     "title": ("title", "movietitle", "itemtitle", "itemname", "productname", "producttitle"),
 }
 TIME_FORMATS = (
-    *(
-        "%Y-%m-%d %H:%M:%S%.f%:z",
-        "%Y-%m-%d %H:%M%:z",
-        "%Y-%m-%d %H:%M:%S%.f",
-        "%Y-%m-%d %H:%M",
-        "%Y-%m-%d",
-        "%Y/%m/%d",
-    ),
+    "%Y-%m-%d %H:%M:%S%.f%:z",
+    "%Y-%m-%d %H:%M%:z",
+    "%Y-%m-%d %H:%M:%S%.f",
+    "%Y-%m-%d %H:%M",
+    "%Y-%m-%d",
+    "%Y/%m/%d",
 )
 UNITS = (
     (1e17, 1_000_000, "nanoseconds"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from genrec.data.readers.source import Options, bare_name
 from genrec.errors import DataError
 
 JSON_FIELDS = {  # field of the catalogue: the names it has in the files, best first
+    "item_id": ("item_id", "id", "parent_asin", "asin", "business_id"),
     "title": ("title", "name"),
     "brand": ("brand", "store"),
     "categories": ("categories", "category"),
@@ -27,9 +28,9 @@ JSON_FIELDS = {  # field of the catalogue: the names it has in the files, best f
 JSON_SCHEMA: dict[str, pl.DataType] = {
     **dict.fromkeys(("item_id", "title", "brand", "city"), pl.String()),
     **dict.fromkeys(("categories", "genres"), pl.List(pl.String)),
-    **{"price": pl.Float64(), "year": pl.Int32()},
+    "price": pl.Float64(),
+    "year": pl.Int32(),
 }
-JSON_IDS = ("item_id", "id", "parent_asin", "asin", "business_id")
 FIELD_ALIASES = {
     "class": "genres",
     "genre": "genres",
@@ -60,7 +61,7 @@ def read_items(items: Any, options: Options) -> pl.DataFrame:
     if name.endswith(".dat"):
         return movielens.items_1m(path)
     if name.endswith((".json", ".jsonl")):
-        return _from_json(path)
+        return _from_json(path, options)
     if name.endswith(".item"):
         return _named(recbole.table_of(path), options, path.name)
     if not name.endswith(table.SUFFIXES):
@@ -75,30 +76,34 @@ def read_items(items: Any, options: Options) -> pl.DataFrame:
     return movielens.with_year(frame) if name == "movies.csv" and "year" not in frame.columns else frame
 
 
-def _from_json(path: Path) -> pl.DataFrame:
+def _from_json(path: Path, options: Options) -> pl.DataFrame:
     """Items of a file with one object a line (`items.jsonl`, Amazon's `meta_*`, Yelp's `business`)."""
     objects = json_lines.objects(path)
+    names = JSON_FIELDS | {
+        role: (options.columns[role], *JSON_FIELDS[role])
+        for role in ("item_id", "title")
+        if role in options.columns
+    }
     parts = []
-    while rows := [_item(values) for values in islice(objects, CHUNK_ROWS)]:
+    while rows := [_item(values, names) for values in islice(objects, CHUNK_ROWS)]:
         parts.append(pl.DataFrame(rows, schema=JSON_SCHEMA, orient="row"))
     if not parts:
         raise DataError(f"{path.name} is empty")
     frame = pl.concat(parts)
     if frame["item_id"].null_count() == frame.height:
-        raise DataError(f"no object of {path.name} has an id: they are called {', '.join(JSON_IDS)}")
+        raise DataError(f"no object of {path.name} has an id: they are called {', '.join(names['item_id'])}")
     return frame[
         [column.name for column in frame if column.null_count() < frame.height or column.name == "title"]
     ]
 
 
-def _item(values: Mapping[str, Any]) -> dict[str, Any]:
-    """One item with the fields of the catalogue."""
+def _item(values: Mapping[str, Any], names: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """One item with the fields of the catalogue; `names` are those that a field has in the file."""
     item = {
-        name: next((values[key] for key in keys if values.get(key)), None)
-        for name, keys in JSON_FIELDS.items()
+        field: next((values[name] for name in own if values.get(name) not in (None, "", [])), None)
+        for field, own in names.items()
     }
-    item_id = next((values[key] for key in JSON_IDS if values.get(key) is not None), None)
-    item["item_id"] = None if item_id is None else str(item_id)
+    item["item_id"] = None if item["item_id"] is None else str(item["item_id"])
     for name in ("title", "brand", "city"):
         item[name] = item[name] if isinstance(item[name], str) else None
     for name in LISTS:

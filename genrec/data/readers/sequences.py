@@ -39,7 +39,7 @@ def _read(path: Path, options: Options) -> Log:
         raise DataError(
             f"user {users[row]!r} (line {row + 1} of {path.name}) has several lines: keep one a user"
         )
-    frame = pl.DataFrame({"user_id": users, "item_id": items}).explode("item_id").with_row_index("row")
+    frame = pl.DataFrame({"user_id": users, "item_id": items}).with_row_index("row").explode("item_id")
     return Log(frame, path.name, frame.height, notes=["no times: a history's order is the order in its line"])
 
 

@@ -34,7 +34,7 @@ class Options:
 class Log:
     """Interactions in the order of their source.
 
-    `frame` has `row` (UInt32, place in the source from 0), `user_id` and `item_id` (String) and, where the
+    `frame` has `row` (UInt32, from 0, in the source), `user_id` and `item_id` (String) and, where the
     source has them, `timestamp` (Int64, unix milliseconds), `rating` (Float32), `text` and `title` (String).
     `source` is the file's name, `rows` counts its rows, `dropped` maps a reason to the rows it cost.
     """
