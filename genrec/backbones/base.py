@@ -14,7 +14,12 @@ from torch import Tensor, nn
 
 
 class Backbone(nn.Module, ABC):
-    """A decoder-only language model behind the three calls that training and decoding need."""
+    """A decoder-only language model behind the three calls that training and decoding need.
+
+    `max_positions`: largest position + 1 that it can tell apart from others.
+    """
+
+    max_positions: int
 
     @abstractmethod
     def hidden(
@@ -51,6 +56,21 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def vocabulary_vectors(self) -> Tensor:
         """Output vectors (V, D) of the whole vocabulary."""
+
+    @staticmethod
+    def keep_rows(cache: Any, rows_R: Tensor) -> None:
+        """Forget the keys and values of all rows but these."""
+        for layer in cache.layers:
+            layer.keys, layer.values = layer.keys[rows_R], layer.values[rows_R]
+
+    @staticmethod
+    def keep_keys(cache: Any, columns_BK: Tensor) -> None:
+        """Forget all keys and values but those at columns_BK of each row, which come to stand in that order."""
+        index_BHKD = columns_BK[:, None, :, None]
+        for layer in cache.layers:
+            shape = (-1, layer.keys.shape[1], -1, layer.keys.shape[3])
+            layer.keys = layer.keys.gather(2, index_BHKD.expand(shape))
+            layer.values = layer.values.gather(2, index_BHKD.expand(shape))
 
     @staticmethod
     def additive(mask_BTK: Tensor, dtype: torch.dtype) -> Tensor:

@@ -6,6 +6,7 @@ LoRA: Hu et al. 2021, https://arxiv.org/abs/2106.09685. QLoRA: Dettmers et al. 2
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, D
 from transformers.utils import is_bitsandbytes_available
 
 from genrec.backbones.base import Backbone
+from genrec.backbones.quiet import quiet
 from genrec.errors import BackendMissingError, ConfigError
 
 Tuning = Literal["lora", "qlora", "full"]
@@ -51,13 +53,15 @@ class PretrainedBackbone(Backbone):
             BackendMissingError: QLoRA without bitsandbytes or without a GPU.
         """
         super().__init__()
-        self.name, self.tuning = name, tuning
+        # A folder may be given relative to where the program runs today.
+        self.name, self.tuning = str(Path(name).resolve()) if Path(name).is_dir() else name, tuning
         config = _decoder_config(name)
         quantisation = _four_bit() if tuning == "qlora" else None
         dtype = torch.bfloat16 if torch.cuda.is_available() and tuning != "full" else torch.float32
-        model = AutoModelForCausalLM.from_pretrained(
-            name, config=config, attn_implementation="sdpa", quantization_config=quantisation, dtype=dtype
-        )
+        with quiet():
+            model = AutoModelForCausalLM.from_pretrained(
+                name, config=config, attn_implementation="sdpa", quantization_config=quantisation, dtype=dtype
+            )
         if quantisation is not None:
             model = prepare_model_for_kbit_training(model)
         if tuning == "full":
@@ -75,11 +79,13 @@ class PretrainedBackbone(Backbone):
             )
             try:
                 self.lm = get_peft_model(model, lora)
-            except ValueError as error:
+            except ValueError:
                 raise ConfigError(
-                    f"LoRA does not fit {name!r}: {' '.join(str(error).split())[:200]}"
+                    f"no linear layer of {name!r} is called {' or '.join(lora_targets)}: set lora_targets to "
+                    f"endings of its layers' names ({', '.join(_linear_names(model))}), or to all-linear"
                 ) from None
         self._check_head()
+        self.max_positions = getattr(config, "max_position_embeddings", sys.maxsize)
 
     @property
     def _causal(self) -> Any:
@@ -117,24 +123,39 @@ class PretrainedBackbone(Backbone):
 
     @torch.no_grad()
     def _check_head(self) -> None:
-        """Compare our logits with the model's own: some heads have a bias, a scale or a cap that ours has not."""
+        """Compare our logits with the model's own: some heads have a bias, a scale or a cap that ours has not.
+
+        A bias is all that is left for hidden states of 0, and a cap shows when they are large.
+        """
         training = self.training
         self.eval()
-        device = self.vocabulary_vectors().device
-        tokens_BT = torch.tensor([[0, 1]], device=device)
-        ours = self.hidden(tokens_BT, tokens_BT, tokens_BT) @ self.vocabulary_vectors().T
-        theirs = self.lm(input_ids=tokens_BT).logits
+        tokens_BT = torch.tensor([[0, 1]], device=self.vocabulary_vectors().device)
+        hidden_BTD = self.hidden(tokens_BT, tokens_BT, tokens_BT)
+        fits = True
+        for scale in (0.0, 1000.0):
+
+            def scaled(module: Any, inputs: Any, output: Any, scale: float = scale) -> Any:
+                output.last_hidden_state = scale * hidden_BTD
+                return output
+
+            hook = self._causal.base_model.register_forward_hook(scaled)
+            theirs_BTV = self.lm(input_ids=tokens_BT).logits.float()
+            hook.remove()
+            ours_BTV = (scale * hidden_BTD @ self.vocabulary_vectors().T).float()
+            # Up to rounding: a bfloat16 has 8 bits.
+            fits &= ours_BTV.shape == theirs_BTV.shape and bool(
+                (ours_BTV - theirs_BTV).abs().max() <= 0.02 * ours_BTV.abs().max()
+            )
         self.train(training)
-        if ours.shape != theirs.shape or not torch.allclose(
-            ours.float(), theirs.float(), atol=1e-2, rtol=1e-2
-        ):
+        if not fits:
             raise ConfigError(
                 f"the output head of {self.name!r} is more than a product with its output embeddings (a bias, a scale "
                 "or a cap), which is not supported: choose another checkpoint, e.g. of the Llama or Qwen family"
             )
 
     def save(self, folder: Path) -> None:
-        self.lm.save_pretrained(folder)
+        with quiet():
+            self.lm.save_pretrained(folder)
         about = {"name": self.name, "tuning": self.tuning}
         (folder / "pretrained.json").write_text(json.dumps(about, indent=2) + "\n")
 
@@ -162,6 +183,13 @@ def _decoder_config(name: str) -> Any:
             f"{name!r} is not a decoder-only language model ({kind}): give one that ends in ForCausalLM"
         )
     return config
+
+
+def _linear_names(model: Any) -> list[str]:
+    """Endings of the names of the linear layers that LoRA can take, each once."""
+    kinds = ("Linear", "Conv1D")  # GPT-2 calls its linear layers Conv1D
+    names = {name for name, layer in model.named_modules() if type(layer).__name__ in kinds}
+    return sorted({name.rsplit(".", 1)[-1] for name in names} - {"lm_head", "embed_out"})
 
 
 def _four_bit() -> BitsAndBytesConfig:

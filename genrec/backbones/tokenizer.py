@@ -34,6 +34,7 @@ class TrainedTokenizer:
         self.vocab_size = tokenizer.get_vocab_size()
         self.begin: list[int] = tokenizer.encode("<begin>").ids
         self.end: list[int] = tokenizer.encode("<end>").ids
+        tokenizer.encode_special_tokens = True  # a title that says "<end>" is text like any other
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int) -> TrainedTokenizer:
@@ -99,7 +100,9 @@ class PretrainedTokenizer:
     def encode(self, texts: list[str]) -> list[list[int]]:
         if not texts:
             return []
-        ids: list[list[int]] = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        ids: list[list[int]] = self.tokenizer(texts, add_special_tokens=False, split_special_tokens=True)[
+            "input_ids"
+        ]
         return ids
 
     def decode(self, tokens: Iterable[int]) -> str:

@@ -151,9 +151,10 @@ class GenRec(Recommender):
         torch.manual_seed(config.seed)
         self.numbers_ = self._numbers(train_data)
         self.tokenizer_ = self._new_tokenizer()
-        codes = self._new_codes()
-        self._use_codes(codes, Trie.build(codes))
-        self.backbone_ = self._new_backbone().to(device())
+        codes = self._new_codes(self.numbers_)
+        trie = Trie.build(codes)
+        self.backbone_ = self._new_backbone(trie).to(device())
+        self._use_codes(codes, trie)
         steps = Steps(
             train_data.histories,
             self.writer_,
@@ -203,9 +204,9 @@ class GenRec(Recommender):
             return sequential_numbers(train_data.histories, len(self.catalogue), self.config.seed)
         return None
 
-    def _names(self) -> list[str]:
+    def _names(self, numbers: np.ndarray | None) -> list[str]:
         """What is written for each item, before it is made unique and cut short."""
-        return self.catalogue.titles if self.numbers_ is None else number_titles(self.numbers_)
+        return self.catalogue.titles if numbers is None else number_titles(numbers)
 
     def _new_tokenizer(self) -> TextTokenizer:
         if self.config.backbone != "compact":
@@ -213,9 +214,9 @@ class GenRec(Recommender):
         words = [
             text for prompt in load_prompts(self.config.prompt) for text in (prompt.before, prompt.after)
         ]
-        return TrainedTokenizer.train([*self._names(), *words], self.config.vocab_size)
+        return TrainedTokenizer.train([*self._names(self.numbers_), *words], self.config.vocab_size)
 
-    def _new_backbone(self) -> Backbone:
+    def _new_backbone(self, trie: Trie) -> Backbone:
         config = self.config
         if config.backbone != "compact":
             return PretrainedBackbone(
@@ -231,27 +232,33 @@ class GenRec(Recommender):
             depth=config.depth,
             width=config.width,
             dropout=config.dropout,
-            num_nodes=self.trie_.num_nodes if config.node_vectors else 0,
+            num_nodes=trie.num_nodes if config.node_vectors else 0,
         )
 
-    def _new_codes(self) -> Codes:
+    def _new_codes(self, numbers: np.ndarray | None) -> Codes:
         tokenizer = self.tokenizer_
-        return title_codes(self._names(), tokenizer.encode, tokenizer.end, self.config.code_length)
+        return title_codes(self._names(numbers), tokenizer.encode, tokenizer.end, self.config.code_length)
 
     def _use_codes(self, codes: Codes, trie: Trie) -> None:
         """Write and read with these codes from now on."""
-        config, tokenizer = self.config, self.tokenizer_
-        self.codes_, self.trie_ = codes, trie
-        self.tensors_ = TrieTensors.of(trie, device())
+        config, tokenizer, max_positions = self.config, self.tokenizer_, self.backbone_.max_positions
+        furthest = config.max_items * config.stride + int(codes.lengths.max())
+        if config.stride and furthest > max_positions:
+            raise ConfigError(
+                f"max_items={config.max_items} with stride={config.stride} needs {furthest} positions and the "
+                f"backbone has {max_positions}: lower one of them, or take stride=0"
+            )
         self.writer_ = Writer(
             codes,
             trie,
             tokenise(load_prompts(config.prompt), tokenizer.encode, tokenizer.begin or tokenizer.end),
             stride=config.stride,
             max_items=config.max_items,
-            max_tokens=config.max_tokens,
+            max_tokens=min(config.max_tokens, max_positions),
             learn_prompt=config.learn_prompt,
         )
+        self.codes_, self.trie_ = codes, trie
+        self.tensors_ = TrieTensors.of(trie, device())
 
     # -- answering -------------------------------------------------------------------------------------------
 
@@ -307,11 +314,13 @@ class GenRec(Recommender):
 
     def _catalogue_changed(self, old: Catalogue) -> None:
         old_trie, old_codes = self.trie_, self.codes_
-        if self.numbers_ is not None:
-            top = int(self.numbers_.max(initial=-1)) + 1
-            self.numbers_ = np.concatenate([self.numbers_, top + np.arange(len(self.catalogue) - len(old))])
-        codes = self._new_codes()
+        numbers = self.numbers_
+        if numbers is not None:
+            top = int(numbers.max(initial=-1)) + 1
+            numbers = np.concatenate([numbers, top + np.arange(len(self.catalogue) - len(old))])
+        codes = self._new_codes(numbers)
         self._use_codes(codes, Trie.build(codes))
+        self.numbers_ = numbers
         if isinstance(self.backbone_, CompactBackbone):
             self.backbone_.move_nodes(
                 torch.from_numpy(moved_nodes(old_codes, old_trie, self.codes_, self.trie_)),
@@ -343,9 +352,9 @@ class GenRec(Recommender):
         else:
             self.tokenizer_ = PretrainedTokenizer(str(folder))
             backbone = PretrainedBackbone.load(folder / "backbone")
+        self.backbone_ = backbone.to(device()).eval()
         codes = Codes(arrays["tokens"], arrays["offsets"])
         self._use_codes(codes, Trie.load(folder / "trie.safetensors"))
-        self.backbone_ = backbone.to(device()).eval()
 
 
 def moved_nodes(old_codes: Codes, old_trie: Trie, codes: Codes, trie: Trie) -> np.ndarray:

@@ -24,9 +24,9 @@ from torch import Tensor
 from torch.utils.data import SequentialSampler
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.integrations import get_reporting_integration_callbacks
-from transformers.utils import logging as transformers_logging
 
 from genrec.backbones.base import Backbone
+from genrec.backbones.quiet import quiet
 from genrec.codes.trie import Trie
 from genrec.errors import BackendMissingError, ConfigError, RunError
 from genrec.training.examples import Batch, Steps
@@ -223,8 +223,6 @@ def train(
     early_stopping = [EarlyStoppingCallback(options.patience)] if validate and options.patience else []
     trackers = _trackers(options.report_to)
     bar = _ProgressBar()
-    verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
         per_device_train_batch_size=1,  # one step's batch is one row of the data set
@@ -270,10 +268,10 @@ def train(
     trainer.token_N = torch.as_tensor(trie.token_N, dtype=torch.int64, device=device)
     trainer.first_child_N1 = torch.as_tensor(trie.first_child_N1, dtype=torch.int64, device=device)
     try:
-        trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+        with quiet():
+            trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     finally:
         bar.bar.stop()
-        transformers_logging.set_verbosity(verbosity)
     backbone.eval()
 
 
