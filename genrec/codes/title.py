@@ -15,12 +15,19 @@ Encode = Callable[[list[str]], list[list[int]]]
 Length = Literal["full", "shortest"]
 
 
-def title_codes(titles: Sequence[str], encode: Encode, end: Sequence[int], length: Length = "full") -> Codes:
+def title_codes(
+    titles: Sequence[str],
+    encode: Encode,
+    end: Sequence[int],
+    length: Length = "full",
+    *,
+    always_close: bool = True,
+) -> Codes:
     """Codes from titles; every code is unique and none is a prefix of another.
 
     A repeated title gets a running number, as in "Hamlet (2)"; the first keeps its plain title. With
-    `length="shortest"` a code stops at the first token that no other title shares at this place. Each code closes
-    with `end`, so a title that begins another one stays apart from it.
+    `length="shortest"` a code stops at the first token that no other title shares at this place. A code closes with
+    `end`, so a title that begins another one stays apart from it.
 
     Args:
         titles: one an item; may repeat, be prefixes of each other or hold any character.
@@ -28,6 +35,8 @@ def title_codes(titles: Sequence[str], encode: Encode, end: Sequence[int], lengt
         end: token ids that close a code, at least one. The first of them is left out of the titles themselves, so
             that a line break or "<end>" inside a title closes nothing.
         length: whether a code writes the whole title or its shortest distinguishing beginning.
+        always_close: close every code; False: only those that another one begins with. The trie then tells where
+            the others end, and rows get shorter by a token an item.
 
     Returns:
         Codes of len(titles) rows.
@@ -42,7 +51,17 @@ def title_codes(titles: Sequence[str], encode: Encode, end: Sequence[int], lengt
     tokens = told_apart(titles, encode_inside)
     if length == "shortest":
         tokens = [row[:kept] for row, kept in zip(tokens, shortest_lengths(tokens), strict=True)]
-    return Codes.from_lists([[*row, *end] for row in tokens])
+    closed = [True] * len(tokens) if always_close else begins_another(tokens)
+    return Codes.from_lists([[*row, *end] if close else row for row, close in zip(tokens, closed, strict=True)])
+
+
+def begins_another(tokens: Sequence[list[int]]) -> list[bool]:
+    """For each of the distinct token lists, whether another one begins with it."""
+    order = sorted(range(len(tokens)), key=lambda row: tokens[row])
+    begins = [False] * len(tokens)
+    for row, after in pairwise(order):  # all that begin with a list stand right behind it
+        begins[row] = tokens[after][: len(tokens[row])] == tokens[row]
+    return begins
 
 
 def told_apart(titles: Sequence[str], encode: Encode) -> list[list[int]]:

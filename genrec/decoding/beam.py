@@ -13,7 +13,7 @@ A prefix's log-probability bounds that of every item below it. The search keeps 
 away; if the k-th item found scores at least as high, no other item can, and the list is the model's true top k.
 
 Shape suffixes: B users, T history tokens, K keys in the cache, D width, F live beams of all users, E candidate edges,
-W beams of one user (padded), R forced run (padded), G tokens to run, Q tokens to run of one user (padded), k items
+R rows of the cache, W beams of one user (padded), FR forced runs (padded), G tokens to run, Q tokens to run of one user (padded), k items
 wanted.
 """
 
@@ -85,11 +85,15 @@ class _Beams:
 
 @dataclass
 class _Memory:
-    """Keys and values of all rows so far, and visible_BWK: which of them each beam of a row may see."""
+    """Keys and values of the users whose search goes on, one row each.
+
+    visible_RWK: which of a row's keys each of its beams may see; row_of_user_B: -1 for users that are finished.
+    """
 
     cache: Any
-    visible_BWK: Tensor
+    visible_RWK: Tensor
     start_B: Tensor
+    row_of_user_B: Tensor
 
 
 class BeamSearch:
@@ -156,10 +160,7 @@ class BeamSearch:
         length_B = prefix.length_B
         num_rows, num_tokens = prefix.tokens_BT.shape
         keys_T = torch.arange(num_tokens, device=length_B.device)
-        causal_BTT = (keys_T[None, :] <= keys_T[:, None])[None].expand(num_rows, -1, -1)
-        hidden_BTD = self.backbone.hidden(
-            prefix.tokens_BT, prefix.nodes_BT, prefix.positions_BT, causal_BTT, cache=cache
-        )
+        hidden_BTD = self.backbone.hidden(prefix.tokens_BT, prefix.nodes_BT, prefix.positions_BT, cache=cache)
         rows_B = torch.arange(num_rows, device=length_B.device)
         zeros_B = torch.zeros_like(rows_B)
         beams = _Beams(
@@ -171,7 +172,7 @@ class BeamSearch:
             slot_F=zeros_B,
         )
         visible_BWK = (keys_T[None, :] < length_B[:, None])[:, None]
-        return beams, _Memory(cache, visible_BWK, prefix.start_B)
+        return beams, _Memory(cache, visible_BWK, prefix.start_B, rows_B)
 
     def _step(
         self, beams: _Beams, memory: _Memory, constraint: Constraint, found: Found, width: int
@@ -272,38 +273,57 @@ class BeamSearch:
         real_FR[:, 1:] = run_FR[:, 1:] != run_FR[:, :-1]
         length_F = real_FR.sum(1)
 
+        past_RWK = self._forget(memory, user_F, parent_slot_F, slot_F)
+        row_F = memory.row_of_user_B[user_F]
         # The tokens to run, one row a user: each beam's run side by side, padding at the end of the row.
         beam_G, step_G = torch.nonzero(real_FR, as_tuple=True)
-        user_G = user_F[beam_G]
-        num_rows, _, num_keys = memory.visible_BWK.shape
-        count_B = torch.bincount(user_G, minlength=num_rows)
-        place_G = torch.arange(len(user_G), device=device) - (count_B.cumsum(0) - count_B)[user_G]
-        shape_BQ = (num_rows, int(count_B.max()))
-        node_BQ, position_BQ, step_BQ = (
-            torch.zeros(shape_BQ, dtype=torch.int64, device=device) for _ in range(3)
+        row_G = row_F[beam_G]
+        num_rows, num_slots, num_keys = past_RWK.shape
+        count_R = torch.bincount(row_G, minlength=num_rows)
+        place_G = torch.arange(len(row_G), device=device) - (count_R.cumsum(0) - count_R)[row_G]
+        shape_RQ = (num_rows, int(count_R.max()))
+        node_RQ, position_RQ, step_RQ = (
+            torch.zeros(shape_RQ, dtype=torch.int64, device=device) for _ in range(3)
         )
-        slot_BQ = torch.full(
-            shape_BQ, -1, device=device
-        )  # padding belongs to a beam of its own, which nobody sees
-        node_BQ[user_G, place_G] = run_FR[beam_G, step_G]
-        position_BQ[user_G, place_G] = memory.start_B[user_G] + depth_F[beam_G] + step_G
-        step_BQ[user_G, place_G] = step_G
-        slot_BQ[user_G, place_G] = slot_F[beam_G]
+        slot_RQ = torch.full(shape_RQ, -1, device=device)  # padding belongs to a beam of its own, which nobody sees
+        node_RQ[row_G, place_G] = run_FR[beam_G, step_G]
+        position_RQ[row_G, place_G] = memory.start_B[user_F[beam_G]] + depth_F[beam_G] + step_G
+        step_RQ[row_G, place_G] = step_G
+        slot_RQ[row_G, place_G] = slot_F[beam_G]
 
         # A token sees what its beam's parent saw, and its own beam's run up to itself.
-        num_slots = int(slot_F.max()) + 1
-        past_BWK = torch.zeros((num_rows, num_slots, num_keys), dtype=torch.bool, device=device)
-        past_BWK[user_F, slot_F] = memory.visible_BWK[user_F, parent_slot_F]
-        past_BQK = past_BWK.gather(1, slot_BQ.clamp_min(0)[:, :, None].expand(-1, -1, num_keys))
-        own_BQQ = (slot_BQ[:, :, None] == slot_BQ[:, None, :]) & (step_BQ[:, :, None] >= step_BQ[:, None, :])
-        hidden_BQD = self.backbone.hidden(
-            self.trie.token_N[node_BQ].clamp_min(0),
-            node_BQ,
-            position_BQ,
-            torch.cat([past_BQK, own_BQQ], dim=2),
+        past_RQK = past_RWK.gather(1, slot_RQ.clamp_min(0)[:, :, None].expand(-1, -1, num_keys))
+        own_RQQ = (slot_RQ[:, :, None] == slot_RQ[:, None, :]) & (step_RQ[:, :, None] >= step_RQ[:, None, :])
+        hidden_RQD = self.backbone.hidden(
+            self.trie.token_N[node_RQ].clamp_min(0),
+            node_RQ,
+            position_RQ,
+            torch.cat([past_RQK, own_RQQ], dim=2),
             cache=memory.cache,
         )
         slots_W = torch.arange(num_slots, device=device)
-        memory.visible_BWK = torch.cat([past_BWK, slots_W[None, :, None] == slot_BQ[:, None, :]], dim=2)
+        memory.visible_RWK = torch.cat([past_RWK, slots_W[None, :, None] == slot_RQ[:, None, :]], dim=2)
         last_F = length_F.new_zeros(len(user_F)).scatter_reduce(0, beam_G, place_G, "amax")
-        return _Beams(user_F, run_FR[:, -1], depth_F + length_F, score_F, hidden_BQD[user_F, last_F], slot_F)
+        return _Beams(user_F, run_FR[:, -1], depth_F + length_F, score_F, hidden_RQD[row_F, last_F], slot_F)
+
+    def _forget(self, memory: _Memory, user_F: Tensor, parent_slot_F: Tensor, slot_F: Tensor) -> Tensor:
+        """Drop what no live beam can see any more; which keys each new beam inherits, (R, W, K)."""
+        users = torch.unique(user_F)
+        if 2 * len(users) <= len(memory.visible_RWK):
+            rows_R = memory.row_of_user_B[users]
+            self.backbone.keep_rows(memory.cache, rows_R)
+            memory.visible_RWK = memory.visible_RWK[rows_R]
+            memory.row_of_user_B = torch.full_like(memory.row_of_user_B, -1)
+            memory.row_of_user_B[users] = torch.arange(len(users), device=users.device)
+        row_F = memory.row_of_user_B[user_F]
+        num_rows, _, num_keys = memory.visible_RWK.shape
+        shape_RWK = (num_rows, int(slot_F.max()) + 1, num_keys)
+        past_RWK = torch.zeros(shape_RWK, dtype=torch.bool, device=user_F.device)
+        past_RWK[row_F, slot_F] = memory.visible_RWK[row_F, parent_slot_F]
+        used_RK = past_RWK.any(dim=1)
+        num_used = int(used_RK.sum(dim=1).max())
+        if 4 * num_used > 3 * num_keys:  # copying the rest would cost more than it saves
+            return past_RWK
+        columns_RK = torch.argsort((~used_RK).to(torch.uint8), dim=1, stable=True)[:, :num_used]
+        self.backbone.keep_keys(memory.cache, columns_RK)
+        return past_RWK.gather(2, columns_RK[:, None].expand(-1, shape_RWK[1], -1))

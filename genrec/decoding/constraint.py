@@ -71,7 +71,9 @@ class Constraint:
         self._stride = num_items + 1
         self._allowed_before: Tensor | None = None
         if allowed is not None:
-            allowed_leaf = torch.as_tensor(allowed, device=device)[trie.item_of_leaf_I]
+            allowed_leaf = torch.tensor(allowed, device=device)[
+                trie.item_of_leaf_I
+            ]  # a copy: masks may be read-only
             self._allowed_before = torch.cat([allowed_leaf.new_zeros(1), allowed_leaf]).cumsum(0)
         self._seen_S: Tensor | None = None
         if seen is not None and len(seen.items):

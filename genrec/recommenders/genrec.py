@@ -237,7 +237,15 @@ class GenRec(Recommender):
 
     def _new_codes(self, numbers: np.ndarray | None) -> Codes:
         tokenizer = self.tokenizer_
-        return title_codes(self._names(numbers), tokenizer.encode, tokenizer.end, self.config.code_length)
+        # A model that learns to write from nothing but these codes needs no word for "the title ends here".
+        shortest = self.config.backbone == "compact" and self.config.code_length == "shortest"
+        return title_codes(
+            self._names(numbers),
+            tokenizer.encode,
+            tokenizer.end,
+            self.config.code_length,
+            always_close=not shortest,
+        )
 
     def _use_codes(self, codes: Codes, trie: Trie) -> None:
         """Write and read with these codes from now on."""
