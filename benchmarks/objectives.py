@@ -1,0 +1,100 @@
+"""Catalogue against token objective, and packed against one-target examples, at equal wall time.
+
+    python benchmarks/objectives.py --data ../shared/data/ml-100k --minutes 3 --seeds 0 1 2
+
+Every variant has the same backbone, tokenizer, codes, seeds and *training seconds*. How many steps fit is measured
+first, in a short run of the variant itself, and the learning-rate schedule then spans exactly these steps. Variants
+that validate would pay for it, so nobody validates here: the last weights are measured on the test split, once.
+Runs are single-threaded and take turns, variant by variant within a seed, so that a slow spell of the machine hits
+all of them alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import genrec
+from genrec.evaluation.protocol import evaluate
+
+VARIANTS: dict[str, dict[str, str]] = {
+    "catalogue, packed": {"objective": "catalogue", "examples": "packed"},
+    "token, packed": {"objective": "token", "examples": "packed"},
+    "catalogue, one target": {"objective": "catalogue", "examples": "prefixes"},
+    "token, one target": {"objective": "token", "examples": "prefixes"},
+}
+PROBE_STEPS = 25
+
+
+def main() -> None:
+    """Run all variants and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--out", type=Path, default=Path("results"))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    data = genrec.read(options.data)
+    rows = []
+    for seed in options.seeds:
+        for name, choice in VARIANTS.items():
+            row = one(data, {**choice, "seed": seed}, options.minutes * 60)
+            rows.append({"variant": name, "seed": seed, **row})
+            print(json.dumps(rows[-1]), flush=True)
+    path = options.out / data.name / "objectives.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    summary = {
+        name: {
+            metric: {"mean": statistics.fmean(values), "sd": statistics.stdev(values) if len(values) > 1 else 0.0}
+            for metric in ("HR@10", "NDCG@10")
+            if (values := [row[metric] for row in rows if row["variant"] == name])
+        }
+        for name in VARIANTS
+    }
+    result = {
+        "minutes": options.minutes,
+        "split": "test, leave-one-out, full ranking, seen items excluded",
+        "summary": summary,
+        "runs": rows,
+        "data_fingerprint": data.fingerprint,
+        "commit": commit,
+        "hardware": f"{platform.machine()}, 1 thread, torch {torch.__version__}",
+        "date": time.strftime("%Y-%m-%d"),
+    }
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(result, indent=1) + "\n")
+    temporary.replace(path)
+
+
+def one(data: genrec.Dataset, choice: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """Train one variant for about `seconds` and measure it on the test split."""
+    probe = training_seconds(data, {**choice, "max_steps": 2 * PROBE_STEPS})[1]
+    start = training_seconds(data, {**choice, "max_steps": PROBE_STEPS})[1]
+    per_step = max(1e-3, (probe - start) / PROBE_STEPS)
+    steps = max(1, round(seconds / per_step))
+    model, spent = training_seconds(data, {**choice, "max_steps": steps, "epochs": 10_000 if steps > 1 else 1})
+    measured = evaluate(model.rank, data.test, unfiltered=False).metrics
+    return {"steps": steps, "train_seconds": spent, **{key: measured[key] for key in ("HR@10", "NDCG@10", "exact_rate")}}
+
+
+def training_seconds(data: genrec.Dataset, choice: dict[str, Any]) -> tuple[Any, float]:
+    """A model fitted without validation, and the seconds that its training loop took."""
+    with tempfile.TemporaryDirectory() as run:
+        model = genrec.create("genrec", evaluations=1, **choice).fit(data.train, run=run)
+        log = [json.loads(line) for line in (Path(run) / "log.jsonl").read_text().splitlines()]
+    return model, next(entry["train_runtime"] for entry in log if "train_runtime" in entry)
+
+
+if __name__ == "__main__":
+    main()
