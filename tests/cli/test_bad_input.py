@@ -166,3 +166,22 @@ def test_a_run_folder_with_damaged_files(mistake: Mistake, popular_run: Path, tm
 def test_no_run_folder(mistake: Mistake, tmp_path: Path) -> None:
     assert "no run folder" in mistake("evaluate", tmp_path / "nowhere")
     assert "is not a run" in mistake("evaluate", tmp_path)
+
+
+def test_a_checkpoint_that_is_not_a_decoder(mistake: Mistake, tmp_path: Path) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast, T5Config
+
+    checkpoint = tmp_path / "t5"
+    words = ("train", "genrec", f"backbone={checkpoint}", "--data", "synthetic", "--out", tmp_path / "run")
+    checkpoint.mkdir()
+    assert str(checkpoint) in mistake(*words)
+    T5Config(d_model=8, num_layers=1, architectures=["T5ForConditionalGeneration"]).save_pretrained(
+        checkpoint
+    )
+    bytewise = Tokenizer(models.BPE())
+    bytewise.pre_tokenizer = pre_tokenizers.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    bytewise.train_from_iterator([], trainers.BpeTrainer(initial_alphabet=alphabet, show_progress=False))
+    PreTrainedTokenizerFast(tokenizer_object=bytewise, eos_token="</s>").save_pretrained(checkpoint)
+    assert "decoder" in mistake(*words, "--resume")
