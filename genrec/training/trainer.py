@@ -214,7 +214,7 @@ def train(
         state = _state(newest)
         _check_same_training(backbone, newest, num_updates)
         # The Trainer would take one step more before it saw that an earlier run had come to its end.
-        if state["stateful_callbacks"]["TrainerControl"]["attributes"]["should_training_stop"]:
+        if state["stateful_callbacks"]["TrainerControl"]["args"]["should_training_stop"]:
             best = checkpoints / f"checkpoint-{state['best_global_step']}"
             _load_learnt(backbone, best if best.is_dir() else newest)
             backbone.eval()
