@@ -13,8 +13,8 @@ A prefix's log-probability bounds that of every item below it. The search keeps 
 away; if the k-th item found scores at least as high, no other item can, and the list is the model's true top k.
 
 Shape suffixes: B users, T history tokens, K keys in the cache, D width, F live beams of all users, E candidate edges,
-R rows of the cache, W beams of one user (padded), FR forced runs (padded), G tokens to run, Q tokens to run of one user (padded), k items
-wanted.
+R rows of the cache (as a second letter: steps of a forced run, padded), W beams of one user (padded), G tokens to run,
+Q tokens to run of one user (padded), k items wanted.
 """
 
 from __future__ import annotations
@@ -133,6 +133,7 @@ class BeamSearch:
             beams = self._step(beams, memory, constraint, found, width)
         return found
 
+    @torch.inference_mode()
     def search_exact(self, prefix: Prefix, constraint_of: Any, k: int, width: int) -> Found:
         """Search wider and wider until every list is certified.
 
@@ -231,16 +232,16 @@ class BeamSearch:
         parent_E = torch.repeat_interleave(torch.arange(len(count_F), device=count_F.device), count_F)
         within_E = torch.arange(len(parent_E), device=count_F.device) - offset_F[parent_E]
         child_E = trie.first_child_N1[beams.node_F[parent_E]] + within_E
-        log_norm_F = None
         if self.normalise == "vocabulary":
-            vectors_VD = self.backbone.vocabulary_vectors()
-            log_norm_F = (beams.hidden_FD @ vectors_VD.to(beams.hidden_FD.dtype).T).float().logsumexp(1)
+            vectors_VD = self.backbone.vocabulary_vectors().to(beams.hidden_FD.dtype)
+            log_p_FV = (beams.hidden_FD @ vectors_VD.T).float().log_softmax(1)
+            score_E = beams.score_F[parent_E] + log_p_FV[parent_E, trie.token_N[child_E]]
+            return parent_E, child_E, score_E
         score_E = torch.empty(len(parent_E), device=count_F.device)
         for part in child_logits(
             self.backbone, beams.hidden_FD, beams.node_F, trie.token_N, trie.first_child_N1
         ):
-            log_norm_N = part.logits_NC.logsumexp(1) if log_norm_F is None else log_norm_F[part.group_N]
-            score_NC = part.logits_NC - log_norm_N[:, None] + beams.score_F[part.group_N, None]
+            score_NC = part.logits_NC.log_softmax(1) + beams.score_F[part.group_N, None]
             within_C = torch.arange(score_NC.shape[1], device=count_F.device)
             real_NC = within_C < part.num_children_N[:, None]
             score_E[(offset_F[part.group_N, None] + within_C)[real_NC]] = score_NC[real_NC]
@@ -285,7 +286,8 @@ class BeamSearch:
         node_RQ, position_RQ, step_RQ = (
             torch.zeros(shape_RQ, dtype=torch.int64, device=device) for _ in range(3)
         )
-        slot_RQ = torch.full(shape_RQ, -1, device=device)  # padding belongs to a beam of its own, which nobody sees
+        # Padding belongs to a beam of its own, which nobody sees.
+        slot_RQ = torch.full(shape_RQ, -1, device=device)
         node_RQ[row_G, place_G] = run_FR[beam_G, step_G]
         position_RQ[row_G, place_G] = memory.start_B[user_F[beam_G]] + depth_F[beam_G] + step_G
         step_RQ[row_G, place_G] = step_G

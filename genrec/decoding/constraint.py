@@ -71,9 +71,8 @@ class Constraint:
         self._stride = num_items + 1
         self._allowed_before: Tensor | None = None
         if allowed is not None:
-            allowed_leaf = torch.tensor(allowed, device=device)[
-                trie.item_of_leaf_I
-            ]  # a copy: masks may be read-only
+            allowed_I = torch.tensor(allowed, device=device)  # a copy: the mask may be read-only
+            allowed_leaf = allowed_I[trie.item_of_leaf_I]
             self._allowed_before = torch.cat([allowed_leaf.new_zeros(1), allowed_leaf]).cumsum(0)
         self._seen_S: Tensor | None = None
         if seen is not None and len(seen.items):

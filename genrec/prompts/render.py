@@ -49,13 +49,19 @@ def load_prompts(name: str) -> list[Prompt]:
         raise ConfigError(
             f"there is no prompt file {name!r}; choose one of {', '.join(known)} or give a .yaml file"
         )
-    content = yaml.safe_load(source.read_text(encoding="utf-8"))
     try:
-        return [Prompt(entry["before"], entry["after"]) for entry in content["paraphrases"]]
-    except (TypeError, KeyError):
+        content = yaml.safe_load(source.read_text(encoding="utf-8"))
+        prompts = [Prompt(entry["before"], entry["after"]) for entry in content["paraphrases"]]
+    except (TypeError, KeyError, ValueError, yaml.YAMLError):
+        prompts = []
+    if (
+        not all(isinstance(text, str) for prompt in prompts for text in (prompt.before, prompt.after))
+        or not prompts
+    ):
         raise ConfigError(
-            f"the prompt file {name!r} needs a list `paraphrases` whose entries have `before` and `after`"
-        ) from None
+            f"the prompt file {name!r} needs a list `paraphrases` whose entries have the texts `before` and `after`"
+        )
+    return prompts
 
 
 def tokenise(prompts: list[Prompt], encode: Encode, begin: list[int]) -> list[PromptTokens]:

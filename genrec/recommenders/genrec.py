@@ -45,8 +45,8 @@ class GenRecConfig(Config):
     )
     depth: int = Field(2, ge=1, description="layers of the compact backbone; its one dial")
     width: int | None = Field(None, ge=16, description="its hidden size; 64 x depth if not given")
-    dropout: float = Field(0.2, ge=0, lt=1, description="its dropout on embeddings and residual branches")
-    vocab_size: int = Field(4000, ge=260, description="its vocabulary, trained on the titles")
+    dropout: float = Field(0.5, ge=0, lt=1, description="its dropout on embeddings and residual branches")
+    vocab_size: int = Field(8000, ge=260, description="its vocabulary, trained on the titles")
     node_vectors: bool = Field(
         True, description="its trie nodes have vectors of their own beside their tokens'"
     )
@@ -70,7 +70,7 @@ class GenRecConfig(Config):
     max_items: int = Field(50, ge=1, description="most recent items of a history that are read")
     max_tokens: int = Field(4096, ge=16, description="longest row in tokens; oldest items are left out first")
     stride: int = Field(0, ge=0, description="positions from item to item; 0: positions count tokens")
-    epochs: int = Field(20, ge=1)
+    epochs: int = Field(18, ge=1)
     max_steps: int | None = Field(
         None, ge=1, description="end after that many steps, if the epochs have more"
     )
@@ -83,7 +83,7 @@ class GenRecConfig(Config):
     bf16: bool = Field(
         True, description="mixed precision in training; weights and decoding stay in full precision"
     )
-    evaluations: int = Field(10, ge=1, description="validations and checkpoints over the training")
+    evaluations: int = Field(6, ge=1, description="validations and checkpoints over the training")
     patience: int = Field(
         0, ge=0, description="validations without a better NDCG@10 before stopping; 0: never stop"
     )

@@ -106,13 +106,18 @@ class _CodeTrainer(Trainer):  # type: ignore[misc]
         assert not load_result.unexpected_keys, load_result.unexpected_keys
 
 
-class _BestInPlace(TrainerCallback):  # type: ignore[misc]
-    """Finds the best checkpoint again after a run folder was moved: the Trainer keeps its path, not its step."""
+class _Seams(TrainerCallback):  # type: ignore[misc]
+    """What the Trainer does not carry over from one checkpoint to the next run."""
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Find the best checkpoint again after the folder was moved: its path is kept, not its step."""
         best = Path(args.output_dir) / f"checkpoint-{state.best_global_step}"
         if best.is_dir():
             state.best_model_checkpoint = str(best)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Log at each checkpoint: the losses since the last entry are not kept."""
+        control.should_log |= control.should_save
 
 
 class _JsonLog(TrainerCallback):  # type: ignore[misc]
@@ -259,7 +264,7 @@ def train(
         if validate
         else None,  # never read: `evaluate` decodes, but the Trainer asks for one
         data_collator=lambda batches: batches[0],
-        callbacks=[_BestInPlace(), _JsonLog(folder / "log.jsonl"), bar, *early_stopping, *trackers],
+        callbacks=[_Seams(), _JsonLog(folder / "log.jsonl"), bar, *early_stopping, *trackers],
     )
     trainer.remove_callback(PrinterCallback)
     device = trainer.args.device
