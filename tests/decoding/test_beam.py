@@ -1,0 +1,317 @@
+"""Beam search against scoring every item of the catalogue, one full row at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+from genrec.backbones.compact import CompactBackbone
+from genrec.codes.trie import Codes, Trie
+from genrec.data.interactions import Histories
+from genrec.decoding.beam import BeamSearch, Found, Normalise, Prefix
+from genrec.decoding.constraint import Constraint, TrieTensors
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+END, VOCABULARY = 6, 7
+Code = tuple[int, ...]
+
+
+@dataclass
+class Case:
+    """A random model, catalogue and batch of histories."""
+
+    model: CompactBackbone
+    trie: Trie
+    codes: list[Code]
+    prefix: Prefix
+
+    @property
+    def tensors(self) -> TrieTensors:
+        return TrieTensors.of(self.trie, "cpu")
+
+    def search(self, normalise: Normalise = "children") -> BeamSearch:
+        return BeamSearch(self.model, self.tensors, normalise)
+
+    @torch.inference_mode()
+    def log_probabilities(self, normalise: Normalise = "children") -> Tensor:
+        """log p(item | history) of each user and item (B, I): whole rows, no cache, no beam."""
+        prefix, rows = self.prefix, []
+        codes = [torch.tensor(code) for code in self.codes]
+        paths = [torch.from_numpy(path).long() for path in self.trie.paths]
+        path_IL = pad_sequence(paths, batch_first=True)  # 0, the root, is no step of a path
+        token_N, parent_N = self.tensors.token_N, torch.from_numpy(self.trie.parent_N)
+        choices_ILN = parent_N[path_IL][:, :, None] == parent_N
+        for user, length in enumerate(prefix.length_B.tolist()):
+            places = [torch.arange(len(code)) + prefix.start_B[user] for code in codes]
+            hidden_ITD = self.model.hidden(
+                _rows(prefix.tokens_BT[user, :length], codes),
+                _rows(prefix.nodes_BT[user, :length], paths),
+                _rows(prefix.positions_BT[user, :length], places),
+            )
+            states_ILD = hidden_ITD[:, length - 1 : -1]
+            if normalise == "children":
+                vectors_ND = self.model.edge_vectors(token_N.clamp_min(0), torch.arange(len(token_N)))
+                logits_ILN = (states_ILD @ vectors_ND.T).masked_fill(~choices_ILN, -torch.inf)
+                log_p_IL = logits_ILN.log_softmax(2).gather(2, path_IL[:, :, None]).squeeze(2)
+            else:
+                logits_ILV = states_ILD @ self.model.vocabulary_vectors().T
+                token_IL1 = token_N[path_IL][:, :, None].clamp_min(0)
+                log_p_IL = logits_ILV.log_softmax(2).gather(2, token_IL1).squeeze(2)
+            rows.append(log_p_IL.masked_fill(path_IL == 0, 0).sum(1))
+        return torch.stack(rows)
+
+
+def _rows(history_T: Tensor, answers: list[Tensor]) -> Tensor:
+    """One row an answer: the history, then the answer, padded on the right."""
+    return pad_sequence([torch.cat([history_T, answer]) for answer in answers], batch_first=True)
+
+
+def make(
+    codes: list[Code], seed: int, *, num_users: int, node_vectors: bool = False, scale: float = 10
+) -> Case:
+    """A case whose weights are scaled up, so that its distributions are anything but even."""
+    torch.manual_seed(seed)
+    trie = Trie.build(Codes.from_lists(codes))
+    model = CompactBackbone(
+        VOCABULARY, depth=1, width=32, dropout=0.0, num_nodes=trie.num_nodes if node_vectors else 0
+    ).eval()
+    for weight in model.parameters():
+        if weight.dim() == 2:
+            weight.data *= scale
+    length_B = torch.randint(1, 7, (num_users,))
+    length_B[0] = 1  # a user without a history: the begin token only
+    num_tokens = int(length_B.max())
+    positions_BT = torch.randint(0, 3, (num_users, num_tokens)).cumsum(1)  # not consecutive
+    prefix = Prefix(
+        torch.randint(VOCABULARY, (num_users, num_tokens)),
+        torch.randint(trie.num_nodes, (num_users, num_tokens)),
+        positions_BT,
+        length_B,
+        positions_BT.amax(1) + torch.randint(1, 10, (num_users,)),
+    )
+    return Case(model, trie, codes, prefix)
+
+
+def check(found: Found, log_p_BI: Tensor, permitted_BI: Tensor, k: int) -> None:
+    """What must hold of every list, and more of those that are certified."""
+    for items, scores, exact, log_p, permitted in zip(
+        found.item_Bk.tolist(), found.score_Bk, found.exact_B.tolist(), log_p_BI, permitted_BI, strict=True
+    ):
+        count = min(k, int(permitted.sum()))
+        assert items[count:] == [-1] * (k - count)
+        assert torch.isneginf(scores[count:]).all()
+        items, scores = items[:count], scores[:count]
+        assert len(set(items)) == count
+        assert permitted[items].all()
+        torch.testing.assert_close(scores, log_p[items], rtol=1e-4, atol=1e-4)
+        assert (scores.diff() <= 0).all()
+        if exact:
+            best = log_p.masked_fill(~permitted, -torch.inf).topk(count).values
+            torch.testing.assert_close(scores, best, rtol=1e-4, atol=1e-4)
+
+
+def everything(case: Case) -> Tensor:
+    return torch.ones(len(case.prefix.length_B), len(case.codes), dtype=torch.bool)
+
+
+def random_codes(seed: int, num_items: int) -> list[Code]:
+    """Codes of 0 to 5 pieces out of two or three; some pieces make runs of forced tokens."""
+    rng = np.random.default_rng(seed)
+    pieces = [[(0,), (1,)], [(0,), (1, 2, 1), (2,)], [(0, 0, 0), (1,), (1, 2)]][seed % 3]
+    codes: set[Code] = set()
+    while len(codes) < num_items:
+        chosen = [pieces[piece] for piece in rng.integers(0, len(pieces), rng.integers(0, 6))]
+        codes.add((*(token for piece in chosen for token in piece), END))
+    return [sorted(codes)[row] for row in rng.permutation(num_items)]
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    seed = draw(st.integers(0, 10_000))
+    return make(
+        random_codes(seed, draw(st.sampled_from([1, 2, 5, 12, 25, 40]))),
+        seed,
+        num_users=draw(st.integers(1, 4)),
+        node_vectors=draw(st.booleans()),
+        scale=draw(st.sampled_from([1.0, 10.0, 30.0])),
+    )
+
+
+ks, widths = st.sampled_from([1, 2, 3, 6, 50]), st.sampled_from([1, 3, 8])
+
+
+@st.composite
+def filters(draw: st.DrawFn, case: Case) -> tuple[Histories, np.ndarray | None, Tensor]:
+    """Seen items (repeats among them), allowed items, and what remains (B, I)."""
+    num_users, num_items = len(case.prefix.length_B), len(case.codes)
+    seen = [draw(st.lists(st.integers(0, num_items - 1), max_size=6)) for _ in range(num_users)]
+    allowed = draw(st.none() | st.lists(st.booleans(), min_size=num_items, max_size=num_items))
+    permitted_BI = torch.tensor(
+        [
+            [item not in own and (allowed is None or allowed[item]) for item in range(num_items)]
+            for own in seen
+        ]
+    )
+    return Histories.from_lists(seen), None if allowed is None else np.array(allowed), permitted_BI
+
+
+@settings(deadline=None, max_examples=20)
+@given(cases())
+def test_probabilities_add_up_to_one(case: Case) -> None:
+    sums_B = case.log_probabilities().logsumexp(1)
+    torch.testing.assert_close(sums_B, torch.zeros_like(sums_B), rtol=0, atol=1e-4)
+    num_items = len(case.codes)
+    found = case.search().search(case.prefix, Constraint(case.tensors), num_items, num_items)
+    sums_B = found.score_Bk.logsumexp(1)
+    torch.testing.assert_close(sums_B, torch.zeros_like(sums_B), rtol=0, atol=1e-4)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.data(), cases(), ks, widths)
+def test_lists_under_filters(data: st.DataObject, case: Case, k: int, width: int) -> None:
+    """Also with k larger than what is allowed, and with fewer items than beams."""
+    seen, allowed, permitted_BI = data.draw(filters(case))
+    constraint = Constraint(case.tensors, seen=seen, allowed=allowed)
+    found = case.search().search(case.prefix, constraint, k, width)
+    check(found, case.log_probabilities(), permitted_BI, k)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.data(), cases(), ks, widths)
+def test_exact_search_finds_the_true_best(data: st.DataObject, case: Case, k: int, width: int) -> None:
+    seen, allowed, permitted_BI = data.draw(filters(case))
+
+    def constraint(rows: Tensor) -> Constraint:
+        return Constraint(case.tensors, seen=seen.take(rows.numpy()), allowed=allowed)
+
+    found = case.search().search_exact(case.prefix, constraint, k, width)
+    assert found.exact_B.all()
+    check(found, case.log_probabilities(), permitted_BI, k)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.data(), cases(), ks, widths)
+def test_probabilities_over_the_vocabulary(data: st.DataObject, case: Case, k: int, width: int) -> None:
+    seen, allowed, permitted_BI = data.draw(filters(case))
+    search, log_p_BI = case.search("vocabulary"), case.log_probabilities("vocabulary")
+    assert (log_p_BI.logsumexp(1) < 1e-4).all()
+    found = search.search(case.prefix, Constraint(case.tensors, seen=seen, allowed=allowed), k, width)
+    check(found, log_p_BI, permitted_BI, k)
+
+    def constraint(rows: Tensor) -> Constraint:
+        return Constraint(case.tensors, seen=seen.take(rows.numpy()), allowed=allowed)
+
+    found = search.search_exact(case.prefix, constraint, k, width)
+    assert found.exact_B.all()
+    check(found, log_p_BI, permitted_BI, k)
+
+
+@settings(deadline=None, max_examples=20)
+@given(cases(), ks)
+def test_a_beam_as_wide_as_the_trie_is_exact(case: Case, k: int) -> None:
+    found = case.search().search(case.prefix, Constraint(case.tensors), k, case.trie.num_nodes)
+    assert found.exact_B.all()
+    check(found, case.log_probabilities(), everything(case), k)
+
+
+@settings(deadline=None, max_examples=20)
+@given(cases(), ks, widths)
+def test_a_batch_equals_each_row_alone(case: Case, k: int, width: int) -> None:
+    found = case.search().search(case.prefix, Constraint(case.tensors), k, width)
+    for user in range(len(case.prefix.length_B)):
+        prefix, length = case.prefix.take(torch.tensor([user])), int(case.prefix.length_B[user])
+        alone = Prefix(
+            prefix.tokens_BT[:, :length],
+            prefix.nodes_BT[:, :length],
+            prefix.positions_BT[:, :length],
+            prefix.length_B,
+            prefix.start_B,
+        )
+        own = case.search().search(alone, Constraint(case.tensors), k, width)
+        torch.testing.assert_close(own.score_Bk[0], found.score_Bk[user], rtol=1e-4, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def hard() -> Case:
+    """100 items of 6 binary choices and more, 24 users: a beam of one goes wrong for many."""
+    rng = np.random.default_rng(0)
+    codes = {(*rng.integers(0, 2, rng.integers(6, 9)).tolist(), END) for _ in range(140)}
+    return make(sorted(codes)[:100], 0, num_users=24, node_vectors=True)
+
+
+def test_the_certificate_tells_right_from_wrong(hard: Case) -> None:
+    log_p_BI = hard.log_probabilities()
+    found = hard.search().search(hard.prefix, Constraint(hard.tensors), k=1, width=1)
+    check(found, log_p_BI, everything(hard), k=1)
+    right_B = found.score_Bk[:, 0] >= log_p_BI.amax(1) - 1e-4
+    assert not right_B.all()
+    assert found.exact_B.any()
+    assert not (found.exact_B & ~right_B).any()
+    exact = hard.search().search_exact(hard.prefix, lambda rows: Constraint(hard.tensors), k=1, width=1)
+    check(exact, log_p_BI, everything(hard), k=1)
+    assert (exact.score_Bk[:, 0] >= log_p_BI.amax(1) - 1e-4).all()
+
+
+def test_wider_beams_find_no_worse_and_certify_more(hard: Case) -> None:
+    log_p_BI = hard.log_probabilities()
+    shares = []
+    for width in (5, 20, 80):
+        found = hard.search().search(hard.prefix, Constraint(hard.tensors), k=5, width=width)
+        check(found, log_p_BI, everything(hard), k=5)
+        shares.append(float(found.exact_B.float().mean()))
+    assert shares[0] < shares[1] <= shares[2] == 1
+
+
+def test_the_search_starts_no_narrower_than_k(hard: Case) -> None:
+    search, constraint = hard.search(), Constraint(hard.tensors)
+    narrow, wide = (search.search(hard.prefix, constraint, k=10, width=width) for width in (1, 10))
+    assert torch.equal(narrow.item_Bk, wide.item_Bk)
+    exact = search.search_exact(hard.prefix, lambda rows: constraint, k=10, width=0)
+    assert exact.exact_B.all()
+
+
+@pytest.mark.parametrize("node_vectors", [False, True])
+def test_a_root_wider_than_the_padded_groups(node_vectors: bool) -> None:
+    """Titles mostly differ in their first token: 80 children at the root, some with titles that go on."""
+    codes = [(first, second) for first in range(80) for second in range(1 + first % 3)]
+    torch.manual_seed(1)
+    trie = Trie.build(Codes.from_lists(codes))
+    case = make([(0,)], 1, num_users=3)
+    model = CompactBackbone(
+        80, depth=1, width=32, dropout=0.0, num_nodes=trie.num_nodes * node_vectors
+    ).eval()
+    model.lm.model.embed_tokens.weight.data *= 10
+    case = Case(model, trie, codes, replace(case.prefix, nodes_BT=torch.zeros_like(case.prefix.nodes_BT)))
+    found = case.search().search(case.prefix, Constraint(case.tensors), k=10, width=20)
+    check(found, case.log_probabilities(), everything(case), k=10)
+
+
+def test_nothing_allowed_gives_empty_lists(hard: Case) -> None:
+    constraint = Constraint(hard.tensors, allowed=np.zeros(100, bool))
+    found = hard.search().search(hard.prefix, constraint, k=3, width=5)
+    assert (found.item_Bk == -1).all()
+    assert found.exact_B.all()
+
+
+def test_one_user_who_has_seen_everything_beside_others(hard: Case) -> None:
+    seen = Histories.from_lists([list(range(100)), *([[5, 5]] * 23)])
+    found = hard.search().search(hard.prefix, Constraint(hard.tensors, seen=seen), k=4, width=4)
+    permitted_BI = everything(hard)
+    permitted_BI[0], permitted_BI[1:, 5] = False, False
+    check(found, hard.log_probabilities(), permitted_BI, k=4)
+
+
+def test_the_answer_stands_at_its_position(hard: Case) -> None:
+    """Items may be written at a fixed stride: the first token's place is not the history's length."""
+    moved = replace(hard, prefix=replace(hard.prefix, start_B=hard.prefix.start_B + 20))
+    scores = []
+    for case in (hard, moved):
+        found = case.search().search(case.prefix, Constraint(case.tensors), k=100, width=100)
+        check(found, case.log_probabilities(), everything(case), k=100)
+        scores.append(found.score_Bk)
+    assert not torch.allclose(*scores, atol=1e-3)
