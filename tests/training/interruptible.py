@@ -1,0 +1,59 @@
+"""A small training to be stopped, also in a process of its own: `python interruptible.py RUN [OPTION=JSON]...`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from genrec.data.catalogue import Catalogue
+from genrec.data.interactions import Histories, Interactions, Targets
+from genrec.recommenders.base import Recommender, create
+
+# Dropout, validation and several windows an epoch: all that a resumed run could get wrong.
+OPTIONS = {
+    "depth": 1,
+    "width": 16,
+    "vocab_size": 270,
+    "dropout": 0.3,
+    "bf16": False,
+    "epochs": 6,
+    "batch_tokens": 60,
+    "max_items": 5,
+    "warmup_steps": 3,
+    "evaluations": 6,
+    "beams": 4,
+    "seed": 3,
+}
+
+
+def log() -> tuple[Interactions, Targets]:
+    """15 walks over 12 items, and a question about each."""
+    rng = np.random.default_rng(0)
+    catalogue = Catalogue.from_lists(
+        [f"i{row}" for row in range(12)], [f"{'ABC'[row % 3]} part {row}" for row in range(12)]
+    )
+    walks = [
+        [(start + step) % 12 for step in range(length)] for start, length in rng.integers(2, 9, size=(15, 2))
+    ]
+    users = pl.Series([f"u{user}" for user in range(len(walks))])
+    train = Interactions(catalogue, users, Histories.from_lists(walks))
+    return train, Targets(
+        catalogue, users, train.histories, np.array([(walk[-1] + 1) % 12 for walk in walks])
+    )
+
+
+def fit(run: Path | None, *, resume: bool = False, validate: bool = True, **options: Any) -> Recommender:
+    """Train it, with `options` in place of the usual ones."""
+    train, validation = log()
+    return create("genrec", **(OPTIONS | options)).fit(
+        train, validation if validate else None, run=run, resume=resume
+    )
+
+
+if __name__ == "__main__":
+    given = dict(argument.split("=", 1) for argument in sys.argv[2:])
+    fit(Path(sys.argv[1]), resume=True, **{name: json.loads(value) for name, value in given.items()})

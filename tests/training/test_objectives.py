@@ -1,0 +1,139 @@
+"""The losses against brute force, and the central claim: a packed row teaches what its single examples would."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from genrec.backbones.compact import CompactBackbone
+from genrec.codes.trie import Codes, Trie
+from genrec.prompts.render import PromptTokens
+from genrec.training.examples import Example, Writer, collate
+from genrec.training.objectives import catalogue_loss, token_loss
+
+CODES = Codes.from_lists(
+    [
+        [10, 11, 9],
+        [10, 11, 12, 9],
+        [10, 13, 9],
+        [14, 9],
+        [15, 16, 17, 9],
+        [15, 16, 18, 9],
+        [*range(19, 25), 9],
+    ]
+)
+TRIE = Trie.build(CODES)
+BEGIN = PromptTokens(np.array([1], np.int32), np.array([], np.int32))
+HISTORY = np.array([4, 0, 6, 1, 3, 1])
+PARENT, TOKEN, FIRST_CHILD = (
+    torch.as_tensor(array, dtype=torch.int64) for array in (TRIE.parent_N, TRIE.token_N, TRIE.first_child_N1)
+)
+
+
+def backbone(node_vectors: bool = True) -> CompactBackbone:
+    torch.manual_seed(0)
+    made = CompactBackbone(
+        30, depth=2, width=32, dropout=0.0, num_nodes=TRIE.num_nodes if node_vectors else 0
+    )
+    for weight in made.parameters():  # larger than at birth, so that nothing hides in near-uniform choices
+        weight.data.mul_(3)
+    return made.eval()
+
+
+def losses(model: CompactBackbone, row: Example, objective: str = "catalogue") -> torch.Tensor:
+    """Loss of each learnt token of one row, as training computes it."""
+    batch = collate([row])
+    hidden_TD = model(batch["tokens"], batch["nodes"], batch["positions"])[0]
+    found = []
+    for place in torch.nonzero(batch["learnt"][0]).flatten().tolist():
+        hidden_ND, target_N = hidden_TD[place - 1 : place], batch["nodes"][0, place : place + 1]
+        if objective == "token":
+            found.append(token_loss(model, hidden_ND, batch["tokens"][0, place : place + 1]))
+        else:
+            found.append(catalogue_loss(model, hidden_ND, PARENT[target_N], target_N, TOKEN, FIRST_CHILD))
+    return torch.stack(found)
+
+
+def log_probabilities(model: CompactBackbone, history: np.ndarray, writer: Writer) -> torch.Tensor:
+    """log p(item | history) of every item by walking each code with a softmax over its siblings."""
+    scores = []
+    for item in range(len(CODES)):
+        row = writer.single(history, item)
+        batch = collate([row])
+        hidden_TD = model(batch["tokens"], batch["nodes"], batch["positions"])[0]
+        score = torch.zeros(())
+        for back, node in enumerate(reversed(TRIE.paths[item].tolist())):
+            siblings = torch.nonzero(PARENT[node] == PARENT).flatten()
+            vectors = model.lm.model.embed_tokens(TOKEN[siblings])
+            if model.node_vectors is not None:
+                vectors = vectors + model.node_vectors(siblings)
+            logits = vectors @ hidden_TD[len(row.tokens_T) - 2 - back]
+            score = score + logits.log_softmax(0)[siblings == node].squeeze()
+        scores.append(score)
+    return torch.stack(scores)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("node_vectors", [True, False])
+def test_catalogue_loss_is_that_of_a_distribution_over_the_catalogue(node_vectors: bool) -> None:
+    model, writer = backbone(node_vectors), Writer(CODES, TRIE, [BEGIN])
+    expected = log_probabilities(model, HISTORY, writer)
+    torch.testing.assert_close(expected.exp().sum(), torch.ones(()))
+    assert expected.std() > 0.1
+    for item in range(len(CODES)):
+        found = losses(model, writer.single(HISTORY, item)).sum()
+        torch.testing.assert_close(found, -expected[item], atol=1e-5, rtol=1e-5)
+
+
+def test_catalogue_loss_sums_over_places_and_has_the_gradient_of_brute_force() -> None:
+    model, writer = backbone(), Writer(CODES, TRIE, [BEGIN])
+    batch = collate([writer.single(HISTORY[:2], 1), writer.single(HISTORY, 6)])
+    rows_N, places_N = torch.nonzero(batch["learnt"], as_tuple=True)
+    hidden_BTD = model(batch["tokens"], batch["nodes"], batch["positions"])
+    target_N = batch["nodes"][rows_N, places_N]
+    loss = catalogue_loss(
+        model, hidden_BTD[rows_N, places_N - 1], PARENT[target_N], target_N, TOKEN, FIRST_CHILD
+    )
+    expected = (
+        -log_probabilities(model, HISTORY[:2], writer)[1] - log_probabilities(model, HISTORY, writer)[6]
+    )
+    torch.testing.assert_close(loss, expected)
+    weights = list(model.parameters())
+    found = torch.autograd.grad(loss, weights, allow_unused=True)
+    for one, other in zip(found, torch.autograd.grad(expected, weights, allow_unused=True), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_forced_tokens_add_nothing() -> None:
+    found = losses(backbone(), Writer(CODES, TRIE, [BEGIN]).single(HISTORY, 6))
+    assert found[0] > 0.01
+    assert found[1:].abs().max() == 0
+
+
+@torch.no_grad()
+def test_token_loss_is_plain_cross_entropy() -> None:
+    model = backbone(node_vectors=False)
+    batch = collate([Writer(CODES, TRIE, [BEGIN]).packed(HISTORY)])
+    logits_BTV = model.lm(batch["tokens"]).logits  # transformers' own way from tokens to logits
+    expected = torch.nn.functional.cross_entropy(logits_BTV[0, :-1], batch["tokens"][0, 1:], reduction="none")
+    found = losses(model, Writer(CODES, TRIE, [BEGIN]).packed(HISTORY), "token")
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("objective", ["catalogue", "token"])
+@pytest.mark.parametrize("stride", [0, 9])
+@pytest.mark.parametrize("node_vectors", [True, False])
+def test_a_packed_row_teaches_what_its_single_examples_would(
+    node_vectors: bool, stride: int, objective: str
+) -> None:
+    model = backbone(node_vectors)
+    writer = Writer(CODES, TRIE, [BEGIN], stride=stride)
+    packed = losses(model, writer.packed(HISTORY), objective)
+    singles = [
+        losses(model, writer.single(HISTORY[:place], int(item)), objective)
+        for place, item in enumerate(HISTORY)
+    ]
+    assert packed.std() > 0.1
+    torch.testing.assert_close(packed, torch.cat(singles), atol=2e-5, rtol=1e-4)

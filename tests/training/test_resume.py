@@ -1,0 +1,281 @@
+"""A training that was stopped, however and wherever, ends with the weights of one that was not."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import genrec.training.trainer as trainer
+import interruptible
+import pytest
+import torch
+from genrec.errors import RunError
+from genrec.recommenders.base import Recommender
+from interruptible import fit
+
+
+def weights(model: Recommender) -> dict[str, torch.Tensor]:
+    return {name: weight.clone() for name, weight in model.backbone_.state_dict().items()}
+
+
+def assert_same_weights(found: Recommender, expected: dict[str, torch.Tensor]) -> None:
+    assert weights(found).keys() == expected.keys()
+    for name, weight in weights(found).items():
+        torch.testing.assert_close(weight, expected[name], rtol=0, atol=1e-6)
+
+
+def entries(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+def assert_log_is_whole(run: Path, undisturbed: Path) -> None:
+    """The same steps with the same losses and metrics, each once and in order."""
+
+    def comparable(path: Path) -> list[tuple[Any, ...]]:
+        return [
+            (entry["step"], *(entry.get(key) for key in ("loss", "learning_rate", "eval_NDCG@10")))
+            for entry in entries(path)
+            if "train_runtime" not in entry
+        ]
+
+    found = comparable(run)
+    assert found == [pytest.approx(entry, abs=1e-6) for entry in comparable(undisturbed)]
+    assert len({(entry[0], entry[1] is None) for entry in found}) == len(found)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[..., tuple[Path, dict[str, torch.Tensor]]]:
+    """Run folder and last weights of a training that nothing happened to."""
+    known: dict[str, tuple[Path, dict[str, torch.Tensor]]] = {}
+
+    def run_once(**options: Any) -> tuple[Path, dict[str, torch.Tensor]]:
+        key = json.dumps(options, sort_keys=True)
+        if key not in known:
+            run = tmp_path_factory.mktemp("undisturbed")
+            known[key] = run, weights(fit(run, **options))
+        return known[key]
+
+    return run_once
+
+
+@pytest.fixture
+def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Ctrl-C in the middle of the n-th batch from now on; 0: never again."""
+    compute = trainer._CodeTrainer.compute_loss
+
+    def set_stop(count: int) -> None:
+        batches = itertools.count(1)
+
+        def stopping(*args: Any, **kwargs: Any) -> torch.Tensor:
+            if next(batches) == count:
+                raise KeyboardInterrupt
+            return compute(*args, **kwargs)
+
+        monkeypatch.setattr(trainer._CodeTrainer, "compute_loss", stopping)
+
+    return set_stop
+
+
+def num_steps(run: Path) -> int:
+    return max(entry["step"] for entry in entries(run))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"gradient_accumulation_steps": 3},
+        {"validate": False},
+        {"node_vectors": False, "objective": "token", "examples": "prefixes", "prompt": "next_item"},
+    ],
+    ids=["best", "accumulated", "unvalidated", "one-target"],
+)
+def test_ctrl_c_twice(
+    undisturbed: Callable[..., Any],
+    stop_after: Callable[[int], None],
+    tmp_path: Path,
+    options: dict[str, Any],
+) -> None:
+    options = {"batch_tokens": 400, **options} if "prompt" in options else options
+    whole, expected = undisturbed(**options)
+    batches = num_steps(whole) * options.get("gradient_accumulation_steps", 1)
+    for count in (batches // 3, batches // 3):
+        stop_after(count)
+        with pytest.raises(KeyboardInterrupt):
+            fit(tmp_path, resume=True, **options)
+        assert 0 < num_steps(tmp_path) < num_steps(whole)
+    stop_after(0)
+    assert_same_weights(fit(tmp_path, resume=True, **options), expected)
+    assert_log_is_whole(tmp_path, whole)
+
+
+def test_stopped_before_the_first_checkpoint(
+    undisturbed: Callable[..., Any], stop_after: Callable[[int], None], tmp_path: Path
+) -> None:
+    whole, expected = undisturbed()
+    stop_after(3)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path)
+    assert trainer.newest_checkpoint(tmp_path / "checkpoints") is None
+    stop_after(0)
+    assert_same_weights(fit(tmp_path, resume=True), expected)
+    assert_log_is_whole(tmp_path, whole)
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut off"])
+def test_half_a_checkpoint_is_passed_over(
+    undisturbed: Callable[..., Any], stop_after: Callable[[int], None], tmp_path: Path, damage: str
+) -> None:
+    whole, expected = undisturbed()
+    stop_after(num_steps(whole) * 3 // 4)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path)
+    newest = trainer.newest_checkpoint(tmp_path / "checkpoints")
+    assert newest is not None
+    state = newest / "trainer_state.json"
+    if damage == "missing":
+        state.unlink()
+        (newest / "optimizer.pt").write_bytes(b"half")
+    else:
+        state.write_text(state.read_text()[:100])
+    older = trainer.newest_checkpoint(tmp_path / "checkpoints")
+    assert older is not None
+    assert older != newest
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write('{"step": 99, "lo')
+    stop_after(0)
+    assert_same_weights(fit(tmp_path, resume=True), expected)
+    assert_log_is_whole(tmp_path, whole)
+
+
+def test_resuming_what_is_finished_changes_nothing(
+    undisturbed: Callable[..., Any], stop_after: Callable[[int], None], tmp_path: Path
+) -> None:
+    whole, expected = undisturbed()
+    moved = tmp_path / "moved"
+    shutil.copytree(whole, moved)  # the best checkpoint is found in the new place too
+    stop_after(1)  # not one batch more
+    assert_same_weights(fit(moved, resume=True), expected)
+    assert entries(moved) == entries(whole)
+
+
+def test_a_moved_run_still_ends_with_its_best_weights(
+    undisturbed: Callable[..., Any],
+    stop_after: Callable[[int], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The best validation lies before the stop, and no later one is better."""
+    scores = {count: 0.5 if count == 1 else 0.1 for count in range(1, 7)}
+
+    def validation_by_count() -> Callable[..., Any]:
+        count = itertools.count(1)
+        return lambda self, targets: lambda: {"NDCG@10": scores[next(count)]}
+
+    monkeypatch.setattr("genrec.recommenders.genrec.GenRec._validation", validation_by_count())
+    whole = tmp_path / "whole"
+    expected = weights(fit(whole))
+    assert num_steps(whole) > 6
+    monkeypatch.setattr("genrec.recommenders.genrec.GenRec._validation", validation_by_count())
+    stop_after(num_steps(whole) // 2)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "old")
+    (tmp_path / "old").rename(tmp_path / "new")
+    stop_after(0)
+    scores[1] = 0.1
+    monkeypatch.setattr("genrec.recommenders.genrec.GenRec._validation", validation_by_count())
+    assert_same_weights(fit(tmp_path / "new", resume=True), expected)
+
+
+def test_patience_survives(
+    stop_after: Callable[[int], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Validations 1 to 6 fall; with a patience of 3 the fourth is the last, wherever the run was stopped."""
+    calls: list[float] = []
+
+    def falling(self: Any, targets: Any) -> Callable[[], dict[str, float]]:
+        def validate() -> dict[str, float]:
+            calls.append(0.0)
+            return {"NDCG@10": 0.5 - 0.01 * len(calls)}
+
+        return validate
+
+    monkeypatch.setattr("genrec.recommenders.genrec.GenRec._validation", falling)
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    expected = weights(fit(whole, patience=3))
+    assert len(calls) == 4
+    last = num_steps(whole)
+    assert [entry["step"] for entry in entries(whole) if "eval_NDCG@10" in entry][-1] == last
+    calls.clear()
+    stop_after(last * 5 // 8)
+    with pytest.raises(KeyboardInterrupt):
+        fit(run, patience=3)
+    assert len(calls) == 2
+    stop_after(0)
+    assert_same_weights(fit(run, resume=True, patience=3), expected)
+    assert len(calls) == 4
+    assert_same_weights(fit(run, resume=True, patience=3), expected)  # and it stays stopped
+    assert len(calls) == 4
+    assert num_steps(run) == last
+
+
+def test_a_training_is_not_overwritten_nor_mixed_with_another(undisturbed: Callable[..., Any]) -> None:
+    whole, _ = undisturbed()
+    before = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
+    with pytest.raises(RunError, match="resume it, or choose another folder"):
+        fit(whole)
+    for options in ({"width": 32}, {"epochs": 7}, {"node_vectors": False}):
+        with pytest.raises(RunError, match="other data or options"):
+            fit(whole, resume=True, **options)
+    assert {path: path.stat().st_mtime_ns for path in whole.rglob("*")} == before
+
+
+def killed_after(seconds: float, run: Path, **options: Any) -> None:
+    """Run the training in a process of its own and kill it that long after its first log entry."""
+    arguments = [f"{name}={json.dumps(value)}" for name, value in options.items()]
+    process = subprocess.Popen(
+        [sys.executable, interruptible.__file__, str(run), *arguments],
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    written = (run / "log.jsonl").stat().st_size if (run / "log.jsonl").exists() else 0
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        if (run / "log.jsonl").exists() and (run / "log.jsonl").stat().st_size != written:
+            time.sleep(seconds)
+            break
+        time.sleep(0.005)
+    process.kill()
+    assert process.wait() in (-9, 0)
+
+
+def test_killed(undisturbed: Callable[..., Any], tmp_path: Path) -> None:
+    options = {"epochs": 12, "evaluations": 24}
+    whole, expected = undisturbed(**options)
+    killed_after(0.1, tmp_path, **options)
+    assert num_steps(tmp_path) < num_steps(whole)
+    assert_same_weights(fit(tmp_path, resume=True, **options), expected)
+    assert_log_is_whole(tmp_path, whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_again_and_again(undisturbed: Callable[..., Any], tmp_path: Path, seed: int) -> None:
+    options = {"epochs": 12, "evaluations": 24, "gradient_accumulation_steps": 2}
+    whole, expected = undisturbed(**options)
+    moments = random.Random(seed)
+    for _ in range(4):
+        killed_after(moments.uniform(0, 0.3), tmp_path, **options)
+    assert_same_weights(fit(tmp_path, resume=True, **options), expected)
+    assert_log_is_whole(tmp_path, whole)
