@@ -184,6 +184,6 @@ def print_answer(answer: Mapping[str, Any], num_history: int = 10) -> None:
         proof = (
             "provably the model's true top"
             if answer["exact"]
-            else "found by search; --exact proves or mends it"
+            else "found by search; `genrec recommend --exact` proves or mends it"
         )
         stdout().print(f"the list is {proof}", style="dim")
