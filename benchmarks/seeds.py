@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--name", help="of the result; the recipe's if not given")
     parser.add_argument("--runs", type=Path, default=Path("runs/seeds"))
     parser.add_argument("--results", type=Path, default=Path("results"))
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     name = options.name or options.recipe
     data_name = Path(options.data).name
     with ThreadPoolExecutor(options.jobs) as pool:
