@@ -1,6 +1,6 @@
 """Catalogue against token objective, and packed against one-target examples, at equal wall time.
 
-    python benchmarks/objectives.py --data ../shared/data/ml-100k --minutes 3 --seeds 0 1 2
+    python benchmarks/objectives.py --data ../shared/data/ml-100k --minutes 1.5 dropout=0.3 vocab_size=4000
 
 Every variant has the same backbone, tokenizer, codes, seeds and *training seconds*. How many steps fit is measured
 first, in a short run of the variant itself, and the learning-rate schedule then spans exactly these steps. Variants
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
 import genrec
 from genrec.evaluation.protocol import evaluate
@@ -32,31 +33,40 @@ VARIANTS: dict[str, dict[str, str]] = {
     "catalogue, one target": {"objective": "catalogue", "examples": "prefixes"},
     "token, one target": {"objective": "token", "examples": "prefixes"},
 }
-PROBE_STEPS = 25
+PROBE_STEPS = 15
 
 
 def main() -> None:
     """Run all variants and write the result."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="options that all variants share")
     parser.add_argument("--data", required=True)
     parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=Path("results"))
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
+    shared = {key: yaml.safe_load(value) for key, value in (word.split("=", 1) for word in options.overrides)}
     torch.set_num_threads(1)
     data = genrec.read(options.data)
     rows = []
     for seed in options.seeds:
         for name, choice in VARIANTS.items():
-            row = one(data, {**choice, "seed": seed}, options.minutes * 60)
+            row = one(data, {**shared, **choice, "seed": seed}, options.minutes * 60)
             rows.append({"variant": name, "seed": seed, **row})
             print(json.dumps(rows[-1]), flush=True)
     path = options.out / data.name / "objectives.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
     summary = {
         name: {
-            metric: {"mean": statistics.fmean(values), "sd": statistics.stdev(values) if len(values) > 1 else 0.0}
+            metric: {
+                "mean": statistics.fmean(values),
+                "sd": statistics.stdev(values) if len(values) > 1 else 0.0,
+            }
             for metric in ("HR@10", "NDCG@10")
             if (values := [row[metric] for row in rows if row["variant"] == name])
         }
@@ -64,6 +74,7 @@ def main() -> None:
     }
     result = {
         "minutes": options.minutes,
+        "shared_options": shared,
         "split": "test, leave-one-out, full ranking, seen items excluded",
         "summary": summary,
         "runs": rows,
@@ -83,9 +94,15 @@ def one(data: genrec.Dataset, choice: dict[str, Any], seconds: float) -> dict[st
     start = training_seconds(data, {**choice, "max_steps": PROBE_STEPS})[1]
     per_step = max(1e-3, (probe - start) / PROBE_STEPS)
     steps = max(1, round(seconds / per_step))
-    model, spent = training_seconds(data, {**choice, "max_steps": steps, "epochs": 10_000 if steps > 1 else 1})
+    model, spent = training_seconds(
+        data, {**choice, "max_steps": steps, "epochs": 10_000 if steps > 1 else 1}
+    )
     measured = evaluate(model.rank, data.test, unfiltered=False).metrics
-    return {"steps": steps, "train_seconds": spent, **{key: measured[key] for key in ("HR@10", "NDCG@10", "exact_rate")}}
+    return {
+        "steps": steps,
+        "train_seconds": spent,
+        **{key: measured[key] for key in ("HR@10", "NDCG@10", "exact_rate")},
+    }
 
 
 def training_seconds(data: genrec.Dataset, choice: dict[str, Any]) -> tuple[Any, float]:

@@ -27,7 +27,9 @@ RATES = ("exact_rate", "invalid_rate", "duplicate_rate", "seconds", "peak_memory
 
 def main() -> None:
     """Run all seeds and write the result."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("recipe")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     parser.add_argument("--data", required=True)
@@ -71,7 +73,9 @@ def genrec(*arguments: str) -> None:
     """One command of genrec on one thread."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
     print("genrec", *arguments, file=sys.stderr, flush=True)
-    subprocess.run([sys.executable, "-m", "genrec", *arguments], check=True, env=environment, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "-m", "genrec", *arguments], check=True, env=environment, stdout=subprocess.DEVNULL
+    )
 
 
 def write(path: Path, name: str, runs: list[dict[str, Any]]) -> None:
@@ -88,7 +92,9 @@ def write(path: Path, name: str, runs: list[dict[str, Any]]) -> None:
         "seeds": [run["seed"] for run in runs],
         "mean": {metric: over_seeds(metric) for metric in (*METRICS, *RATES)},
         "mean_unfiltered": {metric: over_seeds(metric, "unfiltered") for metric in METRICS},
-        "per_seed": [{key: run[key] for key in run if key not in ("data", "environment", "config")} for run in runs],
+        "per_seed": [
+            {key: run[key] for key in run if key not in ("data", "environment", "config")} for run in runs
+        ],
         "config": first["config"],
         "data": first["data"],
         "environment": first["environment"],
