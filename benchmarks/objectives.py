@@ -21,10 +21,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import genrec
 import torch
 import yaml
-
-import genrec
 from genrec.evaluation.protocol import evaluate
 
 VARIANTS: dict[str, dict[str, str]] = {
