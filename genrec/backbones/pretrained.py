@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, DynamicCache
 from transformers.utils import is_bitsandbytes_available
@@ -55,35 +56,29 @@ class PretrainedBackbone(Backbone):
         super().__init__()
         # A folder may be given relative to where the program runs today.
         self.name, self.tuning = str(Path(name).resolve()) if Path(name).is_dir() else name, tuning
-        config = _decoder_config(name)
+        config = decoder_config(name)
         quantisation = _four_bit() if tuning == "qlora" else None
         dtype = torch.bfloat16 if torch.cuda.is_available() and tuning != "full" else torch.float32
-        with quiet():
-            model = AutoModelForCausalLM.from_pretrained(
-                name, config=config, attn_implementation="sdpa", quantization_config=quantisation, dtype=dtype
-            )
+        try:
+            with quiet():
+                model = AutoModelForCausalLM.from_pretrained(
+                    name,
+                    config=config,
+                    attn_implementation="sdpa",
+                    quantization_config=quantisation,
+                    dtype=dtype,
+                )
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            raise ConfigError(f"{name!r} cannot be loaded: {_one_line(error)}") from None
         if quantisation is not None:
             model = prepare_model_for_kbit_training(model)
-        if tuning == "full":
-            self.lm: Any = model
-        elif adapter is not None:
-            self.lm = PeftModel.from_pretrained(model, adapter, is_trainable=True)
-        else:
-            targets = "all-linear" if lora_targets == ("all-linear",) else list(lora_targets)
-            lora = LoraConfig(
-                r=lora_rank,
-                lora_alpha=lora_alpha,
-                lora_dropout=lora_dropout,
-                target_modules=targets,
-                task_type="CAUSAL_LM",
-            )
-            try:
-                self.lm = get_peft_model(model, lora)
-            except ValueError:
-                raise ConfigError(
-                    f"no linear layer of {name!r} is called {' or '.join(lora_targets)}: set lora_targets to "
-                    f"endings of its layers' names ({', '.join(_linear_names(model))}), or to all-linear"
-                ) from None
+        with quiet():
+            if tuning == "full":
+                self.lm: Any = model
+            elif adapter is not None:
+                self.lm = PeftModel.from_pretrained(model, adapter, is_trainable=True)
+            else:
+                self.lm = _with_adapters(model, name, lora_rank, lora_alpha, lora_dropout, lora_targets)
         self._check_head()
         self.max_positions = getattr(config, "max_position_embeddings", sys.maxsize)
 
@@ -168,13 +163,20 @@ class PretrainedBackbone(Backbone):
         return cls(about["name"], tuning=about["tuning"], adapter=folder)
 
 
-def _decoder_config(name: str) -> Any:
-    """The configuration of a checkpoint, if it is a decoder-only language model."""
+def decoder_config(name: str) -> Any:
+    """The configuration of a checkpoint.
+
+    Raises:
+        ConfigError: there is no checkpoint `name`, or it is not a decoder-only language model.
+    """
+    if not Path(name).is_dir() and (name.startswith((".", "/", "~")) or name.count("/") > 1):
+        raise ConfigError(f"there is no folder {name!r}: give that of a checkpoint, or a name on the hub")
     try:
         config = AutoConfig.from_pretrained(name)
     except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ConfigError(f"there is no checkpoint {name!r} that transformers can load: {reason}") from None
+        raise ConfigError(
+            f"there is no checkpoint {name!r} that transformers can load: {_one_line(error)}"
+        ) from None
     architectures = config.architectures or []
     decoder = any(kind.endswith(("ForCausalLM", "LMHeadModel")) for kind in architectures)
     if config.is_encoder_decoder or not decoder:
@@ -183,6 +185,35 @@ def _decoder_config(name: str) -> Any:
             f"{name!r} is not a decoder-only language model ({kind}): give one that ends in ForCausalLM"
         )
     return config
+
+
+def _with_adapters(
+    model: Any, name: str, rank: int, alpha: int, dropout: float, targets: tuple[str, ...]
+) -> PeftModel:
+    """The model with fresh LoRA adapters on the layers whose names end in `targets`."""
+    all_linear = targets == ("all-linear",)
+    kinds = {
+        type(layer).__name__ for part, layer in model.named_modules() if all_linear or part.endswith(targets)
+    }
+    lora = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        target_modules="all-linear" if all_linear else list(targets),
+        fan_in_fan_out="Conv1D" in kinds,  # GPT-2's layers keep their weights the other way round
+        task_type="CAUSAL_LM",
+    )
+    try:
+        return get_peft_model(model, lora)
+    except ValueError:
+        raise ConfigError(
+            f"no linear layer of {name!r} is called {' or '.join(targets)}: set lora_targets to endings of its "
+            f"layers' names ({', '.join(_linear_names(model))}), or to all-linear"
+        ) from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def _linear_names(model: Any) -> list[str]:

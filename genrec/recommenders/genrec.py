@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 from genrec.backbones.base import Backbone
 from genrec.backbones.compact import CompactBackbone
 from genrec.backbones.hardware import device, full_precision, prepare_threads
-from genrec.backbones.pretrained import PretrainedBackbone
+from genrec.backbones.pretrained import PretrainedBackbone, decoder_config
 from genrec.backbones.tokenizer import PretrainedTokenizer, TextTokenizer, TrainedTokenizer
 from genrec.codes.numbered import number_titles, random_numbers, sequential_numbers
 from genrec.codes.title import title_codes
@@ -210,6 +210,9 @@ class GenRec(Recommender):
 
     def _new_tokenizer(self) -> TextTokenizer:
         if self.config.backbone != "compact":
+            decoder_config(
+                self.config.backbone
+            )  # what is no such checkpoint is told before its tokenizer is missed
             return PretrainedTokenizer(self.config.backbone)
         words = [
             text for prompt in load_prompts(self.config.prompt) for text in (prompt.before, prompt.after)
