@@ -66,7 +66,7 @@ class Recommender(ABC):
     sequential: ClassVar[bool] = True  # the order of a history matters to it
     probabilistic: ClassVar[bool] = False  # scores are log-probabilities over the catalogue
 
-    def __init__(self, config: BaseModel | None = None, **options: Any) -> None:
+    def __init__(self, config: BaseModel | None = None, /, **options: Any) -> None:
         try:
             self.config: Any = config if config is not None else self.Config(**options)
         except ValidationError as error:
@@ -151,7 +151,9 @@ class Recommender(ABC):
             NotFittedError: before `fit` or `load`.
         """
         if self.catalogue_ is None:
-            raise NotFittedError(f"this {self.name} has not been fitted: call fit(data.train) or load a run first")
+            raise NotFittedError(
+                f"this {self.name} has not been fitted: call fit(data.train) or load a run first"
+            )
         return self.catalogue_
 
     def rank(
@@ -230,13 +232,17 @@ class Recommender(ABC):
         """
         catalogue = self.catalogue
         if any(isinstance(history, str) for history in histories):
-            raise ConfigError("`histories` is a list of lists, one a user: wrap a single history in another list")
+            raise ConfigError(
+                "`histories` is a list of lists, one a user: wrap a single history in another list"
+            )
         rows = Histories.from_lists([catalogue.rows(history) for history in histories])
         allowed = self.mask(only, exclude)
         rankings = self.rank(rows, k, exclude_seen=exclude_seen, allowed=allowed, exact=exact)
         return [self._named(rankings, row) for row in range(len(rankings))]
 
-    def mask(self, only: Mapping[str, str] | BoolArray | None, exclude: Iterable[str | int]) -> BoolArray | None:
+    def mask(
+        self, only: Mapping[str, str] | BoolArray | None, exclude: Iterable[str | int]
+    ) -> BoolArray | None:
         """The mask (num_items,) that `only` and `exclude` stand for; None where they allow everything."""
         excluded = self.catalogue.rows(exclude)
         if isinstance(only, np.ndarray) and only.shape != (len(self.catalogue),):
@@ -294,7 +300,9 @@ class Recommender(ABC):
         old, old_removed = self.catalogue, self.removed_
         missing = {"item_id", "title"} - set(items.columns)
         if missing:
-            raise CatalogueError(f"the new items have the columns {items.columns}; they also need {sorted(missing)}")
+            raise CatalogueError(
+                f"the new items have the columns {items.columns}; they also need {sorted(missing)}"
+            )
         items = items.with_columns(pl.col("item_id").cast(pl.String))
         empty = items.filter(pl.col("title").fill_null("").str.strip_chars() == "")
         if empty.height:
@@ -336,7 +344,11 @@ class Recommender(ABC):
         table = catalogue.table.with_columns(pl.Series("removed", self.removed_))
         write_atomically(folder / "items.parquet", lambda path: table.write_parquet(path))
         self._save(folder)
-        about = {"recommender": self.name, "titled": catalogue.titled, "config": self.config.model_dump(mode="json")}
+        about = {
+            "recommender": self.name,
+            "titled": catalogue.titled,
+            "config": self.config.model_dump(mode="json"),
+        }
         text = json.dumps(about, indent=2) + "\n"
         write_atomically(folder / "recommender.json", lambda path: path.write_text(text))
         return folder
@@ -371,16 +383,20 @@ def recommenders() -> dict[str, type[Recommender]]:
     return dict(sorted(_REGISTRY.items()))
 
 
-def create(name: str, **options: Any) -> Recommender:
+def create(name: str, /, **options: Any) -> Recommender:
     """An unfitted recommender.
 
     Raises:
         ConfigError: no such recommender, or an option that it does not know.
     """
-    known = recommenders()
-    if name not in known:
-        raise ConfigError(f"there is no recommender {name!r}; choose one of {', '.join(known)}")
-    return known[name](**options)
+    # A recommender's file goes by its name: the others, and the libraries that they need, stay out of it.
+    if name not in _REGISTRY and name in {
+        module.name for module in pkgutil.iter_modules(genrec.recommenders.__path__)
+    }:
+        importlib.import_module(f"genrec.recommenders.{name}")
+    if name not in _REGISTRY:
+        raise ConfigError(f"there is no recommender {name!r}; choose one of {', '.join(recommenders())}")
+    return _REGISTRY[name](**options)
 
 
 def load(folder: str | Path) -> Recommender:
