@@ -114,6 +114,7 @@ def test_repeated_titles_get_running_numbers(titles: list[str], names: list[str]
 def test_awkward_titles(length: Length) -> None:
     tokenizer = TrainedTokenizer.train(["Heat and Dust", "Amélie", "long longer"], 300)
     codes = title_codes(AWKWARD, tokenizer.encode, tokenizer.end, length)
+    Trie.build(title_codes(AWKWARD, tokenizer.encode, tokenizer.end, length, always_close=False))
     trie = Trie.build(codes)
     assert trie.num_items == len(AWKWARD)
     assert all(np.count_nonzero(row == tokenizer.end[0]) == 1 for row in codes)  # only where it closes
@@ -146,3 +147,16 @@ def test_many_equal_titles_take_time_in_proportion() -> None:
 def test_shortest_lengths() -> None:
     assert shortest_lengths([[1, 2, 3], [1, 2], [4, 4, 4], [1, 5, 6]]).tolist() == [3, 2, 1, 2]
     assert shortest_lengths([[7, 8, 9]]).tolist() == [1]
+
+
+@given(titles, st.sampled_from(["full", "shortest"]))
+def test_only_codes_that_begin_another_need_the_end(titles: list[str], length: Length) -> None:
+    closed = title_codes(titles, letters, END, length)
+    bare = title_codes(titles, letters, END, length, always_close=False)
+    Trie.build(bare)
+    written = [row[:-1].tolist() for row in closed]
+    for row, kept in enumerate(bare):
+        begins = any(
+            other[: len(written[row])] == written[row] for other in written[:row] + written[row + 1 :]
+        )
+        assert kept.tolist() == (written[row] + END if begins else written[row])

@@ -78,7 +78,7 @@ def make(
     torch.manual_seed(seed)
     trie = Trie.build(Codes.from_lists(codes))
     model = CompactBackbone(
-        VOCABULARY, depth=1, width=32, dropout=0.0, num_nodes=trie.num_nodes if node_vectors else 0
+        VOCABULARY, depth=2, width=32, dropout=0.0, num_nodes=trie.num_nodes if node_vectors else 0
     ).eval()
     for weight in model.parameters():
         if weight.dim() == 2:
@@ -238,10 +238,13 @@ def test_a_batch_equals_each_row_alone(case: Case, k: int, width: int) -> None:
 
 @pytest.fixture(scope="module")
 def hard() -> Case:
-    """100 items of 6 binary choices and more, 24 users: a beam of one goes wrong for many."""
+    """100 items of 5 binary choices and more, some with forced runs, 24 users: a beam of one goes wrong for many."""
     rng = np.random.default_rng(0)
-    codes = {(*rng.integers(0, 2, rng.integers(6, 9)).tolist(), END) for _ in range(140)}
-    return make(sorted(codes)[:100], 0, num_users=24, node_vectors=True)
+    codes: set[Code] = set()
+    while len(codes) < 100:
+        choices = rng.integers(0, 2, rng.integers(5, 8))
+        codes.add((*(token for choice in choices for token in ((0,), (1, 2, 1))[choice]), END))
+    return make(sorted(codes), 0, num_users=24, node_vectors=True)
 
 
 def test_the_certificate_tells_right_from_wrong(hard: Case) -> None:
