@@ -79,7 +79,9 @@ class GenRecConfig(Config):
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(0.05, ge=0)
     warmup_steps: int = Field(100, ge=0)
-    lr_scheduler_type: str = "linear"
+    lr_scheduler_type: Literal["linear", "cosine", "inverse_sqrt", "constant", "constant_with_warmup"] = (
+        "linear"
+    )
     bf16: bool = Field(
         True, description="mixed precision in training; weights and decoding stay in full precision"
     )
