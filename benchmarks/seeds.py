@@ -43,7 +43,7 @@ def main() -> None:
     data_name = Path(options.data).name
     with ThreadPoolExecutor(options.jobs) as pool:
         runs = list(pool.map(lambda seed: one_seed(options, data_name, name, seed), options.seeds))
-    write(options.results / data_name / f"{name}.json", name, runs)
+    write(options.results / data_name / f"{name}.json", name, options.data, runs)
 
 
 def one_seed(options: argparse.Namespace, data_name: str, name: str, seed: int) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def one_seed(options: argparse.Namespace, data_name: str, name: str, seed: int) 
     validations = [entry["eval_NDCG@10"] for entry in log if "eval_NDCG@10" in entry]
     return {
         "seed": seed,
-        "test": measured["test"],
+        "test": {key: value for key, value in measured["test"].items() if key != "provenance"},
         "best_validation_NDCG@10": max(validations, default=None),
         "train_seconds": next((entry["train_runtime"] for entry in log if "train_runtime" in entry), None),
         "data": json.loads((run / "data.json").read_text()),
@@ -78,7 +78,7 @@ def genrec(*arguments: str) -> None:
     )
 
 
-def write(path: Path, name: str, runs: list[dict[str, Any]]) -> None:
+def write(path: Path, name: str, data: str, runs: list[dict[str, Any]]) -> None:
     """One JSON file with every seed, the means and what is needed to repeat them."""
 
     def over_seeds(metric: str, part: str | None = None) -> dict[str, float]:
@@ -86,6 +86,9 @@ def write(path: Path, name: str, runs: list[dict[str, Any]]) -> None:
         return {"mean": statistics.fmean(values), "sd": statistics.stdev(values) if len(values) > 1 else 0.0}
 
     first = runs[0]
+    # Where the files lay on this machine helps nobody; the path as given and the fingerprint do.
+    source = {**first["data"], "source": {**first["data"]["source"], "path": data}}
+    environment = {key: value for key, value in first["environment"].items() if key != "command"}
     result = {
         "recommender": name,
         "split": "test",
@@ -96,8 +99,8 @@ def write(path: Path, name: str, runs: list[dict[str, Any]]) -> None:
             {key: run[key] for key in run if key not in ("data", "environment", "config")} for run in runs
         ],
         "config": first["config"],
-        "data": first["data"],
-        "environment": first["environment"],
+        "data": source,
+        "environment": environment,
         "written": time.strftime("%Y-%m-%d"),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
