@@ -377,12 +377,17 @@ def moved_nodes(old_codes: Codes, old_trie: Trie, codes: Codes, trie: Trie) -> n
     """
     moved = np.full(old_trie.num_nodes, -1, np.int64)
     moved[0] = 0
-    for item in range(len(old_codes)):
-        before, after = old_codes[item], codes[item]
-        shared = min(len(before), len(after))
-        same = before[:shared] == after[:shared]
-        count = shared if same.all() else int(np.argmin(same))
-        moved[old_trie.paths[item][:count]] = trie.paths[item][:count]
+    kept = codes.take(np.arange(len(old_codes)))
+    shared = np.minimum(old_codes.lengths, kept.lengths)
+    item = np.repeat(np.arange(len(shared)), shared)
+    place = np.arange(len(item)) - np.repeat(np.cumsum(shared) - shared, shared)
+    same = old_codes.items[old_codes.offsets[item] + place] == kept.items[kept.offsets[item] + place]
+    # A token counts only where all before it are the same too: no difference since the code's start.
+    differences = np.concatenate([[0], np.cumsum(~same)])
+    unbroken = differences[1:] == differences[np.repeat(np.cumsum(shared) - shared, shared)]
+    item, place = item[unbroken], place[unbroken]
+    old_paths, paths = old_trie.paths, trie.paths
+    moved[old_paths.items[old_paths.offsets[item] + place]] = paths.items[paths.offsets[item] + place]
     return moved
 
 
