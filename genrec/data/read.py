@@ -17,6 +17,7 @@ from genrec.data.interactions import Histories, IntArray, Interactions
 from genrec.data.listing import Listing
 from genrec.data.readers import recognise, table
 from genrec.data.readers.source import Log, Options
+from genrec.data.synthetic import NOTE, is_synthetic
 from genrec.errors import CatalogueError, ConfigError
 
 UNTITLED = ("error", "drop", "id")
@@ -91,6 +92,9 @@ def read(
         notes += listing.note_of_ids(rows)
 
     catalogue, codes = listing.catalogue(rows["item"], unrated)
+    synthetic = is_synthetic(source)
+    if synthetic:
+        notes.append(NOTE)
     report = ReadReport(
         layout_name,
         log.source,
@@ -101,7 +105,7 @@ def read(
         decoded_entities=listing.num_decoded(codes),
         num_listed_items=listing.num_listed,
     )
-    return Dataset(name or _name_of(source), _interactions(rows, users, catalogue, codes), report)
+    return Dataset(name or _name_of(source), _interactions(rows, users, catalogue, codes), report, synthetic)
 
 
 def _open(source: Any, items: Any, layout: str | None, options: Options) -> tuple[str, Log, Any]:

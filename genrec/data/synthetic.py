@@ -131,6 +131,15 @@ def write(dataset: Dataset, folder: str | Path) -> Path:
     return folder
 
 
+def is_synthetic(source: object) -> bool:
+    """Whether `source` is a folder that `write` filled with the invented data, or a file in one."""
+    if not isinstance(source, str | Path):
+        return False
+    path = Path(source)
+    readme = (path if path.is_dir() else path.parent) / "README.txt"
+    return readme.is_file() and NOTE.encode() in readme.read_bytes()
+
+
 def _write_new(path: Path, fill: Callable[[Path], object]) -> None:
     """Let `fill` write a temporary file, then rename it: nobody reads half a file."""
     temporary = path.with_name(path.name + ".tmp")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -10,7 +11,7 @@ import pytest
 from genrec.data.dataset import Dataset, ReadReport
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions
 from genrec.data.read import read
-from genrec.data.synthetic import synthetic, write
+from genrec.data.synthetic import NOTE, synthetic, write
 from genrec.errors import ConfigError
 
 
@@ -153,3 +154,11 @@ def test_write_needs_times(data: Dataset, tmp_path) -> None:
     interactions = Interactions(data.catalogue, pl.Series(["u"]), Histories.from_lists([[0, 1, 2]]))
     with pytest.raises(ConfigError, match="no times"):
         write(Dataset("orders", interactions, ReadReport("csv", "orders.csv")), tmp_path)
+
+
+def test_the_mark_survives_writing_and_reading(tmp_path: Path) -> None:
+    folder = write(synthetic(num_users=50), tmp_path / "invented")
+    for source in (folder, folder / "interactions.csv"):
+        dataset = read(source, items=folder / "items.csv")
+        assert dataset.synthetic
+        assert NOTE in dataset.report.notes
