@@ -38,7 +38,10 @@ def main() -> None:
     parser.add_argument("--name", help="of the result; the recipe's if not given")
     parser.add_argument("--runs", type=Path, default=Path("runs/seeds"))
     parser.add_argument("--results", type=Path, default=Path("results"))
+    parser.add_argument("--no-seed", action="store_true", help="one run of a recommender that draws nothing")
     options = parser.parse_intermixed_args()
+    if options.no_seed:
+        options.seeds = [None]
     name = options.name or options.recipe
     data_name = Path(options.data).name
     with ThreadPoolExecutor(options.jobs) as pool:
@@ -46,17 +49,18 @@ def main() -> None:
     write(options.results / data_name / f"{name}.json", name, options.data, runs)
 
 
-def one_seed(options: argparse.Namespace, data_name: str, name: str, seed: int) -> dict[str, Any]:
+def one_seed(options: argparse.Namespace, data_name: str, name: str, seed: int | None) -> dict[str, Any]:
     """Train and evaluate one seed; what is done already is kept."""
-    run = options.runs / data_name / f"{name}-seed{seed}"
+    run = options.runs / data_name / (name if seed is None else f"{name}-seed{seed}")
     train = ["train", options.recipe, "--data", options.data, "--out", str(run), "--resume"]
-    genrec(*train, *options.overrides, f"seed={seed}")
+    genrec(*train, *options.overrides, *([] if seed is None else [f"seed={seed}"]))
     metrics_path = run / "metrics.json"
     measured = json.loads(metrics_path.read_text()) if metrics_path.exists() else {}
     if "test" not in measured:
         genrec("evaluate", str(run), "--split", "test", "--json")
         measured = json.loads(metrics_path.read_text())
-    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    log_path = run / "log.jsonl"
+    log = [json.loads(line) for line in log_path.read_text().splitlines()] if log_path.exists() else []
     validations = [entry["eval_NDCG@10"] for entry in log if "eval_NDCG@10" in entry]
     return {
         "seed": seed,
