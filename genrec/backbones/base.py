@@ -37,7 +37,7 @@ class Backbone(nn.Module, ABC):
             nodes_BT: trie node that each token writes, 0 for words of a prompt and padding.
             positions_BT: position of each token, from 0; need not be consecutive.
             mask_BTK: True where a token may look; None: everything up to itself (padding on the right is then out
-                of reach by itself).
+                of reach by itself), which is for an empty cache or none.
             cache: a `new_cache()` that holds keys and values of earlier calls and takes these; None: no cache.
         """
 

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from checkpoints import TITLES, write
+from genrec.backbones.tokenizer import PretrainedTokenizer, TextTokenizer, TrainedTokenizer
+from genrec.errors import ConfigError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+
+@pytest.fixture(scope="module", params=["trained", "pretrained"])
+def tokenizer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> TextTokenizer:
+    if request.param == "trained":
+        return TrainedTokenizer.train(TITLES, 320)
+    return PretrainedTokenizer(str(write("llama", tmp_path_factory.mktemp("checkpoint"))))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.text(max_size=20), max_size=4))
+def test_any_text_can_be_written_and_read(tokenizer: TextTokenizer, texts: list[str]) -> None:
+    rows = tokenizer.encode(texts)
+    assert [tokenizer.decode(row).strip() for row in rows] == [text.strip() for text in texts]
+    assert all(0 <= token < tokenizer.vocab_size for row in rows for token in row)
+
+
+def test_special_tokens_inside_a_title_are_plain_text(tokenizer: TextTokenizer) -> None:
+    special = {*tokenizer.begin, 0, 1}
+    for text in ("<begin>Home<end>", "<s>Home</s>"):
+        (row,) = tokenizer.encode([text])
+        assert not special & set(row)
+        assert tokenizer.decode(row).strip() == text
+
+
+def test_nothing_is_added_to_a_text(tokenizer: TextTokenizer) -> None:
+    assert tokenizer.encode([""]) == [[]]
+    assert tokenizer.encode([]) == []
+    assert len(tokenizer.begin) == 1
+    assert len(tokenizer.end) == 1
+
+
+def test_titles_seen_in_training_are_short() -> None:
+    tokenizer = TrainedTokenizer.train(TITLES, 400)
+    assert len(tokenizer.encode(["Comet Harbour 3"])[0]) <= 3
+    assert len(tokenizer.encode(["qxzjv wkqzx"])[0]) >= 8
+    assert TrainedTokenizer.train(TITLES, 100_000).vocab_size < 500  # no more than the texts can fill
+
+
+def test_words_are_written_alike_wherever_they_stand() -> None:
+    tokenizer = TrainedTokenizer.train(TITLES, 400)
+    (whole,) = tokenizer.encode(["Paper Tigers"])
+    assert tokenizer.encode(["Paper"])[0] + tokenizer.encode(["Tigers"])[0] == whole
+
+
+def test_save_and_load(tokenizer: TextTokenizer, tmp_path: Path) -> None:
+    tokenizer.save(tmp_path)
+    again = (
+        TrainedTokenizer.load(tmp_path)
+        if isinstance(tokenizer, TrainedTokenizer)
+        else PretrainedTokenizer(str(tmp_path))
+    )
+    texts = ["Comet Harbour 9", "Zażółć <end>", "a\nb"]
+    assert again.encode(texts) == tokenizer.encode(texts)
+    assert (again.begin, again.end, again.vocab_size) == (
+        tokenizer.begin,
+        tokenizer.end,
+        tokenizer.vocab_size,
+    )
+
+
+def test_a_folder_without_tokenizer(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no tokenizer that transformers can load") as caught:
+        PretrainedTokenizer(str(tmp_path))
+    assert "\n" not in str(caught.value)
