@@ -52,7 +52,9 @@ def title_codes(
     if length == "shortest":
         tokens = [row[:kept] for row, kept in zip(tokens, shortest_lengths(tokens), strict=True)]
     closed = [True] * len(tokens) if always_close else begins_another(tokens)
-    return Codes.from_lists([[*row, *end] if close else row for row, close in zip(tokens, closed, strict=True)])
+    return Codes.from_lists(
+        [[*row, *end] if close else row for row, close in zip(tokens, closed, strict=True)]
+    )
 
 
 def begins_another(tokens: Sequence[list[int]]) -> list[bool]:
