@@ -2,10 +2,10 @@
 
     python benchmarks/objectives.py --data ../shared/data/ml-100k --minutes 1.25 dropout=0.3 vocab_size=4000
 
-Every variant has the same backbone, tokenizer, codes, seeds and *seconds of training on one CPU thread*: processor time,
-which is wall time on an idle machine and does not depend on what else runs on a busy one. How many steps fit into it is
-measured first, once for each variant, and the learning-rate schedule then spans exactly these steps. Variants that
-validate would pay for it, so nobody validates here: the last weights are measured on the test split, once.
+Every variant has the same backbone, tokenizer, codes, seeds and *seconds of training on one CPU thread*: processor
+time, which is wall time on an idle machine and does not depend on what else runs on a busy one. How many steps fit
+into it is measured first, once for each variant, and the learning-rate schedule then spans exactly these steps.
+Variants that validate would pay for it, so nobody validates here: the last weights are measured on the test split.
 """
 
 from __future__ import annotations

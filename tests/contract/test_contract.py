@@ -252,9 +252,10 @@ def test_probabilities_are_a_distribution(fitted: Recommender) -> None:
         assert probabilities.sum() <= 1 + 1e-4
 
 
+@pytest.mark.parametrize(
+    "cls", [name for name, cls in recommenders().items() if cls.sequential], indirect=True, scope="session"
+)
 def test_learns_that_the_next_item_follows(fitted: Recommender) -> None:
-    if not fitted.sequential:
-        pytest.skip(f"{fitted.name} does not look at the order of items")
     # A single item tells nothing but the direction: its two neighbours were taken with it equally often.
     walks = [
         [(start + step) % NUM_ITEMS for step in range(length)]
