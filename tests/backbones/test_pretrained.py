@@ -277,6 +277,7 @@ def test_a_real_pretrained_llama_writes_english(stories: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_real_pretrained_llama_learns_titles_with_lora(stories: str, walks: Interactions) -> None:
     """Its loss falls below that of guessing among all items."""
     model = fit(

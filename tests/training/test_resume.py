@@ -107,7 +107,7 @@ def test_ctrl_c_twice(
     tmp_path: Path,
     options: dict[str, Any],
 ) -> None:
-    options = {"batch_tokens": 400, **options} if "prompt" in options else options
+    options = {"batch_tokens": 400, "epochs": 3, **options} if "prompt" in options else options
     whole, expected = undisturbed(**options)
     batches = num_steps(whole) * options.get("gradient_accumulation_steps", 1)
     for count in (batches // 3, batches // 3):
