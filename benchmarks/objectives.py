@@ -1,6 +1,6 @@
 """Catalogue against token objective, and packed against one-target examples, at equal time.
 
-    python benchmarks/objectives.py --data ../shared/data/ml-100k --steps 300 140 400 390 dropout=0.3 vocab_size=4000
+    python benchmarks/objectives.py dropout=0.3 vocab_size=4000 --data ../shared/data/ml-100k --steps 300 140 400 390
 
 Every variant has the same backbone, tokenizer, codes, seeds and tokens in a step. A step does not take all of them
 the same time, so each gets a number of steps of its own, over which its learning-rate schedule spans; the result tells
