@@ -38,8 +38,8 @@ def _attend(
 ) -> tuple[Tensor, None]:
     """Attention in float32 on the CPU, also under mixed precision; causal where there is no mask.
 
-    torch's fused kernel is three to five times slower in bfloat16 than in float32 on the CPU, forward and backward
-    (111 rows of 36 tokens, two heads of 32: 28 against 5 ms, torch 2.13). transformers calls this by name.
+    torch 2.13's fused kernel is slower in bfloat16 than in float32 on the CPU, forward and backward. transformers
+    calls this by name.
     """
     with torch.autocast(query_BHTD.device.type, enabled=False):
         if query_BHTD.device.type == "cpu":

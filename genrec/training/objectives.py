@@ -33,7 +33,7 @@ def catalogue_loss(
     Args:
         backbone: gives the output vectors of edges.
         hidden_ND: hidden states at the places.
-        node_N: the trie node reached at each place; those with one child cost and add nothing.
+        node_N: the trie node reached at each place; those with one child add nothing.
         target_N: the child that was taken.
         token_of_node: (num_nodes,) token on the edge into each node.
         first_child: (num_nodes + 1,) first child of each node.
