@@ -27,6 +27,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure a run: rank the whole catalogue for each user and look where the target stands."""
+    from genrec.data.ranking_file import write_rankings
     from genrec.evaluation import protocol
 
     one_of(split, ("test", "validation"), "the split")
@@ -43,6 +44,7 @@ def evaluate(
     with progress("measuring") as tick:
         result = protocol.evaluate(model.rank, targets, progress=tick, exact=exact)
     measured = {**result.to_json(), "provenance": opened.provenance(split)}
+    write_rankings(opened.rankings_path(name), result.rankings, targets)
     opened.add_metrics(name, measured)
     if as_json:
         print_json(measured)

@@ -7,6 +7,7 @@ data.json          source, options, fingerprint and counts of the data; written 
 log.jsonl, checkpoints/   what the recommender writes while it learns
 model/             the finished recommender; renamed into place, so that it is there as a whole or not at all
 metrics.json       cost of the training and the metrics of each split that was measured
+rankings-NAME.parquet   the lists behind the metrics called NAME, seen items excluded; see genrec.data.ranking_file
 """
 
 from __future__ import annotations
@@ -110,6 +111,10 @@ class Run:
     def add_metrics(self, name: str, values: Mapping[str, Any]) -> None:
         """Put `values` into `metrics.json` under the name of a split, or `training`."""
         write_json(self.folder / "metrics.json", {**self.metrics(), name: dict(values)})
+
+    def rankings_path(self, name: str) -> Path:
+        """Where the lists behind the metrics called `name` lie."""
+        return self.folder / f"rankings-{name}.parquet"
 
     def provenance(self, split: str) -> dict[str, Any]:
         """What stands beside every number of this run."""

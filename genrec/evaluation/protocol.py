@@ -33,6 +33,7 @@ class Evaluation:
             returned entries (`exact_rate`: of all lists). `peak_memory_mb` is the peak of the process so far.
         intervals: 95 % bootstrap interval of HR, NDCG and MRR over users.
         ranks_B: position of each user's target from 1, ties against the model; 0 where it was not found.
+        rankings: the lists themselves, one item longer than the largest k.
         unfiltered: the same metrics where seen items may be returned; None if not asked for.
         unfiltered_ranks_B: the ranks behind them.
     """
@@ -40,11 +41,12 @@ class Evaluation:
     metrics: dict[str, float]
     intervals: dict[str, tuple[float, float]]
     ranks_B: IntArray
+    rankings: Rankings
     unfiltered: dict[str, float] | None = None
     unfiltered_ranks_B: IntArray | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Metrics, `unfiltered` and `intervals` as plain values, without the ranks of single users."""
+        """Metrics, `unfiltered` and `intervals` as plain values, without the ranks and lists of single users."""
         intervals = {name: list(interval) for name, interval in self.intervals.items()}
         return {**self.metrics, "unfiltered": self.unfiltered, "intervals": intervals}
 
@@ -79,19 +81,19 @@ def evaluate(
         raise DataError("there are no targets to measure on: choose another split or give longer histories")
     passes = 2 if unfiltered else 1
 
-    def one_pass(number: int) -> tuple[dict[str, float], IntArray]:
+    def one_pass(number: int) -> tuple[dict[str, float], IntArray, Rankings]:
         if progress is not None:
             options["progress"] = lambda done, total: progress(done + number * total, passes * total)
         start = time.perf_counter()
         rankings = rank(targets.histories, k=max(ks) + 1, exclude_seen=number == 0, **options)
         seconds = time.perf_counter() - start
-        return _measure(rankings, targets, sorted(ks), seconds)
+        return *_measure(rankings, targets, sorted(ks), seconds), rankings
 
-    metrics, ranks_B = one_pass(0)
+    metrics, ranks_B, rankings = one_pass(0)
     intervals = {name: bootstrap_interval(values) for name, values in per_user(ranks_B, sorted(ks)).items()}
     if not unfiltered:
-        return Evaluation(metrics, intervals, ranks_B)
-    return Evaluation(metrics, intervals, ranks_B, *one_pass(1))
+        return Evaluation(metrics, intervals, ranks_B, rankings)
+    return Evaluation(metrics, intervals, ranks_B, rankings, *one_pass(1)[:2])
 
 
 def _measure(

@@ -5,7 +5,10 @@ import shutil
 from pathlib import Path
 
 import genrec
+import polars as pl
 import pytest
+from genrec.data.ranking_file import read_rankings
+from genrec.evaluation.metrics import hit_rate, ranks
 
 KEYS = (
     "num_users num_items HR@5 HR@10 HR@20 NDCG@5 NDCG@10 NDCG@20 MRR "
@@ -45,6 +48,16 @@ def test_what_was_measured_is_kept_in_the_run(cli, run: Path) -> None:
     assert kept["test"] == test
     assert kept["test-exact-50-users"] == sample
     assert "validation" in kept
+
+
+def test_the_lists_are_kept_beside_their_metrics(cli, run: Path) -> None:
+    cli("evaluate", run)
+    sample = cli("evaluate", run, "--users", 50, "--split", "validation", "--json").json
+    assert pl.read_parquet_schema(run / "rankings-test.parquet").names() == ["user_id", "rank", "item_id", "score"]
+    targets = genrec.synthetic().validation.sample(50)
+    found = read_rankings(run / "rankings-validation-50-users.parquet", targets)
+    assert found.items_BK.shape == (50, 21)
+    assert hit_rate(ranks(found, targets.items), 10).mean() == sample["HR@10"]
 
 
 def test_the_table_names_metrics_and_where_they_come_from(cli, run: Path) -> None:
