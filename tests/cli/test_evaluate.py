@@ -53,7 +53,12 @@ def test_what_was_measured_is_kept_in_the_run(cli, run: Path) -> None:
 def test_the_lists_are_kept_beside_their_metrics(cli, run: Path) -> None:
     cli("evaluate", run)
     sample = cli("evaluate", run, "--users", 50, "--split", "validation", "--json").json
-    assert pl.read_parquet_schema(run / "rankings-test.parquet").names() == ["user_id", "rank", "item_id", "score"]
+    assert pl.read_parquet_schema(run / "rankings-test.parquet").names() == [
+        "user_id",
+        "rank",
+        "item_id",
+        "score",
+    ]
     targets = genrec.synthetic().validation.sample(50)
     found = read_rankings(run / "rankings-validation-50-users.parquet", targets)
     assert found.items_BK.shape == (50, 21)
