@@ -153,8 +153,9 @@ def test_variance_over_seeds_is_that_of_their_mean() -> None:
 
 
 def test_luck_of_the_seeds_widens_the_interval_and_takes_back_significance() -> None:
-    lucky, steady = runs(3, luck=0.5, gain=0.2, draw=3), runs(3, draw=4)
-    found, calm = compare_all([lucky, steady]), compare_all([runs(3, gain=0.2, draw=3), steady])
+    better, steady = runs(3, gain=0.2, draw=3), runs(3, draw=4)
+    luck_S11 = np.array([-0.4, 0.0, 0.4])[:, None, None]
+    found, calm = compare_all([better + luck_S11, steady]), compare_all([better, steady])
     assert np.ptp([found.low_GGM[0, 1, 0], found.high_GGM[0, 1, 0]]) > 5 * np.ptp(
         [calm.low_GGM[0, 1, 0], calm.high_GGM[0, 1, 0]]
     )
