@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 
 import genrec.recommenders
 from genrec.data.catalogue import BoolArray, Catalogue
-from genrec.data.interactions import FloatArray, Histories, Interactions, Targets
+from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
 from genrec.data.ranking import Rankings
 from genrec.errors import CatalogueError, ConfigError, GenrecError, NotFittedError, RunError
 
@@ -88,14 +88,13 @@ class Recommender(ABC):
         self, histories: Histories, k: int, *, exclude_seen: bool, allowed: BoolArray | None, exact: bool
     ) -> Rankings:
         """The best `k` allowed items of each history. The default scores every item, so it is always exact."""
-        scores_BI = np.asarray(self._score(histories), dtype=np.float32)
+        scores_BI = np.fmax(np.asarray(self._score(histories), dtype=np.float32), -np.inf)  # no NaN
         if allowed is not None:
             scores_BI = np.where(allowed, scores_BI, -np.inf)
         if exclude_seen:
             scores_BI[np.repeat(np.arange(len(histories)), histories.lengths), histories.items] = -np.inf
         k_found = min(k, scores_BI.shape[1])
-        # A stable sort on -score: equal scores come in catalogue order, on every machine.
-        items_BK = np.argsort(-scores_BI, axis=1, kind="stable")[:, :k_found].astype(np.int32)
+        items_BK = _best(scores_BI, k_found)
         scores_BK = np.take_along_axis(scores_BI, items_BK, axis=1)
         items_BK = np.where(np.isneginf(scores_BK), np.int32(-1), items_BK)
         pad = ((0, 0), (0, k - k_found))
@@ -352,6 +351,24 @@ class Recommender(ABC):
         text = json.dumps(about, indent=2) + "\n"
         write_atomically(folder / "recommender.json", lambda path: path.write_text(text))
         return folder
+
+
+def _best(scores_BI: FloatArray, k: int) -> IntArray:
+    """Columns of the `k` highest scores of each row, best first; (B, k) int32, k at most I.
+
+    Equal scores come in the order of the columns, on every machine, as in a stable sort of whole rows, of
+    which this does the part that is asked for. `scores_BI` has no NaN.
+    """
+    costs_BI = -scores_BI
+    cut_B1 = np.partition(costs_BI, k - 1, axis=1)[:, k - 1 : k]
+    kept_BI = costs_BI <= cut_B1
+    for row in np.flatnonzero(kept_BI.sum(axis=1) > k):  # a tie across the cut: the first columns stay
+        at_cut = np.flatnonzero(costs_BI[row] == cut_B1[row])
+        num_past = int(kept_BI[row].sum()) - k
+        kept_BI[row, at_cut[len(at_cut) - num_past :]] = False
+    items_BK = np.nonzero(kept_BI)[1].reshape(len(costs_BI), k)
+    order_BK = np.argsort(np.take_along_axis(costs_BI, items_BK, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(items_BK, order_BK, axis=1).astype(np.int32)
 
 
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:

@@ -13,6 +13,9 @@ from genrec.data.interactions import FloatArray, Histories, Interactions, Target
 from genrec.errors import CatalogueError, ConfigError, RunError
 from genrec.recommenders import base
 from genrec.recommenders.base import Config, Recommender, create, load, recommenders, write_atomically
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 from pydantic import Field
 
 TITLES = ["Alpha", "Beta", "Gamma", "Delta", "Epsilon"]
@@ -61,6 +64,26 @@ def test_ties_come_in_catalogue_order(fixed: _Fixed) -> None:
     found = fixed.rank(Histories.from_lists([[]]), 5)
     assert found.items_BK.tolist() == [[1, 2, 3, 0, 4]]
     assert found.exact_B.tolist() == [True]
+
+
+@given(
+    scores=arrays(
+        np.float32,
+        array_shapes(min_dims=2, max_dims=2, max_side=12),
+        elements=st.sampled_from([-np.inf, -1, -0.0, 0.0, 0.5, 1, np.inf]),
+    ),
+    share=st.floats(0, 1),
+)
+def test_the_best_are_those_of_a_full_stable_sort(scores: FloatArray, share: float) -> None:
+    k = 1 + int(share * (scores.shape[1] - 1))
+    expected = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    np.testing.assert_array_equal(base._best(scores, k), expected)
+
+
+def test_an_item_without_a_score_is_never_recommended(fixed: _Fixed) -> None:
+    fixed.logp_I_[[1, 3]] = np.nan
+    found = fixed.rank(Histories.from_lists([[]]), 4)
+    assert found.items_BK.tolist() == [[2, 0, 4, -1]]
 
 
 def test_users_of_similar_length_share_a_batch_and_keep_their_place(fixed: _Fixed) -> None:
