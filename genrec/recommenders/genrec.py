@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -30,11 +30,12 @@ from genrec.data.ranking import Rankings
 from genrec.decoding.beam import BeamSearch, Found, Prefix
 from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.errors import ConfigError
-from genrec.evaluation.metrics import hit_rate, ndcg, ranks
 from genrec.prompts.render import load_prompts, tokenise
 from genrec.recommenders.base import Config, Recommender, register
 from genrec.training.examples import Steps, Way, Writer, collate
+from genrec.training.objectives import CodeLoss
 from genrec.training.trainer import TrainingOptions, train
+from genrec.training.validation import ranking_validation
 
 
 class GenRecConfig(Config):
@@ -171,7 +172,6 @@ class GenRec(Recommender):
                 f"no history is long enough for examples={config.examples!r}: it needs two items"
             )
         options = TrainingOptions(
-            objective=config.objective,
             learning_rate=config.learning_rate,
             weight_decay=config.weight_decay,
             warmup_steps=config.warmup_steps,
@@ -183,20 +183,11 @@ class GenRec(Recommender):
             patience=config.patience,
             report_to=config.report_to,
         )
-        validate = None if validation is None else self._validation(validation)
+        validate = ranking_validation(self.rank, validation, config.validation_users, config.seed)
         with tempfile.TemporaryDirectory() as scratch:
             folder = run if run is not None else Path(scratch)
-            train(self.backbone_, self.trie_, steps, options, folder, validate=validate, resume=resume)
-
-    def _validation(self, validation: Targets) -> Any:
-        """A function that decodes lists for a sample of users and measures them."""
-        sample = validation.sample(self.config.validation_users, self.config.seed)
-
-        def validate() -> dict[str, float]:
-            found = ranks(self.rank(sample.histories, 10), sample.items)
-            return {"NDCG@10": float(ndcg(found, 10).mean()), "HR@10": float(hit_rate(found, 10).mean())}
-
-        return validate
+            loss = CodeLoss(self.backbone_, self.trie_, config.objective, device())
+            train(self.backbone_, loss, steps, options, folder, validate=validate, resume=resume)
 
     def _numbers(self, train_data: Interactions) -> np.ndarray | None:
         """The number of each item, where numbers are written in place of titles."""

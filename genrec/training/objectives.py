@@ -1,15 +1,46 @@
-"""What is learnt: the next token among the whole vocabulary, or among the children of its node in the trie.
+"""What is learnt: the next token among the vocabulary, or among the children of its node in the trie; the next item
+among the whole catalogue.
 
-Shape suffixes: N places that are learnt, D width, V vocabulary.
+Shape suffixes: N places that are learnt, D width, V vocabulary, I items.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 import torch.nn.functional as F  # noqa: N812
-from torch import Tensor
+from torch import Tensor, nn
 
 from genrec.backbones.base import Backbone
 from genrec.backbones.children import child_logits
+from genrec.codes.trie import Trie
+from genrec.training.examples import Batch
+
+
+class CodeLoss:
+    """Mean loss of an item of a batch: what the learnt tokens of its code cost together."""
+
+    def __init__(self, backbone: Backbone, trie: Trie, objective: str, device: torch.device) -> None:
+        self.backbone, self.objective = backbone, objective
+        self.parent_N = torch.as_tensor(trie.parent_N, dtype=torch.int64, device=device)
+        self.token_N = torch.as_tensor(trie.token_N, dtype=torch.int64, device=device)
+        self.first_child_N1 = torch.as_tensor(trie.first_child_N1, dtype=torch.int64, device=device)
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
+        hidden_BTD = model(batch["tokens"], batch["nodes"], batch["positions"])
+        rows_N, places_N = torch.nonzero(batch["learnt"], as_tuple=True)
+        hidden_ND = hidden_BTD[rows_N, places_N - 1]
+        target_N = batch["nodes"][rows_N, places_N]
+        num_items = (self.first_child_N1[target_N + 1] == self.first_child_N1[target_N]).sum().clamp_min(1)
+        if self.objective == "token":
+            loss = token_loss(self.backbone, hidden_ND, batch["tokens"][rows_N, places_N])
+        else:
+            parent_N = self.parent_N[target_N]
+            loss = catalogue_loss(
+                self.backbone, hidden_ND, parent_N, target_N, self.token_N, self.first_child_N1
+            )
+        return loss / num_items
 
 
 def token_loss(backbone: Backbone, hidden_ND: Tensor, target_token_N: Tensor) -> Tensor:
@@ -43,3 +74,50 @@ def catalogue_loss(
         taken = target_N[part.group_N] - first_child[node_N[part.group_N]]
         total = total + F.cross_entropy(part.logits_NC, taken, reduction="sum")
     return total
+
+
+def item_loss(hidden_ND: Tensor, vectors_ID: Tensor, target_N: Tensor, dtype: torch.dtype) -> Tensor:
+    """Mean cross-entropy of the target items among the whole catalogue.
+
+    Equal to `F.cross_entropy(hidden_ND @ vectors_ID.T, target_N)`, and differentiable once. The gradients are taken
+    while the probabilities of a few hundred places are at hand, so that no array (N, I) is ever held, and the large
+    products run in `dtype`; sums and the share of the targets are kept in float32.
+
+    Args:
+        hidden_ND: hidden states at the places that are learnt.
+        vectors_ID: output vectors of all items.
+        target_N: the item that came next.
+        dtype: of logits and probabilities; bfloat16 is several times faster where the processor has it.
+    """
+    loss: Tensor = _ItemLoss.apply(hidden_ND, vectors_ID, target_N, dtype)  # type: ignore[no-untyped-call]
+    return loss
+
+
+class _ItemLoss(torch.autograd.Function):
+    PLACES = 512  # at once: enough for fast products, few enough for their logits to stay in the cache
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden_ND: Tensor, vectors_ID: Tensor, target_N: Tensor, dtype: torch.dtype
+    ) -> Tensor:
+        low_ND, low_ID = hidden_ND.to(dtype), vectors_ID.to(dtype)
+        logits_PI = low_ND.new_empty((_ItemLoss.PLACES, len(vectors_ID)))
+        loss = hidden_ND.new_zeros(())
+        # The gradient of a logit is its probability, less 1 at the target; that 1 is taken off in float32.
+        hidden_grad_ND = -vectors_ID[target_N]
+        vectors_grad_ID = torch.zeros_like(vectors_ID).index_add_(0, target_N, hidden_ND, alpha=-1)
+        for start in range(0, len(target_N), _ItemLoss.PLACES):
+            part = slice(start, start + _ItemLoss.PLACES)
+            chance_PI = logits_PI[: len(target_N[part])]
+            torch.mm(low_ND[part], low_ID.T, out=chance_PI)
+            torch.softmax(chance_PI, dim=1, out=chance_PI)
+            loss -= chance_PI.gather(1, target_N[part, None]).float().log().sum()
+            hidden_grad_ND[part] += torch.mm(chance_PI, low_ID)
+            vectors_grad_ID += torch.mm(chance_PI.T, low_ND[part])
+        ctx.save_for_backward(hidden_grad_ND / len(target_N), vectors_grad_ID / len(target_N))
+        return loss / len(target_N)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:  # type: ignore[override]
+        hidden_grad_ND, vectors_grad_ID = ctx.saved_tensors
+        return grad * hidden_grad_ND, grad * vectors_grad_ID, None, None

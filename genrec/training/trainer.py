@@ -1,8 +1,8 @@
-"""The training loop: transformers' Trainer around our batches, our loss and validation by real decoding.
+"""The training loop: transformers' Trainer around our batches, our losses and validation by real ranking.
 
 What it adds
 - one map-style data set of *steps* (see `examples.Steps`), so skipping to where a run stopped costs nothing;
-- validation that decodes lists for a sample of users and keeps the checkpoint with the best NDCG@10;
+- validation by the lists that the model gives its users, and the checkpoint with the best NDCG@10 kept;
 - a log of JSON lines and a progress bar with rate and time left;
 - resuming from the newest whole checkpoint: a step's batch depends on (seed, step) alone and the checkpoint holds the
   state of the random generators, so the weights end up the same as without the interruption.
@@ -20,28 +20,29 @@ import safetensors.torch
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import SequentialSampler
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.integrations import get_reporting_integration_callbacks
 
-from genrec.backbones.base import Backbone
 from genrec.backbones.quiet import quiet
-from genrec.codes.trie import Trie
 from genrec.errors import BackendMissingError, ConfigError, RunError
 from genrec.training.examples import Batch, Steps
-from genrec.training.objectives import catalogue_loss, token_loss
+from genrec.training.sequences import ItemSteps
 
 Validate = Callable[[], dict[str, float]]
+Loss = Callable[[nn.Module, Batch], Tensor]  # of a model (as the Trainer wrapped it) on one batch
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
     """How to train; the names follow transformers' TrainingArguments where it has the same option."""
 
-    objective: str
     learning_rate: float
     weight_decay: float
+    coupled_decay: bool = False  # weight decay as part of the gradient (Adam) and not beside it (AdamW)
+    adam_beta2: float = 0.98
+    max_grad_norm: float = 1.0  # gradients are scaled down to it; 0: never
     warmup_steps: int
     lr_scheduler_type: str
     gradient_accumulation_steps: int
@@ -52,16 +53,13 @@ class TrainingOptions:
     report_to: tuple[str, ...]
 
 
-class _CodeTrainer(Trainer):  # type: ignore[misc]
-    """A Trainer for backbones; checkpoints hold only the weights that are learnt."""
+class _Trainer(Trainer):  # type: ignore[misc]
+    """A Trainer with our loss and validation; checkpoints hold only the weights that are learnt."""
 
     control: Any
-    backbone: Backbone
-    objective: str
+    learner: nn.Module  # the model as it was given, not wrapped
+    loss: Loss
     validate: Validate | None
-    parent_N: Tensor
-    token_N: Tensor
-    first_child_N1: Tensor
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
         """Steps in their order: they are shuffled already, each epoch on its own."""
@@ -70,26 +68,14 @@ class _CodeTrainer(Trainer):  # type: ignore[misc]
     def compute_loss(
         self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Tensor:
-        """Mean loss of an item: what its learnt tokens cost together."""
-        hidden_BTD = model(inputs["tokens"], inputs["nodes"], inputs["positions"])
-        rows_N, places_N = torch.nonzero(inputs["learnt"], as_tuple=True)
-        hidden_ND = hidden_BTD[rows_N, places_N - 1]
-        target_N = inputs["nodes"][rows_N, places_N]
-        num_items = (self.first_child_N1[target_N + 1] == self.first_child_N1[target_N]).sum().clamp_min(1)
-        if self.objective == "token":
-            loss = token_loss(self.backbone, hidden_ND, inputs["tokens"][rows_N, places_N])
-        else:
-            loss = catalogue_loss(
-                self.backbone, hidden_ND, self.parent_N[target_N], target_N, self.token_N, self.first_child_N1
-            )
-        return loss / num_items
+        return self.loss(model, inputs)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Validation by decoding."""
+        """Validation by ranking."""
         assert self.validate is not None
-        self.backbone.eval()
+        self.learner.eval()
         metrics = {f"eval_{name}": value for name, value in self.validate().items()}
-        self.backbone.train()
+        self.learner.train()
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -98,7 +84,7 @@ class _CodeTrainer(Trainer):  # type: ignore[misc]
         folder = Path(output_dir or self.args.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
         safetensors.torch.save_file(
-            _learnt(self.backbone), folder / "model.safetensors", metadata={"format": "pt"}
+            _learnt(self.learner), folder / "model.safetensors", metadata={"format": "pt"}
         )
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
@@ -184,21 +170,21 @@ class _ProgressBar(TrainerCallback):  # type: ignore[misc]
 
 
 def train(
-    backbone: Backbone,
-    trie: Trie,
-    steps: Steps,
+    model: nn.Module,
+    loss: Loss,
+    steps: Steps | ItemSteps,
     options: TrainingOptions,
     folder: Path,
     *,
     validate: Validate | None,
     resume: bool,
 ) -> None:
-    """Train `backbone` in place; it ends with the weights of the best validation, where there is one.
+    """Train `model` in place; it ends with the weights of the best validation, where there is one.
 
     Args:
-        backbone: the model.
-        trie: of the codes it learns to write.
-        steps: the batches.
+        model: what learns.
+        loss: of the model on a batch.
+        steps: the batches, one a step.
         options: how to train.
         folder: gets `checkpoints/` and `log.jsonl`.
         validate: metrics of the current model, among them NDCG@10; None: no validation, the last weights are kept.
@@ -217,12 +203,12 @@ def train(
     newest = newest_checkpoint(checkpoints)
     if newest is not None:
         state = _state(newest)
-        _check_same_training(backbone, newest, num_updates)
+        _check_same_training(model, newest, num_updates)
         # The Trainer would take one step more before it saw that an earlier run had come to its end.
         if state["stateful_callbacks"]["TrainerControl"]["args"]["should_training_stop"]:
             best = checkpoints / f"checkpoint-{state['best_global_step']}"
-            _load_learnt(backbone, best if best.is_dir() else newest)
-            backbone.eval()
+            _load_learnt(model, best if best.is_dir() else newest)
+            model.eval()
             return
     folder.mkdir(parents=True, exist_ok=True)
     early_stopping = [EarlyStoppingCallback(options.patience)] if validate and options.patience else []
@@ -235,7 +221,8 @@ def train(
         num_train_epochs=1,
         learning_rate=options.learning_rate,
         weight_decay=options.weight_decay,
-        adam_beta2=0.98,
+        adam_beta2=options.adam_beta2,
+        max_grad_norm=options.max_grad_norm,
         warmup_steps=options.warmup_steps,
         lr_scheduler_type=options.lr_scheduler_type,
         bf16=options.bf16,
@@ -256,28 +243,32 @@ def train(
         remove_unused_columns=False,
         dataloader_pin_memory=False,
     )
-    trainer = _CodeTrainer(
-        model=backbone,
+    trainer = _Trainer(
+        model=model,
         args=arguments,
         train_dataset=steps,
         eval_dataset=steps
         if validate
-        else None,  # never read: `evaluate` decodes, but the Trainer asks for one
+        else None,  # never read: `evaluate` ranks, but the Trainer asks for one
         data_collator=lambda batches: batches[0],
         callbacks=[_Seams(), _JsonLog(folder / "log.jsonl"), bar, *early_stopping, *trackers],
     )
     trainer.remove_callback(PrinterCallback)
-    device = trainer.args.device
-    trainer.backbone, trainer.objective, trainer.validate = backbone, options.objective, validate
-    trainer.parent_N = torch.as_tensor(trie.parent_N, dtype=torch.int64, device=device)
-    trainer.token_N = torch.as_tensor(trie.token_N, dtype=torch.int64, device=device)
-    trainer.first_child_N1 = torch.as_tensor(trie.first_child_N1, dtype=torch.int64, device=device)
+    trainer.learner, trainer.loss, trainer.validate = model, loss, validate
+    if options.coupled_decay:
+        trainer.optimizer = torch.optim.Adam(
+            model.parameters(),
+            lr=options.learning_rate,
+            betas=(0.9, options.adam_beta2),
+            weight_decay=options.weight_decay,
+            fused=True,
+        )
     try:
         with quiet():
             trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     finally:
         bar.bar.stop()
-    backbone.eval()
+    model.eval()
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
@@ -306,22 +297,22 @@ def _state(checkpoint: Path) -> dict[str, Any]:
     return state
 
 
-def _learnt(backbone: Backbone) -> dict[str, Tensor]:
+def _learnt(model: nn.Module) -> dict[str, Tensor]:
     """The weights that are learnt, by name."""
-    return {name: weight.data for name, weight in backbone.named_parameters() if weight.requires_grad}
+    return {name: weight.data for name, weight in model.named_parameters() if weight.requires_grad}
 
 
-def _load_learnt(backbone: Backbone, checkpoint: Path) -> None:
+def _load_learnt(model: nn.Module, checkpoint: Path) -> None:
     loaded = safetensors.torch.load_file(checkpoint / "model.safetensors")
-    for name, weight in _learnt(backbone).items():
+    for name, weight in _learnt(model).items():
         weight.copy_(loaded[name])
 
 
-def _check_same_training(backbone: Backbone, checkpoint: Path, num_updates: int) -> None:
+def _check_same_training(model: nn.Module, checkpoint: Path, num_updates: int) -> None:
     """Raise RunError where the checkpoint was begun with other data or options, as far as its shapes tell."""
     with safetensors.safe_open(checkpoint / "model.safetensors", "pt") as file:
         found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    expected = {name: tuple(weight.shape) for name, weight in _learnt(backbone).items()}
+    expected = {name: tuple(weight.shape) for name, weight in _learnt(model).items()}
     if found != expected or _state(checkpoint)["max_steps"] != num_updates:
         raise RunError(
             f"{checkpoint} was begun with other data or options: give those, or train in another folder"

@@ -246,14 +246,14 @@ def test_the_best_validation_is_kept(walks: Interactions, monkeypatch: pytest.Mo
     """Validation 2 of 4 is the best: the lists are those the model gave then."""
     seen: list[np.ndarray] = []
 
-    def validation(self: Recommender, targets: Targets) -> Callable[[], dict[str, float]]:
+    def validation(rank: Any, *_: Any) -> Callable[[], dict[str, float]]:
         def validate() -> dict[str, float]:
-            seen.append(probabilities(self))
+            seen.append(probabilities(rank.__self__))
             return {"NDCG@10": (0.1, 0.3, 0.2, 0.2)[len(seen) - 1]}
 
         return validate
 
-    monkeypatch.setattr("genrec.recommenders.genrec.GenRec._validation", validation)
+    monkeypatch.setattr("genrec.recommenders.genrec.ranking_validation", validation)
     validation_targets = Targets(
         walks.catalogue, walks.users, walks.histories, np.arange(NUM_ITEMS, dtype=np.int32)
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812
 from genrec.backbones.compact import CompactBackbone
 from genrec.codes.trie import Codes, Trie
 from genrec.prompts.render import PromptTokens
 from genrec.training.examples import Example, Writer, collate
-from genrec.training.objectives import catalogue_loss, token_loss
+from genrec.training.objectives import catalogue_loss, item_loss, token_loss
 
 CODES = Codes.from_lists(
     [
@@ -137,3 +138,35 @@ def test_a_packed_row_teaches_what_its_single_examples_would(
     ]
     assert packed.std() > 0.1
     torch.testing.assert_close(packed, torch.cat(singles), atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("num_places", [1, 512, 700])
+def test_item_loss_is_cross_entropy_over_the_catalogue(num_places: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    hidden_ND = torch.randn(num_places, 8, generator=generator, requires_grad=True)
+    vectors_ID = torch.randn(30, 8, generator=generator, requires_grad=True)
+    target_N = torch.randint(30, (num_places,), generator=generator)
+    expected = F.cross_entropy(hidden_ND @ vectors_ID.T, target_N)
+    grads = torch.autograd.grad(3 * expected, (hidden_ND, vectors_ID))
+    found = item_loss(hidden_ND, vectors_ID, target_N, torch.float32)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(
+        torch.autograd.grad(3 * found, (hidden_ND, vectors_ID)), grads, rtol=1e-4, atol=1e-6
+    )
+
+
+def test_item_loss_in_bfloat16_is_close() -> None:
+    generator = torch.Generator().manual_seed(0)
+    hidden_ND = torch.randn(600, 16, generator=generator, requires_grad=True)
+    vectors_ID = torch.randn(50, 16, generator=generator, requires_grad=True)
+    target_N = torch.randint(50, (600,), generator=generator)
+    exact, rough = (
+        item_loss(hidden_ND, vectors_ID, target_N, dtype) for dtype in (torch.float32, torch.bfloat16)
+    )
+    assert rough.item() == pytest.approx(exact.item(), rel=0.01)
+    for grad, rough_grad in zip(
+        torch.autograd.grad(exact, (hidden_ND, vectors_ID)),
+        torch.autograd.grad(rough, (hidden_ND, vectors_ID)),
+        strict=True,
+    ):
+        assert (grad - rough_grad).norm() < 0.02 * grad.norm()

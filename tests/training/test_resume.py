@@ -72,7 +72,7 @@ def undisturbed(
 @pytest.fixture
 def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Ctrl-C in the middle of the n-th batch from now on; 0: never again."""
-    compute = trainer._CodeTrainer.compute_loss
+    compute = trainer._Trainer.compute_loss
 
     def set_stop(count: int) -> None:
         batches = itertools.count(1)
@@ -82,7 +82,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
                 raise KeyboardInterrupt
             return compute(*args, **kwargs)
 
-        monkeypatch.setattr(trainer._CodeTrainer, "compute_loss", stopping)
+        monkeypatch.setattr(trainer._Trainer, "compute_loss", stopping)
 
     return set_stop
 
@@ -181,20 +181,20 @@ def test_a_moved_run_still_ends_with_its_best_weights(
 
     def validation_by_count() -> Callable[..., Any]:
         count = itertools.count(1)
-        return lambda self, targets: lambda: {"NDCG@10": scores[next(count)]}
+        return lambda *_: lambda: {"NDCG@10": scores[next(count)]}
 
-    monkeypatch.setattr("genrec.recommenders.genrec.GenRec._validation", validation_by_count())
+    monkeypatch.setattr("genrec.recommenders.genrec.ranking_validation", validation_by_count())
     whole = tmp_path / "whole"
     expected = weights(fit(whole))
     assert num_steps(whole) > 6
-    monkeypatch.setattr("genrec.recommenders.genrec.GenRec._validation", validation_by_count())
+    monkeypatch.setattr("genrec.recommenders.genrec.ranking_validation", validation_by_count())
     stop_after(num_steps(whole) // 2)
     with pytest.raises(KeyboardInterrupt):
         fit(tmp_path / "old")
     (tmp_path / "old").rename(tmp_path / "new")
     stop_after(0)
     scores[1] = 0.1
-    monkeypatch.setattr("genrec.recommenders.genrec.GenRec._validation", validation_by_count())
+    monkeypatch.setattr("genrec.recommenders.genrec.ranking_validation", validation_by_count())
     assert_same_weights(fit(tmp_path / "new", resume=True), expected)
 
 
@@ -204,14 +204,14 @@ def test_patience_survives(
     """Validations 1 to 6 fall; with a patience of 3 the fourth is the last, wherever the run was stopped."""
     calls: list[float] = []
 
-    def falling(self: Any, targets: Any) -> Callable[[], dict[str, float]]:
+    def falling(*_: Any) -> Callable[[], dict[str, float]]:
         def validate() -> dict[str, float]:
             calls.append(0.0)
             return {"NDCG@10": 0.5 - 0.01 * len(calls)}
 
         return validate
 
-    monkeypatch.setattr("genrec.recommenders.genrec.GenRec._validation", falling)
+    monkeypatch.setattr("genrec.recommenders.genrec.ranking_validation", falling)
     whole, run = tmp_path / "whole", tmp_path / "run"
     expected = weights(fit(whole, patience=3))
     assert len(calls) == 4

@@ -1,0 +1,139 @@
+"""The transformers over items: what a place may see, what the filter is, resuming, the command's defaults."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import genrec.training.trainer as trainer
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from genrec.data.catalogue import Catalogue
+from genrec.data.interactions import Histories, Interactions, Targets
+from genrec.errors import ConfigError
+from genrec.recommenders.base import Recommender, create
+from genrec.recommenders.bsarec import BSARecConfig, FrequencyFilter
+from genrec.recommenders.sasrec import past
+from genrec.training.sequences import pack
+
+NUM_ITEMS = 40
+BOTH = pytest.mark.parametrize("name", ["sasrec", "bsarec"])
+
+
+@pytest.fixture(scope="module")
+def walks() -> Interactions:
+    """60 users who go round the catalogue in steps of one."""
+    lists = [
+        [(user * 7 + step) % NUM_ITEMS for step in range(3 + user % 9)] for user in range(60)
+    ]  # 3 to 11 items
+    catalogue = Catalogue.from_lists(
+        [str(row) for row in range(NUM_ITEMS)], [f"Film {row}" for row in range(NUM_ITEMS)]
+    )
+    return Interactions(catalogue, pl.Series([f"u{user}" for user in range(60)]), Histories.from_lists(lists))
+
+
+def small(name: str, **options: Any) -> Recommender:
+    defaults = {"width": 16, "max_items": 6, "epochs": 4, "batch_size": 10, "evaluations": 2, "bf16": False}
+    return create(name, **(defaults | options))
+
+
+def hidden(model: Any, histories: list[list[int]]) -> list[torch.Tensor]:
+    """Hidden states of each history, packed together."""
+    batch, start_S = pack([np.array(items) for items in histories], model.config.max_items)
+    with torch.inference_mode():
+        flat = model.network_(batch["items"], batch["ages"], batch["segments"]).flatten(0, 1)
+    return [flat[start : start + len(items)] for items, start in zip(histories, start_S, strict=True)]
+
+
+@BOTH
+def test_neighbours_in_a_row_do_not_see_each_other(name: str, walks: Interactions) -> None:
+    model = small(name, epochs=1, evaluations=1).fit(walks)
+    together = hidden(model, [[1, 2], [3, 4, 5], [6]])  # one row of six
+    for states, alone in zip(together, [[1, 2], [3, 4, 5], [6]], strict=True):
+        torch.testing.assert_close(states, hidden(model, [alone])[0], rtol=1e-4, atol=1e-5)
+
+
+@BOTH
+def test_a_place_sees_nothing_that_comes_later(name: str, walks: Interactions) -> None:
+    model = small(name, epochs=1, evaluations=1).fit(walks)
+    one, other = hidden(model, [[1, 2, 3, 4, 5]])[0], hidden(model, [[1, 2, 3, 30, 31]])[0]
+    torch.testing.assert_close(one[:3], other[:3], rtol=1e-4, atol=1e-5)
+    assert (one[3:] - other[3:]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("num_frequencies", [0, 2, 5])
+@pytest.mark.parametrize("length", [1, 4, 12])
+def test_the_filter_is_the_cut_fourier_transform(num_frequencies: int, length: int) -> None:
+    """At the last place of a history that stands at the end of a row of noughts."""
+    width, places = 3, 12
+    config = BSARecConfig(width=width, max_items=places, num_frequencies=num_frequencies)
+    layer = FrequencyFilter(config)
+    row_TD = torch.zeros(places, width)
+    row_TD[-length:] = torch.randn(length, width, generator=torch.Generator().manual_seed(length))
+    spectrum = torch.fft.rfft(row_TD, dim=0)
+    spectrum[num_frequencies + 1 :] = 0
+    slow_D = torch.fft.irfft(spectrum, n=places, dim=0)[-1]
+    expected_D = slow_D + layer.quick_D**2 * (row_TD[-1] - slow_D)
+    found_RTD = layer(row_TD[None, -length:], past(torch.zeros(1, length, dtype=torch.int64)))
+    torch.testing.assert_close(found_RTD[0, -1], expected_D, rtol=1e-4, atol=1e-5)
+
+
+@BOTH
+def test_only_the_newest_items_count(name: str, walks: Interactions) -> None:
+    model = small(name).fit(walks)
+    long, short = Histories.from_lists([[30, 31, *range(6)]]), Histories.from_lists([range(6)])
+    scores = [model.rank(history, 5, exclude_seen=False).scores_BK for history in (long, short)]
+    np.testing.assert_allclose(scores[0], scores[1], atol=1e-5)
+
+
+def test_a_newcomer_is_offered_what_is_popular(walks: Interactions) -> None:
+    counts = np.bincount(walks.histories.items, minlength=NUM_ITEMS)
+    found = small("sasrec").fit(walks).rank(Histories.from_lists([[]]), 3)
+    assert sorted(counts[found.items_BK[0]]) == sorted(np.sort(counts)[-3:])
+    np.testing.assert_allclose(
+        np.exp(found.scores_BK[0]), (counts[found.items_BK[0]] + 1) / (counts + 1).sum(), rtol=1e-5
+    )
+
+
+def test_an_added_item_has_the_mean_vector(walks: Interactions) -> None:
+    model: Any = small("sasrec").fit(walks)
+    before = model.network_.item_vectors.detach().clone()
+    model.add_items(pl.DataFrame({"item_id": ["new"], "title": ["New Film"]}))
+    after = model.network_.item_vectors.detach()
+    torch.testing.assert_close(after[:NUM_ITEMS], before)
+    torch.testing.assert_close(after[NUM_ITEMS], before.mean(0))
+
+
+def test_a_killed_training_ends_with_the_same_weights(
+    walks: Interactions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    targets = Targets(walks.catalogue, walks.users, walks.histories, np.arange(60, dtype=np.int32) % 40)
+    expected: Any = small("sasrec").fit(walks, targets, run=tmp_path / "whole")
+    calls, compute = itertools.count(1), trainer._Trainer.compute_loss
+
+    def stopping(*args: Any, **kwargs: Any) -> torch.Tensor:
+        if next(calls) == 16:
+            raise KeyboardInterrupt
+        return compute(*args, **kwargs)
+
+    monkeypatch.setattr(trainer._Trainer, "compute_loss", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        small("sasrec").fit(walks, targets, run=tmp_path / "killed")
+    monkeypatch.setattr(trainer._Trainer, "compute_loss", compute)
+    resumed: Any = small("sasrec").fit(walks, targets, run=tmp_path / "killed", resume=True)
+    for name, weight in expected.network_.state_dict().items():
+        torch.testing.assert_close(resumed.network_.state_dict()[name], weight, rtol=0, atol=1e-6)
+
+
+def test_nothing_to_learn_is_an_error(walks: Interactions) -> None:
+    lonely = Interactions(walks.catalogue, walks.users[:2], Histories.from_lists([[1], [2]]))
+    with pytest.raises(ConfigError, match="no history has two items"):
+        small("sasrec").fit(lonely)
+
+
+def test_heads_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ConfigError, match="num_heads=3 does not divide width=16"):
+        small("sasrec", num_heads=3)
