@@ -23,8 +23,6 @@ class BSARecConfig(SASRecConfig):
     """Options of `bsarec`; those of `sasrec`, and the filter's."""
 
     dropout: float = Field(0.5, ge=0, lt=1, description="on vectors, attention and feed-forward layers")
-    learning_rate: float = Field(1e-3, gt=0)
-    epochs: int = Field(100, ge=1)
     filter_weight: float = Field(0.7, ge=0, le=1, description="share of the filter; the rest is attention's")
     num_frequencies: int = Field(
         2, ge=0, description="slowest waves, beside the mean, that pass as slow change"

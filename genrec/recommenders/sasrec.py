@@ -39,11 +39,11 @@ class SASRecConfig(Config):
     num_heads: int = Field(1, ge=1, description="attention heads of a block")
     dropout: float = Field(0.6, ge=0, lt=1, description="on vectors, attention and feed-forward layers")
     max_items: int = Field(50, ge=1, description="most recent items of a history that are read")
-    epochs: int = Field(200, ge=1)
+    epochs: int = Field(100, ge=1)
     batch_size: int = Field(512, ge=1, description="histories in a batch")
-    learning_rate: float = Field(5e-4, gt=0)
+    learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.0, ge=0, description="part of the gradient, as in Adam")
-    evaluations: int = Field(40, ge=1, description="validations and checkpoints over the training")
+    evaluations: int = Field(20, ge=1, description="validations and checkpoints over the training")
     patience: int = Field(
         6, ge=0, description="validations without a better NDCG@10 before stopping; 0: never stop"
     )
