@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from genrec.data.interactions import FloatArray, IntArray
+from genrec.data.interactions import FloatArray, Histories, IntArray
 
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -19,7 +19,8 @@ class Rankings:
 
     Shape: items_BK int32, rows of the catalogue, -1 where fewer than K items were allowed; scores_BK float32,
     higher is better, -inf there; exact_B, whether the list provably is the model's true top K. A generative
-    recommender's score is the item's log-probability.
+    recommender's score is the item's log-probability. Lists from elsewhere may hold rows that are no item of the
+    catalogue and repeat themselves, and their scores may be float64.
     """
 
     items_BK: IntArray
@@ -41,3 +42,29 @@ class Rankings:
     def take(self, rows: IntArray) -> Rankings:
         """The rankings at `rows`, in that order."""
         return Rankings(self.items_BK[rows], self.scores_BK[rows], self.exact_B[rows])
+
+    def seen(self, histories: Histories) -> BoolArray:
+        """Which entries stand in the history of their user; (B, K). `histories` are those of the B users."""
+        # One step compares a place of all histories that are long enough with all entries of their lists: the
+        # longest come first, so that these are always the first columns.
+        order_B = np.argsort(-histories.lengths, kind="stable")
+        num_longer_T = len(self) - np.cumsum(np.bincount(histories.lengths))
+        starts_B = histories.offsets[:-1][order_B]
+        items_KB = np.ascontiguousarray(self.items_BK[order_B].T)
+        seen_KB = np.zeros(items_KB.shape, bool)
+        for place, num_users in enumerate(num_longer_T[:-1]):
+            taken_B = histories.items[starts_B[:num_users] + place]
+            seen_KB[:, :num_users] |= items_KB[:, :num_users] == taken_B
+        seen_BK = np.empty(self.items_BK.shape, bool)
+        seen_BK[order_B] = seen_KB.T
+        return seen_BK
+
+    def without(self, dropped_BK: BoolArray) -> Rankings:
+        """The lists without the entries marked in `dropped_BK`; the others move up, and what is free is -1."""
+        items_BK, scores_BK = self.items_BK.copy(), self.scores_BK.copy()
+        rows = np.flatnonzero(dropped_BK.any(axis=1))
+        order = np.argsort(dropped_BK[rows], axis=1, kind="stable")
+        free = np.take_along_axis(dropped_BK[rows], order, axis=1)
+        items_BK[rows] = np.where(free, -1, np.take_along_axis(self.items_BK[rows], order, axis=1))
+        scores_BK[rows] = np.where(free, -np.inf, np.take_along_axis(self.scores_BK[rows], order, axis=1))
+        return Rankings(items_BK, scores_BK, self.exact_B)

@@ -14,26 +14,28 @@ from typing import Any
 
 import numpy as np
 
-from genrec.data.interactions import Histories, IntArray, Targets
-from genrec.data.ranking import Rankings
+from genrec.data.interactions import IntArray, Targets
+from genrec.data.ranking import BoolArray, Rankings
 from genrec.errors import ConfigError, DataError
 from genrec.evaluation.metrics import check_bounds, per_user, ranks
 from genrec.evaluation.significance import bootstrap_interval
 
+CUT_OFFS = (5, 10, 20)  # of HR and NDCG, wherever nothing else is asked
 Progress = Callable[[int, int], None]  # (users done, users in all)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a recommender's lists are worth on some targets, seen items excluded.
+    """What some lists are worth on some targets, seen items excluded.
 
     Attributes:
-        metrics: `num_users num_items HR@k NDCG@k MRR exact_rate invalid_rate duplicate_rate seen_rate seconds
-            users_per_s peak_memory_mb`. MRR is truncated at the largest k. The rates are shares of all
-            returned entries (`exact_rate`: of all lists). `peak_memory_mb` is the peak of the process so far.
+        metrics: `num_users num_items HR@k NDCG@k MRR invalid_rate duplicate_rate seen_rate`. MRR is truncated
+            at the largest k. The rates are shares of all returned entries. From `evaluate` also `exact_rate`
+            (share of the lists), `seconds users_per_s peak_memory_mb` (the peak of the process so far); from
+            `evaluate_rankings` also `num_without_list` (users) and `depth` (places that all lists fill).
         intervals: 95 % bootstrap interval of HR, NDCG and MRR over users.
         ranks_B: position of each user's target from 1, ties against the model; 0 where it was not found.
-        rankings: the lists themselves, one item longer than the largest k.
+        rankings: the lists that were measured.
         unfiltered: the same metrics where seen items may be returned; None if not asked for.
         unfiltered_ranks_B: the ranks behind them.
     """
@@ -55,7 +57,7 @@ def evaluate(
     rank: Callable[..., Rankings],
     targets: Targets,
     *,
-    ks: Sequence[int] = (5, 10, 20),
+    ks: Sequence[int] = CUT_OFFS,
     unfiltered: bool = True,
     progress: Progress | None = None,
     **options: Any,
@@ -75,10 +77,7 @@ def evaluate(
         ConfigError: a cut-off below 1, or none.
         DataError: no targets.
     """
-    if not ks or min(ks) < 1:
-        raise ConfigError(f"the cut-offs are {list(ks)}; give at least one, each at least 1")
-    if not len(targets):
-        raise DataError("there are no targets to measure on: choose another split or give longer histories")
+    ks = _cut_offs(ks, targets)
     passes = 2 if unfiltered else 1
 
     def one_pass(number: int) -> tuple[dict[str, float], IntArray, Rankings]:
@@ -87,50 +86,107 @@ def evaluate(
         start = time.perf_counter()
         rankings = rank(targets.histories, k=max(ks) + 1, exclude_seen=number == 0, **options)
         seconds = time.perf_counter() - start
-        return *_measure(rankings, targets, sorted(ks), seconds), rankings
+        quality, ranks_B = _quality(rankings, targets, ks)
+        metrics = {
+            **_counts(targets),
+            **quality,
+            "exact_rate": float(rankings.exact_B.mean()),
+            **_rates(rankings.items_BK, rankings.seen(targets.histories), len(targets.catalogue)),
+            "seconds": seconds,
+            "users_per_s": len(targets) / seconds,
+            "peak_memory_mb": _peak_memory_mb(),
+        }
+        return metrics, ranks_B, rankings
 
     metrics, ranks_B, rankings = one_pass(0)
-    intervals = {name: bootstrap_interval(values) for name, values in per_user(ranks_B, sorted(ks)).items()}
+    intervals = _intervals(ranks_B, ks)
     if not unfiltered:
         return Evaluation(metrics, intervals, ranks_B, rankings)
     return Evaluation(metrics, intervals, ranks_B, rankings, *one_pass(1)[:2])
 
 
-def _measure(
-    rankings: Rankings, targets: Targets, ks: Sequence[int], seconds: float
-) -> tuple[dict[str, float], IntArray]:
-    num_users, num_items = len(targets), len(targets.catalogue)
-    assert len(rankings) == num_users, f"{len(rankings)} lists came back for {num_users} users"
+def evaluate_rankings(rankings: Rankings, targets: Targets, *, ks: Sequence[int] = CUT_OFFS) -> Evaluation:
+    """Measure lists that are there already, made by any program, as `evaluate` measures a recommender's.
+
+    "Seen excluded" drops the seen items from the lists, and what stands behind them moves up; `unfiltered` is
+    the lists as given. The rates are those of the lists as given. An empty list is a miss. No number is told
+    for a cut-off that lies deeper than the shortest of the other lists reaches, seen items excluded, unless that
+    list holds as many items as could be recommended.
+
+    Args:
+        rankings: B lists. A tie across a cut-off is seen where the lists are longer than it.
+        targets: B questions.
+        ks: cut-offs of HR and NDCG.
+
+    Raises:
+        ConfigError: a cut-off below 1, or none.
+        DataError: no targets, or a list that is shorter than the smallest cut-off.
+    """
+    ks = _cut_offs(ks, targets)
+    seen_BK = rankings.seen(targets.histories)
+    unseen = rankings.without(seen_BK)
+    depth = _depth(unseen, rankings, targets, max(ks))
+    held = [k for k in ks if k <= depth]
+    if not held:
+        raise DataError(
+            f"the shortest list has {depth} items once seen ones are dropped, and the smallest cut-off is {ks[0]}: "
+            "give longer lists, or lists without seen items"
+        )
+    about = {"num_without_list": int((rankings.items_BK == -1).all(axis=1).sum()), "depth": depth}
+    rates = _rates(rankings.items_BK, seen_BK, len(targets.catalogue))
+    quality, ranks_B = _quality(unseen, targets, held)
+    metrics = {**_counts(targets), **about, **quality, **rates}
+    as_given, given_ranks_B = _quality(rankings, targets, held)
+    unfiltered = {**_counts(targets), **about, **as_given, **rates}
+    return Evaluation(metrics, _intervals(ranks_B, held), ranks_B, unseen, unfiltered, given_ranks_B)
+
+
+def _cut_offs(ks: Sequence[int], targets: Targets) -> list[int]:
+    """The cut-offs in rising order, if there is something to measure at them."""
+    if not ks or min(ks) < 1:
+        raise ConfigError(f"the cut-offs are {list(ks)}; give at least one, each at least 1")
+    if not len(targets):
+        raise DataError("there are no targets to measure on: choose another split or give longer histories")
+    return sorted(ks)
+
+
+def _depth(unseen: Rankings, given: Rankings, targets: Targets, deepest: int) -> int:
+    """Places, at most `deepest`, that every list fills, seen items excluded; empty and exhausted ones aside."""
+    lengths_B = (unseen.items_BK != -1).sum(axis=1)
+    short_B = (lengths_B < deepest) & (given.items_BK != -1).any(axis=1)
+    histories, num_items = targets.histories, len(targets.catalogue)
+    for row in np.flatnonzero(short_B & (lengths_B + histories.lengths >= num_items)).tolist():
+        short_B[row] = lengths_B[row] < num_items - len(np.unique(histories[row]))
+    return int(lengths_B[short_B].min(initial=deepest))
+
+
+def _counts(targets: Targets) -> dict[str, float]:
+    return {"num_users": len(targets), "num_items": len(targets.catalogue)}
+
+
+def _quality(rankings: Rankings, targets: Targets, ks: Sequence[int]) -> tuple[dict[str, float], IntArray]:
+    """Means of the metrics over users, and the ranks behind them."""
+    assert len(rankings) == len(targets), f"{len(rankings)} lists came back for {len(targets)} users"
     ranks_B = ranks(rankings, targets.items)
     quality = {name: float(values.mean()) for name, values in per_user(ranks_B, ks).items()}
     check_bounds(quality)
-    metrics = {
-        "num_users": num_users,
-        "num_items": num_items,
-        **quality,
-        "exact_rate": float(rankings.exact_B.mean()),
-        **_rates(rankings.items_BK, targets.histories, num_items),
-        "seconds": seconds,
-        "users_per_s": num_users / seconds,
-        "peak_memory_mb": _peak_memory_mb(),
-    }
-    return metrics, ranks_B
+    return quality, ranks_B
 
 
-def _rates(items_BK: IntArray, histories: Histories, num_items: int) -> dict[str, float]:
+def _intervals(ranks_B: IntArray, ks: Sequence[int]) -> dict[str, tuple[float, float]]:
+    return {name: bootstrap_interval(values) for name, values in per_user(ranks_B, ks).items()}
+
+
+def _rates(items_BK: IntArray, seen_BK: BoolArray, num_items: int) -> dict[str, float]:
     """Shares of the returned entries that are no item, repeat one of their list, or stand in the history."""
-    returned_BK = items_BK != -1
-    num_returned = max(int(returned_BK.sum()), 1)
+    num_returned = max(int((items_BK != -1).sum()), 1)
     in_order_BK = np.sort(items_BK, axis=1)
     repeats = (in_order_BK[:, 1:] == in_order_BK[:, :-1]) & (in_order_BK[:, 1:] != -1)
-    invalid = returned_BK & ((items_BK < 0) | (items_BK >= num_items))
-    seen = sum(
-        int(np.isin(items_K, history).sum()) for items_K, history in zip(items_BK, histories, strict=True)
-    )
+    invalid = (items_BK < -1) | (items_BK >= num_items)
     return {
         "invalid_rate": int(invalid.sum()) / num_returned,
         "duplicate_rate": int(repeats.sum()) / num_returned,
-        "seen_rate": seen / num_returned,
+        "seen_rate": int(seen_BK.sum()) / num_returned,
     }
 
 

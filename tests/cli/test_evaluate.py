@@ -92,6 +92,87 @@ def test_moved_data_are_asked_for_and_checked(cli, mistake, shop: Path, tmp_path
     assert "was trained on other data" in mistake("evaluate", run, "--data", moved)
 
 
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """Lists of a program that is not ours, for the shop: every user gets i0, i1, … i9, seen or not."""
+    path = tmp_path / "foreign.parquet"
+    rows = [(f"u{user}", item + 1, f"i{item}", -float(item)) for user in range(12) for item in range(10)]
+    pl.DataFrame(rows, ["user_id", "rank", "item_id", "score"], orient="row").write_parquet(path)
+    return path
+
+
+def test_lists_of_any_program_are_measured(cli, shop: Path, foreign: Path) -> None:
+    data = ("--data", shop / "sales.csv", "--items", shop / "goods.csv")
+    result = cli("evaluate", "--rankings", foreign, *data, "--json")
+    found = result.json
+    # User u takes i(u) … i(u + 5) modulo 10; the last is the target, the five before it are seen.
+    targets = [(user + 5) % 10 for user in range(12)]
+    assert found["unfiltered"]["HR@5"] == sum(target < 5 for target in targets) / 12
+    unseen = [[i for i in range(10) if (i - user) % 10 >= 5] for user in range(12)]
+    expected = [1 / (items.index(target) + 1) for items, target in zip(unseen, targets, strict=True)]
+    assert found["MRR"] == pytest.approx(sum(expected) / 12)
+    assert (found["seen_rate"], found["num_users"], found["HR@20"]) == (0.5, 12, 1)
+    about = found["provenance"]
+    assert (about["rankings"], about["split"], about["protocol"]) == (str(foreign), "test", "leave-one-out")
+    assert about["fingerprint"] == genrec.read(shop / "sales.csv", items=shop / "goods.csv").fingerprint
+    assert result.err == ""
+    shown = cli("evaluate", "--rankings", foreign, *data).out
+    for word in ("list as given", "HR@20", "95 % interval", "seen rate", "50.00%", "users without a list"):
+        assert word in shown
+    assert "exact rate" not in shown
+
+
+def test_the_lists_of_a_run_are_worth_what_the_run_is(cli, run: Path) -> None:
+    for users in ((), ("--users", 50)):
+        expected = cli("evaluate", run, *users, "--json").json
+        given = ("--rankings", run / "rankings-test.parquet", "--data", "synthetic", *users)
+        found = cli("evaluate", *given, "--json").json
+        assert found["intervals"] == expected["intervals"]
+        assert found["num_users"] == expected["num_users"]
+
+
+def test_short_and_missing_lists_are_told(cli, mistake, shop: Path, foreign: Path) -> None:
+    whole = pl.read_parquet(foreign)
+    given = ("--rankings", foreign, "--data", shop / "sales.csv", "--untitled", "id")
+    whole.filter(pl.col("user_id") != "u3", pl.col("rank") <= 10 - pl.col("user_id").eq("u4")).write_parquet(
+        foreign
+    )
+    assert "the shortest list has 4 items once seen ones are dropped" in mistake("evaluate", *given)
+    unseen = whole.filter(
+        (pl.col("item_id").str.slice(1).cast(int) - pl.col("user_id").str.slice(1).cast(int)) % 10 > 4
+    )
+    unseen = unseen.with_columns(rank=pl.int_range(pl.len()).over("user_id") + 1)
+    unseen.filter(pl.col("user_id") != "u3").write_parquet(foreign)
+    result = cli("evaluate", *given, "--json")
+    assert (result.json["num_without_list"], result.json["HR@5"]) == (1, 11 / 12)
+    assert "1 of 12 users have no list, which counts as a miss" in result.err
+
+
+def test_cut_offs_that_do_not_hold_are_left_out(cli, tmp_path: Path, run: Path) -> None:
+    cli("evaluate", run, "--json")
+    path = tmp_path / "ten.parquet"
+    pl.read_parquet(run / "rankings-test.parquet").filter(pl.col("rank") <= 10).write_parquet(path)
+    result = cli("evaluate", "--rankings", path, "--data", "synthetic")
+    assert "HR@10" in result.out
+    assert "HR@20" not in result.out
+    assert "the shortest list has 10 items once seen ones are dropped" in result.err
+
+
+def test_wrong_rankings_are_one_line(mistake, shop: Path, foreign: Path, run: Path) -> None:
+    data = ("--data", shop / "sales.csv", "--untitled", "id")
+    assert "give a RUN, or --rankings FILE" in mistake("evaluate")
+    assert "needs --data PATH" in mistake("evaluate", "--rankings", foreign)
+    assert "measure one at a time" in mistake("evaluate", run, "--rankings", foreign, *data)
+    assert "--exact is about searching" in mistake("evaluate", "--rankings", foreign, *data, "--exact")
+    assert "--min-rating goes with --rankings" in mistake("evaluate", run, "--min-rating", 3)
+    assert "--column goes with --rankings" in mistake("evaluate", run, "--column", "user_id=uid")
+    assert "choose one of leave-one-out" in mistake(
+        "evaluate", "--rankings", foreign, *data, "--protocol", "x"
+    )
+    pl.read_parquet(foreign).with_columns(user_id=pl.lit("stranger")).write_parquet(foreign)
+    assert "for example 'stranger'" in mistake("evaluate", "--rankings", foreign, *data)
+
+
 def test_wrong_options(mistake, popular_run: Path) -> None:
     assert "did you mean validation" in mistake("evaluate", popular_run, "--split", "validaton")
     assert "--users is 0" in mistake("evaluate", popular_run, "--users", 0)

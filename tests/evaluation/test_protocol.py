@@ -13,7 +13,7 @@ from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, Targets
 from genrec.data.ranking import Rankings
 from genrec.errors import ConfigError, DataError
-from genrec.evaluation.protocol import evaluate
+from genrec.evaluation.protocol import evaluate, evaluate_rankings
 
 NUM_ITEMS = 30
 
@@ -143,3 +143,80 @@ def test_impossible_questions_are_refused() -> None:
         evaluate(always([1]), targets([[1]], [2]), ks=(0, 5))
     with pytest.raises(DataError, match="no targets"):
         evaluate(always([1]), targets([], []))
+
+
+def lists(items: list[list[int]]) -> Rankings:
+    """Lists of -1 where they end, scores falling."""
+    longest = max(map(len, items))
+    items_BK = np.array([[*row, *[-1] * (longest - len(row))] for row in items], np.int32)
+    scores_BK = np.where(items_BK == -1, -np.inf, -np.arange(longest)).astype(np.float32)
+    return Rankings(items_BK, scores_BK, np.zeros(len(items), bool))
+
+
+def test_lists_of_a_recommender_are_worth_what_the_recommender_is() -> None:
+    rng = np.random.default_rng(0)
+    questions = targets(
+        [rng.integers(0, 30, 4).tolist() for _ in range(50)], rng.integers(0, 30, 50).tolist()
+    )
+
+    def rank(histories: Histories, k: int, exclude_seen: bool) -> Rankings:
+        scores_BI = np.random.default_rng(1).integers(0, 9, (len(histories), NUM_ITEMS)).astype(np.float32)
+        order = np.argsort(-scores_BI, axis=1, kind="stable").astype(np.int32)
+        everything = Rankings(order, np.take_along_axis(scores_BI, order, axis=1), np.ones(len(order), bool))
+        if exclude_seen:
+            everything = everything.without(everything.seen(histories))
+        return Rankings(everything.items_BK[:, :k], everything.scores_BK[:, :k], everything.exact_B)
+
+    expected = evaluate(rank, questions)
+    all_items = rank(questions.histories, NUM_ITEMS, exclude_seen=False)
+    found = evaluate_rankings(all_items, questions)
+    assert found.unfiltered is not None
+    assert expected.unfiltered is not None
+    for name in found.intervals:
+        assert found.metrics[name] == expected.metrics[name]
+        assert found.unfiltered[name] == expected.unfiltered[name]
+    assert found.intervals == expected.intervals
+    assert found.metrics["HR@10"] != found.unfiltered["HR@10"]
+    assert found.metrics["depth"] == 20
+    assert "exact_rate" not in found.metrics
+
+
+def test_rates_are_those_of_the_lists_as_given() -> None:
+    """Entry 30 is no item, 3 comes twice, 9 is seen by the first user."""
+    found = evaluate_rankings(lists([[9, 3, 3, 30, 5]] * 2), targets([[9, 9], [8]], [5, 5]), ks=(2,))
+    for metrics in (found.metrics, found.unfiltered):
+        assert metrics is not None
+        assert (metrics["invalid_rate"], metrics["duplicate_rate"], metrics["seen_rate"]) == (0.2, 0.2, 0.1)
+    assert found.ranks_B.tolist() == [4, 5]
+    assert found.unfiltered_ranks_B is not None
+    assert found.unfiltered_ranks_B.tolist() == [5, 5]
+
+
+def test_cut_offs_deeper_than_the_shortest_list_are_left_out() -> None:
+    first = lists([list(range(12)), list(range(15, 27))])
+    questions = targets([[28], [15]], [1, 16])
+    assert set(evaluate_rankings(first, questions).intervals) == {"HR@5", "HR@10", "NDCG@5", "NDCG@10", "MRR"}
+    found = evaluate_rankings(first, targets([[28], [15, 16, 17]], [1, 18]))  # nine unseen ones stay
+    assert set(found.intervals) == {"HR@5", "NDCG@5", "MRR"}
+    assert found.metrics["depth"] == 9
+    with pytest.raises(
+        DataError, match="shortest list has 9 items once seen ones are dropped, and the smallest"
+    ):
+        evaluate_rankings(first, targets([[28], [15, 16, 17]], [1, 18]), ks=(10,))
+
+
+def test_a_list_of_all_that_is_left_is_long_enough() -> None:
+    """The history holds 27 items, one of them twice, so a list can have three."""
+    history = [*range(27), 0]
+    found = evaluate_rankings(lists([[29, 28, 27], list(range(25))]), targets([history, [29]], [28, 3]))
+    assert found.metrics["depth"] == 20
+    assert found.ranks_B.tolist() == [2, 4]
+    short = evaluate_rankings(
+        lists([[29, 28], list(range(25))]), targets([history, [29]], [28, 3]), ks=(2, 5)
+    )
+    assert short.metrics["depth"] == 2
+
+
+def test_a_user_without_a_list_is_a_miss() -> None:
+    found = evaluate_rankings(lists([list(range(5)), []]), targets([[9], [9]], [0, 0]))
+    assert (found.metrics["HR@5"], found.metrics["num_without_list"], found.metrics["depth"]) == (0.5, 1, 5)
