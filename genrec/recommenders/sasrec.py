@@ -75,8 +75,11 @@ class Attention(nn.Module):
         self.num_heads, self.dropout = config.num_heads, config.dropout
         self.query, self.key, self.value, self.out = (nn.Linear(config.width, config.width) for _ in range(4))
         for layer in (self.query, self.key, self.value, self.out):
-            nn.init.xavier_normal_(layer.weight)
             nn.init.zeros_(layer.bias)
+        # Glorot's rule for the three as one matrix (3D, D), as torch's own attention is drawn: smaller scores at first.
+        for layer in (self.query, self.key, self.value):
+            nn.init.xavier_uniform_(layer.weight, gain=math.sqrt(0.5))
+        nn.init.xavier_normal_(self.out.weight)
 
     def forward(self, queries_RTD: Tensor, x_RTD: Tensor, past_RTT: Tensor) -> Tensor:
         num_rows, num_places, width = x_RTD.shape
