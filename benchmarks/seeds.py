@@ -5,7 +5,7 @@
 Each seed is one `genrec train` and one `genrec evaluate --split test` on a single thread; `--jobs` of them run side by
 side, which uses small machines better than threads do. The file holds every seed's metrics, their mean and standard
 deviation, the configuration, the data's fingerprint, times, commit and hardware. A seed that is finished already is
-not trained again.
+not trained again, and of one that was stopped and taken up `train_seconds` tells the last part only.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 METRICS = ("HR@5", "HR@10", "HR@20", "NDCG@5", "NDCG@10", "NDCG@20", "MRR")
+THREADS = 1  # of each process
 RATES = ("exact_rate", "invalid_rate", "duplicate_rate", "seconds", "peak_memory_mb")
 
 
@@ -52,13 +53,13 @@ def main() -> None:
 def one_seed(options: argparse.Namespace, data_name: str, name: str, seed: int | None) -> dict[str, Any]:
     """Train and evaluate one seed; what is done already is kept."""
     run = options.runs / data_name / (name if seed is None else f"{name}-seed{seed}")
-    train = ["train", options.recipe, "--data", options.data, "--out", str(run), "--resume"]
+    train = ["train", options.recipe, "--data", options.data, "--out", str(run)]
+    train += ["--resume"] if run.exists() else []
     genrec(*train, *options.overrides, *([] if seed is None else [f"seed={seed}"]))
     metrics_path = run / "metrics.json"
-    measured = json.loads(metrics_path.read_text()) if metrics_path.exists() else {}
-    if "test" not in measured:
+    if "test" not in json.loads(metrics_path.read_text()):
         genrec("evaluate", str(run), "--split", "test", "--json")
-        measured = json.loads(metrics_path.read_text())
+    measured = json.loads(metrics_path.read_text())
     log_path = run / "log.jsonl"
     log = [json.loads(line) for line in log_path.read_text().splitlines()] if log_path.exists() else []
     validations = [entry["eval_NDCG@10"] for entry in log if "eval_NDCG@10" in entry]
@@ -66,7 +67,11 @@ def one_seed(options: argparse.Namespace, data_name: str, name: str, seed: int |
         "seed": seed,
         "test": {key: value for key, value in measured["test"].items() if key != "provenance"},
         "best_validation_NDCG@10": max(validations, default=None),
-        "train_seconds": next((entry["train_runtime"] for entry in log if "train_runtime" in entry), None),
+        # The loop's own time where there is a loop; who only counts has no log.
+        "train_seconds": next(
+            (entry["train_runtime"] for entry in log if "train_runtime" in entry),
+            measured["training"]["seconds"],
+        ),
         "data": json.loads((run / "data.json").read_text()),
         "environment": json.loads((run / "environment.json").read_text()),
         "config": (run / "config.yaml").read_text(),
@@ -74,8 +79,8 @@ def one_seed(options: argparse.Namespace, data_name: str, name: str, seed: int |
 
 
 def genrec(*arguments: str) -> None:
-    """One command of genrec on one thread."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
+    """One command of genrec in a process of its own."""
+    environment = {**os.environ, "OMP_NUM_THREADS": str(THREADS), "POLARS_MAX_THREADS": str(THREADS)}
     print("genrec", *arguments, file=sys.stderr, flush=True)
     subprocess.run(
         [sys.executable, "-m", "genrec", *arguments], check=True, env=environment, stdout=subprocess.DEVNULL
@@ -93,6 +98,8 @@ def write(path: Path, name: str, data: str, runs: list[dict[str, Any]]) -> None:
     # Where the files lay on this machine helps nobody; the path as given and the fingerprint do.
     source = {**first["data"], "source": {**first["data"]["source"], "path": data}}
     environment = {key: value for key, value in first["environment"].items() if key != "command"}
+    environment["commit"] = ", ".join(dict.fromkeys(str(run["environment"]["commit"]) for run in runs))
+    environment["num_threads"] = environment["num_threads"] or THREADS  # None: torch was not needed
     result = {
         "recommender": name,
         "split": "test",
