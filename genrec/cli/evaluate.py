@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from genrec.cli.audit import warn
 from genrec.cli.environment import environment
 from genrec.cli.options import (
     Columns,
@@ -119,9 +120,11 @@ def _measure_run(
     """What is printed of a run, and its title; the metrics and the lists behind them are kept in the run."""
     from genrec.data.ranking_file import write_rankings
     from genrec.evaluation import protocol
+    from genrec.evaluation.audit_run import measured_findings
 
     model = run.load()
-    targets = _targets(run.read_data(moved_to).split(run.protocol), split)
+    parts = run.read_data(moved_to).split(run.protocol)
+    targets = _targets(parts, split)
     name = split + ("-exact" if exact else "")
     if users is not None and users < len(targets):
         targets = targets.sample(users)
@@ -131,6 +134,7 @@ def _measure_run(
     measured = {**result.to_json(), "provenance": run.provenance(split)}
     write_rankings(run.rankings_path(name), result.rankings, targets)
     run.add_metrics(name, measured)
+    warn(measured_findings(name, measured, parts.train, targets))
     return measured, f"{run.config['recommender']} in {run.folder}, {name}"
 
 
@@ -140,9 +144,11 @@ def _measure_file(
     """What is printed of lists in a file, and its title."""
     from genrec.data.ranking_file import read_rankings
     from genrec.evaluation import protocol
+    from genrec.evaluation.audit_run import measured_findings
 
     dataset = source.read()
-    targets = _targets(dataset.split(protocol_name), split)
+    parts = dataset.split(protocol_name)
+    targets = _targets(parts, split)
     rankings = read_rankings(path, targets)
     if users is not None and users < len(targets):
         sample = targets.sample(users)
@@ -154,6 +160,8 @@ def _measure_file(
         )
     if result["num_without_list"]:
         note(f"{result['num_without_list']:,} of {len(targets):,} users have no list, which counts as a miss")
+    judged = {**result, "seen_rate": 0.0}  # seen items were dropped, and the table tells how many
+    warn(measured_findings(path.name, judged, parts.train, targets))
     provenance = {
         "rankings": str(path),
         "data": dataset.name,

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 import genrec
-from genrec.cli import data, demo, evaluate, recommend, recommenders, train
+from genrec.cli import audit, data, demo, evaluate, recommend, recommenders, train
 from genrec.cli.terminal import error_line
 from genrec.errors import GenrecError
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("audit")(audit.audit)
 app.command("recommend")(recommend.recommend)
 app.command("recommenders")(recommenders.recommenders)
 app.command("demo")(demo.demo)
@@ -51,8 +52,8 @@ def main(args: Sequence[str] | None = None) -> int:
         args: the words after `genrec`; None: those of this process.
 
     Returns:
-        0: done. 2: the user's mistake, told in one line on stderr. 130: stopped with Ctrl-C. 1: the reader of
-        our output went away.
+        0: done. 2: the user's mistake, told in one line on stderr. 130: stopped with Ctrl-C. 1: an audit
+        found something, or the reader of our output went away.
     """
     words = list(sys.argv[1:] if args is None else args)
     try:

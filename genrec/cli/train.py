@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genrec.cli import run_folder
+from genrec.cli.audit import warn
 from genrec.cli.evaluate import print_evaluation
 from genrec.cli.options import (
     Columns,
@@ -107,6 +108,7 @@ def train_run(
         GenrecError: see `run_folder.begin`, `genrec.create` and `genrec.read`.
     """
     import genrec
+    from genrec.evaluation.audit_data import quick_findings
 
     recommender = genrec.create(recipe.recommender, **recipe.config)
     dataset = source.read()
@@ -120,6 +122,7 @@ def train_run(
         f"training {recipe.recommender} on {counts['name']}: {counts['num_users']:,} users, "
         f"{counts['num_items']:,} items, {parts.train.num_interactions:,} interactions in the training part"
     )
+    warn(quick_findings(parts, writes_titles=run.config["config"].get("code") == "title"))
     start = time.perf_counter()
     with stoppable("go on with the same command and --resume"):
         recommender.fit(parts.train, parts.validation, run=folder, resume=resume)
@@ -132,13 +135,16 @@ def train_run(
 
 def _measure_validation(run: run_folder.Run, dataset: Dataset) -> dict[str, Any]:
     """Metrics on a sample of the validation users, kept in the run."""
+    from genrec.evaluation.audit_run import measured_findings
     from genrec.evaluation.protocol import evaluate
 
-    targets = dataset.split(run.protocol).validation
+    parts = dataset.split(run.protocol)
+    targets = parts.validation
     sampled = targets.sample(_VALIDATION_USERS)
     with progress("measuring on validation") as tick:
         result = evaluate(run.load().rank, sampled, progress=tick).to_json()
     measured = {**result, "provenance": run.provenance("validation")}
     name = "validation" if len(sampled) == len(targets) else f"validation-{len(sampled)}-users"
     run.add_metrics(name, measured)
+    warn(measured_findings("validation", result, parts.train, sampled))
     return measured

@@ -1,0 +1,243 @@
+"""`genrec audit`: look for what makes numbers unbelievable, in data, a run or a printed table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, runtime_checkable
+
+import typer
+
+from genrec.cli.options import (
+    Columns,
+    Items,
+    Json,
+    KCore,
+    Layout,
+    MinHistory,
+    MinRating,
+    MovedData,
+    Ordered,
+    Unrated,
+    Untitled,
+    data_source,
+)
+from genrec.cli.run_folder import Run, open_run
+from genrec.cli.terminal import note, print_json, stdout
+from genrec.errors import ConfigError
+
+if TYPE_CHECKING:
+    from genrec.backbones.tokenizer import TextTokenizer
+    from genrec.codes.trie import Trie
+    from genrec.data.dataset import Dataset
+    from genrec.data.interactions import IntArray, Targets
+    from genrec.data.split import Split
+    from genrec.evaluation.audit import Audit, Finding
+    from genrec.training.examples import Writer
+
+_STYLES = {"leak": "bold red", "warning": "yellow", "note": "dim"}
+
+
+def audit(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA|RUN|TABLE.csv",
+            help="Interactions ('synthetic' too), a run folder, or a CSV of metrics.",
+        ),
+    ],
+    items: Items = None,
+    layout: Layout = None,
+    column: Columns = None,
+    ordered: Ordered = None,
+    untitled: Untitled = None,
+    unrated: Unrated = None,
+    min_rating: MinRating = None,
+    k_core: KCore = None,
+    min_history: MinHistory = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            "--protocol",
+            metavar="leave-one-out|temporal",
+            help="Split of the data; leave-one-out by default.",
+        ),
+    ] = None,
+    data: MovedData = None,
+    as_json: Json = False,
+) -> None:
+    """Look for leaks, impossible cells and other faults; exit code 1 when there are any.
+
+    Data: ids that give the test items away, repeats, time travel. A run: codes, prompts and lists that hold the
+    answer, numbers below or far above what needs no learning. A table: cells that arithmetic forbids.
+    """
+    reading: dict[str, Any] = {
+        "column": column,
+        "layout": layout,
+        "ordered": ordered,
+        "untitled": untitled,
+        "unrated": unrated,
+        "min_rating": min_rating,
+        "k_core": k_core,
+        "min_history": min_history,
+    }
+    given = {**reading, "items": items, "protocol": protocol}
+    path = Path(what)
+    if _is_run(path):
+        _refuse(given, "a run knows its data and its split")
+        found = audit_run(open_run(path), data)
+    elif _is_table(path):
+        _refuse({**given, "data": data}, "a table of metrics stands for itself")
+        from genrec.evaluation.audit_table import audit_table
+
+        found = audit_table(path)
+    else:
+        _refuse({"data": data}, "it is for runs whose data were moved")
+        columns = reading.pop("column")
+        dataset = data_source(what, items, columns=columns, **reading).read()
+        found = audit_dataset(dataset, protocol or "leave-one-out")
+    if as_json:
+        print_json(found.to_json())
+    else:
+        print_audit(found)
+    raise typer.Exit(1 if found.faults else 0)
+
+
+def print_audit(audit: Audit) -> None:
+    """Print a line for each finding, faults first, and what was looked at."""
+    console = stdout()
+    width = max(map(len, _STYLES))
+    for finding in sorted(audit.findings, key=lambda finding: list(_STYLES).index(finding.severity)):
+        console.print(finding.severity.ljust(width + 2), style=_STYLES[finding.severity], end="")
+        console.print(finding.line)
+    console.print(audit.conclusion)
+
+
+def warn(findings: Iterable[Finding]) -> None:
+    """Tell of findings that are more than notes, a line each on stderr."""
+    for finding in findings:
+        if finding.severity != "note":
+            note(f"{finding.severity}: {finding.line}")
+
+
+def audit_dataset(dataset: Dataset, protocol: str) -> Audit:
+    """Audit data, with the numbers that genrec would write in place of titles held against the same rule."""
+    from genrec.codes.numbered import random_numbers, sequential_numbers
+    from genrec.evaluation.audit_data import audit_data
+
+    num_items = len(dataset.catalogue)
+    numberings = {
+        "code=sequential": sequential_numbers(dataset.split(protocol).train.histories, num_items),
+        "code=random": random_numbers(num_items),
+    }
+    return audit_data(dataset, protocol, numberings)
+
+
+def audit_run(run: Run, moved_to: str | None) -> Audit:
+    """Audit a finished run: its measurements, lists, codes and the questions that it writes for the test users.
+
+    Raises:
+        RunError: the training has not finished, or the data are gone.
+        DataError, CatalogueError: kept lists that cannot be read.
+    """
+    from genrec.data.ranking_file import read_rankings
+    from genrec.evaluation.audit import Audit
+    from genrec.evaluation.audit_run import (
+        list_findings,
+        measured_findings,
+        name_findings,
+        rule_findings,
+    )
+
+    model = run.load()
+    split = run.read_data(moved_to).split(run.protocol)
+    measured = {
+        name: (metrics, targets)
+        for name, metrics in run.metrics().items()
+        if (targets := _asked(name, split)) is not None
+    }
+    findings = name_findings({name: metrics for name, (metrics, _) in measured.items()})
+    checked = [f"metrics of {', '.join(measured) or 'nothing, as nothing was measured'}"]
+    for name, (metrics, targets) in measured.items():
+        findings += measured_findings(name, metrics, split.train, targets)
+        if metrics["num_users"] != len(targets):
+            continue
+        findings += rule_findings(name, metrics, split.train, targets)
+        lists = run.rankings_path(name)
+        if lists.exists():
+            findings += list_findings(name, read_rankings(lists, targets), metrics, targets)
+            checked.append(f"lists of {name}")
+    if isinstance(model, _Writing):
+        findings += _written_findings(model, split)
+        checked.append(f"codes, and the questions of {len(split.test):,} test users")
+    return Audit(run.folder.name, ", ".join(checked), tuple(findings))
+
+
+@runtime_checkable
+class _Writing(Protocol):
+    """A recommender that writes names: what it writes for items and users can be read back."""
+
+    writer_: Writer
+    tokenizer_: TextTokenizer
+    trie_: Trie
+    numbers_: IntArray | None
+
+
+def _written_findings(model: _Writing, split: Split) -> list[Finding]:
+    """Test items in the codes and in the questions of the test users."""
+    import numpy as np
+
+    from genrec.data.interactions import Histories
+    from genrec.evaluation.audit_data import number_finding, numbers_in, popular_hit_rate
+    from genrec.evaluation.audit_run import question_findings
+
+    findings, catalogue = [], split.test.catalogue
+    numbers_I = numbers_in(catalogue.titles) if model.numbers_ is None else model.numbers_
+    if numbers_I is not None:
+        advice = "train again with titles, or with code=sequential"
+        numbers_I = numbers_I[: len(catalogue)]  # items that were added to the model are nobody's target
+        findings.append(number_finding("codes", numbers_I, split, popular_hit_rate(split), advice))
+    paths = model.trie_.paths
+    item_N = np.full(model.trie_.num_nodes, -1, np.int32)
+    item_N[paths.items[paths.offsets[1:] - 1]] = np.arange(len(paths))
+    written = []
+    for history in split.test.histories:
+        item_T = item_N[model.writer_.question(history)[0].nodes_T]
+        written.append(item_T[item_T >= 0])
+    words = [
+        model.tokenizer_.decode(tokens.tolist())
+        for prompt in model.writer_.prompts
+        for tokens in (prompt.before, prompt.after)
+    ]
+    return findings + question_findings(Histories.from_lists(written), words, split.test)
+
+
+def _asked(name: str, split: Split) -> Targets | None:
+    """The questions behind the name of a measurement, as in `test-exact-1000-users`; None: it is none."""
+    found = re.fullmatch(r"(test|validation)(?:-exact)?(?:-(\d+)-users)?", name)
+    if found is None:
+        return None
+    targets = split.test if found[1] == "test" else split.validation
+    return targets.sample(int(found[2])) if found[2] else targets
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "config.yaml").is_file() or (path / "data.json").is_file()
+
+
+def _is_table(path: Path) -> bool:
+    """A CSV file whose header has a metric at a cut-off."""
+    from genrec.data.readers.source import first_line
+    from genrec.evaluation.audit_table import is_metric
+
+    if path.suffix.lower() != ".csv" or not path.is_file():
+        return False
+    return any(is_metric(column.strip('"')) for column in first_line(path).split(","))
+
+
+def _refuse(options: Mapping[str, object], why: str) -> None:
+    """Options that have no meaning here must not be given."""
+    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value is not None]
+    if given:
+        raise ConfigError(f"{', '.join(given)} has no meaning here, as {why}: leave it out")
