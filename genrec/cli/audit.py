@@ -84,7 +84,7 @@ def audit(
     }
     given = {**reading, "items": items, "protocol": protocol}
     path = Path(what)
-    if _is_run(path):
+    if (path / "config.yaml").is_file():
         _refuse(given, "a run knows its data and its split")
         found = audit_run(open_run(path), data)
     elif _is_table(path):
@@ -220,10 +220,6 @@ def _asked(name: str, split: Split) -> Targets | None:
         return None
     targets = split.test if found[1] == "test" else split.validation
     return targets.sample(int(found[2])) if found[2] else targets
-
-
-def _is_run(path: Path) -> bool:
-    return (path / "config.yaml").is_file() or (path / "data.json").is_file()
 
 
 def _is_table(path: Path) -> bool:
