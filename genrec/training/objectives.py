@@ -94,26 +94,27 @@ def item_loss(hidden_ND: Tensor, vectors_ID: Tensor, target_N: Tensor, dtype: to
 
 
 class _ItemLoss(torch.autograd.Function):
-    PLACES = 512  # at once: enough for fast products, few enough for their logits to stay in the cache
+    PLACES = 256  # at once: enough for fast products, few enough for their logits to stay in the cache
 
     @staticmethod
     def forward(
         ctx: Any, hidden_ND: Tensor, vectors_ID: Tensor, target_N: Tensor, dtype: torch.dtype
     ) -> Tensor:
-        low_ND, low_ID = hidden_ND.to(dtype), vectors_ID.to(dtype)
-        logits_PI = low_ND.new_empty((_ItemLoss.PLACES, len(vectors_ID)))
+        # Noughts fill the last block: a product of a new size makes and keeps new machine code, hundreds of MB in all.
+        places, padding = _ItemLoss.PLACES, -len(target_N) % _ItemLoss.PLACES
+        low_ND, low_ID = F.pad(hidden_ND, (0, 0, 0, padding)).to(dtype), vectors_ID.to(dtype)
+        chance_PI = low_ND.new_empty((places, len(vectors_ID)))
         loss = hidden_ND.new_zeros(())
         # The gradient of a logit is its probability, less 1 at the target; that 1 is taken off in float32.
         hidden_grad_ND = -vectors_ID[target_N]
         vectors_grad_ID = torch.zeros_like(vectors_ID).index_add_(0, target_N, hidden_ND, alpha=-1)
-        for start in range(0, len(target_N), _ItemLoss.PLACES):
-            part = slice(start, start + _ItemLoss.PLACES)
-            chance_PI = logits_PI[: len(target_N[part])]
-            torch.mm(low_ND[part], low_ID.T, out=chance_PI)
+        for start in range(0, len(target_N), places):
+            target_P, low_PD = target_N[start : start + places], low_ND[start : start + places]
+            torch.mm(low_PD, low_ID.T, out=chance_PI)
             torch.softmax(chance_PI, dim=1, out=chance_PI)
-            loss -= chance_PI.gather(1, target_N[part, None]).float().log().sum()
-            hidden_grad_ND[part] += torch.mm(chance_PI, low_ID)
-            vectors_grad_ID += torch.mm(chance_PI.T, low_ND[part])
+            loss -= chance_PI[: len(target_P)].gather(1, target_P[:, None]).float().log().sum()
+            hidden_grad_ND[start : start + places] += torch.mm(chance_PI, low_ID)[: len(target_P)]
+            vectors_grad_ID += torch.mm(chance_PI.T, low_PD)
         ctx.save_for_backward(hidden_grad_ND / len(target_N), vectors_grad_ID / len(target_N))
         return loss / len(target_N)
 
