@@ -25,7 +25,6 @@ from genrec.cli.environment import environment
 from genrec.codes.numbered import random_numbers, sequential_numbers
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
 from genrec.data.split import Split, leave_one_out
-from genrec.evaluation.audit_data import numbers_in
 from genrec.evaluation.baselines import next_numbers
 from genrec.evaluation.metrics import hit_rate, ndcg, ranks
 from genrec.evaluation.protocol import evaluate
@@ -109,9 +108,7 @@ def equal_times(data: genrec.Dataset) -> dict[str, Any]:
 def rankings(data: genrec.Dataset) -> dict[str, dict[str, Any]]:
     """Equal scores counted against and for the target, and its rank among a few sampled items."""
     split = data.split()
-    catalogue, train = data.catalogue, split.train
-    numbers_I = numbers_in(catalogue.ids)
-    assert numbers_I is not None, f"the ids of {data.name} are no numbers"
+    train, numbers_I = split.train, np.array(data.catalogue.ids, np.int64)
     scorers = {name: scores_of(genrec.create(name).fit(train)) for name in COUNTING}
     scorers |= {
         "taken together with the last item": together(train),
@@ -192,14 +189,13 @@ def leaking_ids(data: genrec.Dataset) -> dict[str, dict[str, float]]:
     """The rule of the next ten numbers on the published ids and on numbers that saw the training part alone."""
     split, num_items = data.split(), len(data.catalogue)
     numberings = {
-        "published ids": numbers_in(data.catalogue.ids),
+        "published ids": np.array(data.catalogue.ids, np.int64),
         "first appearance in the training part": sequential_numbers(split.train.histories, num_items),
         "drawn at random": random_numbers(num_items),
         "order of the titles": np.argsort(np.argsort(np.array(data.catalogue.titles), kind="stable")),
     }
     measured = {}
     for name, numbers_I in numberings.items():
-        assert numbers_I is not None, f"the ids of {data.name} are no numbers"
         ranks_B = ranks(next_numbers(numbers_I, split.test.histories, 10), split.test.items)
         measured[name] = {"HR@1": float(hit_rate(ranks_B, 1).mean()), **quality(ranks_B)}
     return measured
