@@ -1,0 +1,162 @@
+"""Make docs/results.md from results/, and fill the tables of docs/protocol.md: `make results`."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+from typing import Any
+
+from measured import (
+    CELLS,
+    OTHERS,
+    TITLES,
+    Published,
+    commits,
+    data_sets,
+    duration,
+    measurements,
+    number,
+    percent,
+    published,
+    set_options,
+    spread,
+    table,
+)
+from trap_tables import filled
+
+ROOT = Path(__file__).resolve().parents[1]
+
+INTRODUCTION = """\
+# Results
+
+This page is generated from [`results/`](../results/) by `make results` (`python benchmarks/results.py`): change the
+files there, not the page. [protocol.md](protocol.md) tells what is measured and why.
+
+**Ours.** Leave-one-out by time, test targets, the whole catalogue ranked, seen items excluded (and allowed, in the
+columns beside), ties broken against the model. Mean ± standard deviation over seeds; `popular` and `itemknn` draw
+nothing and have one run. "Exact lists" is the share of lists that provably are the model's own best. Training is wall
+time of one run on as many threads as are told, while other work may have shared the machine. Options and checkpoints
+were chosen on the validation targets, the defaults of `itemknn` on those of MovieLens 100K and Beauty together;
+nothing was chosen on test targets. Repeat a row with
+`python benchmarks/seeds.py RECOMMENDER OPTIONS --data PATH`.
+
+**Published.** As printed, with what is known of the protocol:
+
+| mark | meaning |
+|---|---|
+| seen out | whether items of the history were left out of the ranking |
+| ids leak | whether the items' codes tell the test item ([leaking ids](protocol.md#leaking-ids)) |
+| seeds | runs behind the number, where the source tells |
+| ? | the source does not tell |
+| ~~.0536~~ ✗ | impossible beside the other numbers of its row, with the range that arithmetic leaves (`genrec audit`) |
+
+Rows with other marks than ours, another cut of the data or copied numbers are no fair comparison; they stand here to
+be recognised. All of them rank the whole catalogue unless the remark says otherwise.
+"""
+
+
+def main() -> None:
+    """Write both pages."""
+    folder, docs = ROOT / "results", ROOT / "docs"
+    pages = {
+        docs / "results.md": results_page(folder),
+        docs / "protocol.md": filled((docs / "protocol.md").read_text(encoding="utf-8"), folder),
+    }
+    for path, text in pages.items():
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+
+
+def results_page(folder: Path) -> str:
+    """docs/results.md as it follows from the files in `folder`."""
+    rows = published(folder / "published.yaml")
+    return "\n".join([INTRODUCTION, *(_data_set(folder, data, rows) for data in data_sets(folder))])
+
+
+def _data_set(folder: Path, data: str, rows: list[Published]) -> str:
+    found = measurements(folder, data)
+    parts = [f"## {TITLES.get(data, data)}", *_ours(found, data)]
+    for name, told in OTHERS.items():
+        if (folder / data / name).exists():
+            parts.append(f"Measured besides: [`{name}`](../results/{data}/{name}), {told}.")
+    of_data = [row for row in rows if row.data == data]
+    if of_data:
+        header = ["published", *CELLS, "seen out", "ids leak", "seeds", "source", "remark"]
+        parts.append(table(header, [_published_row(row) for row in of_data]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _ours(found: list[dict[str, Any]], data: str) -> list[str]:
+    """Counts, table, options and machines of what we measured on a data set."""
+    if not found:
+        return ["Nothing of ours has been measured on it yet."]
+    counts = found[0]["data"]["counts"]
+    about = (
+        f"`{data}`: {counts['num_users']:,} users, {counts['num_items']:,} items, "
+        f"{counts['num_interactions']:,} interactions; fingerprint `{counts['fingerprint'][:12]}`."
+    )
+    header = ["ours", *CELLS, "seen allowed: HR@10", "NDCG@10", "seeds", "exact lists", "training", "commit"]
+    machines = {
+        f"{machine['cpu']}, {machine['num_cores']} cores, threads a run: {machine['num_threads']}"
+        for machine in (result["environment"] for result in found)
+    }
+    chosen = "\n".join(f"- {_chosen(result, data)}" for result in found)
+    return [
+        about,
+        table(header, [_our_row(result, data) for result in found]),
+        f"Options beside the defaults, and the validation figure by which the checkpoint was chosen:\n\n{chosen}",
+        f"Machine: {'; '.join(sorted(machines))}.",
+    ]
+
+
+def _link(result: dict[str, Any], data: str) -> str:
+    return f"[`{result['recommender']}`](../results/{data}/{result['recommender']}.json)"
+
+
+def _our_row(result: dict[str, Any], data: str) -> list[str]:
+    num_seeds = len(result["seeds"])
+    seconds = [run["train_seconds"] for run in result["per_seed"]]
+    return [
+        _link(result, data),
+        *(spread(result["mean"][name], num_seeds) for name in CELLS),
+        *(spread(result["mean_unfiltered"][name], num_seeds) for name in ("HR@10", "NDCG@10")),
+        str(num_seeds) if num_seeds > 1 else "–",
+        percent(result["mean"]["exact_rate"]["mean"]),
+        duration(statistics.fmean(seconds)),
+        commits(result),
+    ]
+
+
+def _chosen(result: dict[str, Any], data: str) -> str:
+    options = " ".join(f"{name}={value}" for name, value in set_options(result).items())
+    text = f"{_link(result, data)}: {f'`{options}`' if options else 'none'}"
+    best = [run["best_validation_NDCG@10"] for run in result["per_seed"]]
+    return text if None in best else f"{text}; NDCG@10 {number(statistics.fmean(best))} on validation"
+
+
+def _published_row(row: Published) -> list[str]:
+    impossible, group = row.impossible, row.group
+    cells = [
+        f"~~{text}~~ ✗" if name in impossible else text.replace("-", "–")
+        for name, text in zip(CELLS, row.cells, strict=True)
+    ]
+    remarks = [
+        f"{name} can only be {number(low)} to {number(high)}" for name, (low, high) in impossible.items()
+    ]
+    remarks += ["sampled ranking"] if group["ranking"] == "sampled" else []
+    copied = {"no": [], "unknown": ["own run or copied: ?"]}
+    remarks += copied.get(group["copied_from"], [f"copied from {group['copied_from']}"])
+    remarks += [row.remark] if row.remark else []
+    year = "" if group["year"] == "unknown" else f" {group['year']}"
+    return [
+        row.model,
+        *cells,
+        *(group[mark].replace("unknown", "?") for mark in ("seen_excluded", "ids_leak", "seeds")),
+        f"[{group['source']}{year}]({group['url']}), {group['where']}",
+        "; ".join(remarks),
+    ]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""The pages of results say what the files say, and the files say nothing impossible."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import statistics
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from genrec.evaluation.audit_table import Row
+from genrec.evaluation.metrics import check_bounds
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "results"
+FILES = [path for path in sorted(RESULTS.glob("*/*.json")) if path.name != "objectives.json"]
+PROTOCOL = ROOT / "docs" / "protocol.md"
+MARKS = {
+    "seen_excluded": {"yes", "no", "unknown"},
+    "ids_leak": {"yes", "no", "unknown"},
+    "ranking": {"full", "sampled"},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _benchmarks() -> Any:
+    """The scripts import each other from their own folder."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    yield
+    sys.path.remove(str(ROOT / "benchmarks"))
+
+
+@pytest.fixture(scope="module")
+def pages() -> ModuleType:
+    return importlib.import_module("results")
+
+
+@pytest.fixture(scope="module")
+def measured() -> ModuleType:
+    return importlib.import_module("measured")
+
+
+@pytest.fixture(scope="module")
+def trap_tables() -> ModuleType:
+    return importlib.import_module("trap_tables")
+
+
+def test_the_page_of_results_is_what_the_files_make(pages: ModuleType) -> None:
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    assert page == pages.results_page(RESULTS), "run `make results`"
+
+
+def test_the_tables_of_the_protocol_are_what_the_files_make(trap_tables: ModuleType) -> None:
+    page = PROTOCOL.read_text(encoding="utf-8")
+    assert page == trap_tables.filled(page, RESULTS), "run `make results`"
+
+
+def test_the_protocol_has_every_table_once(trap_tables: ModuleType) -> None:
+    page = PROTOCOL.read_text(encoding="utf-8")
+    assert [page.count(f"<!-- table: {name} -->") for name in trap_tables.TABLES] == [1] * len(
+        trap_tables.TABLES
+    )
+    assert page.count("<!-- end -->") == page.count("<!-- table: ") == len(trap_tables.TABLES)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_result_has_what_the_page_needs_and_no_impossible_number(path: Path) -> None:
+    result = json.loads(path.read_text())
+    assert result["recommender"] == path.stem
+    assert result["split"] == "test"
+    counts = result["data"]["counts"]
+    assert (counts["name"], counts["synthetic"]) == (path.parent.name, False)
+    assert counts["fingerprint"] == result["data"]["fingerprint"]
+    assert [run["seed"] for run in result["per_seed"]] == result["seeds"]
+    assert len(set(result["seeds"])) == len(result["seeds"])
+    environment = result["environment"]
+    assert len(environment["commit"]) >= 40
+    assert environment["cpu"]
+    assert environment["num_cores"] >= environment["num_threads"] >= 1
+    for run in result["per_seed"]:
+        assert run["train_seconds"] > 0
+        assert run["test"]["num_users"] <= counts["num_users"]
+        assert run["test"]["seen_rate"] == 0
+        for numbers in (run["test"], run["test"]["unfiltered"]):
+            check_bounds({name: numbers[name] for name in numbers if name.startswith(("HR@", "NDCG@"))})
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_means_and_deviations_are_those_of_the_seeds(path: Path) -> None:
+    result = json.loads(path.read_text())
+    tests = [run["test"] for run in result["per_seed"]]
+    for means, runs in (
+        (result["mean"], tests),
+        (result["mean_unfiltered"], [test["unfiltered"] for test in tests]),
+    ):
+        for name, entry in means.items():
+            values = [run[name] for run in runs]
+            sd = statistics.stdev(values) if len(values) > 1 else 0.0
+            assert (entry["mean"], entry["sd"]) == pytest.approx((statistics.fmean(values), sd)), name
+
+
+def test_every_published_row_has_its_source_and_marks(measured: ModuleType) -> None:
+    rows = measured.published(RESULTS / "published.yaml")
+    for row in rows:
+        group = row.group
+        assert row.data in measured.TITLES, row.model
+        assert len(row.cells) == len(measured.CELLS), row.model
+        assert all(group[name] for name in ("source", "where", "copied_from")), row.model
+        assert group["url"].startswith("https://"), row.model
+        assert group["year"] == "unknown" or 2016 <= int(group["year"]) <= 2026, row.model
+        assert group["seeds"] == "unknown" or int(group["seeds"]) > 0, row.model
+        for mark, allowed in MARKS.items():
+            assert group[mark] in allowed, (row.model, mark)
+        for text in row.cells:
+            assert text == "-" or 0 < float(text) < 1, row.model
+    assert len({(row.data, row.model) for row in rows}) == len(rows), "two rows of one name"
+
+
+def test_impossible_published_numbers_are_marked(pages: ModuleType, measured: ModuleType) -> None:
+    rows = {(row.data, row.model): row for row in measured.published(RESULTS / "published.yaml")}
+    row = rows["amazon2014_toys", "P5-B, unseen prompt 2-13"]
+    assert row.row == Row(row.model, {5: 0.0587, 10: 0.0675}, {5: 0.0486, 10: 0.0536}, 4)
+    line = next(
+        line for line in pages.results_page(RESULTS).splitlines() if line.startswith(f"| {row.model} |")
+    )
+    assert "~~.0536~~ ✗" in line
+    assert "NDCG@10 can only be .0511 to .0517" in line
+    assert rows["amazon2014_beauty", "TIGER"].impossible == {}
+
+
+def test_a_data_set_without_results_has_a_page(pages: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "published.yaml").write_text((RESULTS / "published.yaml").read_text(encoding="utf-8"))
+    (tmp_path / "my-shop").mkdir()
+    page = pages.results_page(tmp_path)
+    assert page.count("Nothing of ours has been measured on it yet.") == 5
+    assert "## my-shop" in page
+    assert "SASRec, full cross-entropy" in page
+
+
+def test_results_on_different_data_are_refused(measured: ModuleType, tmp_path: Path) -> None:
+    for name, fingerprint in (("popular", "a"), ("itemknn", "b")):
+        result = {"mean": {"HR@10": {"mean": 0.1}}, "data": {"fingerprint": fingerprint}}
+        (tmp_path / "shop").mkdir(exist_ok=True)
+        (tmp_path / "shop" / f"{name}.json").write_text(json.dumps(result))
+    with pytest.raises(ValueError, match="results on different data"):
+        measured.measurements(tmp_path, "shop")
