@@ -5,55 +5,100 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from math import ceil, floor, log10
 
+NUM_COLOURS = 10  # of recommenders; an eleventh takes the first one again, with its own number
 _WIDTH, _HEIGHT = 360, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 16, 36  # room for the labels of the axes
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 16, 40  # room for the labels of the axes
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar: a value and the interval it may lie in."""
+    """One bar: a value, the interval it may lie in, and the values that it is the mean of.
+
+    `place` counts from 0 and gives the bar the number and the colour that a recommender has on a whole page; without
+    it the first bar of a panel stands out.
+    """
 
     name: str
     value: float
     low: float
     high: float
+    place: int | None = None
+    parts: Sequence[float] = ()
 
 
-def bar_panel(title: str, bars: Sequence[Bar]) -> str:
+@dataclass(frozen=True)
+class Line:
+    """(x, y) points by x, at least one; `place` as in `Bar`."""
+
+    points: Sequence[tuple[float, float]]
+    place: int | None = None
+
+
+def colour(place: int | None) -> str:
+    """Class that gives an element, as `--own`, the colour of a recommender; None: the page's own colour."""
+    return "c1" if place is None else f"c{place % NUM_COLOURS + 1}"
+
+
+def chip(place: int) -> str:
+    """The number of a recommender on its colour."""
+    return f'<span class="chip {colour(place)}">{place + 1}</span>'
+
+
+def bar_panel(title: str, bars: Sequence[Bar], form: str = "{:.4f}") -> str:
     """A card with one horizontal bar each, from 0; the first bar is ours and stands out."""
-    longest = max([bar.high for bar in bars] + [bar.value for bar in bars]) or 1.0
+    longest = max(max((bar.value, bar.high, *bar.parts)) for bar in bars) or 1.0
 
     def percent(value: float) -> str:
         return f"{100 * value / longest:.2f}%"
 
-    rows = "".join(
-        f'<div class="bar{" own" if place == 0 else ""}">'
-        f'<span class="name">{escape(bar.name)}</span><b>{bar.value:.4f}</b>'
-        f'<div class="track"><div class="fill" style="width:{percent(bar.value)}"></div>'
-        f'<div class="range" style="left:{percent(bar.low)};width:{percent(bar.high - bar.low)}"></div>'
-        "</div></div>"
-        for place, bar in enumerate(bars)
-    )
-    return f'<div class="card"><h3>{escape(title)}</h3>{rows}</div>'
+    rows = []
+    for at, bar in enumerate(bars):
+        look = (" own" if at == 0 else "") if bar.place is None else f" {colour(bar.place)} coloured"
+        name = escape(bar.name) if bar.place is None else f"{chip(bar.place)} {escape(bar.name)}"
+        parts = "".join(f'<i class="part" style="left:{percent(value)}"></i>' for value in bar.parts)
+        ends = f"left:{percent(bar.low)};width:{percent(bar.high - bar.low)}"
+        interval = f'<div class="range" style="{ends}"></div>' if bar.high > bar.low else ""
+        rows.append(
+            f'<div class="bar{look}"><span class="name">{name}</span><b>{form.format(bar.value)}</b>'
+            f'<div class="track"><div class="fill" style="width:{percent(bar.value)}"></div>'
+            f"{interval}{parts}</div></div>"
+        )
+    return f'<div class="card"><h3>{escape(title)}</h3>{"".join(rows)}</div>'
 
 
 def line_chart(
-    title: str, points: Sequence[tuple[float, float]], *, from_zero: bool, mark_highest: bool
+    title: str,
+    lines: Sequence[Line],
+    *,
+    x_name: str = "step",
+    x_form: str = "{:,.0f}",
+    y_form: str = "{:.4g}",
+    from_zero: bool = False,
+    mark_highest: bool = False,
+    number: bool = False,
+    highest: float | None = None,
 ) -> str:
-    """A card with one line.
+    """A card with lines.
 
     Args:
-        title: what is drawn upwards; to the right run the training steps.
-        points: (step, value), at least one, by step.
+        title: what is drawn upwards.
+        lines: at least one.
+        x_name: what is drawn to the right.
+        x_form: how its ends are written.
+        y_form: how the values upwards are written.
         from_zero: the axis upwards starts at 0.
-        mark_highest: put a dot and the value on the highest point.
+        mark_highest: put a dot on the highest point of each line, and the value on the highest of all.
+        number: put each line's number on it, where it rises.
+        highest: value that the axis upwards reaches at least, so that several charts share it.
     """
-    steps, values = [step for step, _ in points], [value for _, value in points]
-    ticks = _ticks(0.0 if from_zero else min(values), max(values))
+    points = [point for line in lines for point in line.points]
+    values = [value for _, value in points] + ([] if highest is None else [highest])
+    ticks = ticks_between(0.0 if from_zero else min(values), max(values))
     low, high = ticks[0], ticks[-1]
-    first, last = min(steps), max(steps)
+    first, last = min(step for step, _ in points), max(step for step, _ in points)
 
     def x(step: float) -> float:
         share = (step - first) / (last - first) if last > first else 0.5
@@ -64,29 +109,73 @@ def line_chart(
 
     parts = [
         f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>'
-        f'<text x="{_LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:.4g}</text>'
+        f'<text x="{_LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{y_form.format(tick)}</text>'
         for tick in ticks
     ]
     for step, anchor in {first: "start", last: "end"}.items():
-        parts.append(f'<text x="{x(step):.1f}" y="{_HEIGHT - 18}" text-anchor="{anchor}">{step:,.0f}</text>')
-    parts.append(
-        f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 4}" text-anchor="middle">step</text>'
-    )
-    path = " ".join(f"{x(step):.1f},{y(value):.1f}" for step, value in points)
-    parts.append(f'<polyline class="line" points="{path}"/>')
-    if mark_highest or len(points) == 1:
-        step, value = max(points, key=lambda point: point[1])
-        at, anchor = f"{x(step):.1f}", "end" if x(step) > _WIDTH / 2 else "start"
         parts.append(
-            f'<circle class="dot" cx="{at}" cy="{y(value):.1f}" r="4.5"/>'
-            f'<text class="mark" x="{at}" y="{y(value) - 9:.1f}" text-anchor="{anchor}">{value:.4g}</text>'
+            f'<text x="{x(step):.1f}" y="{_HEIGHT - 20}" text-anchor="{anchor}">{x_form.format(step)}</text>'
         )
-    box = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}"'
-    drawing = f"<svg {box}>{''.join(parts)}</svg>"
-    return f'<div class="card"><h3>{escape(title)}</h3>{drawing}</div>'
+    middle = (_LEFT + _WIDTH - _RIGHT) / 2
+    parts.append(f'<text x="{middle}" y="{_HEIGHT - 5}" text-anchor="middle">{escape(x_name)}</text>')
+    for line in lines:
+        path = " ".join(f"{x(step):.1f},{y(value):.1f}" for step, value in line.points)
+        parts.append(f'<polyline class="line {colour(line.place)}" points="{path}"/>')
+        if mark_highest or len(line.points) == 1:
+            step, value = _highest(line.points)
+            parts.append(
+                f'<circle class="dot {colour(line.place)}" cx="{x(step):.1f}" cy="{y(value):.1f}" r="4.5"/>'
+            )
+    if mark_highest:
+        step, value = _highest(points)
+        anchor = "end" if x(step) > _WIDTH / 2 else "start"
+        parts.append(
+            f'<text class="mark" x="{x(step):.1f}" y="{y(value) - 9:.1f}" text-anchor="{anchor}">'
+            f"{y_form.format(value)}</text>"
+        )
+    if number:  # lines that lie close get their numbers at different heights
+        steep = sorted(lines, key=lambda line: -sum(value for _, value in line.points))
+        for at, line in enumerate(steep):
+            value = low + (high - low) * (0.3 + 0.6 * at / len(steep))
+            parts.append(number_mark(x(_reaches(line.points, value)), y(value), line.place or 0))
+    numbers = "; ".join(
+        f"from {y_form.format(line.points[0][1])} to {y_form.format(line.points[-1][1])}, highest "
+        f"{y_form.format(_highest(line.points)[1])}"
+        for line in lines
+    )
+    ends = f"{x_name} {x_form.format(first)} to {x_form.format(last)}: {numbers}"
+    return drawing_card(title, "".join(parts), _WIDTH, _HEIGHT, ends)
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def _highest(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    return max(points, key=lambda point: point[1])
+
+
+def _reaches(points: Sequence[tuple[float, float]], value: float) -> float:
+    """Where a rising line reaches a value; its end where it does not."""
+    for (x, y), (next_x, next_y) in pairwise(points):
+        if y <= value < next_y:
+            return x + (next_x - x) * (value - y) / (next_y - y)
+    return points[-1][0]
+
+
+def number_mark(x: float, y: float, place: int, tip: str = "") -> str:
+    """A recommender's number on a dot of its colour, inside a drawing; `tip` shows where a mouse points at it."""
+    return (
+        f"<g>{f'<title>{escape(tip)}</title>' if tip else ''}"
+        f'<circle class="dot {colour(place)}" cx="{x:.1f}" cy="{y:.1f}" r="7.5"/>'
+        f'<text class="number" x="{x:.1f}" y="{y + 3.6:.1f}" text-anchor="middle">{place + 1}</text></g>'
+    )
+
+
+def drawing_card(title: str, parts: str, width: int, height: float, numbers: str = "") -> str:
+    """A card with an SVG drawing; screen readers get its title and what is drawn in numbers."""
+    label = f"{title}. {numbers}" if numbers else title
+    box = f'viewBox="0 0 {width} {height:.0f}" role="img" aria-label="{escape(label)}"'
+    return f'<div class="card"><h3>{escape(title)}</h3><svg {box}>{parts}</svg></div>'
+
+
+def ticks_between(low: float, high: float) -> list[float]:
     """Three to seven round numbers that enclose both ends."""
     if high - low < 1e-12:
         low, high = low - 0.5 * (abs(low) or 1), high + 0.5 * (abs(high) or 1)

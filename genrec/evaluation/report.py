@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,8 +10,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from genrec.evaluation.charts import Bar, bar_panel, line_chart
-from genrec.evaluation.style import STYLE
+from genrec.evaluation.charts import Bar, Line, bar_panel, line_chart
+from genrec.evaluation.page import write_page
 
 _PANELS = {
     "HR@10": "HR@10: the next item is among the first ten",
@@ -20,10 +19,6 @@ _PANELS = {
     "HR@5": "HR@5: among the first five",
     "MRR": "MRR: the mean of 1 / rank",
 }
-_SYNTHETIC = (
-    "<strong>Synthetic data</strong>The items and the users on this page are invented by a program. The "
-    "numbers show that everything works; they say nothing about real people."
-)
 _PROTOCOL = (
     "One item of each user was kept aside and has to be found again among all items of the catalogue; items "
     "the user had before are left out of the lists, and ties count against the recommender. The thin lines "
@@ -91,32 +86,18 @@ def write_report(
         notes: further remarks, one paragraph each.
         synthetic: the data are invented, which the page then says loudly.
     """
-    path = Path(path)
     sections = [
-        _header(title, data_summary, synthetic),
+        _header(title, data_summary),
         _quality(evaluations),
         _table(evaluations),
         _curve(curve),
         _users(users),
         _notes(notes),
     ]
-    name = f"{title} (synthetic data)" if synthetic else title
-    page = (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(name)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(section for section in sections if section)
-        + "\n</main>\n</body>\n</html>\n"
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, path)
-    return path
+    return write_page(path, title, sections, synthetic=synthetic)
 
 
-def _header(title: str, summary: Mapping[str, Any], synthetic: bool) -> str:
-    warning = f'<div class="warning" role="note">{_SYNTHETIC}</div>' if synthetic else ""
+def _header(title: str, summary: Mapping[str, Any]) -> str:
     figures = "".join(
         f"<div><dt>{label}</dt><dd>{summary[name]:,}</dd></div>"
         for name, label in _COUNTS.items()
@@ -128,7 +109,7 @@ def _header(title: str, summary: Mapping[str, Any], synthetic: bool) -> str:
         if name not in _COUNTS and value not in (None, "", [], {})
     )
     about = f"<details><summary>About the data</summary><table>{rows}</table></details>" if rows else ""
-    return f'<header>{warning}<h1>{escape(title)}</h1><dl class="figures">{figures}</dl>{about}</header>'
+    return f'<header><h1>{escape(title)}</h1><dl class="figures">{figures}</dl>{about}</header>'
 
 
 def _quality(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
@@ -210,10 +191,10 @@ def _curve(curve: Sequence[Mapping[str, Any]]) -> str:
     losses, gains = _points(curve, "loss"), _points(curve, validation)
     charts = []
     if losses:
-        charts.append(line_chart("Training loss", losses, from_zero=False, mark_highest=False))
+        charts.append(line_chart("Training loss", [Line(losses)]))
     if gains:
         label = f"{validation.removeprefix('eval_')} on validation"
-        charts.append(line_chart(label, gains, from_zero=True, mark_highest=True))
+        charts.append(line_chart(label, [Line(gains)], from_zero=True, mark_highest=True))
     if not charts:
         return ""
     return f'<section><h2>How it learnt</h2><div class="panels">{"".join(charts)}</div></section>'
@@ -228,11 +209,12 @@ def _points(curve: Sequence[Mapping[str, Any]], name: str) -> list[tuple[float, 
 def _users(users: Sequence[ShownUser]) -> str:
     if not users:
         return ""
-    cards = "".join(_user(user) for user in users)
+    cards = "".join(user_card(user) for user in users)
     return f'<section><h2>Some users</h2><p class="soft">{_LISTS}</p>{cards}</section>'
 
 
-def _user(user: ShownUser) -> str:
+def user_card(user: ShownUser) -> str:
+    """A card with a user's history and what each recommender made of it."""
     earlier = len(user.history) - _SHOWN_HISTORY
     trail = [f"<span>… {earlier:,} earlier</span>"] if earlier > 0 else []
     trail += [f"<span>{escape(title)}</span>" for title in user.history[-_SHOWN_HISTORY:]]

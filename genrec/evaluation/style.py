@@ -3,15 +3,19 @@
 STYLE = """
 :root {
   color-scheme: light dark;
-  --paper: #faf9f5; --card: #ffffff; --ink: #22242a; --soft: #686b74; --line: #e5e2d9; --grid: #eeebe3;
+  --paper: #faf9f5; --card: #ffffff; --ink: #22242a; --soft: #62656e; --line: #e5e2d9; --grid: #eeebe3;
   --first: #0b7a75; --first-soft: #d8efec; --other: #aeb4bd; --whisker: #22242a;
   --warn: #7a3d00; --warn-paper: #fff1d6; --warn-line: #e0a64b;
+  --c1: #0b7a75; --c2: #c73d00; --c3: #3a64d8; --c4: #5b2a00; --c5: #210f80; --c6: #06568b; --c7: #48183f;
+  --c8: #723650; --c9: #2f74aa; --c10: #a82418; --on-colour: #ffffff; --up: #4fc4b8; --down: #ff9a66;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #131519; --card: #1b1e24; --ink: #e9e7e1; --soft: #9a9eaa; --line: #2e323b; --grid: #262a32;
     --first: #4fc4b8; --first-soft: #17393a; --other: #5f6672; --whisker: #f1efe9;
     --warn: #ffd58a; --warn-paper: #33260e; --warn-line: #8a672a;
+    --c1: #4fc4b8; --c2: #f0804e; --c3: #8aa4ff; --c4: #efe36b; --c5: #81fbff; --c6: #3c9baa; --c7: #49e9b8;
+    --c8: #a0c6ff; --c9: #9079fe; --c10: #c9c510; --on-colour: #131519; --up: #1f8f86; --down: #b0501f;
   }
 }
 * { box-sizing: border-box; }
@@ -57,7 +61,29 @@ section { margin-top: clamp(2.2rem, 5vw, 3.6rem); }
   content: ""; position: absolute; top: -.32rem; height: .55rem; border-left: 2px solid var(--whisker);
 }
 .range::after { right: 0; }
-.wide { overflow-x: auto; padding: .3rem clamp(0rem, 1vw, .5rem); }
+.c1 { --own: var(--c1); } .c2 { --own: var(--c2); } .c3 { --own: var(--c3); } .c4 { --own: var(--c4); }
+.c5 { --own: var(--c5); } .c6 { --own: var(--c6); } .c7 { --own: var(--c7); } .c8 { --own: var(--c8); }
+.c9 { --own: var(--c9); } .c10 { --own: var(--c10); }
+.panels > :only-child:has(svg) { max-width: 34rem; }
+.panels > :last-child:nth-child(odd):not(:has(svg)) { grid-column: 1 / -1; }
+.panels > * { min-width: 0; }
+.panels + .panels, .stack + .panels { margin-top: 1rem; }
+.coloured .fill { background: var(--own); opacity: .82; }
+.part {
+  position: absolute; top: 50%; width: .4rem; height: .4rem; margin: -.2rem 0 0 -.2rem; border-radius: 50%;
+  background: var(--card); border: 1.5px solid var(--whisker);
+}
+.chip {
+  display: inline-block; min-width: 1.35em; padding: 0 .3em; border-radius: .8em; background: var(--own);
+  color: var(--on-colour); font-size: .8em; font-weight: 700; line-height: 1.5; text-align: center;
+}
+.key {
+  list-style: none; display: flex; flex-wrap: wrap; gap: .3rem 1.1rem; margin: 0 0 1rem; padding: 0; font-size: .92rem;
+}
+.key li { display: block; padding: 0; }
+.key li > :first-child { color: var(--on-colour); padding: 0 .3em; }
+.unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+.wide { position: relative; overflow-x: auto; padding: .3rem clamp(0rem, 1vw, .5rem); }
 table { border-collapse: collapse; width: 100%; font-size: clamp(.82rem, 2.4vw, .92rem); }
 th, td {
   padding: .45rem clamp(.3rem, 1.2vw, .7rem); text-align: right; vertical-align: baseline;
@@ -70,15 +96,43 @@ th:first-child, td:first-child {
 th.own, td.own { background: color-mix(in srgb, var(--first-soft) 55%, transparent); }
 td small { display: block; color: var(--soft); font-size: .76rem; }
 td .best { font-weight: 700; }
+tbody th { font-weight: 500; }
+thead td { border-top: 0; }
+.matrix td { text-align: center; }
+.matrix thead th { text-align: center; position: relative; }
+.matrix .up { background: color-mix(in srgb, var(--up) var(--share), var(--card)); }
+.matrix .down { background: color-mix(in srgb, var(--down) var(--share), var(--card)); }
+.matrix .self { color: var(--soft); }
+.matrix .self[style] { background: color-mix(in srgb, var(--grid) 70%, var(--card)); }
+.matrix .up small, .matrix .down small { color: inherit; }
+.matrix td, .matrix tbody th { vertical-align: middle; }
+.facts th { text-align: left; vertical-align: top; white-space: nowrap; color: var(--soft); }
+.facts td { text-align: left; white-space: normal; }
+.facts tr:first-child > * { border-top: 0; }
+.options { font-size: .88rem; }
+.options dt { font-weight: 600; }
+.options dd { margin: .1rem 0 .8rem; color: var(--soft); }
+.stack { display: grid; grid-template-columns: minmax(0, 1fr); gap: 1rem; }
+.card + .card.wide, section > details > .card { margin-top: 1rem; }
 svg { display: block; width: 100%; max-width: 32rem; height: auto; }
 svg text { fill: var(--soft); font: 11px system-ui, sans-serif; }
 svg .grid { stroke: var(--grid); }
-svg .line { fill: none; stroke: var(--first); stroke-width: 2; stroke-linejoin: round; }
-svg .dot { fill: var(--first); stroke: var(--card); stroke-width: 2; }
+svg .line { fill: none; stroke: var(--own); stroke-width: 2; stroke-linejoin: round; }
+svg .dot { fill: var(--own); stroke: var(--card); stroke-width: 2; }
+svg .whisker { stroke: var(--own); stroke-width: 3; stroke-linecap: round; opacity: .55; }
 svg .mark { fill: var(--ink); font-weight: 650; }
+svg .number { fill: var(--on-colour); font-size: 10px; font-weight: 700; }
+@media (max-width: 30rem) {
+  svg text { font-size: 12.5px; }
+  .matrix tbody th .name {
+    position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap;
+  }
+  .matrix td { padding: .4rem .25rem; }
+  .card { padding: .9rem; }
+}
 .user { margin-top: 1.1rem; }
 .lists {
-  display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr)); gap: 1.5rem 2rem;
+  display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 13rem), 1fr)); gap: 1.5rem 2rem;
 }
 ol { list-style: none; margin: 0; padding: 0; font-size: .9rem; line-height: 1.35; }
 li {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from genrec.evaluation.charts import Bar, bar_panel, line_chart
+from genrec.evaluation.charts import Bar, Line, bar_panel, line_chart
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +19,7 @@ def places(drawing: str) -> list[tuple[float, float]]:
 
 
 def test_line_runs_right_and_up() -> None:
-    drawn = places(line_chart("loss", [(0, 1.0), (10, 3.0), (40, 2.0)], from_zero=False, mark_highest=False))
+    drawn = places(line_chart("loss", [Line([(0, 1.0), (10, 3.0), (40, 2.0)])]))
     (x0, y0), (x1, y1), (x2, y2) = drawn
     assert (x1 - x0) / (x2 - x0) == pytest.approx(0.25, abs=0.01)
     assert y1 < y2 < y0
@@ -27,7 +27,9 @@ def test_line_runs_right_and_up() -> None:
 
 
 def test_highest_point_is_marked_with_its_value() -> None:
-    drawing = line_chart("NDCG", [(1, 0.02), (2, 0.0912), (3, 0.05)], from_zero=True, mark_highest=True)
+    drawing = line_chart(
+        "NDCG", [Line([(1, 0.02), (2, 0.0912), (3, 0.05)])], from_zero=True, mark_highest=True
+    )
     assert drawing.count("<circle") == 1
     assert ">0.0912<" in drawing
     assert ">0<" in drawing  # the axis starts at 0
@@ -35,7 +37,7 @@ def test_highest_point_is_marked_with_its_value() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 10**6), numbers), min_size=1, max_size=20))
 def test_every_line_stays_inside_the_drawing(points: list[tuple[float, float]]) -> None:
-    for x, y in places(line_chart("any", sorted(points), from_zero=False, mark_highest=True)):
+    for x, y in places(line_chart("any", [Line(sorted(points))], mark_highest=True)):
         assert 0 <= x <= 360
         assert 0 <= y <= 220
 
