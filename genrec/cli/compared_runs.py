@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -234,4 +235,5 @@ def _curve(path: Path) -> list[tuple[float, float]]:
     if not path.exists():
         return []
     rows = [json.loads(line) for line in path.read_text().splitlines()]
-    return [(float(row["step"]), float(row[_VALIDATION])) for row in rows if _VALIDATION in row]
+    points = [(float(row["step"]), float(row[_VALIDATION])) for row in rows if _VALIDATION in row]
+    return [point for point in points if isfinite(point[1])]

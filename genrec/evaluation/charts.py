@@ -161,10 +161,11 @@ def _reaches(points: Sequence[tuple[float, float]], value: float) -> float:
 
 def number_mark(x: float, y: float, place: int, tip: str = "") -> str:
     """A recommender's number on a dot of its colour, inside a drawing; `tip` shows where a mouse points at it."""
+    small = " small" if place >= 9 else ""
     return (
         f"<g>{f'<title>{escape(tip)}</title>' if tip else ''}"
         f'<circle class="dot {colour(place)}" cx="{x:.1f}" cy="{y:.1f}" r="7.5"/>'
-        f'<text class="number" x="{x:.1f}" y="{y + 3.6:.1f}" text-anchor="middle">{place + 1}</text></g>'
+        f'<text class="number{small}" x="{x:.1f}" y="{y + 3.6:.1f}" text-anchor="middle">{place + 1}</text></g>'
     )
 
 

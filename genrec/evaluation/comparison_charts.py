@@ -13,7 +13,7 @@ from math import ceil, floor, log10
 from genrec.evaluation.charts import chip, colour, drawing_card, number_mark, ticks_between
 
 _WIDTH = 360
-_LABELS, _RIGHT = 82, 16  # room for what stands to the left, and for half a dot
+_LABELS, _RIGHT = 82, 20  # room for what stands to the left, and for half a dot
 _ROW, _GAP = 17, 12  # between dots of one block, and between blocks
 
 
@@ -153,7 +153,7 @@ def matrix(title: str, names: Sequence[str], cells: Sequence[Sequence[Cell]]) ->
         for place, (name, row) in enumerate(zip(names, cells, strict=True))
     )
     return (
-        f'<div class="card"><h3>{escape(title)}</h3><div class="wide"><table class="matrix"><thead><tr>'
+        f'<div class="card"><h3>{escape(title)}</h3><div class="wide" tabindex="0"><table class="matrix"><thead><tr>'
         f"<td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div></div>"
     )
 

@@ -89,7 +89,7 @@ def _difference_cells(analysis: Analysis, metric: str) -> list[list[Cell]]:
         row = []
         for second in range(len(analysis.groups)):
             difference, p_value = found.difference_GGM[first, second, at], found.p_holm_GGM[first, second, at]
-            small = "p < .001" if p_value < 0.001 else f"p = {_bare(f'{p_value:.3f}')}"
+            small = _p(float(p_value))
             if first == second:
                 row.append(Cell("–", look="self"))
             elif not found.significant(first, second, at):
@@ -100,6 +100,12 @@ def _difference_cells(analysis: Analysis, metric: str) -> list[list[Cell]]:
                 row.append(Cell(f"{sign} {_bare(f'{abs(difference):.4f}')}", small, look, share))
         rows.append(row)
     return rows
+
+
+def _p(value: float) -> str:
+    if value < 0.001:
+        return "p < .001"
+    return "p = 1" if value > 0.9995 else f"p = {_bare(f'{value:.3f}')}"
 
 
 def _bare(number: str) -> str:

@@ -100,6 +100,7 @@ tbody th { font-weight: 500; }
 thead td { border-top: 0; }
 .matrix td { text-align: center; }
 .matrix thead th { text-align: center; position: relative; }
+.matrix tbody th { position: sticky; left: 0; background: var(--card); }
 .matrix .up { background: color-mix(in srgb, var(--up) var(--share), var(--card)); }
 .matrix .down { background: color-mix(in srgb, var(--down) var(--share), var(--card)); }
 .matrix .self { color: var(--soft); }
@@ -122,6 +123,7 @@ svg .dot { fill: var(--own); stroke: var(--card); stroke-width: 2; }
 svg .whisker { stroke: var(--own); stroke-width: 3; stroke-linecap: round; opacity: .55; }
 svg .mark { fill: var(--ink); font-weight: 650; }
 svg .number { fill: var(--on-colour); font-size: 10px; font-weight: 700; }
+svg .number.small { font-size: 8px; }
 @media (max-width: 30rem) {
   svg text { font-size: 12.5px; }
   .matrix tbody th .name {
