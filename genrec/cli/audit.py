@@ -5,24 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Protocol, runtime_checkable
 
 import typer
 
 from genrec.cli.options import (
-    Columns,
-    Items,
     Json,
-    KCore,
-    Layout,
-    MinHistory,
-    MinRating,
     MovedData,
-    Ordered,
-    Unrated,
-    Untitled,
-    data_source,
 )
+from genrec.cli.reading import Reading, reads_data
 from genrec.cli.run_folder import Run, open_run
 from genrec.cli.terminal import note, print_json, stdout
 from genrec.errors import ConfigError
@@ -39,6 +30,7 @@ if TYPE_CHECKING:
 _STYLES = {"leak": "bold red", "warning": "yellow", "note": "dim"}
 
 
+@reads_data
 def audit(
     what: Annotated[
         str,
@@ -47,15 +39,7 @@ def audit(
             help="Interactions ('synthetic' too), a run folder, or a CSV of metrics.",
         ),
     ],
-    items: Items = None,
-    layout: Layout = None,
-    column: Columns = None,
-    ordered: Ordered = None,
-    untitled: Untitled = None,
-    unrated: Unrated = None,
-    min_rating: MinRating = None,
-    k_core: KCore = None,
-    min_history: MinHistory = None,
+    reading: Reading = Reading(),  # noqa: B008 - frozen
     protocol: Annotated[
         str | None,
         typer.Option(
@@ -72,17 +56,7 @@ def audit(
     Data: ids that give the test items away, repeats, time travel. A run: codes, prompts and lists that hold the
     answer, numbers below or far above what needs no learning. A table: cells that arithmetic forbids.
     """
-    reading: dict[str, Any] = {
-        "column": column,
-        "layout": layout,
-        "ordered": ordered,
-        "untitled": untitled,
-        "unrated": unrated,
-        "min_rating": min_rating,
-        "k_core": k_core,
-        "min_history": min_history,
-    }
-    given = {**reading, "items": items, "protocol": protocol}
+    given = {**reading.given(), "protocol": protocol}
     path = Path(what)
     if (path / "config.yaml").is_file():
         _refuse(given, "a run knows its data and its split")
@@ -94,9 +68,7 @@ def audit(
         found = audit_table(path)
     else:
         _refuse({"data": data}, "it is for runs whose data were moved")
-        columns = reading.pop("column")
-        dataset = data_source(what, items, columns=columns, **reading).read()
-        found = audit_dataset(dataset, protocol or "leave-one-out")
+        found = audit_dataset(reading.source(what).read(), protocol or "leave-one-out")
     if as_json:
         print_json(found.to_json())
     else:

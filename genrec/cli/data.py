@@ -10,18 +10,9 @@ import typer
 from typer.core import TyperGroup
 
 from genrec.cli.options import (
-    Columns,
-    Items,
     Json,
-    KCore,
-    Layout,
-    MinHistory,
-    MinRating,
-    Ordered,
-    Unrated,
-    Untitled,
-    data_source,
 )
+from genrec.cli.reading import Reading, reads_data
 from genrec.cli.terminal import note, print_facts, print_json, print_table, stderr, stdout, stoppable
 
 
@@ -43,34 +34,16 @@ app = typer.Typer(
 
 
 @app.command()
+@reads_data
 def show(
     path: Annotated[
         str, typer.Argument(metavar="PATH", help="File or folder of interactions, or 'synthetic'.")
     ],
-    items: Items = None,
-    layout: Layout = None,
-    column: Columns = None,
-    ordered: Ordered = None,
-    untitled: Untitled = None,
-    unrated: Unrated = None,
-    min_rating: MinRating = None,
-    k_core: KCore = None,
-    min_history: MinHistory = None,
+    reading: Reading = Reading(),  # noqa: B008 - frozen
     as_json: Json = False,
 ) -> None:
     """Read a data set and tell what is in it, and what was dropped and why."""
-    source = data_source(
-        path,
-        items,
-        columns=column,
-        layout=layout,
-        ordered=ordered,
-        untitled=untitled,
-        unrated=unrated,
-        min_rating=min_rating,
-        k_core=k_core,
-        min_history=min_history,
-    )
+    source = reading.source(path)
     summary = source.read().summary()
     if as_json:
         print_json(summary)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genrec.cli.evaluate import print_evaluation
-from genrec.cli.options import SYNTHETIC, Items, data_source
+from genrec.cli.options import SYNTHETIC
+from genrec.cli.reading import Reading, reads_data
 from genrec.cli.recipe import Recipe, read_recipe
 from genrec.cli.recommend import answer_for, print_answer
 from genrec.cli.terminal import note, print_table, progress, stdout
@@ -27,11 +28,12 @@ _BASELINES = ("itemknn", "popular")
 _USERS, _SEED = 3, 7  # whose lists are shown, always the same
 
 
+@reads_data
 def demo(
     data: Annotated[
         str, typer.Option("--data", metavar="PATH", help="File or folder of interactions, or 'synthetic'.")
     ] = SYNTHETIC,
-    items: Items = None,
+    reading: Reading = Reading(),  # noqa: B008 - frozen
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder for the run and the report.")
     ] = Path("runs/demo"),
@@ -42,7 +44,7 @@ def demo(
     A demo that was stopped goes on where it was; one that is trained already is only measured and shown.
     """
     chosen = read_recipe(recipe)
-    source = data_source(data, items, recipe=chosen.data)
+    source = reading.source(data, chosen.data)
     run, dataset = train_run(_run_folder(out, chosen, source.absolute().path), chosen, source, resume=True)
     parts = dataset.split(chosen.protocol)
     models = {chosen.recommender: run.load(), **_baselines(parts, chosen.recommender)}

@@ -11,21 +11,12 @@ import typer
 from genrec.cli.audit import warn
 from genrec.cli.environment import environment
 from genrec.cli.options import (
-    Columns,
     DataSource,
     Exact,
-    Items,
     Json,
-    KCore,
-    Layout,
-    MinHistory,
-    MinRating,
-    Ordered,
-    Unrated,
-    Untitled,
-    data_source,
     one_of,
 )
+from genrec.cli.reading import Reading, reads_data
 from genrec.cli.run_folder import Run, open_run
 from genrec.cli.terminal import note, print_facts, print_json, print_table, progress
 from genrec.errors import ConfigError
@@ -37,6 +28,7 @@ if TYPE_CHECKING:
 _RATES = ("exact_rate", "invalid_rate", "duplicate_rate", "seen_rate")
 
 
+@reads_data
 def evaluate(
     run: Annotated[
         Path | None, typer.Argument(metavar="RUN", help="Folder that `genrec train` wrote.")
@@ -57,15 +49,7 @@ def evaluate(
         str | None,
         typer.Option("--data", metavar="PATH", help="Data behind --rankings; or where a run's data lie now."),
     ] = None,
-    items: Items = None,
-    layout: Layout = None,
-    column: Columns = None,
-    ordered: Ordered = None,
-    untitled: Untitled = None,
-    unrated: Unrated = None,
-    min_rating: MinRating = None,
-    k_core: KCore = None,
-    min_history: MinHistory = None,
+    reading: Reading = Reading(),  # noqa: B008 - frozen
     protocol: Annotated[
         str | None,
         typer.Option("--protocol", metavar="leave-one-out|temporal", help="How targets are held out."),
@@ -80,22 +64,11 @@ def evaluate(
     one_of(split, ("test", "validation"), "the split")
     if users is not None and users < 1:
         raise ConfigError(f"--users is {users}; ask for at least 1 user")
-    reading: dict[str, Any] = {
-        "layout": layout,
-        "ordered": ordered,
-        "untitled": untitled,
-        "unrated": unrated,
-        "min_rating": min_rating,
-        "k_core": k_core,
-        "min_history": min_history,
-    }
     if rankings is None:
         if run is None:
             raise ConfigError("there is nothing to measure: give a RUN, or --rankings FILE and --data PATH")
-        apart = {"items": items, "column": column or None, **reading, "protocol": protocol}
-        for name, value in apart.items():
-            if value is not None:
-                raise ConfigError(f"--{name.replace('_', '-')} goes with --rankings: {run} knows its own")
+        for name in [*reading.given(), *(["protocol"] if protocol is not None else [])]:
+            raise ConfigError(f"--{name.replace('_', '-')} goes with --rankings: {run} knows its own")
         measured, title = _measure_run(open_run(run), split, users, exact, data)
     else:
         if run is not None:
@@ -106,8 +79,9 @@ def evaluate(
             raise ConfigError(
                 "--exact is about searching, and the lists of --rankings are there: leave it out"
             )
-        source = data_source(data, items, columns=column, **reading)
-        measured, title = _measure_file(rankings, source, protocol or "leave-one-out", split, users)
+        measured, title = _measure_file(
+            rankings, reading.source(data), protocol or "leave-one-out", split, users
+        )
     if as_json:
         print_json(measured)
     else:

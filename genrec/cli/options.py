@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,33 +19,6 @@ SYNTHETIC = "synthetic"  # given in place of a path: the built-in invented data 
 READ_OPTIONS = ("layout", "columns", "ordered", "untitled", "unrated", "min_rating", "k_core", "min_history")
 
 Json = Annotated[bool, typer.Option("--json", help="Print only JSON on stdout.")]
-Items = Annotated[
-    Path | None, typer.Option("--items", help="File with the items' titles, where it lies apart.")
-]
-Layout = Annotated[
-    str | None, typer.Option("--layout", help="Name of the layout, where it is not recognised.")
-]
-Columns = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--column", metavar="NAME=THEIRS", help="What your file calls a column, as in user_id=uid; repeat."
-    ),
-]
-Untitled = Annotated[
-    str | None,
-    typer.Option("--untitled", metavar="error|drop|id", help="Items without a title."),
-]
-Ordered = Annotated[bool | None, typer.Option("--ordered", help="The rows stand in time order.")]
-Unrated = Annotated[bool | None, typer.Option("--unrated", help="Keep listed items that nobody took.")]
-MinRating = Annotated[
-    float | None, typer.Option("--min-rating", help="Keep interactions rated at least this.")
-]
-KCore = Annotated[
-    int | None, typer.Option("--k-core", help="Keep users and items with at least this many, repeatedly.")
-]
-MinHistory = Annotated[
-    int | None, typer.Option("--min-history", help="Keep users with at least this many interactions.")
-]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `genrec train` wrote.")]
 MovedData = Annotated[
     str | None, typer.Option("--data", metavar="PATH", help="Where the run's data lie now, if moved.")
@@ -94,25 +67,6 @@ class DataSource:
             return self
         items = None if self.items is None else str(Path(self.items).resolve())
         return DataSource(str(Path(self.path).resolve()), items, self.options)
-
-
-def data_source(
-    path: str,
-    items: Path | None,
-    *,
-    columns: Sequence[str] | None = None,
-    recipe: Mapping[str, Any] | None = None,
-    **options: Any,
-) -> DataSource:
-    """A source from command line options; those left out (None) are the recipe's, then `genrec.read`'s own.
-
-    Raises:
-        ConfigError: a column that is not NAME=THEIRS, or an unknown option in the recipe.
-    """
-    given = {name: value for name, value in options.items() if value is not None}
-    if columns:
-        given["columns"] = dict(pair(word, "--column", "user_id=uid") for word in columns)
-    return DataSource(path, None if items is None else str(items), {**(recipe or {}), **given})
 
 
 def pair(word: str, option: str, example: str) -> tuple[str, str]:

@@ -14,18 +14,9 @@ from genrec.cli import run_folder
 from genrec.cli.audit import warn
 from genrec.cli.evaluate import print_evaluation
 from genrec.cli.options import (
-    Columns,
     DataSource,
-    Items,
-    KCore,
-    Layout,
-    MinHistory,
-    MinRating,
-    Ordered,
-    Unrated,
-    Untitled,
-    data_source,
 )
+from genrec.cli.reading import Reading, reads_data
 from genrec.cli.recipe import Recipe, read_recipe
 from genrec.cli.terminal import note, progress, stdout, stoppable
 
@@ -35,6 +26,7 @@ if TYPE_CHECKING:
 _VALIDATION_USERS = 1000  # enough to see that a run went well; `genrec evaluate` measures all
 
 
+@reads_data
 def train(
     what: Annotated[
         str,
@@ -48,15 +40,7 @@ def train(
         list[str] | None,
         typer.Argument(metavar="[KEY=VALUE]...", help="Options of the recommender, as in seed=1."),
     ] = None,
-    items: Items = None,
-    layout: Layout = None,
-    column: Columns = None,
-    ordered: Ordered = None,
-    untitled: Untitled = None,
-    unrated: Unrated = None,
-    min_rating: MinRating = None,
-    k_core: KCore = None,
-    min_history: MinHistory = None,
+    reading: Reading = Reading(),  # noqa: B008 - frozen
     protocol: Annotated[
         str | None,
         typer.Option("--protocol", metavar="leave-one-out|temporal", help="How targets are held out."),
@@ -71,19 +55,7 @@ def train(
     recipe = read_recipe(what).with_overrides(overrides or [])
     if protocol is not None:
         recipe = replace(recipe, protocol=protocol)
-    source = data_source(
-        data,
-        items,
-        columns=column,
-        recipe=recipe.data,
-        layout=layout,
-        ordered=ordered,
-        untitled=untitled,
-        unrated=unrated,
-        min_rating=min_rating,
-        k_core=k_core,
-        min_history=min_history,
-    )
+    source = reading.source(data, recipe.data)
     run, dataset = train_run(out, recipe, source, resume=resume)
     measured = _measure_validation(run, dataset)
     print_evaluation(measured, f"{recipe.recommender}, validation")
