@@ -1,7 +1,7 @@
 """Batches of item histories, for models that read items as they are and not as text.
 
 Several histories share a row, told apart by a segment number, so that hardly a place is padding: on Amazon Beauty,
-with 9 items a user, rows of 50 padded one history each are six sevenths empty.
+with 7 training items a user, rows of 50 with one history each would be seven eighths empty.
 
 Shape suffixes: R rows, T places of a row, S histories (segments) of the batch.
 """
