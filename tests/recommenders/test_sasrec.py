@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import genrec
 import genrec.training.trainer as trainer
 import numpy as np
 import polars as pl
@@ -137,3 +139,14 @@ def test_nothing_to_learn_is_an_error(walks: Interactions) -> None:
 def test_heads_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ConfigError, match="num_heads=3 does not divide width=16"):
         small("sasrec", num_heads=3)
+
+
+@pytest.mark.slow
+@BOTH
+def test_films_are_learnt_far_beyond_popularity(name: str, shared_data: Callable[[str], Path]) -> None:
+    data = genrec.read(shared_data("ml-100k"))
+    options = {"max_items": 100, "batch_size": 64, "dropout": 0.4, "epochs": 15, "evaluations": 1}
+    model = create(name, **options).fit(data.train)
+    popular = create("popular").fit(data.train)
+    found, known = (genrec.evaluate(each.rank, data.validation).metrics for each in (model, popular))
+    assert found["HR@10"] > 2 * known["HR@10"]
