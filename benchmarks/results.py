@@ -121,7 +121,7 @@ def _our_row(result: dict[str, Any], data: str) -> list[str]:
         _link(result, data),
         *(spread(result["mean"][name], num_seeds) for name in CELLS),
         *(spread(result["mean_unfiltered"][name], num_seeds) for name in ("HR@10", "NDCG@10")),
-        str(num_seeds) if num_seeds > 1 else "–",
+        "–" if result["seeds"] == [None] else str(num_seeds),
         percent(result["mean"]["exact_rate"]["mean"]),
         duration(statistics.fmean(seconds)),
         commits(result),
