@@ -1,4 +1,4 @@
-"""Make docs/results.md from results/, and fill the tables of docs/protocol.md: `make results`."""
+"""Make docs/results.md from results/, and fill the tables of README.md and docs/protocol.md: `make results`."""
 
 from __future__ import annotations
 
@@ -56,12 +56,11 @@ be recognised. All of them rank the whole catalogue unless the remark says other
 
 
 def main() -> None:
-    """Write both pages."""
+    """Write the pages."""
     folder, docs = ROOT / "results", ROOT / "docs"
-    pages = {
-        docs / "results.md": results_page(folder),
-        docs / "protocol.md": filled((docs / "protocol.md").read_text(encoding="utf-8"), folder),
-    }
+    pages = {docs / "results.md": results_page(folder)}
+    for path in (ROOT / "README.md", docs / "protocol.md"):
+        pages[path] = filled(path.read_text(encoding="utf-8"), folder)
     for path, text in pages.items():
         temporary = path.with_suffix(".tmp")
         temporary.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The tables of docs/protocol.md, from results/traps.json, our results and the published ones."""
+"""The tables inside README.md and docs/protocol.md, from results/traps.json, our results and the published ones."""
 
 from __future__ import annotations
 
@@ -38,6 +38,20 @@ def _ours(folder: Path) -> list[tuple[str, dict[str, Any]]]:
         for data in data_sets(folder)
         for result in measurements(folder, data)
     ]
+
+
+def headline(folder: Path) -> str:
+    """HR@10 / NDCG@10 of all our recommenders, a column for each data set."""
+    names = data_sets(folder)
+    cells: dict[str, dict[str, str]] = {}
+    for data in names:
+        for result in measurements(folder, data):
+            shown = " / ".join(number(result["mean"][metric]["mean"]) for metric in ("HR@10", "NDCG@10"))
+            seeds = len(result["seeds"])
+            alone = f" ({seeds} seed{'s' if seeds > 1 else ''})" if result["seeds"] != [None] else ""
+            cells.setdefault(result["recommender"], {})[data] = shown + alone
+    rows = [[f"`{name}`", *(found.get(data, "–") for data in names)] for name, found in sorted(cells.items())]
+    return table(["HR@10 / NDCG@10", *(TITLES[data] for data in names)], rows)
 
 
 def seen(folder: Path) -> str:
@@ -146,6 +160,7 @@ def validation(folder: Path) -> str:
 
 
 TABLES: dict[str, Callable[[Path], str]] = {
+    "headline": headline,
     "seen": seen,
     "equal-times": equal_times,
     "equal-scores": equal_scores,

@@ -53,17 +53,17 @@ def test_the_page_of_results_is_what_the_files_make(pages: ModuleType) -> None:
     assert page == pages.results_page(RESULTS), "run `make results`"
 
 
-def test_the_tables_of_the_protocol_are_what_the_files_make(trap_tables: ModuleType) -> None:
-    page = PROTOCOL.read_text(encoding="utf-8")
+@pytest.mark.parametrize("path", [PROTOCOL, ROOT / "README.md"], ids=lambda path: path.stem)
+def test_the_tables_inside_pages_are_what_the_files_make(trap_tables: ModuleType, path: Path) -> None:
+    page = path.read_text(encoding="utf-8")
     assert page == trap_tables.filled(page, RESULTS), "run `make results`"
 
 
-def test_the_protocol_has_every_table_once(trap_tables: ModuleType) -> None:
-    page = PROTOCOL.read_text(encoding="utf-8")
-    assert [page.count(f"<!-- table: {name} -->") for name in trap_tables.TABLES] == [1] * len(
-        trap_tables.TABLES
-    )
-    assert page.count("<!-- end -->") == page.count("<!-- table: ") == len(trap_tables.TABLES)
+def test_every_table_stands_once(trap_tables: ModuleType) -> None:
+    pages = "".join(path.read_text(encoding="utf-8") for path in (PROTOCOL, ROOT / "README.md"))
+    for name in trap_tables.TABLES:
+        assert pages.count(f"<!-- table: {name} -->") == 1, name
+    assert pages.count("<!-- end -->") == pages.count("<!-- table: ") == len(trap_tables.TABLES)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
