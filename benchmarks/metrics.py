@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = os.environ["POLARS_MAX_THREADS"] = "1"
@@ -30,6 +26,8 @@ from genrec.data.ranking import Rankings
 from genrec.data.ranking_file import read_rankings, write_rankings
 from genrec.evaluation.protocol import evaluate_rankings
 from genrec.recommenders.base import _best
+
+import pages
 
 NUM_ITEMS, LENGTH = 12_101, 20
 LIMIT_S = 2  # what a million users may take on one core
@@ -78,19 +76,11 @@ def choosing(num_items: int, rounded: bool) -> str:
     return f"| {num_items:,} | {kind} | {1000 * sort_s:.0f} ms | {1000 * best_s:.0f} ms | {sort_s / best_s:.0f} × |"
 
 
-def cpu() -> str:
-    """Name of the processor."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next(
-        (line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor()
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
     parser.add_argument("--users", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="page to write the result to")
+    pages.add_out(parser)
     given = parser.parse_args()
     rankings, targets = generate(given.users, given.seed)
     measured_s = cpu_s(lambda: evaluate_rankings(rankings, targets))
@@ -99,18 +89,8 @@ def main() -> None:
         written_s = cpu_s(lambda: write_rankings(path, rankings, targets))
         read_s = cpu_s(lambda: read_rankings(path, targets))
         size_mb = path.stat().st_size / 1e6
-    peak_gb = (
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
-    )
     rows = [choosing(num_items, rounded) for num_items in (NUM_ITEMS, 100_000) for rounded in (False, True)]
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True
-    ).stdout.strip()
-    page = f"""# Measuring lists, {datetime.now(UTC):%Y-%m-%d}
-
-`{" ".join(["python", "benchmarks/metrics.py", *sys.argv[1:]])}` at commit {commit} · {cpu()}, {os.cpu_count()} cores, \
-one used · Python {platform.python_version()}, numpy {np.__version__}, polars {pl.__version__}
-
+    page = f"""{pages.head("Measuring lists", "numpy", "polars", used=", one used")}
 {len(targets):,} users, {LENGTH} items each, {len(targets.histories.items):,} seen items.
 
 | | CPU time |
@@ -118,7 +98,7 @@ one used · Python {platform.python_version()}, numpy {np.__version__}, polars {
 | all metrics, seen excluded and as given, with rates and intervals (`evaluate_rankings`) | {measured_s:.2f} s |
 | reading the lists from Parquet ({size_mb:.0f} MB), with all checks (`read_rankings`) | {read_s:.1f} s |
 | writing them (`write_rankings`) | {written_s:.1f} s |
-| peak memory, the invented data included | {peak_gb:.1f} GB |
+| peak memory, the invented data included | {pages.peak_gb():.1f} GB |
 
 Promised: {LIMIT_S} s for the metrics of a million users; more fails.
 
@@ -128,9 +108,7 @@ Choosing the best {LENGTH + 1} of all scored items for 256 users, ties in catalo
 |---|---|---|---|---|
 {chr(10).join(rows)}
 """
-    print(page)
-    if given.out:
-        given.out.write_text(page)
+    pages.publish(page, given.out)
     if measured_s > LIMIT_S:
         sys.exit(f"missed: {measured_s:.1f} s of {LIMIT_S}")
 

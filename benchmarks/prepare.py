@@ -10,15 +10,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+
+import pages
 
 LIMIT_S, LIMIT_GB = 60, 4.0  # what the project promises for 25 million interactions on 2 cores
 
@@ -74,21 +74,13 @@ def measure(folder: Path) -> dict[str, float]:
     return measured | {"load_before": load}
 
 
-def report(measured: dict[str, float], file_mb: float, command: str) -> str:
+def report(measured: dict[str, float], file_mb: float) -> str:
     """The result as a page."""
-    root = Path(__file__).parent
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=root, capture_output=True, text=True
-    ).stdout
     rows = "\n".join(
         f"| {name} | {value:,.2f} |" for name, value in measured.items() if isinstance(value, float)
     )
     counts = ", ".join(f"{value:,} {name[4:]}" for name, value in measured.items() if isinstance(value, int))
-    return f"""# From a ratings file to a split, {datetime.now(UTC):%Y-%m-%d}
-
-`{command}` at commit {commit.strip()} · {cpu()}, {os.cpu_count()} cores · \
-Python {platform.python_version()}, polars {pl.__version__}, numpy {np.__version__}
-
+    return f"""{pages.head("From a ratings file to a split", "polars", "numpy")}
 Generated ratings in the layout of MovieLens 25M: {file_mb:,.0f} MB of CSV, {counts}.
 
 | measured in a fresh process | |
@@ -101,31 +93,21 @@ above 1 other work shared the cores. Promised at 25 million interactions on 2 co
 """
 
 
-def cpu() -> str:
-    """Name of the processor."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next(
-        (line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor()
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
     parser.add_argument("--interactions", type=int, default=25_000_000)
     parser.add_argument("--users", type=int, default=162_000)
     parser.add_argument("--items", type=int, default=62_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="page to write the result to")
+    pages.add_out(parser)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         generate(folder, given.interactions, given.users, given.items, given.seed)
         measured = measure(folder)
         file_mb = (folder / "ratings.csv").stat().st_size / 1e6
-    page = report(measured, file_mb, " ".join(["python", "benchmarks/prepare.py", *sys.argv[1:]]))
-    print(page)
-    if given.out:
-        given.out.write_text(page)
+    page = report(measured, file_mb)
+    pages.publish(page, given.out)
     missed = measured["wall_s"] > LIMIT_S or measured["peak_gb"] > LIMIT_GB
     if missed and given.interactions <= 25_000_000:
         sys.exit(

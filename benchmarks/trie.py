@@ -8,17 +8,13 @@ with one endless title has it. CPU time and peak memory are those of a process t
 from __future__ import annotations
 
 import argparse
-import os
-import platform
-import resource
-import subprocess
 import sys
 import time
-from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 from genrec.codes.trie import Codes, Trie
+
+import pages
 
 VOCABULARY = 8000
 LIMIT_S = 60  # what a million codes may take on one core
@@ -36,20 +32,12 @@ def generate(num_items: int, longest: int, seed: int) -> Codes:
     return Codes(tokens, offsets)
 
 
-def cpu() -> str:
-    """Name of the processor."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next(
-        (line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor()
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
     parser.add_argument("--items", type=int, default=1_000_000)
     parser.add_argument("--longest", type=int, default=20, help="tokens of the longest code")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="page to write the result to")
+    pages.add_out(parser)
     given = parser.parse_args()
     codes = generate(given.items, given.longest, given.seed)
     start = time.process_time()
@@ -57,30 +45,18 @@ def main() -> None:
     built_s = time.process_time() - start
     assert len(trie.paths.items) == len(codes.items)
     paths_s = time.process_time() - start - built_s
-    peak_gb = (
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
-    )
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True
-    ).stdout.strip()
-    page = f"""# Building a trie, {datetime.now(UTC):%Y-%m-%d}
-
-`{" ".join(["python", "benchmarks/trie.py", *sys.argv[1:]])}` at commit {commit} · {cpu()}, {os.cpu_count()} cores, \
-one used · Python {platform.python_version()}, numpy {np.__version__}
-
+    page = f"""{pages.head("Building a trie", "numpy", used=", one used")}
 {len(codes):,} codes, {len(codes.items):,} tokens, the longest {codes.lengths.max():,}; {trie.num_nodes:,} nodes.
 
 | | CPU time |
 |---|---|
 | `Trie.build` | {built_s:.1f} s |
 | `Trie.paths` | {paths_s:.1f} s |
-| peak memory, the codes included | {peak_gb:.1f} GB |
+| peak memory, the codes included | {pages.peak_gb():.1f} GB |
 
 Promised: seconds for a million codes; more than {LIMIT_S} s fails.
 """
-    print(page)
-    if given.out:
-        given.out.write_text(page)
+    pages.publish(page, given.out)
     if built_s > LIMIT_S:
         sys.exit(f"missed: {built_s:.0f} s of {LIMIT_S}")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol, runtime_checkable
 import typer
 
 from genrec.cli.options import (
+    HeldOut,
     Json,
     MovedData,
 )
@@ -40,14 +41,7 @@ def audit(
         ),
     ],
     reading: Reading = Reading(),  # noqa: B008 - frozen
-    protocol: Annotated[
-        str | None,
-        typer.Option(
-            "--protocol",
-            metavar="leave-one-out|temporal",
-            help="Split of the data; leave-one-out by default.",
-        ),
-    ] = None,
+    protocol: HeldOut = None,
     data: MovedData = None,
     as_json: Json = False,
 ) -> None:

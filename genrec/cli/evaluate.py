@@ -13,6 +13,7 @@ from genrec.cli.environment import environment
 from genrec.cli.options import (
     DataSource,
     Exact,
+    HeldOut,
     Json,
     one_of,
 )
@@ -50,10 +51,7 @@ def evaluate(
         typer.Option("--data", metavar="PATH", help="Data behind --rankings; or where a run's data lie now."),
     ] = None,
     reading: Reading = Reading(),  # noqa: B008 - frozen
-    protocol: Annotated[
-        str | None,
-        typer.Option("--protocol", metavar="leave-one-out|temporal", help="How targets are held out."),
-    ] = None,
+    protocol: HeldOut = None,
     as_json: Json = False,
 ) -> None:
     """Measure a run: rank the whole catalogue for each user and look where the target stands.

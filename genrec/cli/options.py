@@ -23,6 +23,14 @@ Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `genrec tr
 MovedData = Annotated[
     str | None, typer.Option("--data", metavar="PATH", help="Where the run's data lie now, if moved.")
 ]
+HeldOut = Annotated[
+    str | None,
+    typer.Option(
+        "--protocol",
+        metavar="leave-one-out|temporal",
+        help="How targets are held out; leave-one-out by default.",
+    ),
+]
 Exact = Annotated[
     bool, typer.Option("--exact", help="Search until each list provably is the model's true top k.")
 ]

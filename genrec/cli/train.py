@@ -15,6 +15,7 @@ from genrec.cli.audit import warn
 from genrec.cli.evaluate import print_evaluation
 from genrec.cli.options import (
     DataSource,
+    HeldOut,
 )
 from genrec.cli.reading import Reading, reads_data
 from genrec.cli.recipe import Recipe, read_recipe
@@ -41,10 +42,7 @@ def train(
         typer.Argument(metavar="[KEY=VALUE]...", help="Options of the recommender, as in seed=1."),
     ] = None,
     reading: Reading = Reading(),  # noqa: B008 - frozen
-    protocol: Annotated[
-        str | None,
-        typer.Option("--protocol", metavar="leave-one-out|temporal", help="How targets are held out."),
-    ] = None,
+    protocol: HeldOut = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
 ) -> None:
     """Train a recommender on a log of interactions.
