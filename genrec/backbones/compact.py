@@ -20,9 +20,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AttentionInterface, DynamicCache, LlamaConfig, LlamaForCausalLM
+from transformers import AttentionInterface, LlamaConfig, LlamaForCausalLM
 
 from genrec.backbones.base import Backbone
+from genrec.backbones.cache import GrowingCache
 from genrec.backbones.quiet import quiet
 
 _HEAD = 32  # width of an attention head
@@ -136,8 +137,8 @@ class CompactBackbone(Backbone):
         ).last_hidden_state
         return states
 
-    def new_cache(self) -> DynamicCache:
-        return DynamicCache(config=self.lm.config)
+    def new_cache(self) -> GrowingCache:
+        return GrowingCache()
 
     def edge_vectors(self, tokens_E: Tensor, nodes_E: Tensor) -> Tensor:
         vectors: Tensor = self.lm.model.embed_tokens(tokens_E)

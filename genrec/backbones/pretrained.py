@@ -14,10 +14,11 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, DynamicCache
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.utils import is_bitsandbytes_available
 
 from genrec.backbones.base import Backbone
+from genrec.backbones.cache import GrowingCache
 from genrec.backbones.quiet import quiet
 from genrec.errors import BackendMissingError, ConfigError
 
@@ -104,10 +105,8 @@ class PretrainedBackbone(Backbone):
         ).last_hidden_state
         return states
 
-    def new_cache(self) -> DynamicCache:
-        # Without the model's configuration every layer keeps all keys; a sliding layer would drop some that our
-        # mask still counts.
-        return DynamicCache()
+    def new_cache(self) -> GrowingCache:
+        return GrowingCache()
 
     def edge_vectors(self, tokens_E: Tensor, nodes_E: Tensor) -> Tensor:
         return self.vocabulary_vectors()[tokens_E]

@@ -1,26 +1,34 @@
-"""Batched beam search over the trie, with a proof of exactness.
+"""Batched search over the trie: best first until the list is proved, or a beam of fixed width.
 
 What makes it quick
-- A user's history is run once. All beams of the user are further tokens of the same row, and a mask lets each see the
-  history and its own ancestors only, so keys and values are never copied or reordered.
+- A user's history is run once. Everything that is tried for the user are further tokens of the same row, and a mask
+  lets each see the history and its own ancestors only, so keys and values are never copied or reordered.
 - Only children in the trie are scored; there is no pass over the vocabulary (with `normalise="children"`).
-- A run of forced tokens goes through the model in one step, and a beam with a single item below it is finished at
+- A run of forced tokens goes through the model in one step, and a prefix with a single item below it is finished at
   once: nothing that follows can change its probability.
-- No Python loop over users or beams.
+- No Python loop over users or prefixes.
 
 What makes it exact
-A prefix's log-probability bounds that of every item below it. The search keeps the best bound among the beams it threw
-away; if the k-th item found scores at least as high, no other item can, and the list is the model's true top k.
+A prefix's log-probability bounds that of every item below it. Prefixes are tried best first, and those that score no
+better than the k-th item found so far can be dropped: when none is left, the list is the model's true top k. Nothing
+that such a proof could do without is run, but for the few that are tried side by side. A beam throws prefixes away
+that may still matter; the best of their scores is kept, and where the k-th item scores at least as high, its list is
+proved as well.
 
-Shape suffixes: B users, T history tokens, K keys in the cache, D width, F live beams of all users, E candidate edges,
-R rows of the cache (as a second letter: steps of a forced run, padded), W beams of one user (padded), G tokens to run,
-Q tokens to run of one user (padded), k items wanted.
+Best first search with an admissible bound is A* (Hart, Nilsson and Raphael 1968) with the score so far as the bound.
+
+Shape suffixes: B users, R rows of the search (users whose search goes on), T history tokens, K keys in the cache,
+D width, F prefixes that are tried in a step, E candidate edges, C candidates of a row (padded), W prefixes of a row
+that are tried in a step (padded), S slots of a row (prefixes that were run, padded), L tokens of a run (padded),
+G tokens to run, Q tokens to run of one row (padded), k items wanted.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -30,6 +38,11 @@ from genrec.backbones.children import child_logits
 from genrec.decoding.constraint import Constraint, TrieTensors
 
 Normalise = Literal["children", "vocabulary"]
+
+_SIDE_BY_SIDE = 16  # prefixes of a user that are tried in one step of a best first search
+_MOST_WAITING = 1024  # prefixes of a user that may wait
+_MOST_STEPS = 64  # steps before a best first search leaves the proof to wider beams
+_HEAD_ROWS = 256  # places whose logits over the whole vocabulary are held at once
 
 
 @dataclass(frozen=True)
@@ -65,39 +78,213 @@ class Found:
     score_Bk: Tensor
     bound_B: Tensor
 
+    @classmethod
+    def nothing(cls, num_rows: int, k: int, device: torch.device) -> Found:
+        """No item yet, and nothing thrown away."""
+        score_Bk = torch.full((num_rows, k), -torch.inf, device=device)
+        return cls(
+            torch.full((num_rows, k), -1, device=device), score_Bk, score_Bk.new_full((num_rows,), -torch.inf)
+        )
+
     @property
     def exact_B(self) -> Tensor:
         """Whether the list provably is the true top k."""
         return (self.score_Bk[:, -1] >= self.bound_B) | torch.isneginf(self.bound_B)
 
+    def take(self, rows: Tensor) -> Found:
+        """The lists at `rows`."""
+        return Found(self.item_Bk[rows], self.score_Bk[rows], self.bound_B[rows])
+
+    def put(self, rows: Tensor, lists: Found) -> None:
+        """Replace the lists at `rows`."""
+        self.item_Bk[rows], self.score_Bk[rows], self.bound_B[rows] = (
+            lists.item_Bk,
+            lists.score_Bk,
+            lists.bound_B,
+        )
+
+    def add(self, item_BC: Tensor, score_BC: Tensor) -> None:
+        """Take in candidates; scores of -inf are none."""
+        k = self.score_Bk.shape[1]
+        self.score_Bk, best_Bk = torch.cat([self.score_Bk, score_BC], dim=1).topk(k, dim=1)
+        self.item_Bk = torch.cat([self.item_Bk, item_BC], dim=1).gather(1, best_Bk)
+
 
 @dataclass
-class _Beams:
-    """Live beams, sorted by user: user_F, node_F (a branching node), depth_F, score_F, hidden_FD, slot_F in the row."""
+class _Edges:
+    """Candidates, sorted by row.
 
-    user_F: Tensor
-    node_F: Tensor
-    depth_F: Tensor
-    score_F: Tensor
-    hidden_FD: Tensor
-    slot_F: Tensor
-
-
-@dataclass
-class _Memory:
-    """Keys and values of the users whose search goes on, one row each.
-
-    visible_RWK: which of a row's keys each of its beams may see; row_of_user_B: -1 for users that are finished.
+    row_E; slot_E of the prefix that they extend; node_E that they lead to; score_E; done_E: nothing that follows can
+    change the score.
     """
 
-    cache: Any
-    visible_RWK: Tensor
-    start_B: Tensor
-    row_of_user_B: Tensor
+    row_E: Tensor
+    slot_E: Tensor
+    node_E: Tensor
+    score_E: Tensor
+    done_E: Tensor
+
+    def take(self, edges: Tensor) -> _Edges:
+        """The candidates at `edges`, in that order."""
+        return _Edges(
+            self.row_E[edges], self.slot_E[edges], self.node_E[edges], self.score_E[edges], self.done_E[edges]
+        )
+
+    def table(self, num_rows: int) -> tuple[Tensor, Tensor]:
+        """One row of candidates a row of the search: their scores (R, C), padded with -inf, and which they are."""
+        count_R = torch.bincount(self.row_E, minlength=num_rows)
+        first_R = count_R.cumsum(0) - count_R
+        within_C = torch.arange(int(count_R.max()), device=first_R.device)
+        # Row r's candidates stand side by side; where there are fewer, any other stands in with -inf.
+        edge_RC = (first_R[:, None] + within_C).clamp_max_(max(0, len(self.row_E) - 1))
+        if not len(self.row_E):
+            return self.score_E.new_empty(edge_RC.shape), edge_RC
+        return self.score_E[edge_RC].masked_fill_(within_C >= count_R[:, None], -torch.inf), edge_RC
+
+
+@dataclass
+class _Waiting:
+    """Prefixes that may still be tried, a row each user: their scores (-inf: none), last nodes and parents' slots."""
+
+    score_RC: Tensor
+    node_RC: Tensor
+    slot_RC: Tensor
+
+    def take(self, rows_R: Tensor) -> _Waiting:
+        """The rows `rows_R`."""
+        return _Waiting(self.score_RC[rows_R], self.node_RC[rows_R], self.slot_RC[rows_R])
+
+    def columns(self, score_RW: Tensor, column_RW: Tensor) -> _Waiting:
+        """Some of each row, with their scores."""
+        return _Waiting(score_RW, self.node_RC.gather(1, column_RW), self.slot_RC.gather(1, column_RW))
+
+    def add(self, edges: _Edges) -> _Waiting:
+        """These and the candidates."""
+        score_RC, edge_RC = edges.table(len(self.score_RC))
+        return _Waiting(
+            torch.cat([self.score_RC, score_RC], dim=1),
+            torch.cat([self.node_RC, edges.node_E[edge_RC]], dim=1),
+            torch.cat([self.slot_RC, edges.slot_E[edge_RC]], dim=1),
+        )
+
+    def pop(self, count: int) -> _Waiting:
+        """Take the best `count` of each row away, best first."""
+        score_RW, column_RW = self.score_RC.topk(min(count, self.score_RC.shape[1]), dim=1)
+        popped = self.columns(score_RW, column_RW)
+        self.score_RC = self.score_RC.scatter(1, column_RW, -torch.inf)
+        return popped
+
+    def shrink(self, most: int, found: Found) -> _Waiting:
+        """Without what cannot enter the lists any more, and with the best `most` of each row at the most."""
+        self.score_RC.masked_fill_(self.score_RC <= found.score_Bk[:, -1:], -torch.inf)
+        num_columns = self.score_RC.shape[1]
+        count = int((self.score_RC > -torch.inf).sum(dim=1).max())
+        if count > most:
+            score_RW, column_RW = self.score_RC.topk(most + 1, dim=1)
+            found.bound_B = torch.maximum(found.bound_B, score_RW[:, most])
+            return self.columns(score_RW[:, :most], column_RW[:, :most])
+        if 2 * count > num_columns:  # copying the rest would cost more than it saves
+            return self
+        return self.columns(*self.score_RC.topk(count, dim=1, sorted=False))
+
+
+class _Memory:
+    """Keys and values of the rows of a search, and which of them each prefix that was run may see."""
+
+    def __init__(self, backbone: Backbone, prefix: Prefix) -> None:
+        """Run the histories: slot 0 of each row is the empty answer."""
+        self.backbone, self.cache = backbone, backbone.new_cache()
+        length_B = prefix.length_B
+        hidden_BTD = backbone.hidden(prefix.tokens_BT, prefix.nodes_BT, prefix.positions_BT, cache=self.cache)
+        keys_T = torch.arange(prefix.tokens_BT.shape[1], device=length_B.device)
+        self.row_R = torch.arange(len(length_B), device=length_B.device)
+        self.hidden_RD = hidden_BTD[self.row_R, length_B - 1]
+        self.visible_RSK = (keys_T < length_B[:, None])[:, None]
+        self.next_RS = prefix.start_B[:, None]  # the position after a prefix
+
+    def take(self, rows_R: Tensor) -> None:
+        """Forget all rows but these."""
+        self.backbone.keep_rows(self.cache, rows_R)
+        self.visible_RSK, self.next_RS = self.visible_RSK[rows_R], self.next_RS[rows_R]
+
+    def forget(self, slots_RS: Tensor) -> None:
+        """Forget what none of the slots in the mask `slots_RS` can see, where that is a good part."""
+        used_RK = (self.visible_RSK & slots_RS[:, :, None]).any(dim=1)
+        num_used = int(used_RK.sum(dim=1).max())
+        if 4 * num_used > 3 * used_RK.shape[1]:  # copying the rest would cost more than it saves
+            return
+        columns_RK = torch.argsort((~used_RK).to(torch.uint8), dim=1, stable=True)[:, :num_used]
+        self.backbone.keep_keys(self.cache, columns_RK)
+        self.visible_RSK = self.visible_RSK.gather(
+            2, columns_RK[:, None].expand(-1, self.visible_RSK.shape[1], -1)
+        )
+
+    def run(
+        self,
+        row_F: Tensor,
+        slot_F: Tensor,
+        rank_F: Tensor,
+        token_FL: Tensor,
+        node_FL: Tensor,
+        length_F: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Run the tokens by which prefixes are extended.
+
+        Args:
+            row_F: row of each, sorted.
+            slot_F: slot of the prefix that is extended.
+            rank_F: number of each within its row, from 0.
+            token_FL: its tokens, padded on the right.
+            node_FL: the nodes that they write.
+            length_F: its tokens.
+
+        Returns:
+            hidden_RQD; place_FL, the place in its row of each token; slot_F, the slot of each extended prefix.
+        """
+        device, (num_rows, num_slots, num_keys) = row_F.device, self.visible_RSK.shape
+        step_L = torch.arange(token_FL.shape[1], device=device)
+        real_FL = step_L < length_F[:, None]
+        # One row of tokens a row of the search: each prefix's run side by side, padding at the end.
+        before_F = length_F.cumsum(0) - length_F
+        tokens_R = torch.zeros(num_rows, dtype=torch.int64, device=device).index_add_(0, row_F, length_F)
+        place_FL = (before_F - (tokens_R.cumsum(0) - tokens_R)[row_F])[:, None] + step_L
+        shape_RQ = (num_rows, int(tokens_R.max()))
+        row_G, place_G = row_F[:, None].expand_as(place_FL)[real_FL], place_FL[real_FL]
+
+        def table(values_FL: Tensor, nothing: int = 0) -> Tensor:
+            table_RQ = torch.full(shape_RQ, nothing, dtype=torch.int64, device=device)
+            table_RQ[row_G, place_G] = values_FL.expand_as(place_FL)[real_FL]
+            return table_RQ
+
+        # Padding belongs to a prefix of its own, which nobody sees.
+        rank_RQ, step_RQ = table(rank_F[:, None], -1), table(step_L)
+        parent_RQ = table(slot_F[:, None])
+        position_RQ = table(self.next_RS[row_F, slot_F][:, None] + step_L)
+        # A token sees what the prefix that it extends saw, and its own run up to itself.
+        past_RQK = self.visible_RSK.gather(1, parent_RQ[:, :, None].expand(-1, -1, num_keys))
+        past_RQK &= (rank_RQ >= 0)[:, :, None]
+        own_RQQ = (rank_RQ[:, :, None] == rank_RQ[:, None]) & (step_RQ[:, :, None] >= step_RQ[:, None])
+        hidden_RQD = self.backbone.hidden(
+            table(token_FL), table(node_FL), position_RQ, torch.cat([past_RQK, own_RQQ], dim=2), self.cache
+        )
+
+        num_new = int(rank_F.max()) + 1
+        visible_RSK = torch.zeros(
+            (num_rows, num_slots + num_new, num_keys + shape_RQ[1]), dtype=torch.bool, device=device
+        )
+        visible_RSK[:, :num_slots, :num_keys] = self.visible_RSK
+        new_F = num_slots + rank_F
+        visible_RSK[row_F, new_F, :num_keys] = self.visible_RSK[row_F, slot_F]
+        visible_RSK[row_G, new_F[:, None].expand_as(place_FL)[real_FL], num_keys + place_G] = True
+        next_RS = torch.zeros((num_rows, num_slots + num_new), dtype=torch.int64, device=device)
+        next_RS[:, :num_slots] = self.next_RS
+        next_RS[row_F, new_F] = self.next_RS[row_F, slot_F] + length_F
+        self.visible_RSK, self.next_RS = visible_RSK, next_RS
+        return hidden_RQD, place_FL, new_F
 
 
 class BeamSearch:
-    """Beam search of one backbone over one trie."""
+    """Search of one backbone over one trie."""
 
     def __init__(self, backbone: Backbone, trie: TrieTensors, normalise: Normalise = "children") -> None:
         """Search with a model.
@@ -113,219 +300,158 @@ class BeamSearch:
 
     @torch.inference_mode()
     def search(self, prefix: Prefix, constraint: Constraint, k: int, width: int) -> Found:
-        """The best k allowed items of each row; all k are found whenever the constraint allows k.
+        """The best k allowed items of each row by a beam; all k are found whenever the constraint allows k.
 
         Args:
             prefix: the histories, B rows.
             constraint: filters of the same B users.
             k: items wanted.
-            width: beams kept per user and step; raised to k where it is smaller.
+            width: prefixes kept per user and step; raised to k where it is smaller.
         """
-        num_rows, device = prefix.tokens_BT.shape[0], prefix.tokens_BT.device
-        width = max(width, k)
-        beams, memory = self._start(prefix)
-        found = Found(
-            torch.full((num_rows, k), -1, device=device),
-            torch.full((num_rows, k), -torch.inf, device=device),
-            torch.full((num_rows,), -torch.inf, device=device),
-        )
-        while len(beams.user_F):
-            beams = self._step(beams, memory, constraint, found, width)
-        return found
+        return self._search(prefix, constraint, k, max(width, k), 0)
 
     @torch.inference_mode()
-    def search_exact(self, prefix: Prefix, constraint_of: Any, k: int, width: int) -> Found:
-        """Search wider and wider until every list is certified.
+    def search_exact(
+        self, prefix: Prefix, constraint_of: Callable[[Tensor], Constraint], k: int, width: int
+    ) -> Found:
+        """The true best k allowed items of each row.
 
         Args:
             prefix: as in `search`.
             constraint_of: rows (int64 tensor) to the `Constraint` of those users.
             k: items wanted.
-            width: first width, raised to k where it is smaller; doubled for the rows that are not certified yet.
+            width: of the first beam, doubled until all is proved, for rows whose proof takes very many steps, as
+                with a model that finds everything equally likely.
         """
-        width = max(width, k)
         rows = torch.arange(prefix.tokens_BT.shape[0], device=prefix.tokens_BT.device)
-        found = self.search(prefix, constraint_of(rows), k, width)
+        found = self._search(prefix, constraint_of(rows), k, _SIDE_BY_SIDE, _MOST_WAITING)
+        width = max(width, k, _SIDE_BY_SIDE)
         while not bool(found.exact_B.all()):
             width *= 2
             open_rows = torch.nonzero(~found.exact_B).squeeze(1)
-            wider = self.search(prefix.take(open_rows), constraint_of(open_rows), k, width)
-            found.item_Bk[open_rows] = wider.item_Bk
-            found.score_Bk[open_rows] = wider.score_Bk
-            found.bound_B[open_rows] = wider.bound_B
+            found.put(open_rows, self.search(prefix.take(open_rows), constraint_of(open_rows), k, width))
         return found
 
-    def _start(self, prefix: Prefix) -> tuple[_Beams, _Memory]:
-        """Run the histories and put one beam a user at the root."""
-        cache = self.backbone.new_cache()
-        length_B = prefix.length_B
-        num_rows, num_tokens = prefix.tokens_BT.shape
-        keys_T = torch.arange(num_tokens, device=length_B.device)
-        hidden_BTD = self.backbone.hidden(prefix.tokens_BT, prefix.nodes_BT, prefix.positions_BT, cache=cache)
-        rows_B = torch.arange(num_rows, device=length_B.device)
-        zeros_B = torch.zeros_like(rows_B)
-        beams = _Beams(
-            user_F=rows_B,
-            node_F=zeros_B,
-            depth_F=zeros_B,
-            score_F=torch.zeros(num_rows, device=length_B.device),
-            hidden_FD=hidden_BTD[rows_B, length_B - 1],
-            slot_F=zeros_B,
+    def _search(self, prefix: Prefix, constraint: Constraint, k: int, width: int, most_waiting: int) -> Found:
+        """Try the best `width` prefixes of each row at a time.
+
+        Of the others `most_waiting` wait for a later step; 0: it is a beam, and all the others are thrown away.
+        """
+        memory = _Memory(self.backbone, prefix)
+        row_F, device = (
+            torch.arange(len(prefix.length_B), device=prefix.length_B.device),
+            prefix.length_B.device,
         )
-        visible_BWK = (keys_T[None, :] < length_B[:, None])[:, None]
-        return beams, _Memory(cache, visible_BWK, prefix.start_B, rows_B)
+        lists, found = (Found.nothing(len(row_F), k, device) for _ in range(2))
+        user_R, zeros_F = row_F, torch.zeros_like(row_F)
+        edges = self._children(row_F, zeros_F, zeros_F, found.bound_B.new_zeros(len(row_F)), memory.hidden_RD)
+        waiting = _Waiting(found.score_Bk[:, :0], found.item_Bk[:, :0], found.item_Bk[:, :0])
+        for step in itertools.count():
+            edges = edges.take(
+                torch.nonzero(constraint.num_allowed(user_R[edges.row_E], edges.node_E)).squeeze(1)
+            )
+            self._collect(edges, found)
+            waiting = waiting.add(edges.take(torch.nonzero(~edges.done_E).squeeze(1)))
+            over = most_waiting and step == _MOST_STEPS
+            waiting = waiting.shrink(0 if over else width + most_waiting, found)
+            tried = waiting.pop(width)
+            if not most_waiting:
+                waiting = waiting.shrink(0, found)
+            row_F, rank_F = torch.nonzero(tried.score_RC > -torch.inf, as_tuple=True)
+            if not len(row_F):
+                break
+            alive_R = torch.unique_consecutive(row_F)
+            if 2 * len(alive_R) <= len(user_R):
+                lists.put(user_R, found)
+                row_F = torch.searchsorted(alive_R, row_F)
+                user_R, found = user_R[alive_R], found.take(alive_R)
+                waiting, tried = waiting.take(alive_R), tried.take(alive_R)
+                memory.take(alive_R)
+            edges = self._extend(
+                memory,
+                row_F,
+                rank_F,
+                *(table[row_F, rank_F] for table in (tried.slot_RC, tried.node_RC, tried.score_RC)),
+            )
+        lists.put(user_R, found)
+        return lists
 
-    def _step(
-        self, beams: _Beams, memory: _Memory, constraint: Constraint, found: Found, width: int
-    ) -> _Beams:
-        """Extend every live beam by one decision, sort out what is finished, and run what lives on."""
-        trie = self.trie
-        parent_E, child_E, score_E = self._candidates(beams)
-        user_E = beams.user_F[parent_E]
-        kept_E = torch.nonzero(constraint.num_allowed(user_E, child_E) > 0).squeeze(1)
-        parent_E, child_E, score_E, user_E = (x[kept_E] for x in (parent_E, child_E, score_E, user_E))
-        if self.normalise == "children":
-            finished_E = trie.last_leaf_N[child_E] - trie.first_leaf_N[child_E] == 1
-        else:
-            finished_E = trie.num_children(child_E) == 0
+    def _collect(self, edges: _Edges, found: Found) -> None:
+        """Take what is finished into the lists."""
+        done = edges.take(torch.nonzero(edges.done_E).squeeze(1))
+        if len(done.row_E):
+            score_RC, edge_RC = done.table(len(found.bound_B))
+            item_E = self.trie.item_of_leaf_I[self.trie.first_leaf_N[done.node_E]]
+            found.add(item_E[edge_RC].masked_fill(torch.isneginf(score_RC), -1), score_RC)
 
-        # One row of candidates a user, so that the best of each are found in one call.
-        num_rows = len(found.bound_B)
-        count_B = torch.bincount(user_E, minlength=num_rows)
-        column_E = torch.arange(len(user_E), device=user_E.device) - (count_B.cumsum(0) - count_B)[user_E]
-        table_BE = torch.full((num_rows, int(count_B.max())), -torch.inf, device=user_E.device)
-        edge_BE = torch.zeros_like(table_BE, dtype=torch.int64)
-        edge_BE[user_E, column_E] = torch.arange(len(user_E), device=user_E.device)
-
-        done_BE = table_BE.index_put((user_E, column_E), score_E.masked_fill(~finished_E, -torch.inf))
-        score_Bk = torch.cat([found.score_Bk, done_BE], dim=1)
-        item_BE = trie.item_of_leaf_I[trie.first_leaf_N[child_E]][edge_BE]
-        item_Bk = torch.cat([found.item_Bk, item_BE.masked_fill(torch.isneginf(done_BE), -1)], dim=1)
-        found.score_Bk, best_Bk = score_Bk.topk(found.score_Bk.shape[1], dim=1)
-        found.item_Bk = item_Bk.gather(1, best_Bk)
-
-        live_BE = table_BE.index_put((user_E, column_E), score_E.masked_fill(finished_E, -torch.inf))
-        # A beam that scores no better than the k-th item found cannot change the list: dropping it costs no proof.
-        live_BE = live_BE.masked_fill(live_BE <= found.score_Bk[:, -1:], -torch.inf)
-        score_BW, best_BW = live_BE.topk(min(width + 1, live_BE.shape[1]), dim=1)
-        if score_BW.shape[1] > width:
-            found.bound_B = torch.maximum(found.bound_B, score_BW[:, width])
-            score_BW, best_BW = score_BW[:, :width], best_BW[:, :width]
-        user_F, rank_F = torch.nonzero(~torch.isneginf(score_BW), as_tuple=True)
-        chosen_F = edge_BE[user_F, best_BW[user_F, rank_F]]
-        parent_F = parent_E[chosen_F]
-        return self._advance(
-            memory,
-            user_F,
-            child_E[chosen_F],
-            beams.depth_F[parent_F],
-            beams.slot_F[parent_F],
-            score_BW[user_F, rank_F],
-            rank_F,
+    def _extend(
+        self, memory: _Memory, row_F: Tensor, rank_F: Tensor, slot_F: Tensor, node_F: Tensor, score_F: Tensor
+    ) -> _Edges:
+        """Run the prefixes' last tokens, and the forced ones after them, and look at what may follow."""
+        node_FL, length_F = self._runs(node_F)
+        token_FL = self.trie.token_N[node_FL].clamp_min(0)
+        hidden_RQD, place_FL, slot_F = memory.run(row_F, slot_F, rank_F, token_FL, node_FL, length_F)
+        hidden_FD = hidden_RQD[row_F, place_FL.gather(1, length_F[:, None] - 1).squeeze(1)]
+        node_F = node_FL.gather(1, length_F[:, None] - 1).squeeze(1)
+        if self.normalise == "children" or node_FL.shape[1] == 1:
+            return self._children(row_F, slot_F, node_F, score_F, hidden_FD)
+        forced_F, step_F = torch.nonzero(
+            torch.arange(1, node_FL.shape[1], device=row_F.device) < length_F[:, None], as_tuple=True
         )
+        log_p_G = self._log_p(
+            hidden_RQD[row_F[forced_F], place_FL[forced_F, step_F]],
+            torch.arange(len(forced_F), device=row_F.device),
+            token_FL[forced_F, step_F + 1],
+        )
+        score_F = score_F.index_add(0, forced_F, log_p_G)
+        edges = self._children(row_F, slot_F, node_F, score_F, hidden_FD)
+        ended_F = torch.nonzero(self.trie.num_children(node_F) == 0).squeeze(1)
+        ended = _Edges(row_F, slot_F, node_F, score_F, torch.ones_like(row_F, dtype=torch.bool)).take(ended_F)
+        both = _Edges(
+            *(torch.cat(pair) for pair in zip(vars(ended).values(), vars(edges).values(), strict=True))
+        )
+        return both.take(torch.argsort(both.row_E, stable=True))
 
-    def _candidates(self, beams: _Beams) -> tuple[Tensor, Tensor, Tensor]:
-        """Every child of every live beam: the beam it comes from, its node, its score; (E,) each, sorted by beam."""
+    def _runs(self, node_F: Tensor) -> tuple[Tensor, Tensor]:
+        """The nodes from `node_F` down to the next choice (F, L), the last one repeated, and how many they are."""
+        run = [node_F]
+        while True:
+            forced_F = self.trie.num_children(run[-1]) == 1
+            if not bool(forced_F.any()):
+                break
+            run.append(torch.where(forced_F, self.trie.first_child_N1[run[-1]], run[-1]))
+        node_FL = torch.stack(run, dim=1)
+        return node_FL, 1 + (node_FL[:, 1:] != node_FL[:, :-1]).sum(1)
+
+    def _children(
+        self, row_F: Tensor, slot_F: Tensor, node_F: Tensor, score_F: Tensor, hidden_FD: Tensor
+    ) -> _Edges:
+        """Every child of every prefix."""
         trie = self.trie
-        count_F = trie.num_children(beams.node_F)
+        count_F = trie.num_children(node_F)
         offset_F = count_F.cumsum(0) - count_F
         parent_E = torch.repeat_interleave(torch.arange(len(count_F), device=count_F.device), count_F)
-        within_E = torch.arange(len(parent_E), device=count_F.device) - offset_F[parent_E]
-        child_E = trie.first_child_N1[beams.node_F[parent_E]] + within_E
+        child_E = (trie.first_child_N1[node_F] - offset_F)[parent_E]
+        child_E += torch.arange(len(parent_E), device=count_F.device)
         if self.normalise == "vocabulary":
-            vectors_VD = self.backbone.vocabulary_vectors().to(beams.hidden_FD.dtype)
-            log_p_FV = (beams.hidden_FD @ vectors_VD.T).float().log_softmax(1)
-            score_E = beams.score_F[parent_E] + log_p_FV[parent_E, trie.token_N[child_E]]
-            return parent_E, child_E, score_E
-        score_E = torch.empty(len(parent_E), device=count_F.device)
-        for part in child_logits(
-            self.backbone, beams.hidden_FD, beams.node_F, trie.token_N, trie.first_child_N1
-        ):
-            score_NC = part.logits_NC.log_softmax(1) + beams.score_F[part.group_N, None]
-            within_C = torch.arange(score_NC.shape[1], device=count_F.device)
-            real_NC = within_C < part.num_children_N[:, None]
-            score_E[(offset_F[part.group_N, None] + within_C)[real_NC]] = score_NC[real_NC]
-        return parent_E, child_E, score_E
+            score_E = self._log_p(hidden_FD, parent_E, trie.token_N[child_E])
+            done_E = trie.num_children(child_E) == 0
+        else:
+            score_E = torch.empty(len(parent_E), device=count_F.device)
+            for part in child_logits(self.backbone, hidden_FD, node_F, trie.token_N, trie.first_child_N1):
+                score_NC = part.logits_NC.log_softmax(1)
+                within_C = torch.arange(score_NC.shape[1], device=count_F.device)
+                real_NC = within_C < part.num_children_N[:, None]
+                score_E[(offset_F[part.group_N, None] + within_C)[real_NC]] = score_NC[real_NC]
+            done_E = trie.last_leaf_N[child_E] - trie.first_leaf_N[child_E] == 1
+        return _Edges(row_F[parent_E], slot_F[parent_E], child_E, score_F[parent_E] + score_E, done_E)
 
-    def _advance(
-        self,
-        memory: _Memory,
-        user_F: Tensor,
-        node_F: Tensor,
-        depth_F: Tensor,
-        parent_slot_F: Tensor,
-        score_F: Tensor,
-        slot_F: Tensor,
-    ) -> _Beams:
-        """Run the chosen tokens, and the forced ones after them, through the model."""
-        device = user_F.device
-        if not len(user_F):
-            return _Beams(user_F, node_F, depth_F, score_F, torch.empty(0, device=device), slot_F)
-        run = [node_F]
-        if self.normalise == "children":
-            while True:
-                forced_F = self.trie.num_children(run[-1]) == 1
-                if not bool(forced_F.any()):
-                    break
-                run.append(torch.where(forced_F, self.trie.first_child_N1[run[-1]], run[-1]))
-        run_FR = torch.stack(run, dim=1)
-        # A run that is over repeats its last node; those repeats are padding.
-        real_FR = torch.ones_like(run_FR, dtype=torch.bool)
-        real_FR[:, 1:] = run_FR[:, 1:] != run_FR[:, :-1]
-        length_F = real_FR.sum(1)
-
-        past_RWK = self._forget(memory, user_F, parent_slot_F, slot_F)
-        row_F = memory.row_of_user_B[user_F]
-        # The tokens to run, one row a user: each beam's run side by side, padding at the end of the row.
-        beam_G, step_G = torch.nonzero(real_FR, as_tuple=True)
-        row_G = row_F[beam_G]
-        num_rows, num_slots, num_keys = past_RWK.shape
-        count_R = torch.bincount(row_G, minlength=num_rows)
-        place_G = torch.arange(len(row_G), device=device) - (count_R.cumsum(0) - count_R)[row_G]
-        shape_RQ = (num_rows, int(count_R.max()))
-        node_RQ, position_RQ, step_RQ = (
-            torch.zeros(shape_RQ, dtype=torch.int64, device=device) for _ in range(3)
-        )
-        # Padding belongs to a beam of its own, which nobody sees.
-        slot_RQ = torch.full(shape_RQ, -1, device=device)
-        node_RQ[row_G, place_G] = run_FR[beam_G, step_G]
-        position_RQ[row_G, place_G] = memory.start_B[user_F[beam_G]] + depth_F[beam_G] + step_G
-        step_RQ[row_G, place_G] = step_G
-        slot_RQ[row_G, place_G] = slot_F[beam_G]
-
-        # A token sees what its beam's parent saw, and its own beam's run up to itself.
-        past_RQK = past_RWK.gather(1, slot_RQ.clamp_min(0)[:, :, None].expand(-1, -1, num_keys))
-        own_RQQ = (slot_RQ[:, :, None] == slot_RQ[:, None, :]) & (step_RQ[:, :, None] >= step_RQ[:, None, :])
-        hidden_RQD = self.backbone.hidden(
-            self.trie.token_N[node_RQ].clamp_min(0),
-            node_RQ,
-            position_RQ,
-            torch.cat([past_RQK, own_RQQ], dim=2),
-            cache=memory.cache,
-        )
-        slots_W = torch.arange(num_slots, device=device)
-        memory.visible_RWK = torch.cat([past_RWK, slots_W[None, :, None] == slot_RQ[:, None, :]], dim=2)
-        last_F = length_F.new_zeros(len(user_F)).scatter_reduce(0, beam_G, place_G, "amax")
-        return _Beams(user_F, run_FR[:, -1], depth_F + length_F, score_F, hidden_RQD[row_F, last_F], slot_F)
-
-    def _forget(self, memory: _Memory, user_F: Tensor, parent_slot_F: Tensor, slot_F: Tensor) -> Tensor:
-        """Drop what no live beam can see any more; which keys each new beam inherits, (R, W, K)."""
-        users = torch.unique(user_F)
-        if 2 * len(users) <= len(memory.visible_RWK):
-            rows_R = memory.row_of_user_B[users]
-            self.backbone.keep_rows(memory.cache, rows_R)
-            memory.visible_RWK = memory.visible_RWK[rows_R]
-            memory.row_of_user_B = torch.full_like(memory.row_of_user_B, -1)
-            memory.row_of_user_B[users] = torch.arange(len(users), device=users.device)
-        row_F = memory.row_of_user_B[user_F]
-        num_rows, _, num_keys = memory.visible_RWK.shape
-        shape_RWK = (num_rows, int(slot_F.max()) + 1, num_keys)
-        past_RWK = torch.zeros(shape_RWK, dtype=torch.bool, device=user_F.device)
-        past_RWK[row_F, slot_F] = memory.visible_RWK[row_F, parent_slot_F]
-        used_RK = past_RWK.any(dim=1)
-        num_used = int(used_RK.sum(dim=1).max())
-        if 4 * num_used > 3 * num_keys:  # copying the rest would cost more than it saves
-            return past_RWK
-        columns_RK = torch.argsort((~used_RK).to(torch.uint8), dim=1, stable=True)[:, :num_used]
-        self.backbone.keep_keys(memory.cache, columns_RK)
-        return past_RWK.gather(2, columns_RK[:, None].expand(-1, shape_RWK[1], -1))
+    def _log_p(self, hidden_GD: Tensor, place_E: Tensor, token_E: Tensor) -> Tensor:
+        """Log-probability (E,) among the vocabulary of each token at its place, an index into hidden_GD."""
+        vectors_VD = self.backbone.vocabulary_vectors().to(hidden_GD.dtype)
+        log_p_E = torch.empty(len(place_E), device=hidden_GD.device)
+        for start in range(0, len(hidden_GD), _HEAD_ROWS):
+            log_p_NV = (hidden_GD[start : start + _HEAD_ROWS] @ vectors_VD.T).float().log_softmax(1)
+            here_E = torch.nonzero((place_E >= start) & (place_E < start + _HEAD_ROWS)).squeeze(1)
+            log_p_E[here_E] = log_p_NV[place_E[here_E] - start, token_E[here_E].long()]
+        return log_p_E

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -32,7 +33,7 @@ from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.errors import ConfigError
 from genrec.prompts.render import load_prompts, tokenise
 from genrec.recommenders.base import Config, Recommender, register
-from genrec.training.examples import Steps, Way, Writer, collate
+from genrec.training.examples import Example, Steps, Way, Writer, collate
 from genrec.training.objectives import CodeLoss
 from genrec.training.trainer import TrainingOptions, train
 from genrec.training.validation import ranking_validation
@@ -269,29 +270,27 @@ class GenRec(Recommender):
     def _rank(
         self, histories: Histories, k: int, *, exclude_seen: bool, allowed: BoolArray | None, exact: bool
     ) -> Rankings:
-        prefix = self._prefix(histories)
         search = BeamSearch(
             self.backbone_,
             self.tensors_,
             "children" if self.config.objective == "catalogue" else "vocabulary",
         )
-
-        def constraint(rows: torch.Tensor) -> Constraint:
-            seen = histories.take(rows.cpu().numpy()) if exclude_seen else None
-            return Constraint(self.tensors_, seen=seen, allowed=allowed)
-
-        if exact:
-            found = search.search_exact(prefix, constraint, k, self.config.beams)
-        else:
-            everybody = torch.arange(len(histories), device=device())
-            found = search.search(prefix, constraint(everybody), k, self.config.beams)
-        return _rankings(found)
-
-    def _prefix(self, histories: Histories) -> Prefix:
         questions = [self.writer_.question(history) for history in histories]
-        batch = {name: tensor.to(device()) for name, tensor in collate([row for row, _ in questions]).items()}
-        start_B = torch.tensor([start for _, start in questions], device=device())
-        return Prefix(batch["tokens"], batch["nodes"], batch["positions"], batch["length"], start_B)
+        found = Found.nothing(len(histories), k, device())
+        for group in _of_like_length([len(row.tokens_T) for row, _ in questions]):
+
+            def constraint(rows: torch.Tensor, group: np.ndarray = group) -> Constraint:
+                seen = histories.take(group[rows.cpu().numpy()]) if exclude_seen else None
+                return Constraint(self.tensors_, seen=seen, allowed=allowed)
+
+            prefix = _prefix([questions[row] for row in group])
+            if exact:
+                lists = search.search_exact(prefix, constraint, k, self.config.beams)
+            else:
+                everybody = torch.arange(len(group), device=device())
+                lists = search.search(prefix, constraint(everybody), k, self.config.beams)
+            found.put(torch.from_numpy(group).to(device()), lists)
+        return _rankings(found)
 
     @torch.inference_mode()
     def _why(self, history: list[int], item: int) -> list[tuple[str, float]]:
@@ -380,6 +379,18 @@ def moved_nodes(old_codes: Codes, old_trie: Trie, codes: Codes, trie: Trie) -> n
     old_paths, paths = old_trie.paths, trie.paths
     moved[old_paths.items[old_paths.offsets[item] + place]] = paths.items[paths.offsets[item] + place]
     return moved
+
+
+def _of_like_length(lengths: Sequence[int]) -> list[np.ndarray]:
+    """The rows in groups of about the same length, so that few tokens are padding."""
+    steps = np.ceil(np.log2(np.array(lengths) + 16) * 3).astype(int)  # a step is a quarter of the length
+    return [np.flatnonzero(steps == step) for step in np.unique(steps)]
+
+
+def _prefix(questions: Sequence[tuple[Example, int]]) -> Prefix:
+    batch = {name: tensor.to(device()) for name, tensor in collate([row for row, _ in questions]).items()}
+    start_B = torch.tensor([start for _, start in questions], device=device())
+    return Prefix(batch["tokens"], batch["nodes"], batch["positions"], batch["length"], start_B)
 
 
 def _rankings(found: Found) -> Rankings:
