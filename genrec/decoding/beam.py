@@ -41,7 +41,7 @@ Normalise = Literal["children", "vocabulary"]
 
 _SIDE_BY_SIDE = 16  # prefixes of a user that are tried in one step of a best first search
 _MOST_WAITING = 1024  # prefixes of a user that may wait
-_MOST_STEPS = 64  # steps before a best first search leaves the proof to wider beams
+_MOST_STEPS = 64  # steps before a search gives the proof up and goes on as a beam
 _HEAD_ROWS = 256  # places whose logits over the whole vocabulary are held at once
 
 
@@ -130,6 +130,18 @@ class _Edges:
             self.row_E[edges], self.slot_E[edges], self.node_E[edges], self.score_E[edges], self.done_E[edges]
         )
 
+    def merge(self, other: _Edges) -> _Edges:
+        """These and others."""
+        row_E = torch.cat([self.row_E, other.row_E])
+        both = _Edges(
+            row_E,
+            torch.cat([self.slot_E, other.slot_E]),
+            torch.cat([self.node_E, other.node_E]),
+            torch.cat([self.score_E, other.score_E]),
+            torch.cat([self.done_E, other.done_E]),
+        )
+        return both.take(torch.argsort(row_E, stable=True))
+
     def table(self, num_rows: int) -> tuple[Tensor, Tensor]:
         """One row of candidates a row of the search: their scores (R, C), padded with -inf, and which they are."""
         count_R = torch.bincount(self.row_E, minlength=num_rows)
@@ -154,7 +166,7 @@ class _Waiting:
         """The rows `rows_R`."""
         return _Waiting(self.score_RC[rows_R], self.node_RC[rows_R], self.slot_RC[rows_R])
 
-    def columns(self, score_RW: Tensor, column_RW: Tensor) -> _Waiting:
+    def _columns(self, score_RW: Tensor, column_RW: Tensor) -> _Waiting:
         """Some of each row, with their scores."""
         return _Waiting(score_RW, self.node_RC.gather(1, column_RW), self.slot_RC.gather(1, column_RW))
 
@@ -167,12 +179,11 @@ class _Waiting:
             torch.cat([self.slot_RC, edges.slot_E[edge_RC]], dim=1),
         )
 
-    def pop(self, count: int) -> _Waiting:
-        """Take the best `count` of each row away, best first."""
+    def split(self, count: int) -> tuple[_Waiting, _Waiting]:
+        """The best `count` of each row, best first, and the others."""
         score_RW, column_RW = self.score_RC.topk(min(count, self.score_RC.shape[1]), dim=1)
-        popped = self.columns(score_RW, column_RW)
-        self.score_RC = self.score_RC.scatter(1, column_RW, -torch.inf)
-        return popped
+        others_RC = self.score_RC.scatter(1, column_RW, -torch.inf)
+        return self._columns(score_RW, column_RW), _Waiting(others_RC, self.node_RC, self.slot_RC)
 
     def shrink(self, most: int, found: Found) -> _Waiting:
         """Without what cannot enter the lists any more, and with the best `most` of each row at the most."""
@@ -182,10 +193,10 @@ class _Waiting:
         if count > most:
             score_RW, column_RW = self.score_RC.topk(most + 1, dim=1)
             found.bound_B = torch.maximum(found.bound_B, score_RW[:, most])
-            return self.columns(score_RW[:, :most], column_RW[:, :most])
+            return self._columns(score_RW[:, :most], column_RW[:, :most])
         if 2 * count > num_columns:  # copying the rest would cost more than it saves
             return self
-        return self.columns(*self.score_RC.topk(count, dim=1, sorted=False))
+        return self._columns(*self.score_RC.topk(count, dim=1, sorted=False))
 
 
 class _Memory:
@@ -207,17 +218,20 @@ class _Memory:
         self.backbone.keep_rows(self.cache, rows_R)
         self.visible_RSK, self.next_RS = self.visible_RSK[rows_R], self.next_RS[rows_R]
 
-    def forget(self, slots_RS: Tensor) -> None:
-        """Forget what none of the slots in the mask `slots_RS` can see, where that is a good part."""
-        used_RK = (self.visible_RSK & slots_RS[:, :, None]).any(dim=1)
+    def keep(self, slots_RW: Tensor, wanted_RW: Tensor) -> None:
+        """Forget all slots but the wanted ones of these, which are renumbered 0 to W - 1, and what only others see."""
+        num_keys = self.visible_RSK.shape[2]
+        slots_RW = slots_RW.masked_fill(~wanted_RW, 0)
+        self.visible_RSK = self.visible_RSK.gather(1, slots_RW[:, :, None].expand(-1, -1, num_keys))
+        self.visible_RSK &= wanted_RW[:, :, None]
+        self.next_RS = self.next_RS.gather(1, slots_RW)
+        used_RK = self.visible_RSK.any(dim=1)
         num_used = int(used_RK.sum(dim=1).max())
-        if 4 * num_used > 3 * used_RK.shape[1]:  # copying the rest would cost more than it saves
+        if 4 * num_used > 3 * num_keys:  # copying the rest would cost more than it saves
             return
         columns_RK = torch.argsort((~used_RK).to(torch.uint8), dim=1, stable=True)[:, :num_used]
         self.backbone.keep_keys(self.cache, columns_RK)
-        self.visible_RSK = self.visible_RSK.gather(
-            2, columns_RK[:, None].expand(-1, self.visible_RSK.shape[1], -1)
-        )
+        self.visible_RSK = self.visible_RSK.gather(2, columns_RK[:, None].expand(-1, slots_RW.shape[1], -1))
 
     def run(
         self,
@@ -308,55 +322,59 @@ class BeamSearch:
             k: items wanted.
             width: prefixes kept per user and step; raised to k where it is smaller.
         """
-        return self._search(prefix, constraint, k, max(width, k), 0)
+        return self._search(prefix, constraint, k, width, 0)
+
+    @torch.inference_mode()
+    def search_best_first(self, prefix: Prefix, constraint: Constraint, k: int, width: int) -> Found:
+        """The best k allowed items of each row, tried best first: almost always proved, and in fewer steps.
+
+        Args:
+            prefix, constraint, k: as in `search`.
+            width: of the beam that goes on where a proof would take very many steps, as with a model that finds
+                everything equally likely.
+        """
+        return self._search(prefix, constraint, k, width, _MOST_STEPS)
 
     @torch.inference_mode()
     def search_exact(
         self, prefix: Prefix, constraint_of: Callable[[Tensor], Constraint], k: int, width: int
     ) -> Found:
-        """The true best k allowed items of each row.
+        """The true best k allowed items of each row: best first, then by wider and wider beams until all is proved.
 
         Args:
-            prefix: as in `search`.
+            prefix, k: as in `search`.
             constraint_of: rows (int64 tensor) to the `Constraint` of those users.
-            k: items wanted.
-            width: of the first beam, doubled until all is proved, for rows whose proof takes very many steps, as
-                with a model that finds everything equally likely.
+            width: as in `search_best_first`; the beams after it start at twice as many.
         """
-        rows = torch.arange(prefix.tokens_BT.shape[0], device=prefix.tokens_BT.device)
-        found = self._search(prefix, constraint_of(rows), k, _SIDE_BY_SIDE, _MOST_WAITING)
-        width = max(width, k, _SIDE_BY_SIDE)
+        rows = torch.arange(len(prefix.length_B), device=prefix.length_B.device)
+        found = self.search_best_first(prefix, constraint_of(rows), k, width)
+        width = max(width, k)
         while not bool(found.exact_B.all()):
             width *= 2
             open_rows = torch.nonzero(~found.exact_B).squeeze(1)
             found.put(open_rows, self.search(prefix.take(open_rows), constraint_of(open_rows), k, width))
         return found
 
-    def _search(self, prefix: Prefix, constraint: Constraint, k: int, width: int, most_waiting: int) -> Found:
-        """Try the best `width` prefixes of each row at a time.
-
-        Of the others `most_waiting` wait for a later step; 0: it is a beam, and all the others are thrown away.
-        """
+    def _search(self, prefix: Prefix, constraint: Constraint, k: int, width: int, most_steps: int) -> Found:
+        """Go best first for `most_steps`, then on with a beam."""
         memory = _Memory(self.backbone, prefix)
-        row_F, device = (
-            torch.arange(len(prefix.length_B), device=prefix.length_B.device),
-            prefix.length_B.device,
-        )
+        device = prefix.length_B.device
+        user_R = row_F = torch.arange(len(prefix.length_B), device=device)
+        zeros_F = torch.zeros_like(row_F)
         lists, found = (Found.nothing(len(row_F), k, device) for _ in range(2))
-        user_R, zeros_F = row_F, torch.zeros_like(row_F)
-        edges = self._children(row_F, zeros_F, zeros_F, found.bound_B.new_zeros(len(row_F)), memory.hidden_RD)
+        edges = self._children(
+            row_F, zeros_F, zeros_F, found.score_Bk.new_zeros(len(row_F)), memory.hidden_RD
+        )
         waiting = _Waiting(found.score_Bk[:, :0], found.item_Bk[:, :0], found.item_Bk[:, :0])
         for step in itertools.count():
-            edges = edges.take(
-                torch.nonzero(constraint.num_allowed(user_R[edges.row_E], edges.node_E)).squeeze(1)
-            )
+            best_first = step < most_steps
+            num_tried = _SIDE_BY_SIDE if best_first else max(width, k)
+            num_allowed_E = constraint.num_allowed(user_R[edges.row_E], edges.node_E)
+            edges = edges.take(torch.nonzero(num_allowed_E).squeeze(1))
             self._collect(edges, found)
             waiting = waiting.add(edges.take(torch.nonzero(~edges.done_E).squeeze(1)))
-            over = most_waiting and step == _MOST_STEPS
-            waiting = waiting.shrink(0 if over else width + most_waiting, found)
-            tried = waiting.pop(width)
-            if not most_waiting:
-                waiting = waiting.shrink(0, found)
+            waiting = waiting.shrink(num_tried + _MOST_WAITING * best_first, found)
+            tried, waiting = waiting.split(num_tried)
             row_F, rank_F = torch.nonzero(tried.score_RC > -torch.inf, as_tuple=True)
             if not len(row_F):
                 break
@@ -367,12 +385,11 @@ class BeamSearch:
                 user_R, found = user_R[alive_R], found.take(alive_R)
                 waiting, tried = waiting.take(alive_R), tried.take(alive_R)
                 memory.take(alive_R)
-            edges = self._extend(
-                memory,
-                row_F,
-                rank_F,
-                *(table[row_F, rank_F] for table in (tried.slot_RC, tried.node_RC, tried.score_RC)),
-            )
+            if not best_first:  # nothing else waits for the slots
+                memory.keep(tried.slot_RC, tried.score_RC > -torch.inf)
+            slot_F = tried.slot_RC[row_F, rank_F] if best_first else rank_F
+            node_F, score_F = tried.node_RC[row_F, rank_F], tried.score_RC[row_F, rank_F]
+            edges = self._extend(memory, row_F, rank_F, slot_F, node_F, score_F)
         lists.put(user_R, found)
         return lists
 
@@ -390,27 +407,27 @@ class BeamSearch:
         """Run the prefixes' last tokens, and the forced ones after them, and look at what may follow."""
         node_FL, length_F = self._runs(node_F)
         token_FL = self.trie.token_N[node_FL].clamp_min(0)
-        hidden_RQD, place_FL, slot_F = memory.run(row_F, slot_F, rank_F, token_FL, node_FL, length_F)
-        hidden_FD = hidden_RQD[row_F, place_FL.gather(1, length_F[:, None] - 1).squeeze(1)]
-        node_F = node_FL.gather(1, length_F[:, None] - 1).squeeze(1)
-        if self.normalise == "children" or node_FL.shape[1] == 1:
-            return self._children(row_F, slot_F, node_F, score_F, hidden_FD)
-        forced_F, step_F = torch.nonzero(
-            torch.arange(1, node_FL.shape[1], device=row_F.device) < length_F[:, None], as_tuple=True
+        last_F = node_FL.gather(1, length_F[:, None] - 1).squeeze(1)
+        ended_F = self.trie.num_children(last_F) == 0  # the code is whole: nothing follows its last token
+        hidden_RQD, place_FL, slot_F = memory.run(
+            row_F, slot_F, rank_F, token_FL, node_FL, length_F - ended_F.long()
         )
-        log_p_G = self._log_p(
-            hidden_RQD[row_F[forced_F], place_FL[forced_F, step_F]],
-            torch.arange(len(forced_F), device=row_F.device),
-            token_FL[forced_F, step_F + 1],
-        )
-        score_F = score_F.index_add(0, forced_F, log_p_G)
-        edges = self._children(row_F, slot_F, node_F, score_F, hidden_FD)
-        ended_F = torch.nonzero(self.trie.num_children(node_F) == 0).squeeze(1)
-        ended = _Edges(row_F, slot_F, node_F, score_F, torch.ones_like(row_F, dtype=torch.bool)).take(ended_F)
-        both = _Edges(
-            *(torch.cat(pair) for pair in zip(vars(ended).values(), vars(edges).values(), strict=True))
-        )
-        return both.take(torch.argsort(both.row_E, stable=True))
+        if self.normalise == "vocabulary":
+            step_L = torch.arange(1, node_FL.shape[1], device=row_F.device)
+            forced_G, step_G = torch.nonzero(step_L < length_F[:, None], as_tuple=True)
+            log_p_G = self._log_p(
+                hidden_RQD[row_F[forced_G], place_FL[forced_G, step_G]],
+                torch.arange(len(forced_G), device=row_F.device),
+                token_FL[forced_G, step_G + 1],
+            )
+            score_F = score_F.index_add(0, forced_G, log_p_G)
+        open_F = torch.nonzero(~ended_F).squeeze(1)
+        hidden_FD = hidden_RQD[row_F[open_F], place_FL[open_F, length_F[open_F] - 1]]
+        edges = self._children(row_F[open_F], slot_F[open_F], last_F[open_F], score_F[open_F], hidden_FD)
+        if len(open_F) == len(row_F):
+            return edges
+        ended = _Edges(row_F, slot_F, last_F, score_F, ended_F).take(torch.nonzero(ended_F).squeeze(1))
+        return edges.merge(ended)
 
     def _runs(self, node_F: Tensor) -> tuple[Tensor, Tensor]:
         """The nodes from `node_F` down to the next choice (F, L), the last one repeated, and how many they are."""
@@ -428,19 +445,15 @@ class BeamSearch:
     ) -> _Edges:
         """Every child of every prefix."""
         trie = self.trie
-        count_F = trie.num_children(node_F)
-        offset_F = count_F.cumsum(0) - count_F
-        parent_E = torch.repeat_interleave(torch.arange(len(count_F), device=count_F.device), count_F)
-        child_E = (trie.first_child_N1[node_F] - offset_F)[parent_E]
-        child_E += torch.arange(len(parent_E), device=count_F.device)
+        parent_E, child_E, offset_F = trie.children(node_F)
         if self.normalise == "vocabulary":
             score_E = self._log_p(hidden_FD, parent_E, trie.token_N[child_E])
             done_E = trie.num_children(child_E) == 0
         else:
-            score_E = torch.empty(len(parent_E), device=count_F.device)
+            score_E = torch.empty(len(parent_E), device=node_F.device)
             for part in child_logits(self.backbone, hidden_FD, node_F, trie.token_N, trie.first_child_N1):
                 score_NC = part.logits_NC.log_softmax(1)
-                within_C = torch.arange(score_NC.shape[1], device=count_F.device)
+                within_C = torch.arange(score_NC.shape[1], device=node_F.device)
                 real_NC = within_C < part.num_children_N[:, None]
                 score_E[(offset_F[part.group_N, None] + within_C)[real_NC]] = score_NC[real_NC]
             done_E = trie.last_leaf_N[child_E] - trie.first_leaf_N[child_E] == 1
@@ -451,7 +464,12 @@ class BeamSearch:
         vectors_VD = self.backbone.vocabulary_vectors().to(hidden_GD.dtype)
         log_p_E = torch.empty(len(place_E), device=hidden_GD.device)
         for start in range(0, len(hidden_GD), _HEAD_ROWS):
-            log_p_NV = (hidden_GD[start : start + _HEAD_ROWS] @ vectors_VD.T).float().log_softmax(1)
+            logits_NV = (hidden_GD[start : start + _HEAD_ROWS] @ vectors_VD.T).float()
             here_E = torch.nonzero((place_E >= start) & (place_E < start + _HEAD_ROWS)).squeeze(1)
-            log_p_E[here_E] = log_p_NV[place_E[here_E] - start, token_E[here_E].long()]
+            place_H = place_E[here_E] - start
+            log_p_H = logits_NV[place_H, token_E[here_E].long()]
+            # A log-softmax, but without writing one for the whole vocabulary.
+            highest_N = logits_NV.amax(1)
+            sum_N = logits_NV.sub_(highest_N[:, None]).exp_().sum(1)
+            log_p_E[here_E] = log_p_H - (highest_N + sum_N.log())[place_H]
         return log_p_E

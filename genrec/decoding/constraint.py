@@ -51,6 +51,15 @@ class TrieTensors:
         """Children of each node."""
         return self.first_child_N1[node + 1] - self.first_child_N1[node]
 
+    def children(self, node_F: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Every child of every node: parent_E (a place in node_F), child_E, and offset_F, where a node's begin."""
+        count_F = self.num_children(node_F)
+        offset_F = count_F.cumsum(0) - count_F
+        parent_E = torch.repeat_interleave(torch.arange(len(count_F), device=node_F.device), count_F)
+        child_E = (self.first_child_N1[node_F] - offset_F)[parent_E]
+        child_E += torch.arange(len(parent_E), device=node_F.device)
+        return parent_E, child_E, offset_F
+
 
 class Constraint:
     """The filters of one batch of requests over a trie."""

@@ -92,7 +92,10 @@ class GenRecConfig(Config):
         0, ge=0, description="validations without a better NDCG@10 before stopping; 0: never stop"
     )
     validation_users: int = Field(500, ge=1, description="users sampled for validation")
-    beams: int = Field(50, ge=1, description="beams of a user in decoding")
+    search: Literal["best-first", "beam"] = Field(
+        "best-first", description="best-first: until the list is proved; beam: of fixed width, as published"
+    )
+    beams: int = Field(50, ge=1, description="width of the beam; best-first goes on as one after many steps")
     seed: int = 0
     threads: int | None = Field(None, ge=1, description="CPU threads; None: as many as help")
     report_to: tuple[str, ...] = Field(
@@ -287,8 +290,8 @@ class GenRec(Recommender):
             if exact:
                 lists = search.search_exact(prefix, constraint, k, self.config.beams)
             else:
-                everybody = torch.arange(len(group), device=device())
-                lists = search.search(prefix, constraint(everybody), k, self.config.beams)
+                way = search.search if self.config.search == "beam" else search.search_best_first
+                lists = way(prefix, constraint(torch.arange(len(group))), k, self.config.beams)
             found.put(torch.from_numpy(group).to(device()), lists)
         return _rankings(found)
 

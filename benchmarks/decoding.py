@@ -1,0 +1,374 @@
+"""Our search beside the common way: `python benchmarks/decoding.py [--cases TEXT] [--repeats N] [--out FILE.md]`.
+
+The common way is transformers' own `generate` with `prefix_allowed_tokens_fn` over a dictionary trie, as GENRE, LC-Rec,
+OpenP5 and MiniOneRec have it. Both sides get the same checkpoint, catalogue, histories, number of beams and thread, in
+turns in one process, and give the best 10 items. The peer's batch is the faster of 1 and 8 users; ours is 32, 8 of
+long histories.
+
+The checkpoints are random: a compact Llama (2 layers of 128) and one of 100M parameters (12 layers of 768). Their
+output vectors are scaled until choices are as uneven as a trained model's, since with even ones no beam finds anything.
+Catalogues are the titles of Amazon Beauty and a million invented codes of 5 to 13 tokens. `vocabulary`: a token's
+probability is relative to the whole vocabulary, as `generate` has it; `children`: to those that the trie allows,
+`generate(renormalize_logits=True)`. Times are CPU times of one thread, medians; memory is the most that either side
+held above what stood there before, without its trie.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = os.environ["POLARS_MAX_THREADS"] = "1"
+
+import genrec
+import numpy as np
+import pages
+import torch
+from genrec.backbones.pretrained import PretrainedBackbone
+from genrec.backbones.quiet import quiet
+from genrec.backbones.tokenizer import TrainedTokenizer
+from genrec.codes.title import title_codes
+from genrec.codes.trie import Codes, Trie
+from genrec.data.interactions import Histories
+from genrec.decoding.beam import BeamSearch, Found, Prefix
+from genrec.decoding.constraint import Constraint, TrieTensors
+from transformers import LlamaConfig, LlamaForCausalLM
+
+K, END = 10, 1
+LEAST, LEAST_MEDIAN, MOST_CONSTRAINT = 4, 10, 0.02  # promised: times faster in each case and in the median
+SIZES = {"compact": (2, 128, 256, 4, 10_002), "llama-100m": (12, 768, 2048, 12, 32_000)}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table."""
+
+    backbone: str
+    catalogue: str
+    history: int
+    beams: int
+    normalise: str
+
+    def __str__(self) -> str:
+        return f"{self.backbone} {self.catalogue} {self.history} {self.beams} {self.normalise}"
+
+
+CASES = [
+    *(Case(*case, "vocabulary") for case in product(SIZES, ("beauty", "million"), (10, 200), (10, 50))),
+    *(Case(*case, "children") for case in product(SIZES, ("beauty", "million"), (10,), (10, 50))),
+]
+
+
+def beauty() -> Codes:
+    """The titles of Amazon Beauty, each as far as needed to single it out, closed."""
+    titles = genrec.read("../shared/data/amazon2014_beauty").catalogue.titles
+    tokenizer = TrainedTokenizer.train(titles, 8000)
+    codes = title_codes(titles, tokenizer.encode, [tokenizer.vocab_size], "shortest")
+    tokens = np.where(codes.items == tokenizer.vocab_size, END, codes.items + 2)
+    return Codes(tokens.astype(np.int32), codes.offsets)
+
+
+def million(num_items: int = 1_000_000) -> Codes:
+    """Invented codes: 2 to 10 tokens drawn unevenly out of 8,000, two that make the code unique, and the end."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(5, 14, num_items)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    tokens = (2 + 8000 * rng.random(offsets[-1]) ** 3).astype(np.int32)
+    tokens[offsets[1:] - 3] = 8002 + np.arange(num_items) // 1000
+    tokens[offsets[1:] - 2] = 9002 + np.arange(num_items) % 1000
+    tokens[offsets[1:] - 1] = END
+    return Codes(tokens, offsets)
+
+
+def checkpoint(name: str, folder: Path) -> LlamaForCausalLM:
+    """A random Llama, written to `folder`."""
+    layers, width, inner, heads, vocabulary = SIZES[name]
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=vocabulary,
+            hidden_size=width,
+            intermediate_size=inner,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            num_key_value_heads=heads,
+            max_position_embeddings=8192,
+            tie_word_embeddings=True,
+            bos_token_id=None,
+            eos_token_id=END,
+            pad_token_id=0,
+        )
+    ).eval()
+    # The input is normed at once, so that only the logits change: to a standard deviation of 3.
+    model.model.embed_tokens.weight.data *= 3 / (0.02 * width**0.5)
+    model.save_pretrained(folder)
+    return model
+
+
+class Peer:
+    """The common way."""
+
+    def __init__(self, model: LlamaForCausalLM, codes: Codes, case: Case) -> None:
+        self.model, self.case = model, case
+        self.trie: dict[int, Any] = {}
+        self.item_of_code = {}
+        for item, code in enumerate(codes):
+            node = self.trie
+            for token in code.tolist():
+                node = node.setdefault(token, {})
+            self.item_of_code[tuple(code.tolist())] = item
+        self.longest = int(codes.lengths.max())
+
+    @torch.inference_mode()
+    def lists(self, histories: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Items and scores (B, K); padding on the left, as decoder-only models are asked."""
+        longest = max(len(history) for history in histories)
+        tokens_BT = torch.zeros((len(histories), longest), dtype=torch.int64)
+        mask_BT = torch.zeros_like(tokens_BT)
+        for row, history in enumerate(histories):
+            tokens_BT[row, longest - len(history) :] = torch.from_numpy(history)
+            mask_BT[row, longest - len(history) :] = 1
+
+        def allowed(batch: int, sentence_T: torch.Tensor) -> list[int]:
+            node = self.trie
+            for token in sentence_T[longest:].tolist():
+                node = node.get(token, {})
+            return list(node) or [END]
+
+        answer = self.model.generate(
+            tokens_BT,
+            attention_mask=mask_BT,
+            num_beams=self.case.beams,
+            num_return_sequences=K,
+            max_new_tokens=self.longest,
+            do_sample=False,
+            length_penalty=0.0,
+            early_stopping=False,
+            renormalize_logits=self.case.normalise == "children",
+            prefix_allowed_tokens_fn=allowed,
+            output_scores=True,
+            return_dict_in_generate=True,
+        )
+        items = []
+        for row in answer.sequences[:, longest:].tolist():
+            code = tuple(row[: row.index(END) + 1]) if END in row else tuple(row)
+            items.append(self.item_of_code.get(code, -1))
+        return np.array(items).reshape(-1, K), answer.sequences_scores.numpy().reshape(-1, K)
+
+
+class Ours:
+    """Our search, as a beam or until the list is proved."""
+
+    def __init__(self, folder: Path, codes: Codes, trie: Trie, case: Case) -> None:
+        self.backbone = PretrainedBackbone(str(folder), tuning="full").eval()
+        self.tensors = TrieTensors.of(trie, "cpu")
+        self.search = BeamSearch(self.backbone, self.tensors, case.normalise)  # type: ignore[arg-type]
+        self.case = case
+
+    def lists(self, histories: list[np.ndarray], exact: bool) -> Found:
+        """The best K of each history."""
+        length_B = torch.tensor([len(history) for history in histories])
+        tokens_BT = torch.zeros((len(histories), int(length_B.max())), dtype=torch.int64)
+        for row, history in enumerate(histories):
+            tokens_BT[row, : len(history)] = torch.from_numpy(history)
+        positions_BT = torch.arange(tokens_BT.shape[1]).expand_as(tokens_BT)
+        prefix = Prefix(tokens_BT, torch.zeros_like(tokens_BT), positions_BT, length_B, length_B)
+        if exact:
+            return self.search.search_exact(prefix, lambda rows: Constraint(self.tensors), K, self.case.beams)
+        return self.search.search(prefix, Constraint(self.tensors), K, self.case.beams)
+
+
+class Watch:
+    """CPU time and extra memory of a piece of work, and the time spent in some functions of it."""
+
+    def __init__(self) -> None:
+        self.inside = 0.0
+
+    def time(self, owner: Any, name: str) -> None:
+        """Count the time in this function."""
+        function = getattr(owner, name)
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            start = time.perf_counter()
+            result = function(*args, **kwargs)
+            self.inside += time.perf_counter() - start
+            return result
+
+        setattr(owner, name, timed)
+
+    @staticmethod
+    def memory() -> tuple[int, int]:
+        """Bytes resident now, and at the most since the last reset."""
+        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        return tuple(1024 * int(status[name].split()[0]) for name in ("VmRSS", "VmHWM"))  # type: ignore[return-value]
+
+    def run(self, work: Any) -> tuple[Any, float, float, float]:
+        """Result, CPU seconds, bytes above what stood there, and the share of the counted functions."""
+        Path("/proc/self/clear_refs").write_text("5")
+        before, self.inside = self.memory()[0], 0.0
+        start, wall = time.process_time(), time.perf_counter()
+        result = work()
+        seconds, wall = time.process_time() - start, time.perf_counter() - wall
+        return result, seconds, self.memory()[1] - before, self.inside / wall
+
+
+def run_case(case: Case, repeats: int) -> dict[str, Any]:
+    """Both sides in turns on one case."""
+    torch.set_num_threads(1)
+    codes = beauty() if case.catalogue == "beauty" else million()
+    trie = Trie.build(codes)
+    rng = np.random.default_rng(1)
+    long = case.history > 50
+    num_ours = 8 if long else 32
+    items = rng.integers(0, len(codes), (repeats, num_ours, case.history))
+    histories = [[codes.take(row).items.astype(np.int64) for row in rows] for rows in items]
+    with tempfile.TemporaryDirectory() as name, quiet():
+        model = checkpoint(case.backbone, Path(name))
+        ours, peer = Ours(Path(name), codes, trie, case), Peer(model, codes, case)
+        watch = Watch()
+        watch.time(Constraint, "num_allowed")
+        watch.time(TrieTensors, "children")
+        num_peer = 1
+        warm = histories[0][0][: 10 * 8]
+        ours.lists([warm], True)
+        peer.lists([warm])
+        if (
+            not long
+        ):  # where histories are long, one user at a time is the faster way, and memory allows no more
+            one, eight = (watch.run(lambda n=n: peer.lists(histories[0][:n]))[1] / n for n in (1, 8))
+            num_peer = 8 if eight < one else 1
+        seconds: dict[str, list[float]] = {"peer": [], "beam": [], "exact": []}
+        memory, share, same, worse, better, proved, difference = {}, [], [], [], [], [], 0.0
+        for rows in histories:
+            (item_BK, score_BK), time_s, memory["peer"], _ = watch.run(lambda: peer.lists(rows[:num_peer]))
+            seconds["peer"].append(time_s / num_peer)
+            for way in ("beam", "exact"):
+                found, time_s, memory[way], inside = watch.run(lambda: ours.lists(rows, way == "exact"))
+                seconds[way].append(time_s / num_ours)
+                if way == "exact":
+                    share.append(inside)
+                    exact_BK = found.score_Bk.numpy()
+                else:
+                    proved += found.exact_B.tolist()
+                    for row in range(num_peer):
+                        mine = dict(
+                            zip(found.item_Bk[row].tolist(), found.score_Bk[row].tolist(), strict=True)
+                        )
+                        both = [
+                            abs(mine[item] - score)
+                            for item, score in zip(item_BK[row].tolist(), score_BK[row].tolist(), strict=True)
+                            if item in mine
+                        ]
+                        difference = max([difference, *both])
+                        gap_K = found.score_Bk[row].numpy() - score_BK[row]
+                        same.append(len(both) == K)
+                        worse.append(bool((gap_K < -1e-4).any()))
+                        better.append(bool((gap_K > 1e-4).any()) and not worse[-1])
+            # A proved list is at least as good as any, place by place.
+            assert (exact_BK[:num_peer] >= score_BK - 1e-3).all()
+    return {
+        **asdict(case),
+        "users_per_s": {way: 1 / statistics.median(values) for way, values in seconds.items()},
+        "times": {
+            way: statistics.median(a / b for a, b in zip(seconds["peer"], seconds[way], strict=True))
+            for way in ("beam", "exact")
+        },
+        "memory_mb": {way: value / 1e6 for way, value in memory.items()},
+        "constraint": statistics.median(share),
+        "peer_batch": num_peer,
+        "lists": len(same),
+        "same": statistics.mean(same),
+        "better": statistics.mean(better),
+        "worse": statistics.mean(worse),
+        "proved": statistics.mean(proved),
+        "score_difference": difference,
+    }
+
+
+def page(results: list[dict[str, Any]], repeats: int) -> str:
+    """The table."""
+    rows = []
+    for result in results:
+        speed, times, memory = result["users_per_s"], result["times"], result["memory_mb"]
+        rows.append(
+            f"| {result['backbone']}, {result['catalogue']}, {result['history']} items, {result['normalise']} | "
+            f"{result['beams']} | {speed['peer']:.3g} ({result['peer_batch']}) | "
+            f"{speed['beam']:.3g} | **{times['beam']:.1f}** | {speed['exact']:.3g} | **{times['exact']:.1f}** | "
+            f"{100 * result['constraint']:.1f} % | {memory['peer']:,.0f} / {memory['exact']:,.0f} | "
+            f"{100 * result['same']:.0f} / {100 * result['better']:.0f} / {100 * result['worse']:.0f} % | "
+            f"{100 * result['proved']:.0f} % |"
+        )
+    difference = max(result["score_difference"] for result in results)
+    return f"""{pages.head("Decoding beside generate with prefix_allowed_tokens_fn", "torch", "transformers", used=", one used")}
+The peer is transformers' `generate` over a dictionary trie. Users a second of CPU time, medians of {repeats} turns;
+`times`: how many times as fast as the peer, medians of the paired ratios.
+
+| backbone, catalogue, history, probabilities | beams | peer (its batch) | our beam | times | our exact lists | times | the constraint's share | extra MB, peer / exact | lists same / better / worse | beam proved |
+|---|---|---|---|---|---|---|---|---|---|---|
+{chr(10).join(rows)}
+
+- Same: our beam's 10 items are the peer's. Better or worse: scores place by place, beyond 1e-4. Exact lists are the
+  model's true best 10 and were checked to score nowhere below the peer's.
+- Scores of the items that both lists hold differ by {difference:.1e} at the most.
+- The constraint: listing the children of each prefix and dropping those without an allowed item, in the exact search.
+- Our batch is 32 users (8 of long histories); memory is of the whole batch of either side.
+- Promised: {LEAST} times as fast in every case, {LEAST_MEDIAN} in the median, and at most
+  {100 * MOST_CONSTRAINT:.0f} % for the constraint; less fails.
+
+Median of all cases: {statistics.median(r["times"]["beam"] for r in results):.1f} times by beam, \
+{statistics.median(r["times"]["exact"] for r in results):.1f} times exact.
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
+    parser.add_argument("--cases", default="", help="only cases whose names hold this text")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--keep", type=Path, help="file of finished cases, so that a stopped run goes on")
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    pages.add_out(parser)
+    given = parser.parse_args()
+    if given.one is not None:
+        print(json.dumps(run_case(CASES[given.one], given.repeats)))
+        return
+    kept = given.keep.read_text().splitlines() if given.keep and given.keep.exists() else []
+    results = {str(Case(*list(result.values())[:5])): result for result in map(json.loads, kept)}
+    for number, case in enumerate(CASES):
+        if given.cases not in str(case) or str(case) in results:
+            continue
+        command = [sys.executable, __file__, "--one", str(number), "--repeats", str(given.repeats)]
+        start = time.time()
+        line = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1]
+        results[str(case)] = json.loads(line)
+        print(case, results[str(case)]["times"], f"{time.time() - start:.0f} s", file=sys.stderr)
+        if given.keep:
+            with given.keep.open("a") as file:
+                file.write(line + "\n")
+    done = [results[str(case)] for case in CASES if str(case) in results]
+    pages.publish(page(done, given.repeats), given.out)
+    missed = [
+        f"{result['backbone']} {result['catalogue']} {result['history']} {result['beams']}: {what}"
+        for result in done
+        for what, holds in (
+            (f"{result['times']['beam']:.1f} times", result["times"]["beam"] >= LEAST),
+            (f"constraint {100 * result['constraint']:.1f} %", result["constraint"] <= MOST_CONSTRAINT),
+        )
+        if not holds
+    ]
+    median = statistics.median(result["times"]["beam"] for result in done)
+    if missed or median < LEAST_MEDIAN:
+        sys.exit(f"missed: median {median:.1f} of {LEAST_MEDIAN}; " + "; ".join(missed))
+
+
+if __name__ == "__main__":
+    main()
