@@ -277,10 +277,9 @@ class GenRec(Recommender):
             "children" if self.config.objective == "catalogue" else "vocabulary",
         )
 
-        filters = Constraint(self.tensors_, allowed=allowed)
-
         def constraint(rows: torch.Tensor) -> Constraint:
-            return filters.hiding(histories.take(rows.cpu().numpy())) if exclude_seen else filters
+            seen = histories.take(rows.cpu().numpy()) if exclude_seen else None
+            return Constraint(self.tensors_, seen=seen, allowed=allowed)
 
         if exact:
             found = search.search_exact(prefix, constraint, k, self.config.beams)
