@@ -164,9 +164,8 @@ def _written_findings(model: _Writing, split: Split) -> list[Finding]:
         advice = "train again with titles, or with code=sequential"
         numbers_I = numbers_I[: len(catalogue)]  # items that were added to the model are nobody's target
         findings.append(number_finding("codes", numbers_I, split, popular_hit_rate(split), advice))
-    paths = model.trie_.paths
-    item_N = np.full(model.trie_.num_nodes, -1, np.int32)
-    item_N[paths.items[paths.offsets[1:] - 1]] = np.arange(len(paths))
+    trie = model.trie_
+    item_N = np.where(trie.num_children_N == 0, trie.item_of_leaf_I[trie.first_leaf_N], -1)
     written = []
     for history in split.test.histories:
         item_T = item_N[model.writer_.question(history)[0].nodes_T]

@@ -5,21 +5,22 @@ starts is all the structure: the children of n are `first_child[n] .. first_chil
 (the root alone has no edge); no column of next states is needed. Items are sorted by their codes, so the items below
 a node are a range of that order, which makes counting the allowed ones below any node two look-ups.
 
-Layout after STATIC (https://arxiv.org/abs/2602.22647), which stores next states; the edge = node numbering and the
-item ranges are ours.
+A node with a single item below it is a *tip*: nothing is left to decide, so nothing hangs below it. The rest of the
+item's code, its *tail*, has no nodes and is read from the codes. (The root has children even over a single item.)
+
+Layout after STATIC (https://arxiv.org/abs/2602.22647), which stores next states and writes codes out to their ends;
+the edge = node numbering, the item ranges and the tips are ours.
 """
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
 
+from genrec.data.catalogue import BoolArray
 from genrec.data.interactions import Histories, IntArray
 from genrec.errors import CatalogueError
 
@@ -33,9 +34,10 @@ class Trie:
 
     Shape: token_N int32, the token on the edge into a node (-1 for the root); first_child_N1 (N + 1,) int32;
     first_leaf_N and last_leaf_N int32, the half-open range of `item_of_leaf_I` below a node; item_of_leaf_I int32,
-    items sorted by code.
+    items sorted by code. `codes` are those it was built from, not a copy.
     """
 
+    codes: Codes
     token_N: IntArray
     first_child_N1: IntArray
     first_leaf_N: IntArray
@@ -44,63 +46,57 @@ class Trie:
 
     @classmethod
     def build(cls, codes: Codes) -> Trie:
-        """Sort the codes and emit the arrays; seconds for a million codes.
+        """Sort the codes level by level and emit the nodes on the way; under a second for a million codes.
 
         Args:
-            codes: one code an item, each at least one token, none a prefix of another.
+            codes: one code an item, each at least one token, none a prefix of another. Tokens are at least 0.
 
         Raises:
             CatalogueError: an empty code, or a code that is equal to another or its prefix.
         """
-        lengths = codes.lengths
+        lengths = codes.lengths.astype(np.int32)
         if not len(lengths):
             raise CatalogueError("a trie needs at least one item")
-        if not lengths.min():
-            raise CatalogueError(
-                f"item {int(np.argmin(lengths))} has an empty code; every code needs a token"
-            )
-        # Tokens as big-endian bytes compare like the codes themselves. Memory follows the tokens, not items x longest.
-        data, bounds = codes.items.astype(">i4").tobytes(), (4 * codes.offsets).tolist()
-        keys = [data[start:end] for start, end in itertools.pairwise(bounds)]
-        order = np.array(sorted(range(len(keys)), key=keys.__getitem__))
-        # Whatever stands between a code and one that it begins, it begins too: looking at neighbours is enough.
-        for above, below in itertools.pairwise(order.tolist()):
-            if keys[below].startswith(keys[above]):
-                raise CatalogueError(
-                    f"the code of item {above} is a prefix of that of item {below}; codes must tell items apart"
-                )
-        offsets, lengths = codes.offsets[:-1][order], lengths[order]
-
-        token, first_leaf, last_leaf = [np.array([-1])], [np.array([0])], [np.array([len(codes)])]
-        row = np.arange(len(codes))  # codes, in order, that reach the current level
-        opens = row == 0  # which of them open a node there, i.e. differ from the row above up to here
-        for level in range(int(lengths.max())):
-            inside = lengths[row] > level
-            row, opens = row[inside], opens[inside]
-            column = codes.items[offsets[row] + level]
-            opens[1:] |= column[1:] != column[:-1]
-            first = np.flatnonzero(opens)
-            token.append(column[first])
-            first_leaf.append(row[first])
-            last_leaf.append(row[np.append(first[1:], len(row)) - 1] + 1)
-        first_leaf_N, last_leaf_N = np.concatenate(first_leaf), np.concatenate(last_leaf)
-        level_sizes = np.array([len(part) for part in token])
-        # Children of a node: the nodes of the next level whose first leaf lies in its range.
-        first_child = np.empty(len(first_leaf_N) + 1, np.int64)
-        first_child[-1] = len(first_leaf_N)
-        ends = np.cumsum(level_sizes)
-        for level, size in enumerate(level_sizes):
-            nodes = slice(ends[level] - size, ends[level])
-            below = (
-                first_leaf_N[ends[level] : ends[level + 1]] if level + 1 < len(level_sizes) else np.empty(0)
-            )
-            first_child[nodes] = ends[level] + np.searchsorted(below, first_leaf_N[nodes])
+        refuse_empty(lengths)
+        item_of_leaf = np.arange(len(codes), dtype=np.int32)
+        token, first_leaf, last_leaf = ([np.array([number], np.int32)] for number in (-1, 0, len(codes)))
+        num_children = [np.zeros(1, np.int64)]
+        # What is not a tip goes on: its leaves, each with the number of its node among such nodes of the level.
+        leaf, open_parents, parent = (
+            item_of_leaf.copy(),
+            np.zeros(1, np.int64),
+            np.zeros(len(codes), np.int64),
+        )
+        level = 0
+        while len(leaf):
+            items = item_of_leaf[leaf]
+            ended = lengths[items] == level
+            if ended.any():
+                raise _clash(items, parent, ended)
+            keys = parent << 32
+            keys |= codes.items[codes.offsets[items] + level]
+            order = np.argsort(keys)
+            keys = keys[order]
+            item_of_leaf[leaf] = items[order]
+            first = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+            size = np.diff(first, append=len(keys)).astype(np.int32)
+            num_children[-1][open_parents] = np.bincount(keys[first] >> 32)
+            num_children.append(np.zeros(len(first), np.int64))
+            token.append((keys[first] & 0xFFFFFFFF).astype(np.int32))
+            first_leaf.append(leaf[first])
+            last_leaf.append(leaf[first] + size)
+            leaf = leaf[np.repeat(size > 1, size)]
+            open_parents = np.flatnonzero(size > 1)
+            parent = np.repeat(np.arange(len(open_parents)), size[open_parents])
+            level += 1
+        counts = np.concatenate(num_children)
         return cls(
-            np.concatenate(token).astype(np.int32),
-            first_child.astype(np.int32),
-            first_leaf_N.astype(np.int32),
-            last_leaf_N.astype(np.int32),
-            order.astype(np.int32),
+            codes,
+            np.concatenate(token),
+            np.concatenate([[1], 1 + np.cumsum(counts)]).astype(np.int32),
+            np.concatenate(first_leaf),
+            np.concatenate(last_leaf),
+            item_of_leaf,
         )
 
     @property
@@ -113,45 +109,58 @@ class Trie:
 
     @cached_property
     def num_children_N(self) -> IntArray:
-        """Children of each node; 0 marks a leaf, 1 a forced token."""
+        """Children of each node; 0 marks a tip, 1 a forced token."""
         return np.diff(self.first_child_N1)
 
     @cached_property
     def parent_N(self) -> IntArray:
         """Parent of each node; -1 for the root."""
-        parents = np.repeat(np.arange(self.num_nodes), self.num_children_N)
-        return np.concatenate([[-1], parents]).astype(np.int32)
+        parents = np.repeat(np.arange(self.num_nodes, dtype=np.int32), self.num_children_N)
+        return np.concatenate([np.array([-1], np.int32), parents])
 
     @cached_property
+    def leaf_of_item_I(self) -> IntArray:
+        """Where each item stands in `item_of_leaf_I`."""
+        leaves = np.empty_like(self.item_of_leaf_I)
+        leaves[self.item_of_leaf_I] = np.arange(self.num_items, dtype=np.int32)
+        return leaves
+
+    @property
+    def levels(self) -> list[slice]:
+        """The nodes of each level, from the root's on."""
+        bounds = [0, 1]
+        while bounds[-1] < self.num_nodes:
+            bounds.append(int(self.first_child_N1[bounds[-1]]))
+        return [slice(start, end) for start, end in pairwise(bounds)]
+
+    @property
     def paths(self) -> Histories:
-        """The nodes along each item's code, root left out; row i is item i's."""
-        num_leaves = self.last_leaf_N[1:] - self.first_leaf_N[1:]
-        nodes = np.repeat(np.arange(1, self.num_nodes, dtype=np.int32), num_leaves)
-        before = np.cumsum(num_leaves) - num_leaves
-        leaves = np.arange(len(nodes)) + np.repeat(self.first_leaf_N[1:] - before, num_leaves)
-        by_leaf = nodes[
-            np.argsort(leaves, kind="stable")
-        ]  # nodes stand level by level, so paths run downwards
-        offsets = np.concatenate([[0], np.cumsum(np.bincount(leaves, minlength=self.num_items))])
-        return Histories(by_leaf, offsets).take(np.argsort(self.item_of_leaf_I))
+        """The node of each token of each code, 0 in tails; row i is item i's, as long as its code."""
+        nodes = np.zeros(len(self.codes.items), np.int32)
+        for depth, level in enumerate(self.levels[1:]):
+            first, size = self.first_leaf_N[level], self.last_leaf_N[level] - self.first_leaf_N[level]
+            before = np.cumsum(size) - size
+            leaves = np.arange(size.sum()) + np.repeat(first - before, size)
+            places = self.codes.offsets[self.item_of_leaf_I[leaves]] + depth
+            nodes[places] = np.repeat(np.arange(level.start, level.stop, dtype=np.int32), size)
+        return Histories(nodes, self.codes.offsets)
 
-    def save(self, path: Path) -> None:
-        """Write the arrays as one safetensors file."""
-        save_file(
-            {
-                "token": self.token_N,
-                "first_child": self.first_child_N1,
-                "first_leaf": self.first_leaf_N,
-                "last_leaf": self.last_leaf_N,
-                "item_of_leaf": self.item_of_leaf_I,
-            },
-            path,
-        )
 
-    @classmethod
-    def load(cls, path: Path) -> Trie:
-        """Read what `save` wrote."""
-        arrays: dict[str, Any] = load_file(path)
-        return cls(
-            *(arrays[key] for key in ("token", "first_child", "first_leaf", "last_leaf", "item_of_leaf"))
-        )
+def refuse_empty(lengths: IntArray, first_item: int = 0) -> None:
+    """Raise for the first code that has no token; `lengths` are those of `first_item` and the items after it."""
+    for row in np.flatnonzero(lengths == 0).tolist():
+        raise CatalogueError(f"item {first_item + row} has an empty code; every code needs a token")
+
+
+def prefix_error(above: int, below: int) -> CatalogueError:
+    """What is wrong with two items of which the first one's code begins that of the other."""
+    return CatalogueError(
+        f"the code of item {above} is a prefix of that of item {below}; codes must tell items apart"
+    )
+
+
+def _clash(items: IntArray, parent: IntArray, ended: BoolArray) -> CatalogueError:
+    """The error for items that are together at a node, `parent` of each, where the code of some has ended."""
+    above = items[ended].min()
+    others = items[(parent == parent[items == above]) & (items != above)]
+    return prefix_error(int(above), int(others.min()))

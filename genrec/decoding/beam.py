@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from genrec.backbones.base import Backbone
@@ -212,11 +213,17 @@ class _Memory:
         self.hidden_RD = hidden_BTD[self.row_R, length_B - 1]
         self.visible_RSK = (keys_T < length_B[:, None])[:, None]
         self.next_RS = prefix.start_B[:, None]  # the position after a prefix
+        self.start_R = prefix.start_B
 
     def take(self, rows_R: Tensor) -> None:
         """Forget all rows but these."""
         self.backbone.keep_rows(self.cache, rows_R)
         self.visible_RSK, self.next_RS = self.visible_RSK[rows_R], self.next_RS[rows_R]
+        self.start_R = self.start_R[rows_R]
+
+    def depth(self, row_F: Tensor, slot_F: Tensor) -> Tensor:
+        """Tokens of the answer in each prefix."""
+        return self.next_RS[row_F, slot_F] - self.start_R[row_F]
 
     def keep(self, slots_RW: Tensor, wanted_RW: Tensor) -> None:
         """Forget all slots but the wanted ones of these, which are renumbered 0 to W - 1, and what only others see."""
@@ -363,14 +370,15 @@ class BeamSearch:
         zeros_F = torch.zeros_like(row_F)
         lists, found = (Found.nothing(len(row_F), k, device) for _ in range(2))
         edges = self._children(
-            row_F, zeros_F, zeros_F, found.score_Bk.new_zeros(len(row_F)), memory.hidden_RD
+            memory, row_F, zeros_F, zeros_F, found.score_Bk.new_zeros(len(row_F)), memory.hidden_RD
         )
         waiting = _Waiting(found.score_Bk[:, :0], found.item_Bk[:, :0], found.item_Bk[:, :0])
         for step in itertools.count():
             best_first = step < most_steps
             num_tried = _SIDE_BY_SIDE if best_first else max(width, k)
-            num_allowed_E = constraint.num_allowed(user_R[edges.row_E], edges.node_E)
-            edges = edges.take(torch.nonzero(num_allowed_E).squeeze(1))
+            if not constraint.is_open:
+                num_allowed_E = constraint.num_allowed(user_R[edges.row_E], edges.node_E)
+                edges = edges.take(torch.nonzero(num_allowed_E).squeeze(1))
             self._collect(edges, found)
             waiting = waiting.add(edges.take(torch.nonzero(~edges.done_E).squeeze(1)))
             waiting = waiting.shrink(num_tried + _MOST_WAITING * best_first, found)
@@ -399,21 +407,19 @@ class BeamSearch:
         if len(done.row_E):
             score_RC, edge_RC = done.table(len(found.bound_B))
             item_E = self.trie.item_of_leaf_I[self.trie.first_leaf_N[done.node_E]]
-            found.add(item_E[edge_RC].masked_fill(torch.isneginf(score_RC), -1), score_RC)
+            found.add(item_E[edge_RC].long().masked_fill(torch.isneginf(score_RC), -1), score_RC)
 
     def _extend(
         self, memory: _Memory, row_F: Tensor, rank_F: Tensor, slot_F: Tensor, node_F: Tensor, score_F: Tensor
     ) -> _Edges:
         """Run the prefixes' last tokens, and the forced ones after them, and look at what may follow."""
-        node_FL, length_F = self._runs(node_F)
-        token_FL = self.trie.token_N[node_FL].clamp_min(0)
-        last_F = node_FL.gather(1, length_F[:, None] - 1).squeeze(1)
+        token_FL, node_FL, length_F, last_F = self._runs(node_F, memory.depth(row_F, slot_F))
         ended_F = self.trie.num_children(last_F) == 0  # the code is whole: nothing follows its last token
         hidden_RQD, place_FL, slot_F = memory.run(
             row_F, slot_F, rank_F, token_FL, node_FL, length_F - ended_F.long()
         )
         if self.normalise == "vocabulary":
-            step_L = torch.arange(1, node_FL.shape[1], device=row_F.device)
+            step_L = torch.arange(1, token_FL.shape[1], device=row_F.device)
             forced_G, step_G = torch.nonzero(step_L < length_F[:, None], as_tuple=True)
             log_p_G = self._log_p(
                 hidden_RQD[row_F[forced_G], place_FL[forced_G, step_G]],
@@ -423,40 +429,72 @@ class BeamSearch:
             score_F = score_F.index_add(0, forced_G, log_p_G)
         open_F = torch.nonzero(~ended_F).squeeze(1)
         hidden_FD = hidden_RQD[row_F[open_F], place_FL[open_F, length_F[open_F] - 1]]
-        edges = self._children(row_F[open_F], slot_F[open_F], last_F[open_F], score_F[open_F], hidden_FD)
+        edges = self._children(
+            memory, row_F[open_F], slot_F[open_F], last_F[open_F], score_F[open_F], hidden_FD
+        )
         if len(open_F) == len(row_F):
             return edges
         ended = _Edges(row_F, slot_F, last_F, score_F, ended_F).take(torch.nonzero(ended_F).squeeze(1))
         return edges.merge(ended)
 
-    def _runs(self, node_F: Tensor) -> tuple[Tensor, Tensor]:
-        """The nodes from `node_F` down to the next choice (F, L), the last one repeated, and how many they are."""
-        run = [node_F]
+    def _runs(self, node_F: Tensor, depth_F: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The tokens from `node_F` on down to the next choice or the code's end.
+
+        Returns:
+            token_FL and node_FL, the nodes that they write, 0 for none; length_F; last_F, the last node.
+        """
+        trie, run = self.trie, [node_F]
         while True:
-            forced_F = self.trie.num_children(run[-1]) == 1
+            forced_F = trie.num_children(run[-1]) == 1
             if not bool(forced_F.any()):
                 break
-            run.append(torch.where(forced_F, self.trie.first_child_N1[run[-1]], run[-1]))
-        node_FL = torch.stack(run, dim=1)
-        return node_FL, 1 + (node_FL[:, 1:] != node_FL[:, :-1]).sum(1)
+            run.append(torch.where(forced_F, trie.first_child_N1[run[-1]].long(), run[-1]))
+        node_FL, last_F = torch.stack(run, dim=1), run[-1]
+        length_F = 1 + (node_FL[:, 1:] != node_FL[:, :-1]).sum(1)
+        token_FL = trie.token_N[node_FL].long()
+        tip_F = trie.num_children(last_F) == 0
+        if self.normalise == "children" or not bool(tip_F.any()):
+            return token_FL, node_FL, length_F, last_F
+        # At a tip the rest of the item's code follows.
+        item_F = trie.item_of_leaf_I[trie.first_leaf_N[last_F]]
+        start_F = trie.code_start_I1[item_F] + depth_F
+        length_F = torch.where(tip_F, trie.code_start_I1[item_F + 1] - start_F, length_F)
+        step_L = torch.arange(int(length_F.max()), device=node_F.device)
+        more = len(step_L) - len(run)
+        node_FL = F.pad(node_FL, (0, more)) if more > 0 else node_FL[:, : len(step_L)]
+        token_FL = F.pad(token_FL, (0, more)) if more > 0 else token_FL[:, : len(step_L)]
+        place_FL = (start_F[:, None] + step_L).clamp_max(len(trie.code_token) - 1)
+        token_FL = torch.where(tip_F[:, None], trie.code_token[place_FL].long(), token_FL)
+        return token_FL, node_FL, length_F, last_F
 
     def _children(
-        self, row_F: Tensor, slot_F: Tensor, node_F: Tensor, score_F: Tensor, hidden_FD: Tensor
+        self,
+        memory: _Memory,
+        row_F: Tensor,
+        slot_F: Tensor,
+        node_F: Tensor,
+        score_F: Tensor,
+        hidden_FD: Tensor,
     ) -> _Edges:
         """Every child of every prefix."""
         trie = self.trie
-        parent_E, child_E, offset_F = trie.children(node_F)
+        edges = trie.edges(row_F, node_F, len(memory.start_R))
+        parent_E, child_E = edges.beam_E, edges.child_E
+        done_E = trie.last_leaf_N[child_E] - trie.first_leaf_N[child_E] == 1
         if self.normalise == "vocabulary":
             score_E = self._log_p(hidden_FD, parent_E, trie.token_N[child_E])
-            done_E = trie.num_children(child_E) == 0
+            item_E = trie.item_of_leaf_I[trie.first_leaf_N[child_E]]
+            length_E = trie.code_start_I1[item_E + 1] - trie.code_start_I1[item_E]
+            done_E &= length_E == memory.depth(row_F, slot_F)[parent_E] + 1
         else:
+            count_F = trie.num_children(node_F)
+            offset_F = count_F.cumsum(0) - count_F
             score_E = torch.empty(len(parent_E), device=node_F.device)
             for part in child_logits(self.backbone, hidden_FD, node_F, trie.token_N, trie.first_child_N1):
                 score_NC = part.logits_NC.log_softmax(1)
                 within_C = torch.arange(score_NC.shape[1], device=node_F.device)
                 real_NC = within_C < part.num_children_N[:, None]
                 score_E[(offset_F[part.group_N, None] + within_C)[real_NC]] = score_NC[real_NC]
-            done_E = trie.last_leaf_N[child_E] - trie.first_leaf_N[child_E] == 1
         return _Edges(row_F[parent_E], slot_F[parent_E], child_E, score_F[parent_E] + score_E, done_E)
 
     def _log_p(self, hidden_GD: Tensor, place_E: Tensor, token_E: Tensor) -> Tensor:

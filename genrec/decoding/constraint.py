@@ -1,42 +1,56 @@
-"""Which nodes of the trie may still be written: those with an allowed item below them.
+"""What may still be written: the children of trie nodes, and which of them have an allowed item below.
 
-Items are sorted by code, so "allowed items below a node" is the difference of two prefix counts, less the seen ones,
-found by bisection in the user's own short list. Nothing here is proportional to the catalogue but the one pass over
-the mask of a request.
+Items are sorted by code, so "allowed items below a node" is a difference of prefix counts: in the sorted list of what
+is allowed or forbidden, by bisection, where that list is short, else in a table over the catalogue. A user's seen
+items always are such a list. Nothing in a step is proportional to the catalogue.
 
-Shape suffixes: B users, N nodes, I items, S seen items of all users, E edges asked about.
+A step is a few dozen tensor operations on short vectors, microseconds each on a CPU, so their number is its time.
+
+Shape suffixes: B users, F beams of all users, N nodes, I items, S seen items of all users, E edges out of the beams,
+C edges of one user (padded), L leaves in a short list.
 """
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from genrec.codes.trie import Trie
 from genrec.data.catalogue import BoolArray
-from genrec.data.interactions import Histories
+from genrec.data.interactions import Histories, IntArray
+
+_SHORT = 64  # a list of leaves is short if it has at most this part of the catalogue
 
 
 @dataclass(frozen=True)
 class TrieTensors:
-    """A trie's arrays as int64 tensors on the model's device; see `genrec.codes.trie.Trie`."""
+    """A trie's arrays on the model's device, int32 as in `genrec.codes.trie.Trie`; shared with it on a CPU.
+
+    Code i is `code_token[code_start_I1[i]:code_start_I1[i + 1]]`: what a tip's tail is read from. `leaf_of_item_I` is
+    a NumPy array, because filters are put together on the host.
+    """
 
     token_N: Tensor
     first_child_N1: Tensor
     first_leaf_N: Tensor
     last_leaf_N: Tensor
     item_of_leaf_I: Tensor
-    leaf_of_item_I: Tensor
+    code_token: Tensor
+    code_start_I1: Tensor
+    leaf_of_item_I: IntArray
 
     @classmethod
     def of(cls, trie: Trie, device: torch.device | str) -> TrieTensors:
-        """Copy a trie to a device."""
+        """A trie on a device."""
 
-        def tensor(array: np.ndarray) -> Tensor:
-            return torch.as_tensor(array.astype(np.int64), device=device)
+        def tensor(array: IntArray) -> Tensor:
+            return torch.from_numpy(array).to(device)
 
         return cls(
             tensor(trie.token_N),
@@ -44,21 +58,74 @@ class TrieTensors:
             tensor(trie.first_leaf_N),
             tensor(trie.last_leaf_N),
             tensor(trie.item_of_leaf_I),
-            tensor(np.argsort(trie.item_of_leaf_I)),
+            tensor(trie.codes.items),
+            tensor(trie.codes.offsets),
+            trie.leaf_of_item_I,
         )
 
+    @property
+    def num_items(self) -> int:
+        return len(self.leaf_of_item_I)
+
     def num_children(self, node: Tensor) -> Tensor:
-        """Children of each node."""
+        """Children of each node; 0 at a tip."""
         return self.first_child_N1[node + 1] - self.first_child_N1[node]
 
-    def children(self, node_F: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Every child of every node: parent_E (a place in node_F), child_E, and offset_F, where a node's begin."""
-        count_F = self.num_children(node_F)
-        offset_F = count_F.cumsum(0) - count_F
-        parent_E = torch.repeat_interleave(torch.arange(len(count_F), device=node_F.device), count_F)
-        child_E = (self.first_child_N1[node_F] - offset_F)[parent_E]
-        child_E += torch.arange(len(parent_E), device=node_F.device)
-        return parent_E, child_E, offset_F
+    def edges(self, user_F: Tensor, node_F: Tensor, num_users: int) -> Edges:
+        """All edges out of beams.
+
+        Args:
+            user_F: the user of each beam, sorted.
+            node_F: the node that each beam has reached.
+            num_users: B.
+        """
+        first_F = self.first_child_N1.index_select(0, node_F)
+        last_F = self.first_child_N1.index_select(0, node_F + 1)
+        end_F = (last_F - first_F).cumsum(0)
+        users_B = torch.arange(num_users, device=user_F.device)
+        end_B = F.pad(end_F, (1, 0)).index_select(0, torch.searchsorted(user_F, users_B, right=True))
+        ends = end_B.tolist()  # the only wait for the device
+        num_edges = ends[-1]
+        beam_E = torch.repeat_interleave(last_F - first_F, output_size=num_edges)
+        edge_E = torch.arange(num_edges, device=user_F.device)
+        child_E = (last_F - end_F).index_select(0, beam_E) + edge_E
+        most = max(end - start for start, end in zip([0, *ends], ends, strict=False))
+        return Edges(beam_E, child_E, end_B, most)
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Edges out of beams, sorted by user, then beam, then token.
+
+    Shape: beam_E, the beam that each starts from; child_E, the node that it leads to; end_B, how many edges this user
+    and those before have; `most`, the number of edges of the user who has most.
+    """
+
+    beam_E: Tensor
+    child_E: Tensor
+    end_B: Tensor
+    most: int
+
+    @cached_property
+    def _edge_BC(self) -> Tensor:
+        """The edges of each user; E is padding."""
+        start_B1 = F.pad(self.end_B, (1, -1))[:, None]
+        edge_BC = start_B1 + torch.arange(self.most, device=self.end_B.device)
+        return edge_BC.masked_fill_(edge_BC >= self.end_B[:, None], len(self.beam_E))
+
+    def best(self, score_E: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """The k best edges of each user, best first.
+
+        Args:
+            score_E: score of each edge, -inf for one that must not be taken.
+            k: edges wanted; fewer columns come back where no user has so many.
+
+        Returns:
+            Scores (B, k) and edges (B, k); where a user has no further edge the score is -inf and the edge any.
+        """
+        score_BC = F.pad(score_E, (0, 1), value=-torch.inf)[self._edge_BC]
+        score_Bk, place_Bk = score_BC.topk(min(k, self.most), dim=1)
+        return score_Bk, self._edge_BC.gather(1, place_Bk).clamp_max_(max(len(self.beam_E) - 1, 0))
 
 
 class Constraint:
@@ -74,35 +141,75 @@ class Constraint:
             seen: items that each user must not get; None: no such items.
             allowed: mask (num_items,) of what anybody may get; None: everything.
         """
-        self.trie = trie
-        device = trie.token_N.device
-        num_items = len(trie.item_of_leaf_I)
-        self._stride = num_items + 1
-        self._allowed_before: Tensor | None = None
+        self.trie, self._allowed = trie, allowed
+        self._short: _ShortList | None = None
+        self._before_I1: Tensor | None = None
         if allowed is not None:
-            allowed_I = torch.tensor(allowed, device=device)  # a copy: the mask may be read-only
-            allowed_leaf = allowed_I[trie.item_of_leaf_I]
-            self._allowed_before = torch.cat([allowed_leaf.new_zeros(1), allowed_leaf]).cumsum(0)
-        self._seen_S: Tensor | None = None
-        if seen is not None and len(seen.items):
-            users = torch.as_tensor(np.repeat(np.arange(len(seen)), seen.lengths), device=device)
-            leaves = trie.leaf_of_item_I[torch.as_tensor(seen.items.astype(np.int64), device=device)]
-            if allowed is not None:  # what is not allowed anyway must not be subtracted twice
-                kept = allowed_leaf[leaves]
-                users, leaves = users[kept], leaves[kept]
-            self._seen_S = torch.unique(users * self._stride + leaves)
+            self._only(allowed)
+        self._seen_S = self._hidden(seen)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether everybody may get everything, so that there is no need to ask."""
+        return self._allowed is None and self._seen_S is None
+
+    def hiding(self, seen: Histories | None) -> Constraint:
+        """The same mask for other users, who must not get these items; what the mask cost is not paid again."""
+        other = copy(self)
+        other._seen_S = self._hidden(seen)
+        return other
 
     def num_allowed(self, user_E: Tensor, node_E: Tensor) -> Tensor:
         """Items (E,) that user_E may get among those below node_E."""
-        first_E, last_E = self.trie.first_leaf_N[node_E], self.trie.last_leaf_N[node_E]
-        if self._allowed_before is None:
+        first_E = self.trie.first_leaf_N.index_select(0, node_E)
+        last_E = self.trie.last_leaf_N.index_select(0, node_E)
+        if self._before_I1 is not None:
+            count_E = self._before_I1.index_select(0, last_E) - self._before_I1.index_select(0, first_E)
+        elif self._short is None:
             count_E = last_E - first_E
         else:
-            count_E = self._allowed_before[last_E] - self._allowed_before[first_E]
+            count_E = _num_between(self._short.leaves_L, first_E, last_E)
+            if self._short.forbidden:
+                count_E = last_E - first_E - count_E
         if self._seen_S is not None:
-            base_E = user_E * self._stride
-            seen_E = torch.searchsorted(self._seen_S, base_E + last_E) - torch.searchsorted(
-                self._seen_S, base_E + first_E
-            )
-            count_E = count_E - seen_E
+            base_E = user_E * self.trie.num_items
+            count_E = count_E - _num_between(self._seen_S, base_E + first_E, base_E + last_E)
         return count_E
+
+    def _only(self, allowed: BoolArray) -> None:
+        """Take the mask as a short list of leaves where it is one, else as counts before each leaf."""
+        num_items, device = len(allowed), self.trie.token_N.device
+        num_allowed = int(np.count_nonzero(allowed))
+        forbidden = 2 * num_allowed > num_items
+        if min(num_allowed, num_items - num_allowed) * _SHORT <= num_items:
+            items = np.flatnonzero(~allowed if forbidden else allowed)
+            leaves = np.sort(self.trie.leaf_of_item_I[items])
+            self._short = _ShortList(torch.from_numpy(leaves).to(device), forbidden)
+            return
+        allowed_I = torch.tensor(allowed, device=device)  # a copy: the mask may be read-only
+        allowed_leaf = allowed_I.index_select(0, self.trie.item_of_leaf_I)
+        self._before_I1 = F.pad(allowed_leaf.cumsum(0, dtype=torch.int32), (1, 0))
+
+    def _hidden(self, seen: Histories | None) -> Tensor | None:
+        """Leaves of what each user has seen and could get otherwise, as sorted user x num_items + leaf."""
+        if seen is None or not len(seen.items):
+            return None
+        users = np.repeat(np.arange(len(seen)) * self.trie.num_items, seen.lengths)
+        keys = users + self.trie.leaf_of_item_I[seen.items]
+        if self._allowed is not None:  # what is not allowed anyway must not be subtracted twice
+            keys = keys[self._allowed[seen.items]]
+        return torch.from_numpy(np.unique(keys)).to(self.trie.token_N.device)
+
+
+@dataclass(frozen=True)
+class _ShortList:
+    """Sorted leaves that are all that is allowed, or all that is forbidden."""
+
+    leaves_L: Tensor
+    forbidden: bool
+
+
+def _num_between(sorted_L: Tensor, first_E: Tensor, last_E: Tensor) -> Tensor:
+    """How many numbers of a sorted list are at least `first_E` and less than `last_E`."""
+    count_E: Tensor = torch.searchsorted(sorted_L, last_E) - torch.searchsorted(sorted_L, first_E)
+    return count_E

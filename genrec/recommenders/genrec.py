@@ -22,6 +22,7 @@ from genrec.backbones.compact import CompactBackbone
 from genrec.backbones.hardware import device, full_precision, prepare_threads
 from genrec.backbones.pretrained import PretrainedBackbone, decoder_config
 from genrec.backbones.tokenizer import PretrainedTokenizer, TextTokenizer, TrainedTokenizer
+from genrec.codes.insertion import begins_with, insert, moved_nodes
 from genrec.codes.numbered import number_titles, random_numbers, sequential_numbers
 from genrec.codes.title import title_codes
 from genrec.codes.trie import Codes, Trie
@@ -30,7 +31,7 @@ from genrec.data.interactions import Histories, Interactions, Targets
 from genrec.data.ranking import Rankings
 from genrec.decoding.beam import BeamSearch, Found, Prefix
 from genrec.decoding.constraint import Constraint, TrieTensors
-from genrec.errors import ConfigError
+from genrec.errors import ConfigError, RunError
 from genrec.prompts.render import load_prompts, tokenise
 from genrec.recommenders.base import Config, Recommender, register
 from genrec.training.examples import Example, Steps, Way, Writer, collate
@@ -301,12 +302,12 @@ class GenRec(Recommender):
         row = self.writer_.single(np.asarray(history, np.int32), item)
         batch = {name: tensor.to(device()) for name, tensor in collate([row]).items()}
         hidden_TD = self.backbone_.hidden(batch["tokens"], batch["nodes"], batch["positions"])[0]
-        code, path = self.codes_[item], self.trie_.paths[item]
+        code, path = self.codes_[item], self.writer_.paths[item]
         pieces: list[tuple[list[int], float]] = []
         for place, (token, node) in enumerate(zip(code.tolist(), path.tolist(), strict=True)):
             parent = int(self.trie_.parent_N[node])
             first, last = self.trie_.first_child_N1[parent], self.trie_.first_child_N1[parent + 1]
-            if last - first == 1 and pieces:
+            if pieces and (node == 0 or last - first == 1):  # the item's tail, or a forced token
                 pieces[-1][0].append(token)
                 continue
             nodes_C = torch.arange(int(first), int(last), device=device())
@@ -319,26 +320,26 @@ class GenRec(Recommender):
     # -- the catalogue lives ---------------------------------------------------------------------------------
 
     def _catalogue_changed(self, old: Catalogue) -> None:
-        old_trie, old_codes = self.trie_, self.codes_
-        numbers = self.numbers_
+        old_trie, numbers = self.trie_, self.numbers_
         if numbers is not None:
             top = int(numbers.max(initial=-1)) + 1
             numbers = np.concatenate([numbers, top + np.arange(len(self.catalogue) - len(old))])
         codes = self._new_codes(numbers)
-        self._use_codes(codes, Trie.build(codes))
+        if begins_with(codes, old_trie.codes):
+            trie, moved = insert(old_trie, codes)
+        else:
+            trie = Trie.build(codes)
+            moved = moved_nodes(old_trie, trie)
+        self._use_codes(codes, trie)
         self.numbers_ = numbers
         if isinstance(self.backbone_, CompactBackbone):
-            self.backbone_.move_nodes(
-                torch.from_numpy(moved_nodes(old_codes, old_trie, self.codes_, self.trie_)),
-                self.trie_.num_nodes,
-            )
+            self.backbone_.move_nodes(torch.from_numpy(moved), trie.num_nodes)
 
     # -- saving ----------------------------------------------------------------------------------------------
 
     def _save(self, folder: Path) -> None:
         self.backbone_.save(folder / "backbone")
         self.tokenizer_.save(folder)
-        self.trie_.save(folder / "trie.safetensors")
         numbers = {} if self.numbers_ is None else {"numbers": self.numbers_}
         save_file(
             {"tokens": self.codes_.items, "offsets": self.codes_.offsets, **numbers},
@@ -360,28 +361,15 @@ class GenRec(Recommender):
             backbone = PretrainedBackbone.load(folder / "backbone")
         self.backbone_ = backbone.to(device()).eval()
         codes = Codes(arrays["tokens"], arrays["offsets"])
-        self._use_codes(codes, Trie.load(folder / "trie.safetensors"))
-
-
-def moved_nodes(old_codes: Codes, old_trie: Trie, codes: Codes, trie: Trie) -> np.ndarray:
-    """New number of each node of `old_trie` in `trie`, -1 where it is gone; (old num_nodes,) int64.
-
-    A node is the same where the same item's code leads through it with the same tokens before it.
-    """
-    moved = np.full(old_trie.num_nodes, -1, np.int64)
-    moved[0] = 0
-    kept = codes.take(np.arange(len(old_codes)))
-    shared = np.minimum(old_codes.lengths, kept.lengths)
-    item = np.repeat(np.arange(len(shared)), shared)
-    place = np.arange(len(item)) - np.repeat(np.cumsum(shared) - shared, shared)
-    same = old_codes.items[old_codes.offsets[item] + place] == kept.items[kept.offsets[item] + place]
-    # A token counts only where all before it are the same too: no difference since the code's start.
-    differences = np.concatenate([[0], np.cumsum(~same)])
-    unbroken = differences[1:] == differences[np.repeat(np.cumsum(shared) - shared, shared)]
-    item, place = item[unbroken], place[unbroken]
-    old_paths, paths = old_trie.paths, trie.paths
-    moved[old_paths.items[old_paths.offsets[item] + place]] = paths.items[paths.offsets[item] + place]
-    return moved
+        trie = Trie.build(codes)
+        if isinstance(backbone, CompactBackbone):
+            num_nodes = backbone.arguments["num_nodes"]
+            if num_nodes not in (0, trie.num_nodes):
+                raise RunError(
+                    f"{folder} has {num_nodes} node vectors where its codes have {trie.num_nodes} nodes, as before a "
+                    "trie ended where an item is alone: train again"
+                )
+        self._use_codes(codes, trie)
 
 
 def _of_like_length(lengths: Sequence[int]) -> list[np.ndarray]:

@@ -29,10 +29,15 @@ class CodeLoss:
 
     def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
         hidden_BTD = model(batch["tokens"], batch["nodes"], batch["positions"])
-        rows_N, places_N = torch.nonzero(batch["learnt"], as_tuple=True)
+        learnt_BT = batch["learnt"]
+        # A code passes one tip; its tail has no nodes, and nothing to learn where children are all that can be written.
+        tips_BT = self.first_child_N1[batch["nodes"] + 1] == self.first_child_N1[batch["nodes"]]
+        num_items = (learnt_BT & tips_BT).sum().clamp_min(1)
+        if self.objective == "catalogue":
+            learnt_BT = learnt_BT & (batch["nodes"] > 0)
+        rows_N, places_N = torch.nonzero(learnt_BT, as_tuple=True)
         hidden_ND = hidden_BTD[rows_N, places_N - 1]
         target_N = batch["nodes"][rows_N, places_N]
-        num_items = (self.first_child_N1[target_N + 1] == self.first_child_N1[target_N]).sum().clamp_min(1)
         if self.objective == "token":
             loss = token_loss(self.backbone, hidden_ND, batch["tokens"][rows_N, places_N])
         else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,24 +28,40 @@ def path(trie: Trie, item: int) -> list[int]:
     return trie.paths[item].tolist()
 
 
+def tip_depth(codes: list[Code], item: int) -> int:
+    """Tokens that single an item out, at least one: where its path ends."""
+    others = [code for row, code in enumerate(codes) if row != item]
+    return next(
+        depth
+        for depth in range(1, len(codes[item]) + 1)
+        if all(other[:depth] != codes[item][:depth] for other in others)
+    )
+
+
 @given(code_lists)
-def test_paths_spell_the_codes(codes: list[Code]) -> None:
+def test_paths_spell_the_codes_as_far_as_they_single_items_out(codes: list[Code]) -> None:
     trie = build(codes)
     for item, code in enumerate(codes):
-        nodes = path(trie, item)
-        assert tuple(trie.token_N[nodes].tolist()) == code
-        assert trie.parent_N[nodes].tolist() == [0, *nodes[:-1]]
+        nodes, depth = path(trie, item), tip_depth(codes, item)
+        assert tuple(trie.token_N[nodes[:depth]].tolist()) == code[:depth]
+        assert trie.parent_N[nodes[:depth]].tolist() == [0, *nodes[: depth - 1]]
+        assert nodes[depth:] == [0] * (len(code) - depth)
 
 
 @given(code_lists)
 def test_nodes_are_the_prefixes_level_by_level(codes: list[Code]) -> None:
     trie = build(codes)
-    prefixes = {code[:length] for code in codes for length in range(len(code) + 1)}
+    prefixes = {
+        code[:length] for item, code in enumerate(codes) for length in range(tip_depth(codes, item) + 1)
+    }
     spelled: list[Code] = [()]
     for node in range(1, trie.num_nodes):
         spelled.append((*spelled[trie.parent_N[node]], int(trie.token_N[node])))
     assert spelled == sorted(prefixes, key=lambda prefix: (len(prefix), prefix))
     assert (trie.num_nodes, trie.num_items) == (len(prefixes), len(codes))
+    assert [len(spelled[node]) for level in trie.levels for node in range(trie.num_nodes)[level]] == [
+        depth for depth, level in enumerate(trie.levels) for _ in range(trie.num_nodes)[level]
+    ]
 
 
 @given(code_lists)
@@ -69,13 +84,14 @@ def test_ranges_hold_the_items_below_a_node(codes: list[Code]) -> None:
     trie = build(codes)
     below: dict[int, set[int]] = {0: set(range(len(codes)))}
     for item in range(len(codes)):
-        for node in path(trie, item):
+        for node in path(trie, item)[: tip_depth(codes, item)]:
             below.setdefault(node, set()).add(item)
     assert sorted(trie.item_of_leaf_I) == list(range(len(codes)))
     for node in range(trie.num_nodes):
         leaves = trie.item_of_leaf_I[trie.first_leaf_N[node] : trie.last_leaf_N[node]]
         assert set(leaves.tolist()) == below[node]
     assert [codes[item] for item in trie.item_of_leaf_I] == sorted(codes)
+    assert trie.item_of_leaf_I[trie.leaf_of_item_I].tolist() == list(range(len(codes)))
 
 
 @given(st.lists(st.lists(st.integers(0, 2), max_size=4).map(tuple), min_size=1, max_size=12))
@@ -113,30 +129,24 @@ def test_large_token_ids_are_sorted_as_numbers() -> None:
 
 def test_one_item() -> None:
     trie = build([(4, 5)])
-    assert trie.token_N.tolist() == [-1, 4, 5]
-    assert trie.first_child_N1.tolist() == [1, 2, 3, 3]
-    assert path(trie, 0) == [1, 2]
+    assert trie.token_N.tolist() == [-1, 4]
+    assert trie.first_child_N1.tolist() == [1, 2, 2]
+    assert path(trie, 0) == [1, 0]
 
 
-def test_one_endless_code_costs_its_own_tokens_only() -> None:
-    """50,000 short codes and one of 3,000 tokens: a table items x longest would be 600 MB."""
-    codes: list[Code] = [(1, item) for item in range(50_000)]
-    codes[7] = (1,) * 2999 + (2,)
-    codes[1] = (3,)
+def test_endless_codes_cost_what_they_share() -> None:
+    """50,000 short codes and two of 3,000 tokens: a table items x longest would be 600 MB."""
+    codes: list[Code] = [(0, item) for item in range(50_000)]
+    codes[7] = (1,) * 2500 + (2,) * 500
+    codes[8] = (1,) * 2500 + (3,) * 500
     trie = build(codes)
-    assert tuple(trie.token_N[trie.paths[7]].tolist()) == codes[7]
+    assert trie.num_nodes == 1 + 1 + 49_998 + 2500 + 2
+    assert path(trie, 7)[2500:] == [trie.num_nodes - 2, *[0] * 499]
     assert len(trie.paths.items) == sum(map(len, codes))
-    assert (
-        trie.num_nodes == 1 + 2 + 49_998 + 2999
-    )  # root; 1 and 3; the pairs; what follows the first 1 of item 7
 
 
-def test_save_and_load(tmp_path: Path) -> None:
+def test_arrays_are_small() -> None:
     trie = build([(1, 2), (1, 3, 3), (0,)])
-    trie.save(tmp_path / "trie.safetensors")
-    loaded = Trie.load(tmp_path / "trie.safetensors")
-    for field in fields(Trie):
-        expected, found = getattr(trie, field.name), getattr(loaded, field.name)
-        assert found.dtype == expected.dtype == np.int32
-        assert np.array_equal(found, expected)
-    assert [part.tolist() for part in loaded.paths] == [part.tolist() for part in trie.paths]
+    assert {getattr(trie, field.name).dtype for field in fields(Trie) if field.name != "codes"} == {
+        np.dtype(np.int32)
+    }

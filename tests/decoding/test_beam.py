@@ -43,7 +43,8 @@ class Case:
         prefix, rows = self.prefix, []
         codes = [torch.tensor(code) for code in self.codes]
         paths = [torch.from_numpy(path).long() for path in self.trie.paths]
-        path_IL = pad_sequence(paths, batch_first=True)  # 0, the root, is no step of a path
+        path_IL = pad_sequence(paths, batch_first=True)  # 0, the root, is no step of a path; so in a tail
+        code_IL = pad_sequence(codes, batch_first=True, padding_value=-1)
         token_N, parent_N = self.tensors.token_N, torch.from_numpy(self.trie.parent_N)
         choices_ILN = parent_N[path_IL][:, :, None] == parent_N
         for user, length in enumerate(prefix.length_B.tolist()):
@@ -60,9 +61,9 @@ class Case:
                 log_p_IL = logits_ILN.log_softmax(2).gather(2, path_IL[:, :, None]).squeeze(2)
             else:
                 logits_ILV = states_ILD @ self.model.vocabulary_vectors().T
-                token_IL1 = token_N[path_IL][:, :, None].clamp_min(0)
-                log_p_IL = logits_ILV.log_softmax(2).gather(2, token_IL1).squeeze(2)
-            rows.append(log_p_IL.masked_fill(path_IL == 0, 0).sum(1))
+                log_p_IL = logits_ILV.log_softmax(2).gather(2, code_IL[:, :, None].clamp_min(0)).squeeze(2)
+            real_IL = code_IL >= 0 if normalise == "vocabulary" else path_IL > 0
+            rows.append(log_p_IL.masked_fill(~real_IL, 0).sum(1))
         return torch.stack(rows)
 
 

@@ -23,17 +23,19 @@ ASK = [
 ]
 
 
+# Nodes grow along a path, and its tail has node 0: the largest is the item's tip.
+ENDS = {int(TRIE.paths[item].max()): item for item in range(len(CODES))}
+
+
 def items_of(example: Example) -> list[int]:
     """The items that a row writes, read off its trie nodes."""
-    ends = {int(TRIE.paths[item][-1]): item for item in range(len(CODES))}
-    return [ends[node] for node in example.nodes_T.tolist() if node in ends]
+    return [ENDS[node] for node in example.nodes_T.tolist() if node in ENDS]
 
 
 def learnt_items(batch: dict) -> list[int]:
-    """The items whose code ends at a learnt place, over the rows of a batch."""
-    ends = {int(TRIE.paths[item][-1]): item for item in range(len(CODES))}
+    """The items that are singled out at a learnt place, over the rows of a batch."""
     nodes = batch["nodes"][batch["learnt"]].tolist()
-    return [ends[node] for node in nodes if node in ends]
+    return [ENDS[node] for node in nodes if node in ENDS]
 
 
 def test_packed_row() -> None:
@@ -188,8 +190,7 @@ def test_prefixes_have_every_target_with_what_stood_before_it() -> None:
         batch = planned[step]
         for row in range(len(batch["length"])):
             nodes = batch["nodes"][row].tolist()
-            ends = {int(TRIE.paths[item][-1]): item for item in range(len(CODES))}
-            found[tuple(ends[node] for node in nodes if node in ends)] += 1
+            found[tuple(ENDS[node] for node in nodes if node in ENDS)] += 1
     expected = Counter(
         tuple(history[max(0, end - 9) : end].tolist())
         for history in HISTORIES

@@ -10,7 +10,7 @@ from genrec.backbones.compact import CompactBackbone
 from genrec.codes.trie import Codes, Trie
 from genrec.prompts.render import PromptTokens
 from genrec.training.examples import Example, Writer, collate
-from genrec.training.objectives import catalogue_loss, item_loss, token_loss
+from genrec.training.objectives import CodeLoss, catalogue_loss, item_loss, token_loss
 
 CODES = Codes.from_lists(
     [
@@ -50,6 +50,8 @@ def losses(model: CompactBackbone, row: Example, objective: str = "catalogue") -
         hidden_ND, target_N = hidden_TD[place - 1 : place], batch["nodes"][0, place : place + 1]
         if objective == "token":
             found.append(token_loss(model, hidden_ND, batch["tokens"][0, place : place + 1]))
+        elif target_N == 0:  # the tail of a code
+            found.append(torch.zeros(()))
         else:
             found.append(catalogue_loss(model, hidden_ND, PARENT[target_N], target_N, TOKEN, FIRST_CHILD))
     return torch.stack(found)
@@ -64,6 +66,8 @@ def log_probabilities(model: CompactBackbone, history: np.ndarray, writer: Write
         hidden_TD = model(batch["tokens"], batch["nodes"], batch["positions"])[0]
         score = torch.zeros(())
         for back, node in enumerate(reversed(TRIE.paths[item].tolist())):
+            if node == 0:  # the tail is certain
+                continue
             siblings = torch.nonzero(PARENT[node] == PARENT).flatten()
             vectors = model.lm.model.embed_tokens(TOKEN[siblings])
             if model.node_vectors is not None:
@@ -89,7 +93,7 @@ def test_catalogue_loss_is_that_of_a_distribution_over_the_catalogue(node_vector
 def test_catalogue_loss_sums_over_places_and_has_the_gradient_of_brute_force() -> None:
     model, writer = backbone(), Writer(CODES, TRIE, [BEGIN])
     batch = collate([writer.single(HISTORY[:2], 1), writer.single(HISTORY, 6)])
-    rows_N, places_N = torch.nonzero(batch["learnt"], as_tuple=True)
+    rows_N, places_N = torch.nonzero(batch["learnt"] & (batch["nodes"] > 0), as_tuple=True)
     hidden_BTD = model(batch["tokens"], batch["nodes"], batch["positions"])
     target_N = batch["nodes"][rows_N, places_N]
     loss = catalogue_loss(
@@ -110,6 +114,17 @@ def test_forced_tokens_add_nothing() -> None:
     found = losses(backbone(), Writer(CODES, TRIE, [BEGIN]).single(HISTORY, 6))
     assert found[0] > 0.01
     assert found[1:].abs().max() == 0
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("objective", ["catalogue", "token"])
+def test_code_loss_is_the_mean_of_an_item(objective: str) -> None:
+    """Among them items 3 and 6, whose codes go on after they are told apart."""
+    model, writer = backbone(), Writer(CODES, TRIE, [BEGIN])
+    rows = [writer.packed(HISTORY), writer.single(HISTORY[:2], 6), writer.single(HISTORY, 3)]
+    loss = CodeLoss(model, TRIE, objective, torch.device("cpu"))
+    expected = sum(losses(model, row, objective).sum() for row in rows) / (len(HISTORY) + 2)
+    torch.testing.assert_close(loss(model, collate(rows)), expected)
 
 
 @torch.no_grad()
