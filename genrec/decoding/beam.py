@@ -450,8 +450,10 @@ class BeamSearch:
                 break
             run.append(torch.where(forced_F, trie.first_child_N1[run[-1]].long(), run[-1]))
         node_FL, last_F = torch.stack(run, dim=1), run[-1]
-        length_F = 1 + (node_FL[:, 1:] != node_FL[:, :-1]).sum(1)
+        goes_on_FL = node_FL[:, 1:] != node_FL[:, :-1]
+        length_F = 1 + goes_on_FL.sum(1)
         token_FL = trie.token_N[node_FL].long()
+        node_FL = torch.cat([node_F[:, None], node_FL[:, 1:] * goes_on_FL], dim=1)
         tip_F = trie.num_children(last_F) == 0
         if self.normalise == "children" or not bool(tip_F.any()):
             return token_FL, node_FL, length_F, last_F
