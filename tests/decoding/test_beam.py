@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -193,6 +194,47 @@ def test_exact_search_finds_the_true_best(data: st.DataObject, case: Case, k: in
     found = case.search().search_exact(case.prefix, constraint, k, width)
     assert found.exact_B.all()
     check(found, case.log_probabilities(), permitted_BI, k)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.data(), cases(), ks, widths, st.sampled_from([0, 1, 3, 64]))
+def test_best_first_lists(data: st.DataObject, case: Case, k: int, width: int, most_steps: int) -> None:
+    """Also where it goes on as a beam after a few steps; proved whenever it does not have to."""
+    seen, allowed, permitted_BI = data.draw(filters(case))
+    constraint = Constraint(case.tensors, seen=seen, allowed=allowed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("genrec.decoding.beam._MOST_STEPS", most_steps)
+        found = case.search().search_best_first(case.prefix, constraint, k, width)
+    check(found, case.log_probabilities(), permitted_BI, k)
+    assert most_steps < 64 or found.exact_B.all()
+
+
+def test_what_must_not_wait_is_counted_as_thrown_away(hard: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With room for one waiting prefix some lists are wrong, and none of those is called proved."""
+    monkeypatch.setattr("genrec.decoding.beam._MOST_WAITING", 1)
+    monkeypatch.setattr("genrec.decoding.beam._SIDE_BY_SIDE", 1)
+    found = hard.search().search_best_first(hard.prefix, Constraint(hard.tensors), k=3, width=3)
+    check(found, hard.log_probabilities(), everything(hard), k=3)
+    assert 0 < found.exact_B.sum() < len(found.exact_B)
+
+
+def test_best_first_runs_fewer_tokens_than_a_beam(hard: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens: list[int] = []
+    run = CompactBackbone.hidden
+
+    def counted(*args: Any, **kwargs: Any) -> Tensor:
+        tokens.append(args[1].numel())
+        return run(*args, **kwargs)
+
+    monkeypatch.setattr(CompactBackbone, "hidden", counted)
+    monkeypatch.setattr("genrec.decoding.beam._SIDE_BY_SIDE", 2)
+    found = hard.search().search_best_first(hard.prefix, Constraint(hard.tensors), k=1, width=20)
+    best_first = sum(tokens)
+    tokens.clear()
+    beam = hard.search().search(hard.prefix, Constraint(hard.tensors), k=1, width=20)
+    assert found.exact_B.all()
+    assert (found.score_Bk >= beam.score_Bk - 1e-4).all()
+    assert best_first < sum(tokens)
 
 
 @settings(deadline=None, max_examples=20)
