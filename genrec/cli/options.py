@@ -32,7 +32,7 @@ HeldOut = Annotated[
     ),
 ]
 Exact = Annotated[
-    bool, typer.Option("--exact", help="Search until each list provably is the model's true top k.")
+    bool, typer.Option("--exact", help="Search on until every list is proven, however long that takes.")
 ]
 
 

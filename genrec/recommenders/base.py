@@ -173,7 +173,8 @@ class Recommender(ABC):
             k: items wanted; all that are allowed if there are fewer (the rest is -1).
             exclude_seen: never return an item of the history.
             allowed: mask (num_items,) of the items that may be returned; None: all.
-            exact: search until every list provably is the model's true top k.
+            exact: search on until every list is proved to be the model's true top k, however long that takes; False:
+                stop trying after some steps.
             batch_size: users ranked at once.
             progress: called with (users done, users in all) after each batch.
 
@@ -222,7 +223,8 @@ class Recommender(ABC):
             exclude_seen: never recommend an item of the history.
             only: `{field: value}` that an item must match, e.g. `{"genres": "Comedy"}`, or a mask over the catalogue.
             exclude: ids or titles never to recommend, e.g. out of stock.
-            exact: search until every list provably is the model's true top k.
+            exact: search on until every list is proved to be the model's true top k, however long that takes; False:
+                stop trying after some steps.
 
         Raises:
             NotFittedError: before `fit`.
