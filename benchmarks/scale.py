@@ -103,7 +103,8 @@ def run(folder: Path, case: str, num_steps: int) -> dict[str, Any]:
 
 def beyond_gb(measured: dict[str, Any]) -> float:
     """Most memory resident at once, from the first line read to the last step, less the model."""
-    return float(max(measured[part]["peak_gb"] for part in ("reading", "training")) - measured["model_gb"])
+    reading, training = (measured[part]["peak_gb"] for part in ("reading", "training"))
+    return float(max(reading, training - measured["model_gb"]))  # there is no model yet while data are read
 
 
 def report(found: dict[str, dict[str, Any]], num_steps: int) -> str:
