@@ -129,8 +129,9 @@ fresh process that reads and splits them, plans all epochs (prefixes: 2), takes 
 {rows}
 
 Anonymous memory is what a process holds. File-backed pages are code of libraries and mapped arrays; the kernel takes
-them back when memory is short, yet they count as resident. The two peaks need not fall together. What the reading
-held is still given back while the training begins, and counts there.
+them back when memory is short, yet they count as resident. The two need not peak together. Part of what the reading
+held is given back only as the training begins, and counts there too. Other work on the machine lengthens the seconds,
+not the memory.
 
 | case | model, GB | peak beyond the model, GB | planning, s |
 |---|---:|---:|---:|
