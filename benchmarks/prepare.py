@@ -24,6 +24,7 @@ LIMIT_S, LIMIT_GB = 60, 4.0  # what the project promises for 25 million interact
 
 MEASURED = """
 import json, resource, sys, time
+from pages import peak_gb
 start = time.perf_counter()
 import genrec
 imported = time.perf_counter()
@@ -32,10 +33,9 @@ read = time.perf_counter()
 split = data.split()
 done = time.perf_counter()
 used = resource.getrusage(resource.RUSAGE_SELF)
-peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 print(json.dumps({
     "import_s": imported - start, "read_s": read - imported, "split_s": done - read, "wall_s": done - start,
-    "cpu_s": used.ru_utime + used.ru_stime, "peak_gb": peak / 1e9,
+    "cpu_s": used.ru_utime + used.ru_stime, "peak_gb": peak_gb(),
     "num_users": data.interactions.num_users, "num_items": data.interactions.num_items,
     "num_interactions": data.interactions.num_interactions, "num_train": split.train.num_interactions,
     "num_test": len(split.test),
@@ -69,7 +69,10 @@ def measure(folder: Path) -> dict[str, float]:
     threads = {"POLARS_MAX_THREADS": "2", "OMP_NUM_THREADS": "2"}
     command = [sys.executable, "-c", MEASURED, str(folder)]
     load = os.getloadavg()[0]
-    run = subprocess.run(command, env=os.environ | threads, capture_output=True, text=True, check=True)
+    here = Path(__file__).parent  # where the process finds pages.py
+    run = subprocess.run(
+        command, cwd=here, env=os.environ | threads, capture_output=True, text=True, check=True
+    )
     measured: dict[str, float] = json.loads(run.stdout)
     return measured | {"load_before": load}
 

@@ -15,6 +15,7 @@ from genrec.data.dataset import Dataset, ReadReport
 from genrec.data.filters import Filters
 from genrec.data.interactions import Histories, IntArray, Interactions
 from genrec.data.listing import Listing
+from genrec.data.mapped import mapped
 from genrec.data.readers import recognise, table
 from genrec.data.readers.source import Log, Options
 from genrec.data.synthetic import NOTE, is_synthetic
@@ -188,8 +189,8 @@ def _interactions(
     return Interactions(
         catalogue,
         users.filter(counts > 0),
-        Histories(position[rows["item"].to_numpy()], offsets),
-        times=rows["time"].to_numpy() // 1000 if "time" in rows.columns else None,
-        ratings=rows["rating"].to_numpy() if "rating" in rows.columns else None,
+        Histories(mapped(position[rows["item"].to_numpy()]), offsets),
+        times=mapped(rows["time"].to_numpy() // 1000) if "time" in rows.columns else None,
+        ratings=mapped(rows["rating"].to_numpy()) if "rating" in rows.columns else None,
         texts=rows["text"] if "text" in rows.columns else None,
     )

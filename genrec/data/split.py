@@ -8,8 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
+from genrec.data.catalogue import BoolArray
 from genrec.data.interactions import Histories, Interactions, Targets
+from genrec.data.mapped import mapped
 from genrec.errors import ConfigError, DataError
 
 PROTOCOLS = ("leave-one-out", "temporal")
@@ -57,10 +60,10 @@ def leave_one_out(interactions: Interactions) -> Split:
             "(training, validation, test): give longer histories, or check which column holds the users"
         )
     held_out = np.where(lengths >= 3, 2, 0)
-    starts, ends = histories.offsets[:-1], histories.offsets[1:]
+    ends = histories.offsets[1:]
     return Split(
         "leave-one-out",
-        train=_cut(interactions, starts, ends - held_out),
+        train=_cut(interactions, ends - held_out),
         validation=_questions(interactions, asked, ends[asked] - 2),
         test=_questions(interactions, asked, ends[asked] - 1),
     )
@@ -98,39 +101,44 @@ def temporal(interactions: Interactions, validation: float = 0.1, test: float = 
         )
     return Split(
         "temporal",
-        train=_cut(interactions, starts, at_first),
+        train=_cut(interactions, at_first),
         validation=_questions(interactions, asked_validation, at_first[asked_validation]),
         test=_questions(interactions, asked_test, at_second[asked_test]),
     )
 
 
-def _cut(interactions: Interactions, starts: np.ndarray, ends: np.ndarray) -> Interactions:
-    """Each user's interactions from `starts` to `ends`; users with none left stay, with an empty history."""
-    lengths = ends - starts
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    kept = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
+def _cut(interactions: Interactions, ends: np.ndarray) -> Interactions:
+    """Each user's interactions up to the flat positions `ends`; users with none left stay, with an empty history."""
+    histories = interactions.histories
+    kept = _before(histories, ends)
+    offsets = np.concatenate([[0], np.cumsum(ends - histories.offsets[:-1])])
 
     def along(values: np.ndarray | None) -> np.ndarray | None:
-        return None if values is None else values[kept]
+        return None if values is None else mapped(values[kept])
 
-    texts = None if interactions.texts is None else interactions.texts[kept]
     return Interactions(
         interactions.catalogue,
         interactions.users,
-        Histories(interactions.histories.items[kept], offsets),
+        Histories(mapped(histories.items[kept]), offsets),
         along(interactions.times),
         along(interactions.ratings),
-        texts,
+        None if interactions.texts is None else interactions.texts.filter(pl.Series(kept)),
     )
 
 
 def _questions(interactions: Interactions, users: np.ndarray, targets: np.ndarray) -> Targets:
-    """Questions of `users` whose targets stand at the flat positions `targets`."""
-    starts = interactions.histories.offsets[:-1][users]
-    lengths = targets - starts
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    inside = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
-    items = interactions.histories.items
-    return Targets(
-        interactions.catalogue, interactions.users[users], Histories(items[inside], offsets), items[targets]
-    )
+    """Questions of `users` (in rising order) whose targets stand at the flat positions `targets`."""
+    items, starts = interactions.histories.items, interactions.histories.offsets[:-1]
+    ends = starts.copy()
+    ends[users] = targets
+    offsets = np.concatenate([[0], np.cumsum(targets - starts[users])])
+    asked = Histories(mapped(items[_before(interactions.histories, ends)]), offsets)
+    return Targets(interactions.catalogue, interactions.users[users], asked, items[targets])
+
+
+def _before(histories: Histories, ends: np.ndarray) -> BoolArray:
+    """Mask (num_interactions,) of what stands before the flat position `ends` of its user: a byte each."""
+    lengths = ends - histories.offsets[:-1]
+    in_turn = np.stack([lengths, histories.lengths - lengths], axis=1).ravel()
+    mask: BoolArray = np.repeat(np.tile([True, False], len(lengths)), in_turn)
+    return mask

@@ -34,7 +34,8 @@ from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.errors import ConfigError, RunError
 from genrec.prompts.render import load_prompts, tokenise
 from genrec.recommenders.base import Config, Recommender, register
-from genrec.training.examples import Example, Steps, Way, Writer, collate
+from genrec.training.epochs import Way
+from genrec.training.examples import Example, Steps, Writer, collate
 from genrec.training.objectives import CodeLoss
 from genrec.training.trainer import TrainingOptions, train
 from genrec.training.validation import ranking_validation

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 import torch
@@ -24,8 +23,7 @@ from genrec.data.catalogue import BoolArray
 from genrec.data.interactions import Histories, IntArray
 from genrec.errors import ConfigError
 from genrec.prompts.render import PromptTokens
-
-Way = Literal["packed", "prefixes", "last"]
+from genrec.training.epochs import Epochs, Way
 
 
 @dataclass(frozen=True)
@@ -168,16 +166,6 @@ def collate(examples: Sequence[Example]) -> Batch:
     }
 
 
-@dataclass(frozen=True)
-class _Epoch:
-    """One pass over the data: pieces (user, first item, last item) and the batches they are dealt into."""
-
-    user_P: IntArray
-    first_P: IntArray
-    last_P: IntArray
-    batches: Sequence[IntArray]
-
-
 class Steps(torch.utils.data.Dataset[Batch]):
     """The batches of a whole training, one a step; step s is always the same batch."""
 
@@ -212,13 +200,21 @@ class Steps(torch.utils.data.Dataset[Batch]):
                 "examples=last or prefixes"
             )
         self.histories, self.writer, self.way = histories, writer, way
-        self.batch_tokens, self.seed = batch_tokens, seed
-        # Tokens before each flat position: a piece's length is a difference of two of these.
-        self._tokens_before = np.concatenate([[0], np.cumsum(writer.code_lengths[histories.items])])
-        self.epoch = lru_cache(maxsize=2)(self._plan)
+        self.seed = seed
+        self._epochs = Epochs(
+            histories,
+            writer.code_lengths,
+            way=way,
+            width=writer.max_items,
+            longest_prompt=writer.longest_prompt,
+            max_tokens=writer.max_tokens,
+            batch_tokens=batch_tokens,
+            seed=seed,
+        )
+        self.epoch = lru_cache(maxsize=1)(self._epochs.plan)
         first_step = [0]
         for number in range(num_epochs):
-            first_step.append(first_step[-1] + len(self._plan(number).batches))
+            first_step.append(first_step[-1] + len(self.epoch(number)))
             if max_steps is not None and first_step[-1] >= max_steps:
                 break
         self._first_step = np.array(first_step)
@@ -229,75 +225,17 @@ class Steps(torch.utils.data.Dataset[Batch]):
 
     def __getitem__(self, step: int) -> Batch:
         number = int(np.searchsorted(self._first_step, step, side="right")) - 1
-        epoch = self.epoch(number)
-        pieces = epoch.batches[step - self._first_step[number]]
+        users, firsts, lasts = self.epoch(number)[step - self._first_step[number]]
         paraphrases = np.random.default_rng((self.seed, step)).integers(
-            len(self.writer.prompts), size=len(pieces)
+            len(self.writer.prompts), size=len(users)
         )
         examples = []
-        for piece, paraphrase in zip(pieces, paraphrases.tolist(), strict=True):
-            items = self.histories[int(epoch.user_P[piece])][epoch.first_P[piece] : epoch.last_P[piece]]
+        for user, first, last, paraphrase in zip(
+            users.tolist(), firsts.tolist(), lasts.tolist(), paraphrases.tolist(), strict=True
+        ):
+            items = self.histories[user][first:last]
             if self.way == "packed":
                 examples.append(self.writer.packed(items, paraphrase))
             else:
                 examples.append(self.writer.single(items[:-1], int(items[-1]), paraphrase))
         return collate(examples)
-
-    def _plan(self, number: int) -> _Epoch:
-        """Deal the histories into batches of rows of about the same length."""
-        rng = np.random.default_rng((self.seed, number))
-        user_P, first_P, last_P = self._pieces(rng)
-        starts = self.histories.offsets[:-1][user_P]
-        tokens_P = self._tokens_before[starts + last_P] - self._tokens_before[starts + first_P]
-        tokens_P = np.minimum(tokens_P + self.writer.longest_prompt, self.writer.max_tokens)
-        # A little noise in the sort key mixes neighbours from epoch to epoch; padding hardly grows.
-        order = np.argsort(tokens_P * rng.uniform(0.9, 1.1, len(tokens_P)), kind="stable")
-        longest = np.maximum.accumulate(tokens_P[order])
-        batches: list[IntArray] = []
-        start = 0
-        while start < len(order):
-            # Rows fit as long as (rows x longest row) stays within the budget; one row always does.
-            most = max(1, self.batch_tokens // max(1, int(longest[start])))
-            costs = longest[start : start + most] * np.arange(1, len(longest[start : start + most]) + 1)
-            end = start + max(1, int(np.searchsorted(costs, self.batch_tokens, side="right")))
-            batches.append(order[start:end])
-            start = end
-        rng.shuffle(batches)
-        return _Epoch(user_P, first_P, last_P, batches)
-
-    def _pieces(self, rng: np.random.Generator) -> tuple[IntArray, IntArray, IntArray]:
-        """The examples of one epoch: user, first item and last item (exclusive) within the history."""
-        lengths, width = self.histories.lengths, self.writer.max_items
-        if self.way == "last":
-            users = np.flatnonzero(lengths >= 2)
-            return users, np.maximum(lengths[users] - width - 1, 0), lengths[users]
-        if self.way == "prefixes":
-            users = np.repeat(np.arange(len(lengths)), np.maximum(lengths - 1, 0))
-            ends = np.concatenate([np.arange(2, length + 1) for length in lengths] or [np.zeros(0, int)])
-            return users, np.maximum(ends - width - 1, 0), ends
-        # Packed: long histories are cut into windows, at other places in every epoch.
-        num_windows = np.where(lengths > width, -(-lengths // width) + 1, np.minimum(lengths, 1))
-        users = np.repeat(np.arange(len(lengths)), num_windows)
-        window = np.arange(len(users)) - np.repeat(np.cumsum(num_windows) - num_windows, num_windows)
-        shift = np.where(lengths > width, rng.integers(width, size=len(lengths)), 0)[users]
-        first = np.maximum(window * width - shift, 0)
-        last = np.minimum((window + 1) * width - shift, lengths[users])
-        real = last > first
-        return self._halved(users[real], first[real], last[real])
-
-    def _halved(
-        self, user_P: IntArray, first_P: IntArray, last_P: IntArray
-    ) -> tuple[IntArray, IntArray, IntArray]:
-        """Pieces with more tokens than a row holds in two, until all fit: no item is left out of an epoch."""
-        room = self.writer.max_tokens - self.writer.longest_prompt
-        while True:
-            starts = self.histories.offsets[:-1][user_P]
-            long_P = self._tokens_before[starts + last_P] - self._tokens_before[starts + first_P] > room
-            if not long_P.any():
-                return user_P, first_P, last_P
-            middle_P = (first_P + last_P) // 2
-            user_P = np.concatenate([user_P, user_P[long_P]])
-            first_P, last_P = (
-                np.concatenate([first_P, middle_P[long_P]]),
-                np.concatenate([np.where(long_P, middle_P, last_P), last_P[long_P]]),
-            )

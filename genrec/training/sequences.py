@@ -81,8 +81,8 @@ class ItemSteps(Dataset[Batch]):
             seed: of the order and of the cuts.
         """
         self.histories, self.max_items, self.batch_size, self.seed = histories, max_items, batch_size, seed
-        self.windows = lru_cache(maxsize=2)(self._windows)
-        num_steps = [-(-len(self._windows(number)[0]) // batch_size) for number in range(num_epochs)]
+        self.windows = lru_cache(maxsize=1)(self._windows)
+        num_steps = [-(-int(self._cut(number)[2].sum()) // batch_size) for number in range(num_epochs)]
         self._first_step = np.concatenate([[0], np.cumsum(num_steps)])
 
     def __len__(self) -> int:
@@ -103,17 +103,19 @@ class ItemSteps(Dataset[Batch]):
             targets.flat[start : start + len(items) - 1] = items[1:]
         return {**batch, "targets": torch.from_numpy(targets)}
 
-    def _windows(self, epoch: int) -> tuple[IntArray, IntArray, IntArray]:
-        """Histories of one epoch in random order: user, first item and end; neighbours share one item."""
+    def _cut(self, epoch: int) -> tuple[np.random.Generator, IntArray, IntArray]:
+        """The generator of an epoch after its first draw; shift of the cuts and number of windows of each history."""
         rng = np.random.default_rng((self.seed, epoch))
-        lengths, width = self.histories.lengths, self.max_items
-        num_targets = np.maximum(lengths - 1, 0)
-        cut = num_targets > width
-        shift = np.where(cut, rng.integers(width, size=len(lengths)), 0)
-        num_windows = -(-(num_targets + shift) // width)
-        users = np.repeat(np.arange(len(lengths)), num_windows)
+        num_targets, width = np.maximum(self.histories.lengths - 1, 0), self.max_items
+        shift = np.where(num_targets > width, rng.integers(width, size=len(num_targets)), 0)
+        return rng, shift, -(-(num_targets + shift) // width)
+
+    def _windows(self, epoch: int) -> tuple[IntArray, IntArray, IntArray]:
+        """Histories of one epoch in random order: user, first item and end, int32; neighbours share one item."""
+        rng, shift, num_windows = self._cut(epoch)
+        users = np.repeat(np.arange(len(num_windows)), num_windows)
         number = np.arange(len(users)) - np.repeat(np.cumsum(num_windows) - num_windows, num_windows)
-        first = np.maximum(number * width - shift[users], 0)
-        last = np.minimum((number + 1) * width - shift[users], num_targets[users])
+        first = np.maximum(number * self.max_items - shift[users], 0)
+        end = np.minimum((number + 1) * self.max_items - shift[users] + 1, self.histories.lengths[users])
         order = rng.permutation(len(users))
-        return users[order], first[order], last[order] + 1
+        return users[order].astype(np.int32), first[order].astype(np.int32), end[order].astype(np.int32)

@@ -9,7 +9,8 @@ from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import Histories
 from genrec.errors import ConfigError
 from genrec.prompts.render import PromptTokens
-from genrec.training.examples import Example, Steps, Way, Writer, collate
+from genrec.training.epochs import Way
+from genrec.training.examples import Example, Steps, Writer, collate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

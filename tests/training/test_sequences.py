@@ -65,3 +65,23 @@ def test_a_step_depends_on_seed_and_number_alone() -> None:
     for step in range(last, -1, -1):
         assert (backwards[step]["items"] == expected[step]).all()
     assert any(not np.array_equal(steps(1)[step]["items"], expected[step]) for step in range(3))
+
+
+def test_windows_are_what_the_plain_rule_gives() -> None:
+    rng = np.random.default_rng(8)
+    histories = Histories.from_lists([rng.integers(99, size=n) for n in rng.integers(0, 23, size=50)])
+    steps = ItemSteps(histories, max_items=5, batch_size=16, num_epochs=2, seed=3)
+    num_steps = []
+    for epoch in (0, 1):
+        draws = np.random.default_rng((3, epoch))
+        shifts = draws.integers(5, size=50).tolist()
+        windows = []
+        for user, length in enumerate(histories.lengths.tolist()):
+            first = -shifts[user] if length > 6 else 0
+            while first < length - 1:
+                windows.append([user, max(first, 0), min(first + 6, length)])
+                first += 5
+        found = np.stack(steps.windows(epoch), axis=1).tolist()
+        assert found == [windows[row] for row in draws.permutation(len(windows))]
+        num_steps.append(-(-len(windows) // 16))
+    assert len(steps) == sum(num_steps)

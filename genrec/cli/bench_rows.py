@@ -1,0 +1,187 @@
+"""What `genrec bench` measures, one function a group of rows.
+
+Each measures what the user would run, in this process: `genrec.read`, `fit`, `rank` and the metrics.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import genrec
+from genrec.codes.trie import Trie
+from genrec.data.dataset import Dataset
+from genrec.data.interactions import Histories, Interactions, Targets
+from genrec.data.ranking import Rankings
+from genrec.data.split import Split
+from genrec.evaluation.metrics import per_user, ranks
+from genrec.evaluation.protocol import CUT_OFFS
+from genrec.recommenders.base import Recommender
+
+BEAMS = (10, 50)
+_FIRST_USERS = 256  # of the first, short training, which tells how many fill the time
+_CHUNK = 128  # users ranked between two looks at the clock
+
+Tell = Callable[[str], None]  # what is being measured now
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured figure. `peak_memory_mb`: most memory of the process meanwhile, the data included."""
+
+    what: str
+    figure: float
+    unit: str
+    peak_memory_mb: float
+
+
+class _Watch:
+    """Seconds and peak memory since it was made."""
+
+    def __init__(self) -> None:
+        if sys.platform == "linux":
+            Path("/proc/self/clear_refs").write_text("5")  # the kernel forgets the peak so far
+        self._start = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._start
+
+    @property
+    def peak_memory_mb(self) -> float:
+        """In MiB; elsewhere than on Linux the peak of the process so far."""
+        if sys.platform == "linux":
+            lines = Path("/proc/self/status").read_text().splitlines()
+            return next(int(line.split()[1]) / 2**10 for line in lines if line.startswith("VmHWM"))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def measure(
+    read: Callable[[], Dataset], protocol: str, trained: Recommender | None, seconds: float, tell: Tell
+) -> tuple[Dataset, list[Row]]:
+    """All rows.
+
+    Args:
+        read: reads the data set.
+        protocol: how targets are held out.
+        trained: the recommender whose ranking is measured; None: a compact `genrec` that has hardly learnt.
+        seconds: what a row may take, about.
+        tell: called before each group of rows.
+
+    Returns:
+        The data set and its rows.
+    """
+    tell("reading")
+    watch = _Watch()
+    data = read()
+    parts = data.split(protocol)
+    rows = [Row("read and split", watch.seconds, "s", watch.peak_memory_mb)]
+    compact, learnt = training("genrec", parts, seconds, tell)
+    rows += [_trie(compact, tell), *learnt]
+    # What the lists are for: a rival's way to make them, on the same users, has its place behind these rows.
+    rows += training("sasrec", parts, seconds, tell)[1]
+    rows += ranking(trained or compact, parts.test, seconds, tell)
+    return data, [*rows, _metrics(parts.test, seconds, tell)]
+
+
+def training(name: str, parts: Split, seconds: float, tell: Tell) -> tuple[Recommender, list[Row]]:
+    """Steps and targets per second of `fit` with its defaults, on as many users as fill the time.
+
+    The first step, slower than the rest, and the checkpoint at the end are counted in, as in every training.
+    """
+    tell(f"training {name}")
+    watch = _Watch()
+    # Of a history, `genrec` learns every item from those before it, `sasrec` every item but the first.
+    num_targets = parts.train.histories.lengths - (0 if name == "genrec" else 1)
+    able = np.flatnonzero(parts.train.histories.lengths >= 2)
+    shuffled = np.random.default_rng(0).permutation(able)
+    num_users = _FIRST_USERS
+    while True:
+        epochs, users = max(1, num_users // len(able)), np.sort(shuffled[:num_users])
+        model, log = _fitted(name, _taken(parts.train, users), epochs)
+        runtime = float(log["train_runtime"])
+        if runtime >= seconds / 2:
+            break
+        num_users = int(num_users * min(16.0, max(2.0, seconds / runtime)))
+    learnt = epochs * int(num_targets[users].sum())
+    return model, [
+        Row(f"training {name}", log["step"] / runtime, "steps/s", watch.peak_memory_mb),
+        Row(f"training {name}", learnt / runtime, "targets/s", watch.peak_memory_mb),
+    ]
+
+
+def _fitted(name: str, train: Interactions, epochs: int) -> tuple[Recommender, Mapping[str, Any]]:
+    """A fitted recommender, and the last line of its log."""
+    with tempfile.TemporaryDirectory() as folder:
+        model = genrec.create(name, epochs=epochs, evaluations=1).fit(train, run=folder)
+        lines = (Path(folder) / "log.jsonl").read_text().splitlines()
+    return model, next(entry for entry in map(json.loads, reversed(lines)) if "train_runtime" in entry)
+
+
+def _taken(train: Interactions, users: np.ndarray) -> Interactions:
+    return Interactions(train.catalogue, train.users[users.tolist()], train.histories.take(users))
+
+
+def _trie(model: Any, tell: Tell) -> Row:
+    tell("building the trie")
+    watch = _Watch()
+    Trie.build(model.codes_)
+    return Row(f"trie of {len(model.codes_):,} items", watch.seconds, "s", watch.peak_memory_mb)
+
+
+def ranking(model: Recommender, targets: Targets, seconds: float, tell: Tell) -> list[Row]:
+    """Users per second of `rank`, seen items excluded; at several beam widths where the model has beams."""
+    if "beams" not in type(model.config).model_fields:
+        return [_ranked(model, f"ranking by {model.name}", targets, seconds, tell)]
+    given, rows = model.config, []
+    for beams in BEAMS:
+        model.config = given.model_copy(update={"beams": beams})
+        rows.append(_ranked(model, f"decoding, beam {beams}", targets, seconds, tell))
+    model.config = given
+    return rows
+
+
+def _ranked(model: Recommender, what: str, targets: Targets, seconds: float, tell: Tell) -> Row:
+    tell(what)
+    chunks = _endless_chunks(targets.histories)
+    model.rank(next(chunks).take(np.arange(1)))  # what is made on first use
+    watch, num_users = _Watch(), 0
+    while watch.seconds < seconds:
+        chunk = next(chunks)
+        model.rank(chunk)
+        num_users += len(chunk)
+    return Row(what, num_users / watch.seconds, "users/s", watch.peak_memory_mb)
+
+
+def _endless_chunks(histories: Histories) -> Iterator[Histories]:
+    """Users in an order that is always the same, over and over."""
+    rng = np.random.default_rng(0)
+    while True:
+        order = rng.permutation(len(histories))
+        for start in range(0, len(order), _CHUNK):
+            yield histories.take(order[start : start + _CHUNK])
+
+
+def _metrics(targets: Targets, seconds: float, tell: Tell) -> Row:
+    """Microseconds that HR and NDCG at every cut-off and MRR take a user, over lists drawn at random."""
+    tell("metrics")
+    rng, num_items, depth = np.random.default_rng(0), len(targets.catalogue), max(CUT_OFFS) + 1
+    items_B = np.resize(targets.items, 10_000)
+    items_BK = rng.integers(num_items, size=(len(items_B), depth), dtype=np.int32)
+    scores_BK = -np.sort(rng.random((len(items_B), depth), dtype=np.float32))
+    lists = Rankings(items_BK, scores_BK, np.ones(len(items_B), bool))
+    watch, rounds = _Watch(), 0
+    while watch.seconds < min(seconds, 1.0):
+        per_user(ranks(lists, items_B), CUT_OFFS)
+        rounds += 1
+    return Row("metrics of a user", watch.seconds * 1e6 / (rounds * len(items_B)), "µs", watch.peak_memory_mb)
