@@ -166,7 +166,8 @@ def _rates(where: str, metrics: Mapping[str, Any]) -> list[Finding]:
     open_rate = 1 - float(metrics.get("exact_rate", 1.0))
     if open_rate:
         what = f"{open_rate:.2%} of the lists are not proven to be the model's true top"
-        findings.append(Finding("note", "exact_rate", where, what, open_rate, "measure with --exact, or take more beams"))
+        advice = "measure with --exact, or take more beams"
+        findings.append(Finding("note", "exact_rate", where, what, open_rate, advice))
     return findings
 
 
