@@ -55,6 +55,7 @@ def test_counts_what_is_neither_seen_nor_forbidden(data: st.DataObject) -> None:
     user_E = torch.tensor([user for user in users for _ in range(trie.num_nodes)])
     node_E = torch.arange(trie.num_nodes).repeat(len(users))
     assert constraint.num_allowed(user_E, node_E).tolist() == expected
+    assert constraint.allows(user_E, node_E).tolist() == [count > 0 for count in expected]
     backwards = constraint.num_allowed(user_E.flip(0), node_E.flip(0))  # edges come in any order
     assert backwards.tolist() == expected[::-1]
 
@@ -104,6 +105,7 @@ def test_masks_of_every_density(num_items: int, num_allowed: int) -> None:
     for mask in (allowed, every_other):
         constraint = Constraint(tensors, allowed=mask)
         assert constraint.num_allowed(torch.zeros_like(node_E), node_E).tolist() == expected
+        assert constraint.allows(torch.zeros_like(node_E), node_E).tolist() == [n > 0 for n in expected]
 
 
 def test_tensors_share_the_memory_of_the_trie() -> None:
