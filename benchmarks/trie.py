@@ -39,8 +39,7 @@ LIMITS = {  # what is promised for a million items
     "filter / steps": 1.0,
 }
 
-DESCRIPTION = f"""
-A step: the edges out of the nodes of {USERS} x {BEAMS} beams ({USERS} at the root), scores added up, the exact best
+DESCRIPTION = f"""A step: the edges out of the nodes of {USERS} x {BEAMS} beams ({USERS} at the root), scores added up, the exact best
 {BEAMS} of each user, the nodes that they lead to. The beams are drawn from those nodes of a level that leave a choice.
 A filter is put together once a request and asked at every step about every edge. What is promised of steps and filters
 is measured at the levels with at most {FEW:g} children a node: the slowest step, and all that the dearest filter costs
@@ -112,6 +111,7 @@ def step(
     return score_Bk, edges.beam_E.index_select(0, chosen), edges.child_E.index_select(0, chosen)
 
 
+@torch.inference_mode()
 def measure_steps(trie: Trie, seed: int) -> tuple[list[list[str]], list[list[str]], float, float]:
     """Rows of the tables of steps and filters; the slowest narrow step, µs, and the dearest filter."""
     tensors = TrieTensors.of(trie, "cpu")
@@ -191,7 +191,6 @@ def main() -> None:
     pages.add_out(parser)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    torch.set_grad_enabled(False)
     sections, missed = [], []
     for num_items in given.items:
         section, figures = measure(num_items, given.longest, given.seed)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -81,36 +82,35 @@ class TrieTensors:
         """
         first_F = self.first_child_N1.index_select(0, node_F)
         last_F = self.first_child_N1.index_select(0, node_F + 1)
-        end_F = (last_F - first_F).cumsum(0)
-        users_B = torch.arange(num_users, device=user_F.device)
-        end_B = F.pad(end_F, (1, 0)).index_select(0, torch.searchsorted(user_F, users_B, right=True))
-        ends = end_B.tolist()  # the only wait for the device
-        num_edges = ends[-1]
-        beam_E = torch.repeat_interleave(last_F - first_F, output_size=num_edges)
-        edge_E = torch.arange(num_edges, device=user_F.device)
-        child_E = (last_F - end_F).index_select(0, beam_E) + edge_E
-        most = max(end - start for start, end in zip([0, *ends], ends, strict=False))
-        return Edges(beam_E, child_E, end_B, most)
+        count_F = last_F - first_F
+        offset_F1 = F.pad(count_F.cumsum(0), (1, 0))
+        beam_of_B1 = torch.searchsorted(user_F, torch.arange(num_users + 1, device=user_F.device))
+        offset_B1 = offset_F1.index_select(0, beam_of_B1)
+        offsets = offset_B1.tolist()  # the only wait for the device
+        beam_E = torch.repeat_interleave(count_F, output_size=offsets[-1])
+        child_E = (first_F - offset_F1[:-1]).index_select(0, beam_E)
+        child_E += torch.arange(offsets[-1], device=user_F.device)
+        return Edges(beam_E, child_E, offset_B1, max(end - start for start, end in pairwise(offsets)))
 
 
 @dataclass(frozen=True)
 class Edges:
     """Edges out of beams, sorted by user, then beam, then token.
 
-    Shape: beam_E, the beam that each starts from; child_E, the node that it leads to; end_B, how many edges this user
-    and those before have; `most`, the number of edges of the user who has most.
+    Shape: beam_E, the beam that each starts from; child_E, the node that it leads to; user b has the edges
+    `offset_B1[b] .. offset_B1[b + 1] - 1`; `most`, the number of edges of the user who has most.
     """
 
     beam_E: Tensor
     child_E: Tensor
-    end_B: Tensor
+    offset_B1: Tensor
     most: int
 
     @cached_property
     def _table(self) -> tuple[Tensor, Tensor]:
         """The edges of each user (B, C), and which of them are padding; padding is any edge."""
-        edge_BC = F.pad(self.end_B, (1, -1))[:, None] + torch.arange(self.most, device=self.end_B.device)
-        padding_BC = edge_BC >= self.end_B[:, None]
+        edge_BC = self.offset_B1[:-1, None] + torch.arange(self.most, device=self.offset_B1.device)
+        padding_BC = edge_BC >= self.offset_B1[1:, None]
         return edge_BC.clamp_max_(max(len(self.beam_E) - 1, 0)), padding_BC
 
     def best(self, score_E: Tensor, k: int) -> tuple[Tensor, Tensor]:

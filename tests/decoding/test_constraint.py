@@ -142,7 +142,7 @@ def test_edges_and_the_best_of_them(codes: list[tuple[int, ...]], data: st.DataO
     ]
     assert list(zip(edges.beam_E.tolist(), edges.child_E.tolist(), strict=True)) == expected
     users = [beams[beam][0] for beam, _ in expected]
-    assert edges.end_B.tolist() == [sum(user <= of for user in users) for of in range(num_users)]
+    assert edges.offset_B1.tolist() == [sum(user < of for user in users) for of in range(num_users + 1)]
 
     scores = data.draw(st.permutations(range(len(expected))))
     score_E = torch.tensor(scores, dtype=torch.float32).masked_fill(

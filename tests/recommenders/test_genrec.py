@@ -10,7 +10,7 @@ import pytest
 import torch
 from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, Interactions, Targets
-from genrec.errors import BackendMissingError, ConfigError
+from genrec.errors import BackendMissingError, ConfigError, RunError
 from genrec.recommenders.base import Recommender, create, load
 
 TITLES = [
