@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from functools import partial
+from itertools import compress
 
 import numpy as np
 import torch
@@ -35,16 +36,15 @@ LIMITS = {  # what is promised for a million items
     "arrays [MB]": 64.0,
     f"add {ADDED:,} items [ms]": 50.0,
     "step [µs]": 100.0,
-    "filter / step": 1.0,
+    "filter / steps": 1.0,
 }
 
-DESCRIPTION = f"""
-A step: the edges out of the nodes of {USERS} x {BEAMS} beams, scores added up, the exact best {BEAMS} of each user, the
-nodes that they lead to; the beams are drawn from those nodes of a level that leave a choice. The promised step is the
-slowest of the levels with at most {FEW:g} children a node. A filter is put together once a request and asked at every
-step; its ratio is all that it costs in a search over these levels, to all of their steps together.
+DESCRIPTION = f"""A step: the edges out of the nodes of {USERS} x {BEAMS} beams ({USERS} at the root), scores added up, the exact best
+{BEAMS} of each user, the nodes that they lead to. The beams are drawn from those nodes of a level that leave a choice.
+A filter is put together once a request and asked at every step about every edge. What is promised of steps and filters
+is measured at the levels with at most {FEW:g} children a node: the slowest step, and all that the dearest filter costs
+in proportion to all steps.
 """
-USER_F = torch.arange(USERS).repeat_interleave(BEAMS)
 
 
 def generate(num_items: int, longest: int, seed: int) -> Codes:
@@ -63,9 +63,9 @@ def generate(num_items: int, longest: int, seed: int) -> Codes:
 
 
 def cpu_s(call: Callable[[], object], times: int) -> float:
-    """CPU seconds of a call: the median of 7 rounds of so many calls each."""
+    """CPU seconds of a call: the median of 9 rounds of so many calls each."""
     rounds = []
-    for _ in range(7):
+    for _ in range(9):
         start = time.process_time()
         for _ in range(times):
             call()
@@ -85,47 +85,55 @@ def filters(num_items: int, seed: int) -> Iterator[tuple[str, Histories | None, 
         yield f"{name} {count:,} items", None, chosen if name == "only" else ~chosen
 
 
-def beams_of(trie: Trie, seed: int) -> dict[int, torch.Tensor]:
-    """For each level with enough nodes that leave a choice, those that the beams have reached."""
+def beams_of(trie: Trie, seed: int) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
+    """Depth, users and nodes of the beams at each step: the root, then nodes of a level that leave a choice."""
     rng = np.random.default_rng(seed)
-    choices = [level.start + np.flatnonzero(trie.num_children_N[level] > 1) for level in trie.levels]
-    return {
-        depth: torch.from_numpy(rng.choice(nodes, USERS * BEAMS))
-        for depth, nodes in enumerate(choices)
-        if len(nodes) >= BEAMS
-    }
+    user_F = torch.arange(USERS)
+    yield 0, user_F, torch.zeros_like(user_F)
+    user_F = user_F.repeat_interleave(BEAMS)
+    for depth, level in enumerate(trie.levels[1:], start=1):
+        nodes = level.start + np.flatnonzero(trie.num_children_N[level] > 1)
+        if len(nodes) >= BEAMS:
+            yield depth, user_F, torch.from_numpy(rng.choice(nodes, len(user_F)))
 
 
-def step(tensors: TrieTensors, node_F: torch.Tensor, score_F: torch.Tensor, log_p_E: torch.Tensor) -> object:
+def step(
+    tensors: TrieTensors,
+    user_F: torch.Tensor,
+    node_F: torch.Tensor,
+    score_F: torch.Tensor,
+    log_p_E: torch.Tensor,
+) -> object:
     """One step without filters: scores, beams of origin and nodes of the new beams."""
-    edges = tensors.edges(USER_F, node_F, USERS)
+    edges = tensors.edges(user_F, node_F, USERS)
     score_Bk, edge_Bk = edges.best(log_p_E + score_F.index_select(0, edges.beam_E), BEAMS)
     chosen = edge_Bk.flatten()
     return score_Bk, edges.beam_E.index_select(0, chosen), edges.child_E.index_select(0, chosen)
 
 
+@torch.inference_mode()
 def measure_steps(trie: Trie, seed: int) -> tuple[list[list[str]], list[list[str]], float, float]:
-    """Rows of the tables of steps and filters; the slowest step, µs, and the dearest filter, in steps."""
+    """Rows of the tables of steps and filters; the slowest narrow step, µs, and the dearest filter."""
     tensors = TrieTensors.of(trie, "cpu")
-    step_rows, steps, asked = [], [], []
-    for depth, node_F in beams_of(trie, seed).items():
-        edges = tensors.edges(USER_F, node_F, USERS)
+    step_rows, steps, asked, is_narrow = [], [], [], []
+    for depth, user_F, node_F in beams_of(trie, seed):
+        edges = tensors.edges(user_F, node_F, USERS)
         score_F, log_p_E = torch.randn(len(node_F)), torch.randn(len(edges.child_E))
-        step_us = 1e6 * cpu_s(partial(step, tensors, node_F, score_F, log_p_E), 300)
+        steps.append(1e6 * cpu_s(partial(step, tensors, user_F, node_F, score_F, log_p_E), 200))
+        asked.append((user_F.index_select(0, edges.beam_E), edges.child_E))
         children = len(log_p_E) / len(node_F)
-        if children <= FEW:
-            steps.append(step_us)
-            asked.append((USER_F.index_select(0, edges.beam_E), edges.child_E))
-        step_rows.append([str(depth), f"{children:.1f}", f"{edges.most:,}", f"{step_us:.0f}"])
+        is_narrow.append(children <= FEW)
+        step_rows.append([str(depth), f"{children:,.1f}", f"{edges.most:,}", f"{steps[-1]:,.0f}"])
 
-    filter_rows, ratios = [], []
+    filter_rows, shares = [], []
     for name, seen, allowed in filters(trie.num_items, seed):
         build_us = 1e6 * cpu_s(partial(Constraint, tensors, seen=seen, allowed=allowed), 20)
-        ask = Constraint(tensors, seen=seen, allowed=allowed).num_allowed
-        asks = [1e6 * cpu_s(partial(ask, *edges), 300) for edges in asked]
-        ratios.append((build_us + sum(asks)) / sum(steps))
-        filter_rows.append([name, f"{build_us:.0f}", f"{statistics.mean(asks):.0f}", f"{ratios[-1]:.2f}"])
-    return step_rows, filter_rows, max(steps), max(ratios)
+        ask = Constraint(tensors, seen=seen, allowed=allowed).allows
+        asks = [1e6 * cpu_s(partial(ask, *edges), 100) for edges in asked]
+        shares.append((build_us + sum(compress(asks, is_narrow))) / sum(compress(steps, is_narrow)))
+        levels = " · ".join(f"{ask_us:,.0f}" for ask_us in asks)
+        filter_rows.append([name, f"{build_us:,.0f}", levels, f"{shares[-1]:.2f}"])
+    return step_rows, filter_rows, max(compress(steps, is_narrow)), max(shares)
 
 
 def measure(num_items: int, longest: int, seed: int) -> tuple[str, dict[str, float]]:
@@ -168,7 +176,9 @@ def measure(num_items: int, longest: int, seed: int) -> tuple[str, dict[str, flo
         + "\n\n"
         + measured.table(["level", "children a node", "edges of the user with most", "step [µs]"], step_rows)
         + "\n\n"
-        + measured.table(["filter", "put together [µs]", "asked [µs]", "filter / step"], filter_rows),
+        + measured.table(
+            ["filter", "put together [µs]", "asked, level by level [µs]", "filter / steps"], filter_rows
+        ),
         figures,
     )
 
@@ -181,7 +191,6 @@ def main() -> None:
     pages.add_out(parser)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    torch.set_grad_enabled(False)
     sections, missed = [], []
     for num_items in given.items:
         section, figures = measure(num_items, given.longest, given.seed)

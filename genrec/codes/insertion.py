@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genrec.codes.trie import Codes, Trie, prefix_error, refuse_empty
+from genrec.data.catalogue import BoolArray
 from genrec.data.interactions import IntArray
 
 
@@ -33,85 +34,128 @@ def insert(trie: Trie, codes: Codes) -> tuple[Trie, IntArray]:
         CatalogueError: a new code that is empty, or two codes that are equal or one the prefix of the other.
     """
     walk = _follow(trie, codes)
-    at_tip_K = trie.num_children_N[walk.anchor_K] == 0
-    tips, row = np.unique(walk.anchor_K[at_tip_K], return_index=True)
-    row = np.flatnonzero(at_tip_K)[row]
-    displaced = trie.item_of_leaf_I[trie.first_leaf_N[tips]]
-    item_U = np.concatenate([displaced, np.arange(trie.num_items, len(codes), dtype=np.int32)])
-    texts = [codes[item].tolist() for item in item_U.tolist()]
-    order_U = np.array(sorted(range(len(texts)), key=texts.__getitem__), np.int64)
-    item_U = item_U[order_U]
-    anchor_U, depth_U, bound_U = (
-        np.concatenate([array[row], array])[order_U] for array in (walk.anchor_K, walk.depth_K, walk.bound_K)
-    )
-    shared_U = _shared(codes.take(item_U), item_U)
+    rows = _Rows.of(trie, codes, walk)
+    nodes = _Nodes.of(trie, rows)
+    before_leaf = _num_before(rows.leaf_U[rows.is_new_U], trie.num_items + 1)
+    # Place in the new order of the leaves.
+    leaf_U = rows.leaf_U + np.where(rows.is_new_U, np.cumsum(rows.is_new_U) - 1, before_leaf[rows.leaf_U])
 
-    # Leaves: a new item stands before that old one, or right behind the displaced one that comes first.
-    is_new_U = order_U >= len(displaced)
-    leaf_U = np.concatenate([trie.first_leaf_N[tips], walk.leaf_K])[order_U].astype(np.int64)
-    place_of_tip = np.empty(len(tips), np.int64)
-    place_of_tip[order_U[~is_new_U]] = np.flatnonzero(~is_new_U)
-    below_tip = np.flatnonzero(is_new_U & (trie.num_children_N[anchor_U] == 0))
-    leaf_U[below_tip] += below_tip > place_of_tip[np.searchsorted(tips, anchor_U[below_tip])]
-    new_leaves = leaf_U[is_new_U]
-    before_leaf = _num_before(new_leaves, trie.num_items + 1)
-    leaf_of_new = np.empty(len(codes) - trie.num_items, np.int64)
-    leaf_of_new[item_U[is_new_U] - trie.num_items] = new_leaves
-    at_U = leaf_U + np.where(is_new_U, np.cumsum(is_new_U) - 1, before_leaf[leaf_U])  # in the new order
-
-    # Pairs, from the first token below the anchor to the first that nobody shares.
-    deepest_U = np.maximum(np.maximum(shared_U, np.append(shared_U[1:], 0)), depth_U) + 1
-    count_U = deepest_U - depth_U
-    start_U = np.cumsum(count_U) - count_U
-    row_P = np.repeat(np.arange(len(item_U)), count_U)
-    step_P = np.arange(len(row_P)) - start_U[row_P]
-    bound_P = bound_U[row_P].astype(np.int64)
-    for step in range(1, int(count_U.max(initial=0))):
-        pairs = start_U[count_U > step] + step
-        bound_P[pairs] = trie.first_child_N1[bound_P[pairs - 1]]
-    depth_P = depth_U[row_P] + 1 + step_P
-
-    # Nodes, level by level and in the order of codes; each is opened by the first of its items.
-    order_P = np.argsort(depth_P, kind="stable")
-    opens = depth_P[order_P] > shared_U[row_P[order_P]]
-    first = np.flatnonzero(opens)
-    size_M = np.diff(first, append=len(order_P))
-    opener_M = order_P[first]
-    node_P = np.empty(len(order_P), np.int64)
-    node_P[order_P] = np.cumsum(opens) - 1
-    bound_M, row_M = bound_P[opener_M], row_P[opener_M]
-    number_M = bound_M + np.arange(len(bound_M))
-    number_N = np.arange(trie.num_nodes) + _num_before(bound_M, trie.num_nodes)
-    parent_M = np.where(step_P[opener_M] > 0, number_M[node_P[opener_M - 1]], number_N[anchor_U[row_M]])
-
-    num_children = np.insert(trie.num_children_N, bound_M, 0)
+    number_M = nodes.bound_M + np.arange(len(nodes.bound_M))
+    number_N = np.arange(trie.num_nodes) + _num_before(nodes.bound_M, trie.num_nodes)
+    parent_M = np.where(nodes.parent_M < 0, number_N[rows.anchor_U[nodes.row_M]], number_M[nodes.parent_M])
+    num_children = np.insert(trie.num_children_N, nodes.bound_M, 0)
     np.add.at(num_children, parent_M, 1)
     first_child = np.ones(len(num_children) + 1, np.int32)
     np.cumsum(num_children, out=first_child[1:])
     first_child[1:] += 1
-    # Items that come before a node's first leaf come before the node, those behind its last behind it, unless they
-    # came through it.
+
+    # Items that stand before a node's first leaf stand before the node, and those behind its last behind it, unless
+    # they came through it.
     first_N = trie.first_leaf_N + before_leaf[trie.first_leaf_N]
     last_N = trie.last_leaf_N + before_leaf[trie.last_leaf_N - 1]
+    leaf_of_new = np.empty(len(codes) - trie.num_items, np.int64)
+    leaf_of_new[rows.item_U[rows.is_new_U] - trie.num_items] = rows.leaf_U[rows.is_new_U]
     leaf_S = leaf_of_new[walk.row_S]
     np.subtract.at(first_N, walk.node_S, (leaf_S == trie.first_leaf_N[walk.node_S]).astype(np.int32))
     np.add.at(last_N, walk.node_S, (leaf_S == trie.last_leaf_N[walk.node_S]).astype(np.int32))
-    first_M = at_U[row_M].astype(np.int32)
-    token_M = codes.items[codes.offsets[item_U[row_M]] + depth_P[opener_M] - 1]
-    merged = Trie(
+    first_M = leaf_U[nodes.row_M].astype(np.int32)
+    item_M = rows.item_U[nodes.row_M]
+    grown = Trie(
         codes,
-        np.insert(trie.token_N, bound_M, token_M),
+        np.insert(trie.token_N, nodes.bound_M, codes.items[codes.offsets[item_M] + nodes.depth_M - 1]),
         first_child,
-        np.insert(first_N, bound_M, first_M),
-        np.insert(last_N, bound_M, first_M + size_M),
-        np.insert(trie.item_of_leaf_I, new_leaves, item_U[is_new_U]),
+        np.insert(first_N, nodes.bound_M, first_M),
+        np.insert(last_N, nodes.bound_M, first_M + nodes.size_M),
+        np.insert(trie.item_of_leaf_I, rows.leaf_U[rows.is_new_U], rows.item_U[rows.is_new_U]),
     )
-    return merged, number_N
+    return grown, number_N
 
 
 def _num_before(bounds: IntArray, size: int) -> IntArray:
     """How many of the sorted `bounds` are at most 0, 1, ..., size - 1; int32."""
     return np.repeat(np.arange(len(bounds) + 1, dtype=np.int32), np.diff(bounds, prepend=0, append=size))
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Displaced and new items, sorted by code.
+
+    is_new_U; anchor_U and depth_U as in `_Walk`; bound_U, the old node before which the item's first new one stands;
+    leaf_U, the old leaf of a displaced item and the one before which a new item stands; shared_U, tokens that the code
+    shares with the one before it.
+    """
+
+    item_U: IntArray
+    is_new_U: BoolArray
+    anchor_U: IntArray
+    depth_U: IntArray
+    bound_U: IntArray
+    leaf_U: IntArray
+    shared_U: IntArray
+
+    @classmethod
+    def of(cls, trie: Trie, codes: Codes, walk: _Walk) -> _Rows:
+        at_tip = np.flatnonzero(trie.num_children_N[walk.anchor_K] == 0)
+        tips, first = np.unique(walk.anchor_K[at_tip], return_index=True)
+        same_way = at_tip[first]  # a new item of each tip: what is displaced went the same way
+        leaf = trie.first_leaf_N[tips]
+        item = np.concatenate(
+            [trie.item_of_leaf_I[leaf], np.arange(trie.num_items, len(codes), dtype=np.int32)]
+        )
+        texts = [codes[row].tolist() for row in item.tolist()]
+        order = np.array(sorted(range(len(texts)), key=texts.__getitem__), np.int64)
+        item_U, is_new_U = item[order], order >= len(tips)
+        anchor_U, depth_U, bound_U = (
+            np.concatenate([array[same_way], array])[order]
+            for array in (walk.anchor_K, walk.depth_K, walk.bound_K)
+        )
+        leaf_U = np.concatenate([leaf, walk.leaf_K])[order].astype(np.int64)
+        # Below a tip, a new item stands before the displaced one or right behind it.
+        place_of_tip = np.empty(len(tips), np.int64)
+        place_of_tip[order[~is_new_U]] = np.flatnonzero(~is_new_U)
+        below_tip = np.flatnonzero(is_new_U & (trie.num_children_N[anchor_U] == 0))
+        leaf_U[below_tip] += below_tip > place_of_tip[np.searchsorted(tips, anchor_U[below_tip])]
+        return cls(item_U, is_new_U, anchor_U, depth_U, bound_U, leaf_U, _shared(codes.take(item_U), item_U))
+
+
+@dataclass(frozen=True)
+class _Nodes:
+    """New nodes in level order.
+
+    row_M, the first row (U) below each; depth_M; size_M, rows below it; bound_M, the old node before which it stands;
+    parent_M, the new node above it, -1 for the anchor.
+    """
+
+    row_M: IntArray
+    depth_M: IntArray
+    size_M: IntArray
+    bound_M: IntArray
+    parent_M: IntArray
+
+    @classmethod
+    def of(cls, trie: Trie, rows: _Rows) -> _Nodes:
+        # From the first token below the anchor to the first that the item shares with no other.
+        shared_U, depth_U = rows.shared_U, rows.depth_U
+        deepest_U = np.maximum(np.maximum(shared_U, np.append(shared_U[1:], 0)), depth_U) + 1
+        count_U = deepest_U - depth_U
+        start_U = np.cumsum(count_U) - count_U
+        row_P = np.repeat(np.arange(len(count_U)), count_U)
+        step_P = np.arange(len(row_P)) - start_U[row_P]
+        depth_P = depth_U[row_P] + 1 + step_P
+        bound_P = rows.bound_U[row_P]
+        for step in range(1, int(count_U.max(initial=0))):
+            pairs = start_U[count_U > step] + step
+            bound_P[pairs] = trie.first_child_N1[bound_P[pairs - 1]]
+        # Level by level and in the order of codes; a node is opened by the first of its items.
+        order = np.argsort(depth_P, kind="stable")
+        opens = depth_P[order] > shared_U[row_P[order]]
+        first = np.flatnonzero(opens)
+        opener_M = order[first]
+        node_P = np.empty(len(order), np.int64)
+        node_P[order] = np.cumsum(opens) - 1
+        parent_M = np.where(step_P[opener_M] > 0, node_P[opener_M - 1], -1)
+        size_M = np.diff(first, append=len(order))
+        return cls(row_P[opener_M], depth_P[opener_M], size_M, bound_P[opener_M], parent_M)
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ class GenRecConfig(Config):
 class GenRec(Recommender):
     """history -> titles as tokens -> decoder-only language model -> beam search over the catalogue's trie.
 
-    Practical limits: the trie and all titles are held in memory (about 15 bytes a code token); decoding costs
+    Practical limits: the trie and all titles are held in memory (about 10 bytes a code token); decoding costs
     `beams` short rows a user, so a 100M-parameter model wants a GPU for more than some hundred users.
     """
 

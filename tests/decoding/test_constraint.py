@@ -55,6 +55,7 @@ def test_counts_what_is_neither_seen_nor_forbidden(data: st.DataObject) -> None:
     user_E = torch.tensor([user for user in users for _ in range(trie.num_nodes)])
     node_E = torch.arange(trie.num_nodes).repeat(len(users))
     assert constraint.num_allowed(user_E, node_E).tolist() == expected
+    assert constraint.allows(user_E, node_E).tolist() == [count > 0 for count in expected]
     backwards = constraint.num_allowed(user_E.flip(0), node_E.flip(0))  # edges come in any order
     assert backwards.tolist() == expected[::-1]
 
@@ -104,6 +105,7 @@ def test_masks_of_every_density(num_items: int, num_allowed: int) -> None:
     for mask in (allowed, every_other):
         constraint = Constraint(tensors, allowed=mask)
         assert constraint.num_allowed(torch.zeros_like(node_E), node_E).tolist() == expected
+        assert constraint.allows(torch.zeros_like(node_E), node_E).tolist() == [n > 0 for n in expected]
 
 
 def test_tensors_share_the_memory_of_the_trie() -> None:
@@ -140,7 +142,7 @@ def test_edges_and_the_best_of_them(codes: list[tuple[int, ...]], data: st.DataO
     ]
     assert list(zip(edges.beam_E.tolist(), edges.child_E.tolist(), strict=True)) == expected
     users = [beams[beam][0] for beam, _ in expected]
-    assert edges.end_B.tolist() == [sum(user <= of for user in users) for of in range(num_users)]
+    assert edges.offset_B1.tolist() == [sum(user < of for user in users) for of in range(num_users + 1)]
 
     scores = data.draw(st.permutations(range(len(expected))))
     score_E = torch.tensor(scores, dtype=torch.float32).masked_fill(

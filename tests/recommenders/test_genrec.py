@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, Interactions, Targets
-from genrec.errors import BackendMissingError, ConfigError
+from genrec.errors import BackendMissingError, ConfigError, RunError
 from genrec.recommenders.base import Recommender, create, load
 
 TITLES = [
@@ -203,6 +204,16 @@ def test_a_catalogue_that_cannot_be_written_leaves_everything_as_it_was(
         model.add_items(pl.DataFrame({"item_id": ["long"], "title": ["q z " * 30]}))
     assert len(model.catalogue) == NUM_ITEMS
     np.testing.assert_allclose(probabilities(model), before, atol=1e-6)
+
+
+def test_node_vectors_of_another_trie_are_refused(
+    changed: Callable[..., Recommender], tmp_path: Path
+) -> None:
+    """As they were saved when whole codes had nodes to their ends."""
+    model = changed(code_length="full")
+    model.backbone_.move_nodes(torch.arange(model.trie_.num_nodes), model.trie_.num_nodes + 20)
+    with pytest.raises(RunError, match=r"node vectors where its codes have \d+ nodes.*train again"):
+        load(model.save(tmp_path / "saved"))
 
 
 def test_removed_items_keep_their_place_in_the_distribution(changed: Callable[..., Recommender]) -> None:
