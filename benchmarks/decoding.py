@@ -36,20 +36,22 @@ os.environ["OMP_NUM_THREADS"] = os.environ["POLARS_MAX_THREADS"] = "1"
 import genrec
 import numpy as np
 import torch
-from genrec.backbones.pretrained import PretrainedBackbone
 from genrec.backbones.quiet import quiet
 from genrec.backbones.tokenizer import TrainedTokenizer
+from genrec.cli.bench_peer import CommonWay, SameModel, random_llama
 from genrec.codes.title import title_codes
 from genrec.codes.trie import Codes, Trie
-from genrec.decoding.beam import BeamSearch, Found, Prefix
+from genrec.decoding.beam import Found, Normalise
 from genrec.decoding.constraint import Constraint, TrieTensors
-from transformers import LlamaConfig, LlamaForCausalLM
 
 import pages
 
 K, END = 10, 1
 LEAST, LEAST_MEDIAN, MOST_CONSTRAINT = 4, 10, 0.02  # promised: times faster in each case and in the median
-SIZES = {"compact": (2, 128, 256, 4, 10_002), "llama-100m": (12, 768, 2048, 12, 32_000)}
+SIZES = {
+    "compact": {"layers": 2, "width": 128, "inner": 256, "vocab_size": 10_002},
+    "llama-100m": {"layers": 12, "width": 768, "inner": 2048, "vocab_size": 32_000},
+}
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Case:
     catalogue: str
     history: int
     beams: int
-    normalise: str
+    normalise: Normalise
 
     def __str__(self) -> str:
         return f"{self.backbone} {self.catalogue} {self.history} {self.beams} {self.normalise}"
@@ -93,102 +95,15 @@ def million(num_items: int = 1_000_000) -> Codes:
     return Codes(tokens, offsets)
 
 
-def checkpoint(name: str, folder: Path) -> LlamaForCausalLM:
-    """A random Llama, written to `folder`."""
-    layers, width, inner, heads, vocabulary = SIZES[name]
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=vocabulary,
-            hidden_size=width,
-            intermediate_size=inner,
-            num_hidden_layers=layers,
-            num_attention_heads=heads,
-            num_key_value_heads=heads,
-            max_position_embeddings=8192,
-            tie_word_embeddings=True,
-            bos_token_id=None,
-            eos_token_id=END,
-            pad_token_id=0,
-        )
-    ).eval()
-    # The input is normed at once, so that only the logits change: to a standard deviation of 3.
-    model.model.embed_tokens.weight.data *= 3 / (0.02 * width**0.5)
-    model.save_pretrained(folder)
-    return model
-
-
-class Peer:
-    """The common way."""
-
-    def __init__(self, model: LlamaForCausalLM, codes: Codes, case: Case) -> None:
-        self.model, self.case = model, case
-        self.trie: dict[int, Any] = {}
-        self.item_of_code = {}
-        for item, code in enumerate(codes):
-            node = self.trie
-            for token in code.tolist():
-                node = node.setdefault(token, {})
-            self.item_of_code[tuple(code.tolist())] = item
-        self.longest = int(codes.lengths.max())
-
-    @torch.inference_mode()
-    def lists(self, histories: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Items and scores (B, K); padding on the left, as decoder-only models are asked."""
-        longest = max(len(history) for history in histories)
-        tokens_BT = torch.zeros((len(histories), longest), dtype=torch.int64)
-        mask_BT = torch.zeros_like(tokens_BT)
-        for row, history in enumerate(histories):
-            tokens_BT[row, longest - len(history) :] = torch.from_numpy(history)
-            mask_BT[row, longest - len(history) :] = 1
-
-        def allowed(batch: int, sentence_T: torch.Tensor) -> list[int]:
-            node = self.trie
-            for token in sentence_T[longest:].tolist():
-                node = node.get(token, {})
-            return list(node) or [END]
-
-        answer = self.model.generate(
-            tokens_BT,
-            attention_mask=mask_BT,
-            num_beams=self.case.beams,
-            num_return_sequences=K,
-            max_new_tokens=self.longest,
-            do_sample=False,
-            length_penalty=0.0,
-            early_stopping=False,
-            renormalize_logits=self.case.normalise == "children",
-            prefix_allowed_tokens_fn=allowed,
-            output_scores=True,
-            return_dict_in_generate=True,
-        )
-        items = []
-        for row in answer.sequences[:, longest:].tolist():
-            code = tuple(row[: row.index(END) + 1]) if END in row else tuple(row)
-            items.append(self.item_of_code.get(code, -1))
-        return np.array(items).reshape(-1, K), answer.sequences_scores.numpy().reshape(-1, K)
-
-
-class Ours:
+class Ours(SameModel):
     """Our search, as a beam or until the list is proved."""
 
-    def __init__(self, folder: Path, codes: Codes, trie: Trie, case: Case) -> None:
-        self.backbone = PretrainedBackbone(str(folder), tuning="full").eval()
-        self.tensors = TrieTensors.of(trie, "cpu")
-        self.search = BeamSearch(self.backbone, self.tensors, case.normalise)  # type: ignore[arg-type]
-        self.case = case
-
-    def lists(self, histories: list[np.ndarray], exact: bool) -> Found:
+    def lists(self, histories: list[np.ndarray], beams: int, exact: bool) -> Found:
         """The best K of each history."""
-        length_B = torch.tensor([len(history) for history in histories])
-        tokens_BT = torch.zeros((len(histories), int(length_B.max())), dtype=torch.int64)
-        for row, history in enumerate(histories):
-            tokens_BT[row, : len(history)] = torch.from_numpy(history)
-        positions_BT = torch.arange(tokens_BT.shape[1]).expand_as(tokens_BT)
-        prefix = Prefix(tokens_BT, torch.zeros_like(tokens_BT), positions_BT, length_B, length_B)
+        prefix = self.prefix(histories)
         if exact:
-            return self.search.search_exact(prefix, lambda rows: Constraint(self.tensors), K, self.case.beams)
-        return self.search.search(prefix, Constraint(self.tensors), K, self.case.beams)
+            return self.search.search_exact(prefix, lambda rows: Constraint(self.tensors), K, beams)
+        return self.search.search(prefix, Constraint(self.tensors), K, beams)
 
 
 class Watch:
@@ -237,30 +152,36 @@ def run_case(case: Case, repeats: int) -> dict[str, Any]:
     items = rng.integers(0, len(codes), (repeats, num_ours, case.history))
     histories = [[codes.take(row).items.astype(np.int64) for row in rows] for rows in items]
     with tempfile.TemporaryDirectory() as name, quiet():
-        model = checkpoint(case.backbone, Path(name))
-        ours, peer = Ours(Path(name), codes, trie, case), Peer(model, codes, case)
+        model = random_llama(Path(name), end=END, **SIZES[case.backbone])
+        ours, peer = Ours(Path(name), codes, trie, case.normalise), CommonWay(model, codes)
+
+        def theirs(rows: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+            return peer.lists(rows, K, case.beams, case.normalise)
+
         watch = Watch()
         watch.time(Constraint, "num_allowed")
         watch.time(TrieTensors, "edges")
         num_peer = 1
         warm = histories[0][0][: 10 * 8]
-        ours.lists([warm], True)
-        peer.lists([warm])
+        ours.lists([warm], case.beams, True)
+        theirs([warm])
         if (
             not long
         ):  # where histories are long, one user at a time is the faster way, and memory allows no more
-            one, four = (watch.run(partial(peer.lists, histories[0][:n]))[1] / n for n in (1, 4))
+            one, four = (watch.run(partial(theirs, histories[0][:n]))[1] / n for n in (1, 4))
             num_peer = 4 if four < one else 1
         ways = ("beam", "exact") if case.normalise == "children" else ("beam",)
         seconds: dict[str, list[float]] = {way: [] for way in ("peer", *ways)}
         memory: dict[str, float] = {}
         share, same, worse, better, proved, differences = [], [], [], [], [], [0.0]
         for rows in histories:
-            work = partial(peer.lists, rows[:num_peer])
+            work = partial(theirs, rows[:num_peer])
             (item_BK, score_BK), time_s, memory["peer"], _ = watch.run(work)
             seconds["peer"].append(time_s / num_peer)
             for way in ways:
-                found, time_s, memory[way], inside = watch.run(partial(ours.lists, rows, way == "exact"))
+                found, time_s, memory[way], inside = watch.run(
+                    partial(ours.lists, rows, case.beams, way == "exact")
+                )
                 seconds[way].append(time_s / num_ours)
                 if way == "exact":  # a proved list is nowhere below another
                     assert (found.score_Bk[:num_peer].numpy() >= score_BK - 1e-4).all()

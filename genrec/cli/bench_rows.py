@@ -18,11 +18,16 @@ from typing import Any
 import numpy as np
 
 import genrec
+from genrec.backbones.quiet import quiet
+from genrec.backbones.tokenizer import TrainedTokenizer
+from genrec.cli.bench_peer import CommonWay, SameModel, random_llama
+from genrec.codes.title import title_codes
 from genrec.codes.trie import Trie
 from genrec.data.dataset import Dataset
 from genrec.data.interactions import Histories, Interactions, Targets
 from genrec.data.ranking import Rankings
 from genrec.data.split import Split
+from genrec.decoding.constraint import Constraint
 from genrec.evaluation.metrics import per_user, ranks
 from genrec.evaluation.protocol import CUT_OFFS
 from genrec.recommenders.base import Recommender
@@ -30,6 +35,7 @@ from genrec.recommenders.base import Recommender
 BEAMS = (10, 50)
 _FIRST_USERS = 256  # of the first, short training, which tells how many fill the time
 _CHUNK = 128  # users ranked between two looks at the clock
+_SIDE_BY_SIDE = 16  # users whose lists are made by our beam and by `generate` in turn
 
 Tell = Callable[[str], None]  # what is being measured now
 
@@ -88,9 +94,9 @@ def measure(
     rows = [Row("read and split", watch.seconds, "s", watch.peak_memory_mb)]
     compact, learnt = training("genrec", parts, seconds, tell)
     rows += [_trie(compact, tell), *learnt]
-    # What the lists are for: a rival's way to make them, on the same users, has its place behind these rows.
     rows += training("sasrec", parts, seconds, tell)[1]
     rows += ranking(trained or compact, parts.test, seconds, tell)
+    rows += beside_generate(parts.test, seconds, tell)
     return data, [*rows, _metrics(parts.test, seconds, tell)]
 
 
@@ -140,15 +146,58 @@ def _trie(model: Any, tell: Tell) -> Row:
 
 
 def ranking(model: Recommender, targets: Targets, seconds: float, tell: Tell) -> list[Row]:
-    """Users per second of `rank`, seen items excluded; at several beam widths where the model has beams."""
+    """Users per second of `rank`, seen items excluded; also by beams of several widths where the model has beams."""
     if "beams" not in type(model.config).model_fields:
         return [_ranked(model, f"ranking by {model.name}", targets, seconds, tell)]
-    given, rows = model.config, []
+    given, rows = model.config, [_ranked(model, "decoding, best first", targets, seconds, tell)]
     for beams in BEAMS:
-        model.config = given.model_copy(update={"beams": beams})
+        model.config = given.model_copy(update={"search": "beam", "beams": beams})
         rows.append(_ranked(model, f"decoding, beam {beams}", targets, seconds, tell))
     model.config = given
     return rows
+
+
+def beside_generate(targets: Targets, seconds: float, tell: Tell) -> list[Row]:
+    """A beam of ours and transformers' `generate` with a random compact model, the same histories and titles."""
+    tell("decoding beside generate")
+    tokenizer = TrainedTokenizer.train(targets.catalogue.titles, 8000)
+    end = tokenizer.vocab_size
+    codes = title_codes(targets.catalogue.titles, tokenizer.encode, [end], "shortest")
+    longest = min(10, int(targets.histories.lengths.max()))
+    long_enough = np.flatnonzero(targets.histories.lengths >= longest)
+    rows = np.random.default_rng(0).choice(long_enough, _SIDE_BY_SIDE)
+    histories = [codes.take(targets.histories[row][-longest:]).items.astype(np.int64) for row in rows]
+    beams, k = BEAMS[0], min(10, len(codes))
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        model = random_llama(Path(folder), end + 1, end, layers=2, width=128, inner=256)
+        ours, theirs = (
+            SameModel(Path(folder), codes, Trie.build(codes), "vocabulary"),
+            CommonWay(model, codes),
+        )
+        measured: dict[str, list[float]] = {}
+        watch = _Watch()
+        while (
+            not measured or watch.seconds < seconds
+        ):  # in turns, so that other work on the machine hits both
+            for name, work in (
+                (
+                    "our beam",
+                    lambda: ours.search.search(ours.prefix(histories), Constraint(ours.tensors), k, beams),
+                ),
+                ("generate", lambda: theirs.lists(histories, k, beams, "vocabulary")),
+            ):
+                turn = _Watch()
+                work()
+                measured.setdefault(name, []).append(turn.seconds)
+    memory = watch.peak_memory_mb
+    times = float(np.median(np.array(measured["generate"]) / measured["our beam"]))
+    return [
+        *(
+            Row(f"random model, {name} {beams}", len(histories) / float(np.median(turns)), "users/s", memory)
+            for name, turns in measured.items()
+        ),
+        Row("random model, ours by generate's", times, "times", memory),
+    ]
 
 
 def _ranked(model: Recommender, what: str, targets: Targets, seconds: float, tell: Tell) -> Row:

@@ -18,8 +18,12 @@ UNITS = {
     "trie of 10 items": {"s"},
     "training genrec": {"steps/s", "targets/s"},
     "training sasrec": {"steps/s", "targets/s"},
+    "decoding, best first": {"users/s"},
     "decoding, beam 10": {"users/s"},
     "decoding, beam 50": {"users/s"},
+    "random model, our beam 10": {"users/s"},
+    "random model, generate 10": {"users/s"},
+    "random model, ours by generate's": {"times"},
     "metrics of a user": {"µs"},
 }
 
@@ -46,6 +50,7 @@ def test_every_row_is_measured(cli, shop: Path, tmp_path: Path) -> None:
     page = (tmp_path / "bench.md").read_text()
     assert page.startswith("# genrec bench, 20")
     assert [line.split(" | ")[0] for line in page.splitlines() if line.startswith("| decoding")] == [
+        "| decoding, best first",
         "| decoding, beam 10",
         "| decoding, beam 50",
     ]
@@ -78,7 +83,7 @@ def test_beams_are_set_for_the_row_and_set_back(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(bench_rows, "_ranked", ranked)
     bench_rows.ranking(model, None, 1.0, print)
-    assert widths == [("decoding, beam 10", 10), ("decoding, beam 50", 50)]
+    assert widths == [("decoding, best first", 7), ("decoding, beam 10", 10), ("decoding, beam 50", 50)]
     assert model.config.beams == 7
 
 
