@@ -39,11 +39,11 @@ LIMITS = {  # what is promised for a million items
     "filter / steps": 1.0,
 }
 
-DESCRIPTION = f"""A step: the edges out of the nodes of {USERS} x {BEAMS} beams ({USERS} at the root), scores added up, the exact best
-{BEAMS} of each user, the nodes that they lead to. The beams are drawn from those nodes of a level that leave a choice.
-A filter is put together once a request and asked at every step about every edge. What is promised of steps and filters
-is measured at the levels with at most {FEW:g} children a node: the slowest step, and all that the dearest filter costs
-in proportion to all steps.
+DESCRIPTION = f"""A step: the edges out of the nodes of {USERS} x {BEAMS} beams ({USERS} at the root), scores added up,
+the exact best {BEAMS} of each user, the nodes that they lead to. The beams are drawn from those nodes of a level that
+leave a choice. A filter is put together once a request and asked at every step about every edge. What is promised of
+steps and filters is measured at the levels with at most {FEW:g} children a node: the slowest step, and all that the
+dearest filter costs in proportion to all steps.
 """
 
 
