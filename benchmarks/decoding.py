@@ -159,7 +159,7 @@ def run_case(case: Case, repeats: int) -> dict[str, Any]:
             return peer.lists(rows, K, case.beams, case.normalise)
 
         watch = Watch()
-        watch.time(Constraint, "num_allowed")
+        watch.time(Constraint, "allows")
         watch.time(TrieTensors, "edges")
         num_peer = 1
         warm = histories[0][0][: 10 * 8]

@@ -377,8 +377,8 @@ class BeamSearch:
             best_first = step < most_steps
             num_tried = _SIDE_BY_SIDE if best_first else max(width, k)
             if not constraint.is_open:
-                num_allowed_E = constraint.num_allowed(user_R[edges.row_E], edges.node_E)
-                edges = edges.take(torch.nonzero(num_allowed_E).squeeze(1))
+                allowed_E = constraint.allows(user_R[edges.row_E], edges.node_E)
+                edges = edges.take(torch.nonzero(allowed_E).squeeze(1))
             self._collect(edges, found)
             waiting = waiting.add(edges.take(torch.nonzero(~edges.done_E).squeeze(1)))
             waiting = waiting.shrink(num_tried + _MOST_WAITING * best_first, found)

@@ -282,11 +282,12 @@ class GenRec(Recommender):
         )
         questions = [self.writer_.question(history) for history in histories]
         found = Found.nothing(len(histories), k, device())
+        open_to_all = Constraint(self.tensors_, allowed=allowed)
         for group in _of_like_length([len(row.tokens_T) for row, _ in questions]):
 
             def constraint(rows: torch.Tensor, group: np.ndarray = group) -> Constraint:
                 seen = histories.take(group[rows.cpu().numpy()]) if exclude_seen else None
-                return Constraint(self.tensors_, seen=seen, allowed=allowed)
+                return open_to_all.hiding(seen)
 
             prefix = _prefix([questions[row] for row in group])
             if exact:
