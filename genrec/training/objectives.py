@@ -6,7 +6,7 @@ Shape suffixes: N places that are learnt, D width, V vocabulary, I items.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -18,29 +18,57 @@ from genrec.codes.trie import Trie
 from genrec.training.examples import Batch
 
 
+class Loss(Protocol):
+    """What training makes small."""
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Mean loss of an item of the batch; the model may be wrapped for distribution."""
+
+    def num_items(self, batch: Batch) -> int:
+        """Items that the mean is taken over."""
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model without what distributes it."""
+    inner: nn.Module = getattr(model, "module", model)
+    return inner
+
+
 class CodeLoss:
     """Mean loss of an item of a batch: what the learnt tokens of its code cost together."""
 
-    def __init__(self, backbone: Backbone, trie: Trie, objective: str, device: torch.device) -> None:
-        self.backbone, self.objective = backbone, objective
+    def __init__(self, trie: Trie, objective: str, device: torch.device) -> None:
+        self.objective = objective
         self.parent_N = torch.as_tensor(trie.parent_N, dtype=torch.int64, device=device)
         self.token_N = torch.as_tensor(trie.token_N, dtype=torch.int64, device=device)
         self.first_child_N1 = torch.as_tensor(trie.first_child_N1, dtype=torch.int64, device=device)
 
+        num_children_N = self.first_child_N1[1:] - self.first_child_N1[:-1]
+        self.leaf_N = num_children_N == 0
+        # Whether there was anything to choose when this node was written; the root is written by nobody.
+        self.chosen_N = num_children_N[self.parent_N] > 1
+        self.chosen_N[0] = False
+
     def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
+        backbone = unwrapped(model)
+        assert isinstance(backbone, Backbone)
         hidden_BTD = model(batch["tokens"], batch["nodes"], batch["positions"])
-        rows_N, places_N = torch.nonzero(batch["learnt"], as_tuple=True)
-        hidden_ND = hidden_BTD[rows_N, places_N - 1]
-        target_N = batch["nodes"][rows_N, places_N]
-        num_items = (self.first_child_N1[target_N + 1] == self.first_child_N1[target_N]).sum().clamp_min(1)
+        learnt_BT = batch["learnt"]
+        num_items = (learnt_BT & self.leaf_N[batch["nodes"]]).sum().clamp_min(1)
+        if self.objective == "catalogue":
+            learnt_BT = learnt_BT & self.chosen_N[batch["nodes"]]
+        place_N = torch.nonzero(learnt_BT.flatten()).squeeze(1)
+        hidden_ND = hidden_BTD.flatten(0, 1).index_select(0, place_N - 1)
         if self.objective == "token":
-            loss = token_loss(self.backbone, hidden_ND, batch["tokens"][rows_N, places_N])
+            loss = token_loss(backbone, hidden_ND, batch["tokens"].flatten()[place_N])
         else:
+            target_N = batch["nodes"].flatten()[place_N]
             parent_N = self.parent_N[target_N]
-            loss = catalogue_loss(
-                self.backbone, hidden_ND, parent_N, target_N, self.token_N, self.first_child_N1
-            )
+            loss = catalogue_loss(backbone, hidden_ND, parent_N, target_N, self.token_N, self.first_child_N1)
         return loss / num_items
+
+    def num_items(self, batch: Batch) -> int:
+        return int((batch["learnt"] & self.leaf_N[batch["nodes"]]).sum())
 
 
 def token_loss(backbone: Backbone, hidden_ND: Tensor, target_token_N: Tensor) -> Tensor:

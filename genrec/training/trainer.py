@@ -25,13 +25,16 @@ from torch.utils.data import SequentialSampler
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.integrations import get_reporting_integration_callbacks
 
+from genrec.backbones.dropout import seed_dropout
+from genrec.backbones.hardware import torch_threads
 from genrec.backbones.quiet import quiet
 from genrec.errors import BackendMissingError, ConfigError, RunError
 from genrec.training.examples import Batch, Steps
+from genrec.training.objectives import Loss
+from genrec.training.replicas import Replicas, dense_gradients
 from genrec.training.sequences import ItemSteps
 
 Validate = Callable[[], dict[str, float]]
-Loss = Callable[[nn.Module, Batch], Tensor]  # of a model (as the Trainer wrapped it) on one batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,7 @@ class TrainingOptions:
     evaluations: int  # validations over the whole training
     patience: int  # validations without a better NDCG@10 before it stops; 0: never
     report_to: tuple[str, ...]
+    replicas: int = 1  # of the model that share a batch, each on a thread of its own; CPU only
 
 
 class _Trainer(Trainer):  # type: ignore[misc]
@@ -60,10 +64,32 @@ class _Trainer(Trainer):  # type: ignore[misc]
     learner: nn.Module  # the model as it was given, not wrapped
     loss: Loss
     validate: Validate | None
+    num_replicas: int
+    num_threads: int  # of torch, outside the steps
+    replicas: Replicas | None = None
+    seeded_step: int = -1  # the update that dropout was last seeded for
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
         """Steps in their order: they are shuffled already, each epoch on its own."""
         return SequentialSampler(self.train_dataset)
+
+    def training_step(self, model: nn.Module, inputs: Batch, num_items_in_batch: Any = None) -> Tensor:
+        """Gradients of one batch; dropout depends on seed, update and replica, so that nothing of it is to be saved."""
+        if self.num_replicas > 1 and self.replicas is None:
+            # Here and not sooner: by now the model carries its mixed precision, and its replicas with it.
+            self.replicas = Replicas(model, self.loss, self.num_replicas)
+        if self.seeded_step != self.state.global_step:
+            self.seeded_step = self.state.global_step
+            if self.replicas is None:
+                seed_dropout(self.learner, self.args.seed, self.state.global_step, 0)
+            else:
+                self.replicas.seed(self.args.seed, self.state.global_step)
+        if self.replicas is None:
+            loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
+        else:
+            loss = self.replicas.backward(inputs, 1 / self.current_gradient_accumulation_steps)
+        dense_gradients(self.learner)
+        return loss
 
     def compute_loss(
         self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -74,7 +100,8 @@ class _Trainer(Trainer):  # type: ignore[misc]
         """Validation by ranking."""
         assert self.validate is not None
         self.learner.eval()
-        metrics = {f"eval_{name}": value for name, value in self.validate().items()}
+        with torch_threads(self.num_threads):
+            metrics = {f"eval_{name}": value for name, value in self.validate().items()}
         self.learner.train()
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -255,6 +282,7 @@ def train(
     )
     trainer.remove_callback(PrinterCallback)
     trainer.learner, trainer.loss, trainer.validate = model, loss, validate
+    trainer.num_replicas, trainer.num_threads = options.replicas, torch.get_num_threads()
     if options.coupled_decay:
         trainer.optimizer = torch.optim.Adam(
             model.parameters(),
@@ -264,10 +292,13 @@ def train(
             fused=True,
         )
     try:
-        with quiet():
+        # Replicas share the threads out among them: two that each start more stand in each other's way.
+        with quiet(), torch_threads(max(1, trainer.num_threads // options.replicas)):
             trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     finally:
         bar.bar.stop()
+        if trainer.replicas is not None:
+            trainer.replicas.close()
     model.eval()
 
 
