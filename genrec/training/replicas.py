@@ -83,12 +83,23 @@ class Replicas:
                 other.grad = None
 
 
-def dense_gradients(model: nn.Module) -> None:
-    """Turn the rows that look-ups left as gradients into whole tables, as optimisers and norms want them."""
-    for weight in model.parameters():
-        if weight.grad is not None and weight.grad.is_sparse:
-            rows, values = weight.grad._indices()[0], weight.grad._values()
-            weight.grad = torch.zeros_like(weight).index_add_(0, rows, values)
+class DenseGradients:
+    """Turns the rows that look-ups left as gradients into whole tables, as optimisers and norms want them.
+
+    The tables are kept: to fill the memory of a fresh one costs several times as much as to clear an old one.
+    """
+
+    def __init__(self) -> None:
+        self.tables: dict[nn.Parameter, Tensor] = {}
+
+    def __call__(self, model: nn.Module) -> None:
+        for weight in model.parameters():
+            if weight.grad is not None and weight.grad.is_sparse:
+                rows, values = weight.grad._indices()[0], weight.grad._values()
+                if weight not in self.tables:
+                    self.tables[weight] = torch.empty_like(weight, requires_grad=False)
+                table = self.tables[weight]
+                weight.grad = table.zero_().index_add_(0, rows, values)
 
 
 def _added(left: Tensor, right: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ from genrec.backbones.quiet import quiet
 from genrec.errors import BackendMissingError, ConfigError, RunError
 from genrec.training.examples import Batch, Steps
 from genrec.training.objectives import Loss
-from genrec.training.replicas import Replicas, dense_gradients
+from genrec.training.replicas import DenseGradients, Replicas
 from genrec.training.sequences import ItemSteps
 
 Validate = Callable[[], dict[str, float]]
@@ -67,6 +67,7 @@ class _Trainer(Trainer):  # type: ignore[misc]
     num_replicas: int
     num_threads: int  # of torch, outside the steps
     replicas: Replicas | None = None
+    dense_gradients: DenseGradients
     seeded_step: int = -1  # the update that dropout was last seeded for
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
@@ -88,7 +89,7 @@ class _Trainer(Trainer):  # type: ignore[misc]
             loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
         else:
             loss = self.replicas.backward(inputs, 1 / self.current_gradient_accumulation_steps)
-        dense_gradients(self.learner)
+        self.dense_gradients(self.learner)
         return loss
 
     def compute_loss(
@@ -282,6 +283,7 @@ def train(
     )
     trainer.remove_callback(PrinterCallback)
     trainer.learner, trainer.loss, trainer.validate = model, loss, validate
+    trainer.dense_gradients = DenseGradients()
     trainer.num_replicas, trainer.num_threads = options.replicas, torch.get_num_threads()
     if options.coupled_decay:
         trainer.optimizer = torch.optim.Adam(
