@@ -77,7 +77,8 @@ class Bench:
         )
 
     def loss(self, objective: str) -> CodeLoss:
-        return CodeLoss(self.model.trie_, objective, torch.device("cpu"))
+        dtype = torch.bfloat16 if self.mixed else torch.float32
+        return CodeLoss(self.model.trie_, objective, torch.device("cpu"), dtype)
 
     def run(self, steps: Steps, numbers: range, loss: Callable[[Any, Batch], torch.Tensor]) -> float:
         """Processor seconds of forward and backward; batches are made before."""

@@ -188,7 +188,8 @@ class GenRec(Recommender):
         validate = ranking_validation(self.rank, validation, config.validation_users, config.seed)
         with tempfile.TemporaryDirectory() as scratch:
             folder = run if run is not None else Path(scratch)
-            loss = CodeLoss(self.trie_, config.objective, device())
+            dtype = torch.bfloat16 if options.bf16 else torch.float32
+            loss = CodeLoss(self.trie_, config.objective, device(), dtype)
             train(self.backbone_, loss, steps, options, folder, validate=validate, resume=resume)
 
     def _numbers(self, train_data: Interactions) -> np.ndarray | None:
