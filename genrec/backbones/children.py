@@ -33,7 +33,10 @@ class ChildVectors:
         """Logits (N, C), float32, of hidden states at these places; -inf beyond `num_children_N`."""
         if self.vectors.dim() == 2:
             return (hidden_ND @ self.vectors.T).float()
-        logits_NC = torch.bmm(self.vectors, hidden_ND[:, :, None]).squeeze(2).float()
+        if hidden_ND.is_cpu:  # matrices of one column are slow there, forward and above all backward
+            logits_NC = (self.vectors * hidden_ND[:, None]).sum(dim=2).float()
+        else:
+            logits_NC = torch.bmm(self.vectors, hidden_ND[:, :, None]).squeeze(2).float()
         within_C = torch.arange(logits_NC.shape[1], device=logits_NC.device)
         return logits_NC.masked_fill(within_C >= self.num_children_N[:, None], -torch.inf)
 

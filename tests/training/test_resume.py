@@ -96,10 +96,11 @@ def num_steps(run: Path) -> int:
     [
         {},
         {"gradient_accumulation_steps": 3},
+        {"gradient_accumulation_steps": 2, "threads": 2},
         {"validate": False},
         {"node_vectors": False, "objective": "token", "examples": "prefixes", "prompt": "next_item"},
     ],
-    ids=["best", "accumulated", "unvalidated", "one-target"],
+    ids=["best", "accumulated", "replicas", "unvalidated", "one-target"],
 )
 def test_ctrl_c_twice(
     undisturbed: Callable[..., Any],
