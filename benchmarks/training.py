@@ -31,7 +31,7 @@ from genrec.training.replicas import DenseGradients, Replicas
 import pages
 
 PACKED_GAIN, HEAD_COST, CPU_USE, GROUP = 8.0, 1.25, 0.85, 0.05  # promised
-PAIRS, BLOCK = 7, 6  # pairs of blocks, and steps in a block
+PAIRS, BLOCK = 5, 4  # pairs of blocks, and steps in a block
 STEPS = 60  # of the whole loop, to time it
 VOCABULARIES = (32_000, 128_000)
 # Groups of operators by words in their names, the first that fits.
@@ -136,7 +136,8 @@ def head(folder: str) -> dict[str, Any]:
     bench = Bench(folder)
     steps, loss = bench.steps("packed"), bench.loss("catalogue")
     ratios = []
-    for numbers in blocks():
+    numbers = range(BLOCK)  # always the same: what a product of a new shape costs once is no part of a step
+    for _ in range(PAIRS + 1):
         without = bench.run(steps, numbers, no_head)
         ratios.append(bench.run(steps, numbers, loss) / without)
     return {"ratio": statistics.median(ratios[1:]), "gb": pages.peak_gb()}
@@ -278,6 +279,11 @@ def main() -> None:
     cost = "\n".join(
         f"| {names[folder]} | {row['ratio']:.2f} | {row['gb']:.2f} |" for folder, row in heads.items()
     )
+    threads = "\n".join(
+        f"| {count} | {row['ms']:.0f} | {row['processor_ms']:.0f} | {row['busy']:.0%} | {row['possible']:.0%} | "
+        f"{row['load']:.1f} | {row['gb']:.2f} |"
+        for count, row in ((1, one), (2, two))
+    )
     pages.publish(
         f"""{pages.head("Training steps", "torch", "transformers")}
 `genrec` with its default options (compact, depth 2, width 128, 4,000 tokens in a batch). Processor time of one
@@ -314,8 +320,7 @@ The whole loop, optimiser and batches included, by the clock; medians of {given.
 
 | threads | ms a step | of processor time | busy share of the cores | were they free | load of the machine | peak GB |
 |---|---|---|---|---|---|---|
-| 1 | {one["ms"]:.0f} | {one["processor_ms"]:.0f} | {one["busy"]:.0%} | {one["possible"]:.0%} | {one["load"]:.1f} | {one["gb"]:.2f} |
-| 2 | {two["ms"]:.0f} | {two["processor_ms"]:.0f} | {two["busy"]:.0%} | {two["possible"]:.0%} | {two["load"]:.1f} | {two["gb"]:.2f} |
+{threads}
 
 Two threads are {gain:.2f} times as fast as one. Promised: {CPU_USE:.0%} busy; a load beyond the threads means that
 others had the cores too. "Were they free" is reckoned from processor times: what is done alone and the longest share

@@ -18,8 +18,6 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.utils.data import SequentialSampler
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
@@ -29,6 +27,7 @@ from genrec.backbones.dropout import seed_dropout
 from genrec.backbones.hardware import torch_threads
 from genrec.backbones.quiet import quiet
 from genrec.errors import BackendMissingError, ConfigError, RunError
+from genrec.training.callbacks import JsonLog, ProgressBar, Seams
 from genrec.training.examples import Batch, Steps
 from genrec.training.objectives import Loss
 from genrec.training.replicas import DenseGradients, Replicas
@@ -120,83 +119,6 @@ class _Trainer(Trainer):  # type: ignore[misc]
         assert not load_result.unexpected_keys, load_result.unexpected_keys
 
 
-class _Seams(TrainerCallback):  # type: ignore[misc]
-    """What the Trainer does not carry over from one checkpoint to the next run."""
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Find the best checkpoint again after the folder was moved: its path is kept, not its step."""
-        best = Path(args.output_dir) / f"checkpoint-{state.best_global_step}"
-        if best.is_dir():
-            state.best_model_checkpoint = str(best)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Log at each checkpoint: the losses since the last entry are not kept."""
-        control.should_log |= control.should_save
-
-
-class _JsonLog(TrainerCallback):  # type: ignore[misc]
-    """Appends every log entry to a file of JSON lines."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Drop entries of steps that a resumed run will take again, and a line that was cut off."""
-        if not self.path.exists():
-            return
-        kept = []
-        for line in self.path.read_text().splitlines():
-            try:
-                if json.loads(line)["step"] <= state.global_step:
-                    kept.append(line)
-            except ValueError:
-                continue
-        temporary = self.path.with_suffix(".tmp")
-        temporary.write_text("".join(line + "\n" for line in kept))
-        temporary.replace(self.path)
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        with self.path.open("a") as file:
-            file.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")
-
-
-class _ProgressBar(TrainerCallback):  # type: ignore[misc]
-    """A bar with steps per second, time left and the latest loss and validation."""
-
-    def __init__(self) -> None:
-        self.bar = Progress(
-            TextColumn("training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[latest]}"),
-            console=Console(stderr=True),
-        )
-        self.latest: dict[str, str] = {}
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.task = self.bar.add_task(
-            "", total=state.max_steps, completed=state.global_step, rate="", latest=""
-        )
-        self.bar.start()
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        speed = self.bar.tasks[self.task].speed
-        self.bar.update(
-            self.task, completed=state.global_step, rate="" if speed is None else f"{speed:.1f} steps/s"
-        )
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        for key, name in (("loss", "loss"), ("eval_NDCG@10", "validation NDCG@10")):
-            if logs and key in logs:
-                self.latest[name] = f"{name} {logs[key]:.4f}"
-        self.bar.update(self.task, latest="  ".join(self.latest.values()))
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.bar.stop()
-
-
 def train(
     model: nn.Module,
     loss: Loss,
@@ -241,7 +163,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     early_stopping = [EarlyStoppingCallback(options.patience)] if validate and options.patience else []
     trackers = _trackers(options.report_to)
-    bar = _ProgressBar()
+    bar = ProgressBar()
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
         per_device_train_batch_size=1,  # one step's batch is one row of the data set
@@ -279,7 +201,7 @@ def train(
         if validate
         else None,  # never read: `evaluate` ranks, but the Trainer asks for one
         data_collator=lambda batches: batches[0],
-        callbacks=[_Seams(), _JsonLog(folder / "log.jsonl"), bar, *early_stopping, *trackers],
+        callbacks=[Seams(), JsonLog(folder / "log.jsonl"), bar, *early_stopping, *trackers],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.learner, trainer.loss, trainer.validate = model, loss, validate
