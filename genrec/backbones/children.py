@@ -13,11 +13,32 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from genrec.backbones.base import Backbone
 
 _WIDTHS = (2, 4, 8, 16, 32, 64)  # a node with more children than the last gets a product of its own
+
+
+@dataclass(frozen=True)
+class ChildVectors:
+    """Output vectors of the children at the places `group_N`: (C, D) where all stand at one node, else (N, C, D)."""
+
+    group_N: Tensor
+    vectors: Tensor
+    num_children_N: Tensor
+
+    def logits(self, hidden_ND: Tensor) -> Tensor:
+        """Logits (N, C), float32, of hidden states at these places; -inf beyond `num_children_N`."""
+        if self.vectors.dim() == 2:
+            return (hidden_ND @ self.vectors.T).float()
+        if hidden_ND.is_cpu:  # matrices of one column are slow there, forward and above all backward
+            logits_NC = (self.vectors * hidden_ND[:, None]).sum(dim=2).float()
+        else:
+            logits_NC = torch.bmm(self.vectors, hidden_ND[:, :, None]).squeeze(2).float()
+        within_C = torch.arange(logits_NC.shape[1], device=logits_NC.device)
+        return logits_NC.masked_fill(within_C >= self.num_children_N[:, None], -torch.inf)
 
 
 @dataclass(frozen=True)
@@ -41,30 +62,44 @@ def child_logits(
         token_of_node: (num_nodes,) token on the edge into each node.
         first_child: (num_nodes + 1,) first child of each node.
     """
-    # One look-up of every edge vector that is needed, whatever the group: the gradient of a look-up is a dense table
-    # of the whole embedding, so a look-up a group would cost more than all the products.
+    for part in child_vectors(backbone, node_N, token_of_node, first_child, hidden_ND.dtype):
+        yield ChildLogits(part.group_N, part.logits(hidden_ND[part.group_N]), part.num_children_N)
+
+
+def child_vectors(
+    backbone: Backbone, node_N: Tensor, token_of_node: Tensor, first_child: Tensor, dtype: torch.dtype
+) -> Iterator[ChildVectors]:
+    """Output vectors, in `dtype`, of the children of `node_N`, grouped as in `child_logits`."""
+    # One look-up of every edge vector that is needed, parents in the order of their width: each group's vectors are a
+    # part of it, and the gradients of the parts are put together once.
     parent_P, place_N = torch.unique(node_N, return_inverse=True)
-    start_P = first_child[parent_P]
-    num_children_P = first_child[parent_P + 1] - start_P
+    num_children_P, order = (first_child[parent_P + 1] - first_child[parent_P]).sort(stable=True)
+    place_N = torch.empty_like(order).scatter_(0, order, torch.arange(len(order), device=order.device))[
+        place_N
+    ]
+    start_P = first_child[parent_P[order]]
     offset_P = num_children_P.cumsum(0) - num_children_P
+    bounds = torch.searchsorted(num_children_P, torch.tensor((0, *_WIDTHS), device=node_N.device), right=True)
     edge_E = torch.arange(int(num_children_P.sum()), device=node_N.device)
     edge_E = edge_E + torch.repeat_interleave(start_P - offset_P, num_children_P)
-    vectors_ED = backbone.edge_vectors(token_of_node[edge_E], edge_E).to(hidden_ND.dtype)
-
+    vectors_ED = backbone.edge_vectors(token_of_node[edge_E], edge_E).to(dtype)
+    bound = bounds.tolist()
+    edges_before = F.pad(num_children_P.cumsum(0), (1, 0))
+    firsts = [
+        *bound,
+        *range(bound[-1] + 1, len(parent_P) + 1),
+    ]  # of a group of parents; wide ones stand alone
+    sizes = edges_before[firsts].diff().tolist()
+    parts = torch.split(vectors_ED, sizes)
     num_children_N, offset_N = num_children_P[place_N], offset_P[place_N]
-    lower = 0
-    for width in _WIDTHS:
-        group_N = torch.nonzero((num_children_N > lower) & (num_children_N <= width)).squeeze(1)
-        lower = width
-        if not len(group_N):
+    for width, first, last, part_ED in zip(_WIDTHS, bound, bound[1:], parts, strict=False):
+        if first == last:
             continue
+        group_N = torch.nonzero((place_N >= first) & (place_N < last)).squeeze(1)
         within_C = torch.arange(width, device=node_N.device)
         absent_NC = within_C >= num_children_N[group_N, None]
-        vectors_NCD = vectors_ED[offset_N[group_N, None] + within_C.masked_fill(absent_NC, 0)]
-        logits_NC = torch.bmm(vectors_NCD, hidden_ND[group_N, :, None]).squeeze(2).float()
-        yield ChildLogits(group_N, logits_NC.masked_fill(absent_NC, -torch.inf), num_children_N[group_N])
-    for parent in torch.nonzero(num_children_P > lower).squeeze(1).tolist():
+        edge_NC = (offset_N[group_N] - edges_before[first])[:, None] + within_C.masked_fill(absent_NC, 0)
+        yield ChildVectors(group_N, F.embedding(edge_NC, part_ED), num_children_N[group_N])
+    for parent, vectors_CD in zip(range(bound[-1], len(parent_P)), parts[len(_WIDTHS) :], strict=True):
         group_N = torch.nonzero(place_N == parent).squeeze(1)
-        first = int(offset_P[parent])
-        vectors_CD = vectors_ED[first : first + int(num_children_P[parent])]
-        yield ChildLogits(group_N, (hidden_ND[group_N] @ vectors_CD.T).float(), num_children_N[group_N])
+        yield ChildVectors(group_N, vectors_CD, num_children_N[group_N])

@@ -24,6 +24,7 @@ from transformers import AttentionInterface, LlamaConfig, LlamaForCausalLM
 
 from genrec.backbones.base import Backbone
 from genrec.backbones.cache import GrowingCache
+from genrec.backbones.dropout import Dropout
 from genrec.backbones.quiet import quiet
 
 _HEAD = 32  # width of an attention head
@@ -49,6 +50,11 @@ def _attend(
             query_BHTD, key_BHKD, value_BHKD, attn_mask=attention_mask, is_causal=attention_mask is None
         )
     return attended_BHTD.transpose(1, 2).contiguous(), None
+
+
+def _look_up(table_VD: Tensor, rows: Tensor) -> Tensor:
+    """Rows of a table; on the CPU its gradient is rows too, and not a table of noughts for every look-up."""
+    return F.embedding(rows, table_VD, sparse=table_VD.is_cpu)
 
 
 AttentionInterface.register("genrec", _attend)
@@ -107,7 +113,7 @@ class CompactBackbone(Backbone):
         self.node_vectors = nn.Embedding(num_nodes, width) if num_nodes else None
         if self.node_vectors is not None:
             nn.init.normal_(self.node_vectors.weight, std=0.02)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         for layer in self.lm.model.layers:
             layer.self_attn.o_proj.register_forward_hook(self._drop)
             layer.mlp.down_proj.register_forward_hook(self._drop)
@@ -124,9 +130,7 @@ class CompactBackbone(Backbone):
         mask_BTK: Tensor | None = None,
         cache: Any = None,
     ) -> Tensor:
-        embedded_BTD = self.lm.model.embed_tokens(tokens_BT)
-        if self.node_vectors is not None:
-            embedded_BTD = embedded_BTD + self.node_vectors(nodes_BT)
+        embedded_BTD = self.edge_vectors(tokens_BT, nodes_BT)
         mask = None if mask_BTK is None else self.additive(mask_BTK, embedded_BTD.dtype)
         states: Tensor = self.lm.model(
             inputs_embeds=self.dropout(embedded_BTD),
@@ -141,8 +145,8 @@ class CompactBackbone(Backbone):
         return GrowingCache()
 
     def edge_vectors(self, tokens_E: Tensor, nodes_E: Tensor) -> Tensor:
-        vectors: Tensor = self.lm.model.embed_tokens(tokens_E)
-        return vectors if self.node_vectors is None else vectors + self.node_vectors(nodes_E)
+        vectors = _look_up(self.lm.model.embed_tokens.weight, tokens_E)
+        return vectors if self.node_vectors is None else vectors + _look_up(self.node_vectors.weight, nodes_E)
 
     def vocabulary_vectors(self) -> Tensor:
         weight: Tensor = self.lm.get_output_embeddings().weight

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
+
+# Large pages for large arrays where the system lends them on request: on a virtual machine, touching fresh memory page
+# by page was a tenth of a training step. torch reads this at its first large array.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+
+_MOST_REPLICAS = (
+    4  # beyond, adding up their gradients and Python's lock cost more than one more replica brings
+)
 
 
 def device() -> torch.device:
@@ -29,3 +39,19 @@ def prepare_threads(threads: int | None) -> None:
         torch.set_num_threads(threads)
     elif "OMP_NUM_THREADS" in os.environ:
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+
+def num_replicas() -> int:
+    """How many replicas of a small model should learn from one batch side by side, after `prepare_threads`."""
+    return min(torch.get_num_threads(), _MOST_REPLICAS) if device().type == "cpu" else 1
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """That many threads for each of torch's operations, in this block and in threads that start in it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

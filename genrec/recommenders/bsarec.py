@@ -15,6 +15,7 @@ import torch.nn.functional as F  # noqa: N812
 from pydantic import Field
 from torch import Tensor, nn
 
+from genrec.backbones.dropout import Dropout
 from genrec.recommenders.base import register
 from genrec.recommenders.sasrec import Attention, SASRec, SASRecConfig, SASRecNetwork, past
 
@@ -70,7 +71,7 @@ class BSARecBlock(nn.Module):
             nn.init.xavier_normal_(layer.weight)
             nn.init.zeros_(layer.bias)
         self.filter_norm, self.attention_norm, self.norm = (nn.LayerNorm(config.width) for _ in range(3))
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x_RTD: Tensor, past_RTT: Tensor) -> Tensor:
         filtered_RTD = self.filter_norm(x_RTD + self.dropout(self.filter(x_RTD, past_RTT)))

@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 
 from genrec.backbones.base import Backbone
 from genrec.backbones.compact import CompactBackbone
-from genrec.backbones.hardware import device, full_precision, prepare_threads
+from genrec.backbones.hardware import device, full_precision, num_replicas, prepare_threads
 from genrec.backbones.pretrained import PretrainedBackbone, decoder_config
 from genrec.backbones.tokenizer import PretrainedTokenizer, TextTokenizer, TrainedTokenizer
 from genrec.codes.insertion import begins_with, insert, moved_nodes
@@ -188,11 +188,14 @@ class GenRec(Recommender):
             evaluations=config.evaluations,
             patience=config.patience,
             report_to=config.report_to,
+            # A checkpoint's products are large enough for torch's own threads.
+            replicas=num_replicas() if config.backbone == "compact" else 1,
         )
         validate = ranking_validation(self.rank, validation, config.validation_users, config.seed)
         with tempfile.TemporaryDirectory() as scratch:
             folder = run if run is not None else Path(scratch)
-            loss = CodeLoss(self.backbone_, self.trie_, config.objective, device())
+            dtype = torch.bfloat16 if options.bf16 else torch.float32
+            loss = CodeLoss(self.trie_, config.objective, device(), dtype)
             train(self.backbone_, loss, steps, options, folder, validate=validate, resume=resume)
 
     def _numbers(self, train_data: Interactions) -> np.ndarray | None:

@@ -19,13 +19,14 @@ from pydantic import Field, model_validator
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from genrec.backbones.hardware import device, full_precision, prepare_threads
+from genrec.backbones.dropout import Dropout
+from genrec.backbones.hardware import device, full_precision, num_replicas, prepare_threads
 from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import FloatArray, Histories, Interactions, Targets
 from genrec.errors import ConfigError
 from genrec.recommenders.base import Config, Recommender, register, write_atomically
 from genrec.training.examples import Batch
-from genrec.training.objectives import item_loss
+from genrec.training.objectives import item_loss, unwrapped
 from genrec.training.sequences import ItemSteps, pack
 from genrec.training.trainer import TrainingOptions, train
 from genrec.training.validation import ranking_validation
@@ -72,7 +73,7 @@ class Attention(nn.Module):
 
     def __init__(self, config: SASRecConfig) -> None:
         super().__init__()
-        self.num_heads, self.dropout = config.num_heads, config.dropout
+        self.num_heads, self.dropout = config.num_heads, Dropout(config.dropout)
         self.query, self.key, self.value, self.out = (nn.Linear(config.width, config.width) for _ in range(4))
         for layer in (self.query, self.key, self.value, self.out):
             nn.init.zeros_(layer.bias)
@@ -87,13 +88,10 @@ class Attention(nn.Module):
         def heads(vectors: Tensor) -> Tensor:
             return vectors.view(num_rows, num_places, self.num_heads, -1).transpose(1, 2)
 
-        seen = F.scaled_dot_product_attention(
-            heads(self.query(queries_RTD)),
-            heads(self.key(x_RTD)),
-            heads(self.value(x_RTD)),
-            attn_mask=past_RTT[:, None],
-            dropout_p=self.dropout if self.training else 0.0,
-        )
+        query, key, value = heads(self.query(queries_RTD)), heads(self.key(x_RTD)), heads(self.value(x_RTD))
+        scores_RHTT = query @ key.transpose(2, 3) / math.sqrt(query.shape[3])
+        scores_RHTT = scores_RHTT.masked_fill(~past_RTT[:, None], -torch.inf)
+        seen = self.dropout(scores_RHTT.softmax(dim=3)) @ value
         out: Tensor = self.out(seen.transpose(1, 2).reshape(num_rows, num_places, width))
         return out
 
@@ -107,7 +105,7 @@ class SASRecBlock(nn.Module):
         self.attention = Attention(config)
         self.query_norm, self.norm = nn.LayerNorm(config.width), nn.LayerNorm(config.width)
         self.inner, self.outer = nn.Linear(config.width, config.width), nn.Linear(config.width, config.width)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x_RTD: Tensor, past_RTT: Tensor) -> Tensor:
         x_RTD = x_RTD + self.attention(self.query_norm(x_RTD), x_RTD, past_RTT)
@@ -127,7 +125,7 @@ class SASRecNetwork(nn.Module):
         # By age, so that the newest item always stands at the same place.
         self.age_vectors = nn.Parameter(nn.init.xavier_normal_(torch.empty(config.max_items, config.width)))
         self.blocks = nn.ModuleList(self.Block(config) for _ in range(config.depth))
-        self.dropout, self.norm = nn.Dropout(config.dropout), nn.LayerNorm(config.width)
+        self.dropout, self.norm = Dropout(config.dropout), nn.LayerNorm(config.width)
 
     def forward(self, items_RT: Tensor, ages_RT: Tensor, segments_RT: Tensor) -> Tensor:
         past_RTT = past(segments_RT)
@@ -137,6 +135,23 @@ class SASRecNetwork(nn.Module):
             x_RTD = block(x_RTD, past_RTT)
         out: Tensor = self.norm(x_RTD)
         return out
+
+
+class ItemLoss:
+    """Mean loss of a target of a batch, among all items."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self.dtype = dtype  # of the products
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
+        hidden_RTD = model(batch["items"], batch["ages"], batch["segments"])
+        learnt_RT = batch["targets"] >= 0
+        network = unwrapped(model)
+        assert isinstance(network, SASRecNetwork)
+        return item_loss(hidden_RTD[learnt_RT], network.item_vectors, batch["targets"][learnt_RT], self.dtype)
+
+    def num_items(self, batch: Batch) -> int:
+        return int((batch["targets"] >= 0).sum())
 
 
 @register("sasrec")
@@ -200,19 +215,14 @@ class SASRec(Recommender):
             evaluations=config.evaluations,
             patience=config.patience,
             report_to=config.report_to,
+            replicas=num_replicas(),
         )
         dtype = torch.bfloat16 if config.bf16 and not full_precision() else torch.float32
-
-        def loss(model: nn.Module, batch: Batch) -> Tensor:
-            hidden_RTD = model(batch["items"], batch["ages"], batch["segments"])
-            learnt_RT = batch["targets"] >= 0
-            vectors_ID = self.network_.item_vectors
-            return item_loss(hidden_RTD[learnt_RT], vectors_ID, batch["targets"][learnt_RT], dtype)
 
         validate = ranking_validation(self.rank, validation, config.validation_users, config.seed)
         with tempfile.TemporaryDirectory() as scratch:
             folder = run if run is not None else Path(scratch)
-            train(self.network_, loss, steps, options, folder, validate=validate, resume=resume)
+            train(self.network_, ItemLoss(dtype), steps, options, folder, validate=validate, resume=resume)
 
     @torch.inference_mode()
     def _score(self, histories: Histories) -> FloatArray:

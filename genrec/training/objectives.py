@@ -6,46 +6,72 @@ Shape suffixes: N places that are learnt, D width, V vocabulary, I items.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from genrec.backbones.base import Backbone
-from genrec.backbones.children import child_logits
+from genrec.backbones.children import child_vectors
 from genrec.codes.trie import Trie
 from genrec.training.examples import Batch
+
+
+class Loss(Protocol):
+    """What training makes small."""
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Mean loss of an item of the batch; the model may be wrapped for distribution."""
+
+    def num_items(self, batch: Batch) -> int:
+        """Items that the mean is taken over."""
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model without what distributes it."""
+    inner: nn.Module = getattr(model, "module", model)
+    return inner
 
 
 class CodeLoss:
     """Mean loss of an item of a batch: what the learnt tokens of its code cost together."""
 
-    def __init__(self, backbone: Backbone, trie: Trie, objective: str, device: torch.device) -> None:
-        self.backbone, self.objective = backbone, objective
+    def __init__(self, trie: Trie, objective: str, device: torch.device, dtype: torch.dtype) -> None:
+        self.objective = objective
+        self.dtype = dtype  # of the products at wide nodes
         self.parent_N = torch.as_tensor(trie.parent_N, dtype=torch.int64, device=device)
         self.token_N = torch.as_tensor(trie.token_N, dtype=torch.int64, device=device)
         self.first_child_N1 = torch.as_tensor(trie.first_child_N1, dtype=torch.int64, device=device)
 
+        num_children_N = self.first_child_N1[1:] - self.first_child_N1[:-1]
+        self.leaf_N = num_children_N == 0
+        # Whether there was anything to choose when this node was written; the root is written by nobody.
+        self.chosen_N = num_children_N[self.parent_N] > 1
+        self.chosen_N[0] = False
+
     def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
+        backbone = unwrapped(model)
+        assert isinstance(backbone, Backbone)
         hidden_BTD = model(batch["tokens"], batch["nodes"], batch["positions"])
         learnt_BT = batch["learnt"]
-        # A code passes one tip; its tail has no nodes, and nothing to learn where children are all that can be written.
-        tips_BT = self.first_child_N1[batch["nodes"] + 1] == self.first_child_N1[batch["nodes"]]
-        num_items = (learnt_BT & tips_BT).sum().clamp_min(1)
+        num_items = (learnt_BT & self.leaf_N[batch["nodes"]]).sum().clamp_min(1)
         if self.objective == "catalogue":
-            learnt_BT = learnt_BT & (batch["nodes"] > 0)
-        rows_N, places_N = torch.nonzero(learnt_BT, as_tuple=True)
-        hidden_ND = hidden_BTD[rows_N, places_N - 1]
-        target_N = batch["nodes"][rows_N, places_N]
+            learnt_BT = learnt_BT & self.chosen_N[batch["nodes"]]
+        place_N = torch.nonzero(learnt_BT.flatten()).squeeze(1)
+        hidden_ND = hidden_BTD.flatten(0, 1).index_select(0, place_N - 1)
         if self.objective == "token":
-            loss = token_loss(self.backbone, hidden_ND, batch["tokens"][rows_N, places_N])
+            loss = token_loss(backbone, hidden_ND, batch["tokens"].flatten()[place_N])
         else:
+            target_N = batch["nodes"].flatten()[place_N]
             parent_N = self.parent_N[target_N]
             loss = catalogue_loss(
-                self.backbone, hidden_ND, parent_N, target_N, self.token_N, self.first_child_N1
+                backbone, hidden_ND, parent_N, target_N, self.token_N, self.first_child_N1, self.dtype
             )
         return loss / num_items
+
+    def num_items(self, batch: Batch) -> int:
+        return int((batch["learnt"] & self.leaf_N[batch["nodes"]]).sum())
 
 
 def token_loss(backbone: Backbone, hidden_ND: Tensor, target_token_N: Tensor) -> Tensor:
@@ -61,6 +87,7 @@ def catalogue_loss(
     target_N: Tensor,
     token_of_node: Tensor,
     first_child: Tensor,
+    dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """Cross-entropy over the children of each place's trie node, summed over places.
 
@@ -73,16 +100,21 @@ def catalogue_loss(
         target_N: the child that was taken.
         token_of_node: (num_nodes,) token on the edge into each node.
         first_child: (num_nodes + 1,) first child of each node.
+        dtype: of the products at wide nodes, as in `item_loss`.
     """
     total = hidden_ND.new_zeros(())
-    for part in child_logits(backbone, hidden_ND, node_N, token_of_node, first_child):
-        taken = target_N[part.group_N] - first_child[node_N[part.group_N]]
-        total = total + F.cross_entropy(part.logits_NC, taken, reduction="sum")
+    for part in child_vectors(backbone, node_N, token_of_node, first_child, hidden_ND.dtype):
+        taken_N = target_N[part.group_N] - first_child[node_N[part.group_N]]
+        states_ND = hidden_ND.index_select(0, part.group_N)
+        if part.vectors.dim() == 2:
+            total = total + item_loss(states_ND, part.vectors, taken_N, dtype) * len(taken_N)
+        else:
+            total = total + F.cross_entropy(part.logits(states_ND), taken_N, reduction="sum")
     return total
 
 
 def item_loss(hidden_ND: Tensor, vectors_ID: Tensor, target_N: Tensor, dtype: torch.dtype) -> Tensor:
-    """Mean cross-entropy of the target items among the whole catalogue.
+    """Mean cross-entropy of the target items among the whole catalogue, or of children among those of one node.
 
     Equal to `F.cross_entropy(hidden_ND @ vectors_ID.T, target_N)`, and differentiable once. The gradients are taken
     while the probabilities of a few hundred places are at hand, so that no array (N, I) is ever held, and the large

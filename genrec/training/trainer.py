@@ -18,20 +18,22 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.utils.data import SequentialSampler
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.integrations import get_reporting_integration_callbacks
 
+from genrec.backbones.dropout import seed_dropout
+from genrec.backbones.hardware import torch_threads
 from genrec.backbones.quiet import quiet
 from genrec.errors import BackendMissingError, ConfigError, RunError
+from genrec.training.callbacks import JsonLog, ProgressBar, Seams
 from genrec.training.examples import Batch, Steps
+from genrec.training.objectives import Loss
+from genrec.training.replicas import DenseGradients, Replicas
 from genrec.training.sequences import ItemSteps
 
 Validate = Callable[[], dict[str, float]]
-Loss = Callable[[nn.Module, Batch], Tensor]  # of a model (as the Trainer wrapped it) on one batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,7 @@ class TrainingOptions:
     evaluations: int  # validations over the whole training
     patience: int  # validations without a better NDCG@10 before it stops; 0: never
     report_to: tuple[str, ...]
+    replicas: int = 1  # of the model that share a batch, each on a thread of its own; CPU only
 
 
 class _Trainer(Trainer):  # type: ignore[misc]
@@ -60,10 +63,33 @@ class _Trainer(Trainer):  # type: ignore[misc]
     learner: nn.Module  # the model as it was given, not wrapped
     loss: Loss
     validate: Validate | None
+    num_replicas: int
+    num_threads: int  # of torch, outside the steps
+    replicas: Replicas | None = None
+    dense_gradients: DenseGradients
+    seeded_step: int = -1  # the update that dropout was last seeded for
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
         """Steps in their order: they are shuffled already, each epoch on its own."""
         return SequentialSampler(self.train_dataset)
+
+    def training_step(self, model: nn.Module, inputs: Batch, num_items_in_batch: Any = None) -> Tensor:
+        """Gradients of one batch; dropout depends on seed, update and replica, so that nothing of it is to be saved."""
+        if self.num_replicas > 1 and self.replicas is None:
+            # Here and not sooner: by now the model carries its mixed precision, and its replicas with it.
+            self.replicas = Replicas(model, self.loss, self.num_replicas)
+        if self.seeded_step != self.state.global_step:
+            self.seeded_step = self.state.global_step
+            if self.replicas is None:
+                seed_dropout(self.learner, self.args.seed, self.state.global_step, 0)
+            else:
+                self.replicas.seed(self.args.seed, self.state.global_step)
+        if self.replicas is None:
+            loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
+        else:
+            loss = self.replicas.backward(inputs, 1 / self.current_gradient_accumulation_steps)
+        self.dense_gradients(self.learner)
+        return loss
 
     def compute_loss(
         self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -74,7 +100,8 @@ class _Trainer(Trainer):  # type: ignore[misc]
         """Validation by ranking."""
         assert self.validate is not None
         self.learner.eval()
-        metrics = {f"eval_{name}": value for name, value in self.validate().items()}
+        with torch_threads(self.num_threads):
+            metrics = {f"eval_{name}": value for name, value in self.validate().items()}
         self.learner.train()
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -90,83 +117,6 @@ class _Trainer(Trainer):  # type: ignore[misc]
     def _issue_warnings_after_load(self, load_result: Any) -> None:
         """Weights that are not learnt are missing from checkpoints on purpose; an unknown one would be a mistake."""
         assert not load_result.unexpected_keys, load_result.unexpected_keys
-
-
-class _Seams(TrainerCallback):  # type: ignore[misc]
-    """What the Trainer does not carry over from one checkpoint to the next run."""
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Find the best checkpoint again after the folder was moved: its path is kept, not its step."""
-        best = Path(args.output_dir) / f"checkpoint-{state.best_global_step}"
-        if best.is_dir():
-            state.best_model_checkpoint = str(best)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Log at each checkpoint: the losses since the last entry are not kept."""
-        control.should_log |= control.should_save
-
-
-class _JsonLog(TrainerCallback):  # type: ignore[misc]
-    """Appends every log entry to a file of JSON lines."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Drop entries of steps that a resumed run will take again, and a line that was cut off."""
-        if not self.path.exists():
-            return
-        kept = []
-        for line in self.path.read_text().splitlines():
-            try:
-                if json.loads(line)["step"] <= state.global_step:
-                    kept.append(line)
-            except ValueError:
-                continue
-        temporary = self.path.with_suffix(".tmp")
-        temporary.write_text("".join(line + "\n" for line in kept))
-        temporary.replace(self.path)
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        with self.path.open("a") as file:
-            file.write(json.dumps({"step": state.global_step, **(logs or {})}) + "\n")
-
-
-class _ProgressBar(TrainerCallback):  # type: ignore[misc]
-    """A bar with steps per second, time left and the latest loss and validation."""
-
-    def __init__(self) -> None:
-        self.bar = Progress(
-            TextColumn("training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[latest]}"),
-            console=Console(stderr=True),
-        )
-        self.latest: dict[str, str] = {}
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.task = self.bar.add_task(
-            "", total=state.max_steps, completed=state.global_step, rate="", latest=""
-        )
-        self.bar.start()
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        speed = self.bar.tasks[self.task].speed
-        self.bar.update(
-            self.task, completed=state.global_step, rate="" if speed is None else f"{speed:.1f} steps/s"
-        )
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        for key, name in (("loss", "loss"), ("eval_NDCG@10", "validation NDCG@10")):
-            if logs and key in logs:
-                self.latest[name] = f"{name} {logs[key]:.4f}"
-        self.bar.update(self.task, latest="  ".join(self.latest.values()))
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.bar.stop()
 
 
 def train(
@@ -213,7 +163,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     early_stopping = [EarlyStoppingCallback(options.patience)] if validate and options.patience else []
     trackers = _trackers(options.report_to)
-    bar = _ProgressBar()
+    bar = ProgressBar()
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
         per_device_train_batch_size=1,  # one step's batch is one row of the data set
@@ -251,10 +201,12 @@ def train(
         if validate
         else None,  # never read: `evaluate` ranks, but the Trainer asks for one
         data_collator=lambda batches: batches[0],
-        callbacks=[_Seams(), _JsonLog(folder / "log.jsonl"), bar, *early_stopping, *trackers],
+        callbacks=[Seams(), JsonLog(folder / "log.jsonl"), bar, *early_stopping, *trackers],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.learner, trainer.loss, trainer.validate = model, loss, validate
+    trainer.dense_gradients = DenseGradients()
+    trainer.num_replicas, trainer.num_threads = options.replicas, torch.get_num_threads()
     if options.coupled_decay:
         trainer.optimizer = torch.optim.Adam(
             model.parameters(),
@@ -264,10 +216,13 @@ def train(
             fused=True,
         )
     try:
-        with quiet():
+        # Replicas share the threads out among them: two that each start more stand in each other's way.
+        with quiet(), torch_threads(max(1, trainer.num_threads // options.replicas)):
             trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     finally:
         bar.bar.stop()
+        if trainer.replicas is not None:
+            trainer.replicas.close()
     model.eval()
 
 

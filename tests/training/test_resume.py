@@ -72,7 +72,7 @@ def undisturbed(
 @pytest.fixture
 def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Ctrl-C in the middle of the n-th batch from now on; 0: never again."""
-    compute = trainer._Trainer.compute_loss
+    compute = trainer._Trainer.training_step
 
     def set_stop(count: int) -> None:
         batches = itertools.count(1)
@@ -82,7 +82,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
                 raise KeyboardInterrupt
             return compute(*args, **kwargs)
 
-        monkeypatch.setattr(trainer._Trainer, "compute_loss", stopping)
+        monkeypatch.setattr(trainer._Trainer, "training_step", stopping)
 
     return set_stop
 
@@ -96,10 +96,11 @@ def num_steps(run: Path) -> int:
     [
         {},
         {"gradient_accumulation_steps": 3},
+        {"gradient_accumulation_steps": 2, "threads": 2},
         {"validate": False},
         {"node_vectors": False, "objective": "token", "examples": "prefixes", "prompt": "next_item"},
     ],
-    ids=["best", "accumulated", "unvalidated", "one-target"],
+    ids=["best", "accumulated", "replicas", "unvalidated", "one-target"],
 )
 def test_ctrl_c_twice(
     undisturbed: Callable[..., Any],

@@ -1,0 +1,107 @@
+"""Replicas against one model on the whole batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import interruptible
+import pytest
+import torch
+from genrec.backbones.compact import CompactBackbone
+from genrec.recommenders.base import create
+from genrec.training.examples import Batch, collate
+from genrec.training.objectives import CodeLoss
+from genrec.training.replicas import DenseGradients, Replicas
+
+
+@pytest.fixture(autouse=True)
+def _threads_as_before() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def setting(dropout: float, objective: str = "catalogue") -> tuple[CompactBackbone, CodeLoss, Batch]:
+    options = interruptible.OPTIONS | {"max_steps": 1, "threads": 1, "dropout": dropout, "batch_tokens": 300}
+    model: Any = create("genrec", **options).fit(interruptible.log()[0])
+    loss = CodeLoss(model.trie_, objective, torch.device("cpu"), torch.float32)
+    examples = [model.writer_.packed(history) for history in interruptible.log()[0].histories][:7]
+    return model.backbone_.train(), loss, collate(examples)
+
+
+def gradients(model: CompactBackbone) -> dict[str, torch.Tensor]:
+    DenseGradients()(model)
+    found = {
+        name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None
+    }
+    model.zero_grad()
+    assert len(found) == len(list(model.parameters()))
+    return found
+
+
+@pytest.mark.parametrize("objective", ["catalogue", "token"])
+@pytest.mark.parametrize("count", [2, 3, 9])
+def test_loss_and_gradients_are_those_of_the_whole_batch(objective: str, count: int) -> None:
+    model, loss, batch = setting(0.0, objective)
+    expected = loss(model, batch)
+    (expected / 2).backward()
+    whole = gradients(model)
+    replicas = Replicas(model, loss, count)
+    try:
+        for _ in range(2):  # nothing is left over from the first
+            total = replicas.backward(batch, 0.5)
+            torch.testing.assert_close(total, expected.detach() / 2, rtol=1e-5, atol=1e-6)
+            for name, gradient in gradients(model).items():
+                torch.testing.assert_close(gradient, whole[name], rtol=1e-5, atol=1e-6)
+    finally:
+        replicas.close()
+
+
+def test_dropout_is_told_by_the_key_and_differs_between_replicas() -> None:
+    model, loss, batch = setting(0.5)
+    replicas = Replicas(model, loss, 2)
+    try:
+
+        def drawn(*key: int) -> dict[str, torch.Tensor]:
+            replicas.seed(*key)
+            replicas.backward(batch, 1.0)
+            return gradients(model)
+
+        first = drawn(1, 5)
+        assert all(gradient.equal(first[name]) for name, gradient in drawn(1, 5).items())
+        assert not all(gradient.equal(first[name]) for name, gradient in drawn(1, 6).items())
+        generators = [replica.dropout.generator.initial_seed() for replica in replicas.models]  # type: ignore[union-attr]
+        assert generators[0] != generators[1]
+    finally:
+        replicas.close()
+
+
+def test_replicas_share_their_weights() -> None:
+    model, loss, _ = setting(0.0)
+    replicas = Replicas(model, loss, 3)
+    replicas.close()
+    for replica in replicas.models[1:]:
+        for one, other in zip(model.parameters(), replica.parameters(), strict=True):
+            assert one is not other
+            assert one.data_ptr() == other.data_ptr()
+
+
+@pytest.mark.parametrize("name", ["genrec", "sasrec", "bsarec"])
+def test_two_threads_learn_what_one_learns(name: str) -> None:
+    """Without dropout the weights are the same; Adam may turn a rounding error into a step, so not to the bit."""
+    options = {"epochs": 3, "seed": 1, "dropout": 0.0, "evaluations": 1, "bf16": False}
+    options |= (
+        {"depth": 1, "width": 16, "vocab_size": 270, "batch_tokens": 60}
+        if name == "genrec"
+        else {"width": 16}
+    )
+
+    def weights(threads: int) -> list[torch.Tensor]:
+        model: Any = create(name, **options, threads=threads).fit(interruptible.log()[0])
+        network = model.backbone_ if name == "genrec" else model.network_
+        # What is added to all keys alike changes no attention: its gradient is a rounding error and nothing else.
+        return [weight for part, weight in network.named_parameters() if not part.endswith("key.bias")]
+
+    for one, two in zip(weights(1), weights(2), strict=True):
+        torch.testing.assert_close(one, two, rtol=0, atol=1e-4)
