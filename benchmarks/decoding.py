@@ -41,8 +41,9 @@ from genrec.backbones.tokenizer import TrainedTokenizer
 from genrec.cli.bench_peer import CommonWay, SameModel, random_llama
 from genrec.codes.title import title_codes
 from genrec.codes.trie import Codes, Trie
-from genrec.decoding.beam import Found, Normalise
+from genrec.decoding.beam import Normalise
 from genrec.decoding.constraint import Constraint, TrieTensors
+from genrec.decoding.frontier import Found
 
 import pages
 

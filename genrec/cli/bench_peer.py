@@ -17,8 +17,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from genrec.backbones.pretrained import PretrainedBackbone
 from genrec.codes.trie import Codes, Trie
-from genrec.decoding.beam import BeamSearch, Normalise, Prefix
+from genrec.decoding.beam import BeamSearch, Normalise
 from genrec.decoding.constraint import TrieTensors
+from genrec.decoding.memory import Prefix
 
 
 def random_llama(

@@ -17,17 +17,15 @@ proved as well.
 
 Best first search with an admissible bound is A* (Hart, Nilsson and Raphael 1968) with the score so far as the bound.
 
-Shape suffixes: B users, R rows of the search (users whose search goes on), T history tokens, K keys in the cache,
-D width, F prefixes that are tried in a step, E candidate edges, C candidates of a row (padded), W prefixes of a row
-that are tried in a step (padded), S slots of a row (prefixes that were run, padded), L tokens of a run (padded),
-G tokens to run, Q tokens to run of one row (padded), k items wanted.
+Shape suffixes: R rows of the search (users whose search goes on), D width, F prefixes that are tried in a step,
+E candidates, N prefixes at nodes of about as many children, C those children (padded), L tokens of a run (padded),
+Q tokens to run of one row (padded), G places whose next token is forced, H some of E, V vocabulary, k items wanted.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -37,6 +35,8 @@ from torch import Tensor
 from genrec.backbones.base import Backbone
 from genrec.backbones.children import child_logits
 from genrec.decoding.constraint import Constraint, TrieTensors
+from genrec.decoding.frontier import Candidates, Found, Waiting
+from genrec.decoding.memory import Memory, Prefix
 
 Normalise = Literal["children", "vocabulary"]
 
@@ -44,264 +44,6 @@ _SIDE_BY_SIDE = 16  # prefixes of a user that are tried in one step of a best fi
 _MOST_WAITING = 1024  # prefixes of a user that may wait
 _MOST_STEPS = 64  # steps before a search gives the proof up and goes on as a beam
 _HEAD_ROWS = 256  # places whose logits over the whole vocabulary are held at once
-
-
-@dataclass(frozen=True)
-class Prefix:
-    """Histories as tokens, padded on the right: what is run before the first token of an answer.
-
-    Shape: tokens_BT, nodes_BT, positions_BT as in `Backbone.hidden`; length_B tokens of each row; start_B position of
-    the answer's first token.
-    """
-
-    tokens_BT: Tensor
-    nodes_BT: Tensor
-    positions_BT: Tensor
-    length_B: Tensor
-    start_B: Tensor
-
-    def take(self, rows: Tensor) -> Prefix:
-        """The prefixes at `rows`."""
-        return Prefix(
-            self.tokens_BT[rows],
-            self.nodes_BT[rows],
-            self.positions_BT[rows],
-            self.length_B[rows],
-            self.start_B[rows],
-        )
-
-
-@dataclass
-class Found:
-    """Finished items: item_Bk (-1 where none), score_Bk (-inf there), and bound_B, the best score thrown away."""
-
-    item_Bk: Tensor
-    score_Bk: Tensor
-    bound_B: Tensor
-
-    @classmethod
-    def nothing(cls, num_rows: int, k: int, device: torch.device) -> Found:
-        """No item yet, and nothing thrown away."""
-        score_Bk = torch.full((num_rows, k), -torch.inf, device=device)
-        return cls(
-            torch.full((num_rows, k), -1, device=device), score_Bk, score_Bk.new_full((num_rows,), -torch.inf)
-        )
-
-    @property
-    def exact_B(self) -> Tensor:
-        """Whether the list provably is the true top k."""
-        return (self.score_Bk[:, -1] >= self.bound_B) | torch.isneginf(self.bound_B)
-
-    def take(self, rows: Tensor) -> Found:
-        """The lists at `rows`."""
-        return Found(self.item_Bk[rows], self.score_Bk[rows], self.bound_B[rows])
-
-    def put(self, rows: Tensor, lists: Found) -> None:
-        """Replace the lists at `rows`."""
-        self.item_Bk[rows], self.score_Bk[rows], self.bound_B[rows] = (
-            lists.item_Bk,
-            lists.score_Bk,
-            lists.bound_B,
-        )
-
-    def add(self, item_BC: Tensor, score_BC: Tensor) -> None:
-        """Take in candidates; scores of -inf are none."""
-        k = self.score_Bk.shape[1]
-        self.score_Bk, best_Bk = torch.cat([self.score_Bk, score_BC], dim=1).topk(k, dim=1)
-        self.item_Bk = torch.cat([self.item_Bk, item_BC], dim=1).gather(1, best_Bk)
-
-
-@dataclass
-class _Edges:
-    """Candidates, sorted by row.
-
-    row_E; slot_E of the prefix that they extend; node_E that they lead to; score_E; done_E: nothing that follows can
-    change the score.
-    """
-
-    row_E: Tensor
-    slot_E: Tensor
-    node_E: Tensor
-    score_E: Tensor
-    done_E: Tensor
-
-    def take(self, edges: Tensor) -> _Edges:
-        """The candidates at `edges`, in that order."""
-        return _Edges(
-            self.row_E[edges], self.slot_E[edges], self.node_E[edges], self.score_E[edges], self.done_E[edges]
-        )
-
-    def merge(self, other: _Edges) -> _Edges:
-        """These and others."""
-        row_E = torch.cat([self.row_E, other.row_E])
-        both = _Edges(
-            row_E,
-            torch.cat([self.slot_E, other.slot_E]),
-            torch.cat([self.node_E, other.node_E]),
-            torch.cat([self.score_E, other.score_E]),
-            torch.cat([self.done_E, other.done_E]),
-        )
-        return both.take(torch.argsort(row_E, stable=True))
-
-    def table(self, num_rows: int) -> tuple[Tensor, Tensor]:
-        """One row of candidates a row of the search: their scores (R, C), padded with -inf, and which they are."""
-        count_R = torch.bincount(self.row_E, minlength=num_rows)
-        first_R = count_R.cumsum(0) - count_R
-        within_C = torch.arange(int(count_R.max()), device=first_R.device)
-        # Row r's candidates stand side by side; where there are fewer, any other stands in with -inf.
-        edge_RC = (first_R[:, None] + within_C).clamp_max_(max(0, len(self.row_E) - 1))
-        if not len(self.row_E):
-            return self.score_E.new_empty(edge_RC.shape), edge_RC
-        return self.score_E[edge_RC].masked_fill_(within_C >= count_R[:, None], -torch.inf), edge_RC
-
-
-@dataclass
-class _Waiting:
-    """Prefixes that may still be tried, a row each user: their scores (-inf: none), last nodes and parents' slots."""
-
-    score_RC: Tensor
-    node_RC: Tensor
-    slot_RC: Tensor
-
-    def take(self, rows_R: Tensor) -> _Waiting:
-        """The rows `rows_R`."""
-        return _Waiting(self.score_RC[rows_R], self.node_RC[rows_R], self.slot_RC[rows_R])
-
-    def _columns(self, score_RW: Tensor, column_RW: Tensor) -> _Waiting:
-        """Some of each row, with their scores."""
-        return _Waiting(score_RW, self.node_RC.gather(1, column_RW), self.slot_RC.gather(1, column_RW))
-
-    def add(self, edges: _Edges) -> _Waiting:
-        """These and the candidates."""
-        score_RC, edge_RC = edges.table(len(self.score_RC))
-        return _Waiting(
-            torch.cat([self.score_RC, score_RC], dim=1),
-            torch.cat([self.node_RC, edges.node_E[edge_RC]], dim=1),
-            torch.cat([self.slot_RC, edges.slot_E[edge_RC]], dim=1),
-        )
-
-    def split(self, count: int) -> tuple[_Waiting, _Waiting]:
-        """The best `count` of each row, best first, and the others."""
-        score_RW, column_RW = self.score_RC.topk(min(count, self.score_RC.shape[1]), dim=1)
-        others_RC = self.score_RC.scatter(1, column_RW, -torch.inf)
-        return self._columns(score_RW, column_RW), _Waiting(others_RC, self.node_RC, self.slot_RC)
-
-    def shrink(self, most: int, found: Found) -> _Waiting:
-        """Without what cannot enter the lists any more, and with the best `most` of each row at the most."""
-        self.score_RC.masked_fill_(self.score_RC <= found.score_Bk[:, -1:], -torch.inf)
-        num_columns = self.score_RC.shape[1]
-        count = int((self.score_RC > -torch.inf).sum(dim=1).max())
-        if count > most:
-            score_RW, column_RW = self.score_RC.topk(most + 1, dim=1)
-            found.bound_B = torch.maximum(found.bound_B, score_RW[:, most])
-            return self._columns(score_RW[:, :most], column_RW[:, :most])
-        if 2 * count > num_columns:  # copying the rest would cost more than it saves
-            return self
-        return self._columns(*self.score_RC.topk(count, dim=1, sorted=False))
-
-
-class _Memory:
-    """Keys and values of the rows of a search, and which of them each prefix that was run may see."""
-
-    def __init__(self, backbone: Backbone, prefix: Prefix) -> None:
-        """Run the histories: slot 0 of each row is the empty answer."""
-        self.backbone, self.cache = backbone, backbone.new_cache()
-        length_B = prefix.length_B
-        hidden_BTD = backbone.hidden(prefix.tokens_BT, prefix.nodes_BT, prefix.positions_BT, cache=self.cache)
-        keys_T = torch.arange(prefix.tokens_BT.shape[1], device=length_B.device)
-        self.row_R = torch.arange(len(length_B), device=length_B.device)
-        self.hidden_RD = hidden_BTD[self.row_R, length_B - 1]
-        self.visible_RSK = (keys_T < length_B[:, None])[:, None]
-        self.next_RS = prefix.start_B[:, None]  # the position after a prefix
-        self.start_R = prefix.start_B
-
-    def take(self, rows_R: Tensor) -> None:
-        """Forget all rows but these."""
-        self.backbone.keep_rows(self.cache, rows_R)
-        self.visible_RSK, self.next_RS = self.visible_RSK[rows_R], self.next_RS[rows_R]
-        self.start_R = self.start_R[rows_R]
-
-    def depth(self, row_F: Tensor, slot_F: Tensor) -> Tensor:
-        """Tokens of the answer in each prefix."""
-        return self.next_RS[row_F, slot_F] - self.start_R[row_F]
-
-    def keep(self, slots_RW: Tensor, wanted_RW: Tensor) -> None:
-        """Forget all slots but the wanted ones of these, which are renumbered 0 to W - 1, and what only others see."""
-        num_keys = self.visible_RSK.shape[2]
-        slots_RW = slots_RW.masked_fill(~wanted_RW, 0)
-        self.visible_RSK = self.visible_RSK.gather(1, slots_RW[:, :, None].expand(-1, -1, num_keys))
-        self.visible_RSK &= wanted_RW[:, :, None]
-        self.next_RS = self.next_RS.gather(1, slots_RW)
-        used_RK = self.visible_RSK.any(dim=1)
-        num_used = int(used_RK.sum(dim=1).max())
-        if 4 * num_used > 3 * num_keys:  # copying the rest would cost more than it saves
-            return
-        columns_RK = torch.argsort((~used_RK).to(torch.uint8), dim=1, stable=True)[:, :num_used]
-        self.backbone.keep_keys(self.cache, columns_RK)
-        self.visible_RSK = self.visible_RSK.gather(2, columns_RK[:, None].expand(-1, slots_RW.shape[1], -1))
-
-    def run(
-        self,
-        row_F: Tensor,
-        slot_F: Tensor,
-        rank_F: Tensor,
-        token_FL: Tensor,
-        node_FL: Tensor,
-        length_F: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Run the tokens by which prefixes are extended.
-
-        Args:
-            row_F: row of each, sorted.
-            slot_F: slot of the prefix that is extended.
-            rank_F: number of each within its row, from 0.
-            token_FL: its tokens, padded on the right.
-            node_FL: the nodes that they write.
-            length_F: its tokens.
-
-        Returns:
-            hidden_RQD; place_FL, the place in its row of each token; slot_F, the slot of each extended prefix.
-        """
-        device, (num_rows, num_slots, num_keys) = row_F.device, self.visible_RSK.shape
-        step_L = torch.arange(token_FL.shape[1], device=device)
-        real_FL = step_L < length_F[:, None]
-        # One row of tokens a row of the search: each prefix's run side by side, padding at the end.
-        before_F = length_F.cumsum(0) - length_F
-        tokens_R = torch.zeros(num_rows, dtype=torch.int64, device=device).index_add_(0, row_F, length_F)
-        place_FL = (before_F - (tokens_R.cumsum(0) - tokens_R)[row_F])[:, None] + step_L
-        shape_RQ = (num_rows, int(tokens_R.max()))
-        row_G, place_G = row_F[:, None].expand_as(place_FL)[real_FL], place_FL[real_FL]
-
-        def table(values_FL: Tensor, nothing: int = 0) -> Tensor:
-            table_RQ = torch.full(shape_RQ, nothing, dtype=torch.int64, device=device)
-            table_RQ[row_G, place_G] = values_FL.expand_as(place_FL)[real_FL]
-            return table_RQ
-
-        # Padding belongs to a prefix of its own, which nobody sees.
-        rank_RQ, step_RQ = table(rank_F[:, None], -1), table(step_L)
-        parent_RQ = table(slot_F[:, None])
-        position_RQ = table(self.next_RS[row_F, slot_F][:, None] + step_L)
-        # A token sees what the prefix that it extends saw, and its own run up to itself.
-        past_RQK = self.visible_RSK.gather(1, parent_RQ[:, :, None].expand(-1, -1, num_keys))
-        past_RQK &= (rank_RQ >= 0)[:, :, None]
-        own_RQQ = (rank_RQ[:, :, None] == rank_RQ[:, None]) & (step_RQ[:, :, None] >= step_RQ[:, None])
-        hidden_RQD = self.backbone.hidden(
-            table(token_FL), table(node_FL), position_RQ, torch.cat([past_RQK, own_RQQ], dim=2), self.cache
-        )
-
-        num_new = int(rank_F.max()) + 1
-        visible_RSK = torch.zeros(
-            (num_rows, num_slots + num_new, num_keys + shape_RQ[1]), dtype=torch.bool, device=device
-        )
-        visible_RSK[:, :num_slots, :num_keys] = self.visible_RSK
-        new_F = num_slots + rank_F
-        visible_RSK[row_F, new_F, :num_keys] = self.visible_RSK[row_F, slot_F]
-        visible_RSK[row_G, new_F[:, None].expand_as(place_FL)[real_FL], num_keys + place_G] = True
-        next_RS = torch.zeros((num_rows, num_slots + num_new), dtype=torch.int64, device=device)
-        next_RS[:, :num_slots] = self.next_RS
-        next_RS[row_F, new_F] = self.next_RS[row_F, slot_F] + length_F
-        self.visible_RSK, self.next_RS = visible_RSK, next_RS
-        return hidden_RQD, place_FL, new_F
 
 
 class BeamSearch:
@@ -364,7 +106,7 @@ class BeamSearch:
 
     def _search(self, prefix: Prefix, constraint: Constraint, k: int, width: int, most_steps: int) -> Found:
         """Go best first for `most_steps`, then on with a beam."""
-        memory = _Memory(self.backbone, prefix)
+        memory = Memory(self.backbone, prefix)
         device = prefix.length_B.device
         user_R = row_F = torch.arange(len(prefix.length_B), device=device)
         zeros_F = torch.zeros_like(row_F)
@@ -372,7 +114,7 @@ class BeamSearch:
         edges = self._children(
             memory, row_F, zeros_F, zeros_F, found.score_Bk.new_zeros(len(row_F)), memory.hidden_RD
         )
-        waiting = _Waiting(found.score_Bk[:, :0], found.item_Bk[:, :0], found.item_Bk[:, :0])
+        waiting = Waiting(found.score_Bk[:, :0], found.item_Bk[:, :0], found.item_Bk[:, :0])
         for step in itertools.count():
             best_first = step < most_steps
             num_tried = _SIDE_BY_SIDE if best_first else max(width, k)
@@ -401,7 +143,7 @@ class BeamSearch:
         lists.put(user_R, found)
         return lists
 
-    def _collect(self, edges: _Edges, found: Found) -> None:
+    def _collect(self, edges: Candidates, found: Found) -> None:
         """Take what is finished into the lists."""
         done = edges.take(torch.nonzero(edges.done_E).squeeze(1))
         if len(done.row_E):
@@ -410,8 +152,8 @@ class BeamSearch:
             found.add(item_E[edge_RC].long().masked_fill(torch.isneginf(score_RC), -1), score_RC)
 
     def _extend(
-        self, memory: _Memory, row_F: Tensor, rank_F: Tensor, slot_F: Tensor, node_F: Tensor, score_F: Tensor
-    ) -> _Edges:
+        self, memory: Memory, row_F: Tensor, rank_F: Tensor, slot_F: Tensor, node_F: Tensor, score_F: Tensor
+    ) -> Candidates:
         """Run the prefixes' last tokens, and the forced ones after them, and look at what may follow."""
         token_FL, node_FL, length_F, last_F = self._runs(node_F, memory.depth(row_F, slot_F))
         ended_F = self.trie.num_children(last_F) == 0  # the code is whole: nothing follows its last token
@@ -434,7 +176,7 @@ class BeamSearch:
         )
         if len(open_F) == len(row_F):
             return edges
-        ended = _Edges(row_F, slot_F, last_F, score_F, ended_F).take(torch.nonzero(ended_F).squeeze(1))
+        ended = Candidates(row_F, slot_F, last_F, score_F, ended_F).take(torch.nonzero(ended_F).squeeze(1))
         return edges.merge(ended)
 
     def _runs(self, node_F: Tensor, depth_F: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -471,13 +213,13 @@ class BeamSearch:
 
     def _children(
         self,
-        memory: _Memory,
+        memory: Memory,
         row_F: Tensor,
         slot_F: Tensor,
         node_F: Tensor,
         score_F: Tensor,
         hidden_FD: Tensor,
-    ) -> _Edges:
+    ) -> Candidates:
         """Every child of every prefix."""
         trie = self.trie
         edges = trie.edges(row_F, node_F, len(memory.start_R))
@@ -497,7 +239,7 @@ class BeamSearch:
                 within_C = torch.arange(score_NC.shape[1], device=node_F.device)
                 real_NC = within_C < part.num_children_N[:, None]
                 score_E[(offset_F[part.group_N, None] + within_C)[real_NC]] = score_NC[real_NC]
-        return _Edges(row_F[parent_E], slot_F[parent_E], child_E, score_F[parent_E] + score_E, done_E)
+        return Candidates(row_F[parent_E], slot_F[parent_E], child_E, score_F[parent_E] + score_E, done_E)
 
     def _log_p(self, hidden_GD: Tensor, place_E: Tensor, token_E: Tensor) -> Tensor:
         """Log-probability (E,) among the vocabulary of each token at its place, an index into hidden_GD."""

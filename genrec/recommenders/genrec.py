@@ -29,8 +29,10 @@ from genrec.codes.trie import Codes, Trie
 from genrec.data.catalogue import BoolArray, Catalogue
 from genrec.data.interactions import Histories, Interactions, Targets
 from genrec.data.ranking import Rankings
-from genrec.decoding.beam import BeamSearch, Found, Prefix
+from genrec.decoding.beam import BeamSearch
 from genrec.decoding.constraint import Constraint, TrieTensors
+from genrec.decoding.frontier import Found
+from genrec.decoding.memory import Prefix
 from genrec.errors import ConfigError, RunError
 from genrec.prompts.render import load_prompts, tokenise
 from genrec.recommenders.base import Config, Recommender, register

@@ -11,8 +11,10 @@ import torch
 from genrec.backbones.compact import CompactBackbone
 from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import Histories
-from genrec.decoding.beam import BeamSearch, Found, Normalise, Prefix
+from genrec.decoding.beam import BeamSearch, Normalise
 from genrec.decoding.constraint import Constraint, TrieTensors
+from genrec.decoding.frontier import Found
+from genrec.decoding.memory import Prefix
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
