@@ -164,7 +164,7 @@ def run_case(case: Case, repeats: int) -> dict[str, Any]:
         watch.time(TrieTensors, "edges")
         num_peer = 1
         warm = histories[0][0][: 10 * 8]
-        ours.lists([warm], case.beams, True)
+        ours.lists([warm], case.beams, case.normalise == "children")
         theirs([warm])
         if (
             not long

@@ -37,12 +37,14 @@ from genrec.backbones.children import child_logits
 from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.decoding.frontier import Candidates, Found, Waiting
 from genrec.decoding.memory import Memory, Prefix
+from genrec.errors import ConfigError
 
 Normalise = Literal["children", "vocabulary"]
 
 _SIDE_BY_SIDE = 16  # prefixes of a user that are tried in one step of a best first search
 _MOST_WAITING = 1024  # prefixes of a user that may wait
 _MOST_STEPS = 64  # steps before a search gives the proof up and goes on as a beam
+_WIDEST = 4096  # beams after which a search for a proof is given up
 _HEAD_ROWS = 256  # places whose logits over the whole vocabulary are held at once
 
 
@@ -94,14 +96,24 @@ class BeamSearch:
             prefix, k: as in `search`.
             constraint_of: rows (int64 tensor) to the `Constraint` of those users.
             width: as in `search_best_first`; the beams after it start at twice as many.
+
+        Raises:
+            ConfigError: beams of some thousands do not prove every list.
         """
         rows = torch.arange(len(prefix.length_B), device=prefix.length_B.device)
         found = self.search_best_first(prefix, constraint_of(rows), k, width)
         width = max(width, k)
         while not bool(found.exact_B.all()):
-            width *= 2
             open_rows = torch.nonzero(~found.exact_B).squeeze(1)
-            found.put(open_rows, self.search(prefix.take(open_rows), constraint_of(open_rows), k, width))
+            if width >= _WIDEST:
+                raise ConfigError(
+                    f"{len(open_rows)} of {len(rows)} lists could not be proved with {width} beams: the model finds too "
+                    "many items about equally likely; train it further, or ask without exact"
+                )
+            width *= 2
+            # Attention of so many beams to each other: few users at a time, or the masks fill the memory.
+            for part in open_rows.split(max(1, _WIDEST // width)):
+                found.put(part, self.search(prefix.take(part), constraint_of(part), k, width))
         return found
 
     def _search(self, prefix: Prefix, constraint: Constraint, k: int, width: int, most_steps: int) -> Found:

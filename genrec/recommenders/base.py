@@ -180,7 +180,7 @@ class Recommender(ABC):
 
         Raises:
             NotFittedError: before `fit`.
-            ConfigError: k or batch_size below 1, or a mask of another length.
+            ConfigError: k or batch_size below 1, a mask of another length, or `exact` and a proof out of reach.
         """
         num_items = len(self.catalogue)
         if k < 1:

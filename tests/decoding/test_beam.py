@@ -15,6 +15,7 @@ from genrec.decoding.beam import BeamSearch, Normalise
 from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.decoding.frontier import Found
 from genrec.decoding.memory import Prefix
+from genrec.errors import ConfigError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -337,6 +338,13 @@ def test_a_root_wider_than_the_padded_groups(node_vectors: bool) -> None:
     case = Case(model, trie, codes, replace(case.prefix, nodes_BT=torch.zeros_like(case.prefix.nodes_BT)))
     found = case.search().search(case.prefix, Constraint(case.tensors), k=10, width=20)
     check(found, case.log_probabilities(), everything(case), k=10)
+
+
+def test_a_proof_that_takes_too_many_beams_is_refused(hard: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("genrec.decoding.beam._WIDEST", 8)
+    monkeypatch.setattr("genrec.decoding.beam._MOST_STEPS", 1)
+    with pytest.raises(ConfigError, match=r"of 24 lists could not be proved with 8 beams: .* without exact"):
+        hard.search().search_exact(hard.prefix, lambda rows: Constraint(hard.tensors), k=3, width=2)
 
 
 def test_nothing_allowed_gives_empty_lists(hard: Case) -> None:
