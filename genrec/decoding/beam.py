@@ -107,8 +107,8 @@ class BeamSearch:
             open_rows = torch.nonzero(~found.exact_B).squeeze(1)
             if width >= _WIDEST:
                 raise ConfigError(
-                    f"{len(open_rows)} of {len(rows)} lists could not be proved with {width} beams: the model finds too "
-                    "many items about equally likely; train it further, or ask without exact"
+                    f"{len(open_rows)} of {len(rows)} lists could not be proved with {width} beams: the model finds "
+                    "too many items about equally likely; train it further, or ask without exact"
                 )
             width *= 2
             # Attention of so many beams to each other: few users at a time, or the masks fill the memory.
