@@ -156,7 +156,7 @@ def run_case(case: Case, repeats: int) -> dict[str, Any]:
         model = random_llama(Path(name), end=END, **SIZES[case.backbone])
         ours, peer = Ours(Path(name), codes, trie, case.normalise), CommonWay(model, codes)
 
-        def theirs(rows: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        def peer_lists(rows: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
             return peer.lists(rows, K, case.beams, case.normalise)
 
         watch = Watch()
@@ -165,18 +165,18 @@ def run_case(case: Case, repeats: int) -> dict[str, Any]:
         num_peer = 1
         warm = histories[0][0][: 10 * 8]
         ours.lists([warm], case.beams, case.normalise == "children")
-        theirs([warm])
+        peer_lists([warm])
         if (
             not long
         ):  # where histories are long, one user at a time is the faster way, and memory allows no more
-            one, four = (watch.run(partial(theirs, histories[0][:n]))[1] / n for n in (1, 4))
+            one, four = (watch.run(partial(peer_lists, histories[0][:n]))[1] / n for n in (1, 4))
             num_peer = 4 if four < one else 1
         ways = ("beam", "exact") if case.normalise == "children" else ("beam",)
         seconds: dict[str, list[float]] = {way: [] for way in ("peer", *ways)}
         memory: dict[str, float] = {}
         share, same, worse, better, proved, differences = [], [], [], [], [], [0.0]
         for rows in histories:
-            work = partial(theirs, rows[:num_peer])
+            work = partial(peer_lists, rows[:num_peer])
             (item_BK, score_BK), time_s, memory["peer"], _ = watch.run(work)
             seconds["peer"].append(time_s / num_peer)
             for way in ways:

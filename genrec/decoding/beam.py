@@ -112,7 +112,7 @@ class BeamSearch:
                 )
             width *= 2
             # Attention of so many beams to each other: few users at a time, or the masks fill the memory.
-            for part in open_rows.split(max(1, _WIDEST // width)):
+            for part in torch.split(open_rows, max(1, _WIDEST // width)):
                 found.put(part, self.search(prefix.take(part), constraint_of(part), k, width))
         return found
 
