@@ -26,7 +26,7 @@ from genrec.backbones.compact import CompactBackbone
 from genrec.training import trainer
 from genrec.training.examples import Batch, Steps
 from genrec.training.objectives import CodeLoss
-from genrec.training.replicas import DenseGradients, Replicas
+from genrec.training.replicas import Gradients, Replicas
 
 import pages
 
@@ -63,7 +63,7 @@ class Bench:
             self.backbone = CompactBackbone(**arguments)
         self.backbone.train()
         self.mixed = self.model.config.bf16 and not genrec.backbones.hardware.full_precision()
-        self.dense_gradients = DenseGradients()
+        self.gradients = Gradients([(weight,) for weight in self.backbone.parameters()])
 
     def steps(self, way: Any) -> Steps:
         """Batches of the default size."""
@@ -94,7 +94,7 @@ class Bench:
         for batch in batches:
             self.backbone.zero_grad()
             loss(model, batch).backward()  # type: ignore[no-untyped-call]
-            self.dense_gradients(self.backbone)
+            self.gradients.add_up()
         return time.process_time() - start
 
 

@@ -3,20 +3,27 @@
 torch's own threads share out single operations and wait for each other in every one of them; the many small ones of
 a small model gain nothing from that. A replica takes its share of the rows through forward and backward by itself,
 while torch lets go of Python's lock. Weights are the same memory; gradients are each replica's own and are added
-up in a fixed order, so that the result depends on the number of replicas and on nothing else.
+up in a fixed order, so that the result depends on the number of replicas and on nothing else. The same threads share
+out the adding, and make the next batch while the weights are updated.
 """
 
 from __future__ import annotations
 
 import copy
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from genrec.backbones.dropout import seed_dropout
-from genrec.training.examples import Batch
+from genrec.training.examples import Batch, Steps
 from genrec.training.objectives import Loss
+from genrec.training.sequences import ItemSteps
+
+Result = TypeVar("Result")
 
 
 class Replicas:
@@ -32,9 +39,7 @@ class Replicas:
         """
         self.loss = loss
         self.models = [model, *(_replica(model) for _ in range(count - 1))]
-        self.parameters = [
-            [weight for weight in replica.parameters() if weight.requires_grad] for replica in self.models
-        ]
+        self.gradients = [Gradients(weights) for weights in _shares(self.models)]
         threads = torch.get_num_threads()
         self.pool = ThreadPoolExecutor(count - 1, initializer=torch.set_num_threads, initargs=(threads,))
 
@@ -58,15 +63,19 @@ class Replicas:
         ]
         num_items = [self.loss.num_items(part) for part in parts]
         weights = [scale * number / max(1, sum(num_items)) for number in num_items]
-        others = [
-            self.pool.submit(self._one, model, part, weight)
-            for model, part, weight in zip(self.models[1:], parts[1:], weights[1:], strict=False)
-        ]
-        total = self._one(self.models[0], parts[0], weights[0])
-        for other in others:
-            total += other.result()
-        self._sum_gradients()
-        return total
+        losses = self._together(
+            [
+                partial(self._one, model, part, weight)
+                for model, part, weight in zip(self.models, parts, weights, strict=False)
+            ]
+        )
+        self._together([gradients.add_up for gradients in self.gradients])
+        return torch.stack(losses).sum()
+
+    def _together(self, work: Sequence[Callable[[], Result]]) -> list[Result]:
+        """The results of several pieces of work, the first done by this thread."""
+        others = [self.pool.submit(piece) for piece in work[1:]]
+        return [work[0](), *(other.result() for other in others)]
 
     def _one(self, model: nn.Module, part: Batch, weight: float) -> Tensor:
         model.train()
@@ -74,39 +83,76 @@ class Replicas:
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
-    def _sum_gradients(self) -> None:
-        for weight, *others in zip(*self.parameters, strict=True):
-            for other in others:
-                if other.grad is None:
-                    continue
-                weight.grad = other.grad if weight.grad is None else _added(weight.grad, other.grad)
-                other.grad = None
 
+class Gradients:
+    """Adds up the gradients of each weight, and turns the rows that look-ups left into whole tables.
 
-class DenseGradients:
-    """Turns the rows that look-ups left as gradients into whole tables, as optimisers and norms want them.
-
-    The tables are kept: to fill the memory of a fresh one costs several times as much as to clear an old one.
+    Optimisers and norms want tables. They are kept: to fill the memory of a fresh one costs several times as much as
+    to clear an old one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, weights: Sequence[tuple[nn.Parameter, ...]]) -> None:
+        """Get ready.
+
+        Args:
+            weights: of each weight its parameter in every replica; the first one gets the sum.
+        """
+        self.weights = weights
         self.tables: dict[nn.Parameter, Tensor] = {}
 
-    def __call__(self, model: nn.Module) -> None:
-        for weight in model.parameters():
-            if weight.grad is not None and weight.grad.is_sparse:
-                rows, values = weight.grad._indices()[0], weight.grad._values()
+    def add_up(self) -> None:
+        """Leave the sum, dense, with the first replica, and nothing with the others."""
+        for weight, *others in self.weights:
+            found = [one.grad for one in (weight, *others) if one.grad is not None]
+            for other in others:
+                other.grad = None
+            dense = [grad for grad in found if not grad.is_sparse]
+            if found and not dense:
                 if weight not in self.tables:
                     self.tables[weight] = torch.empty_like(weight, requires_grad=False)
-                table = self.tables[weight]
-                weight.grad = table.zero_().index_add_(0, rows, values)
+                dense.append(self.tables[weight].zero_())
+            if dense:
+                weight.grad = dense[0]
+            for grad in dense[1:]:
+                dense[0].add_(grad)
+            for grad in found:
+                if grad.is_sparse:
+                    dense[0].index_add_(0, grad._indices()[0], grad._values())
 
 
-def _added(left: Tensor, right: Tensor) -> Tensor:
-    """The sum, in the memory of one of the two where that is dense."""
-    if left.is_sparse and not right.is_sparse:
-        left, right = right, left
-    return left + right if left.is_sparse else left.add_(right)
+class Ahead(torch.utils.data.Dataset[Batch]):
+    """The batches of a training, of which the next can be made on another thread."""
+
+    def __init__(self, steps: Steps | ItemSteps) -> None:
+        self.steps, self.latest = steps, -1
+        self.coming: dict[int, Future[Batch]] = {}
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __getitem__(self, step: int) -> Batch:
+        self.latest = step
+        coming = self.coming.pop(step, None)
+        return self.steps[step] if coming is None else coming.result()
+
+    def make_next(self, pool: ThreadPoolExecutor) -> None:
+        """Let the pool make the batch that comes after the latest."""
+        following = self.latest + 1
+        if following < len(self) and following not in self.coming:
+            self.coming = {following: pool.submit(self.steps.__getitem__, following)}
+
+
+def _shares(models: Sequence[nn.Module]) -> list[list[tuple[nn.Parameter, ...]]]:
+    """The weights that are learnt, dealt into as many shares as there are replicas, about alike in size."""
+    weights = zip(*(model.parameters() for model in models), strict=True)
+    shares: list[list[tuple[nn.Parameter, ...]]] = [[] for _ in models]
+    sizes = [0] * len(models)
+    for weight in sorted(weights, key=lambda weight: -weight[0].numel()):
+        if weight[0].requires_grad:
+            least = sizes.index(min(sizes))
+            shares[least].append(weight)
+            sizes[least] += weight[0].numel()
+    return shares
 
 
 def _replica(model: nn.Module) -> nn.Module:

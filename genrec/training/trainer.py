@@ -30,7 +30,7 @@ from genrec.errors import BackendMissingError, ConfigError, RunError
 from genrec.training.callbacks import JsonLog, ProgressBar, Seams
 from genrec.training.examples import Batch, Steps
 from genrec.training.objectives import Loss
-from genrec.training.replicas import DenseGradients, Replicas
+from genrec.training.replicas import Ahead, Gradients, Replicas
 from genrec.training.sequences import ItemSteps
 
 Validate = Callable[[], dict[str, float]]
@@ -66,7 +66,8 @@ class _Trainer(Trainer):  # type: ignore[misc]
     num_replicas: int
     num_threads: int  # of torch, outside the steps
     replicas: Replicas | None = None
-    dense_gradients: DenseGradients
+    gradients: Gradients  # of the learner, where it has no replicas
+    batches: Ahead
     seeded_step: int = -1  # the update that dropout was last seeded for
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
@@ -86,9 +87,10 @@ class _Trainer(Trainer):  # type: ignore[misc]
                 self.replicas.seed(self.args.seed, self.state.global_step)
         if self.replicas is None:
             loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
-        else:
-            loss = self.replicas.backward(inputs, 1 / self.current_gradient_accumulation_steps)
-        self.dense_gradients(self.learner)
+            self.gradients.add_up()
+            return loss
+        loss = self.replicas.backward(inputs, 1 / self.current_gradient_accumulation_steps)
+        self.batches.make_next(self.replicas.pool)  # while this thread updates the weights
         return loss
 
     def compute_loss(
@@ -193,19 +195,19 @@ def train(
         remove_unused_columns=False,
         dataloader_pin_memory=False,
     )
+    batches = Ahead(steps)
     trainer = _Trainer(
         model=model,
         args=arguments,
-        train_dataset=steps,
-        eval_dataset=steps
-        if validate
-        else None,  # never read: `evaluate` ranks, but the Trainer asks for one
+        train_dataset=batches,
+        # Never read: `evaluate` ranks, but the Trainer asks for one.
+        eval_dataset=batches if validate else None,
         data_collator=lambda batches: batches[0],
         callbacks=[Seams(), JsonLog(folder / "log.jsonl"), bar, *early_stopping, *trackers],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.learner, trainer.loss, trainer.validate = model, loss, validate
-    trainer.dense_gradients = DenseGradients()
+    trainer.gradients, trainer.batches = Gradients([(weight,) for weight in model.parameters()]), batches
     trainer.num_replicas, trainer.num_threads = options.replicas, torch.get_num_threads()
     if options.coupled_decay:
         trainer.optimizer = torch.optim.Adam(

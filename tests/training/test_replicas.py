@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import interruptible
@@ -12,7 +13,8 @@ from genrec.backbones.compact import CompactBackbone
 from genrec.recommenders.base import create
 from genrec.training.examples import Batch, collate
 from genrec.training.objectives import CodeLoss
-from genrec.training.replicas import DenseGradients, Replicas
+from genrec.training.replicas import Ahead, Gradients, Replicas
+from torch import nn
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +33,7 @@ def setting(dropout: float, objective: str = "catalogue") -> tuple[CompactBackbo
 
 
 def gradients(model: CompactBackbone) -> dict[str, torch.Tensor]:
-    DenseGradients()(model)
+    Gradients([(weight,) for weight in model.parameters()]).add_up()
     found = {
         name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None
     }
@@ -56,6 +58,40 @@ def test_loss_and_gradients_are_those_of_the_whole_batch(objective: str, count: 
                 torch.testing.assert_close(gradient, whole[name], rtol=1e-5, atol=1e-6)
     finally:
         replicas.close()
+
+
+@pytest.mark.parametrize("others", [(), ("sparse",), ("dense",), ("absent",), ("sparse", "dense", "sparse")])
+@pytest.mark.parametrize("first", ["sparse", "dense", "absent"])
+def test_gradients_add_up_whatever_their_layout(first: str, others: tuple[str, ...]) -> None:
+    weights = tuple(nn.Parameter(torch.zeros(4, 2)) for _ in (first, *others))
+    adding = Gradients([weights])
+    for turn in range(2):  # a table that is used again holds nothing of the turn before
+        expected = torch.zeros(4, 2)
+        for number, (weight, kind) in enumerate(zip(weights, (first, *others), strict=True)):
+            weight.grad = None
+            if kind == "absent":
+                continue
+            gradient = torch.zeros(4, 2)
+            gradient[number % 3 + turn] = number + 1.0
+            expected += gradient
+            weight.grad = gradient.to_sparse(1) if kind == "sparse" else gradient
+        adding.add_up()
+        if {first, *others} == {"absent"}:
+            assert weights[0].grad is None
+        else:
+            assert weights[0].grad is not None
+            torch.testing.assert_close(weights[0].grad, expected)
+        assert all(weight.grad is None for weight in weights[1:])
+
+
+def test_a_batch_made_ahead_is_the_same_batch() -> None:
+    steps: Any = [{"tokens": torch.full((2,), step)} for step in range(4)]
+    ahead = Ahead(steps)
+    with ThreadPoolExecutor(1) as pool:
+        for step in (0, 1, 3):  # a resumed training goes on elsewhere than at the step made ahead
+            assert ahead[step] is steps[step]
+            ahead.make_next(pool)
+    assert 4 not in ahead.coming  # there is none after the last
 
 
 def test_dropout_is_told_by_the_key_and_differs_between_replicas() -> None:
