@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import resource
 import subprocess
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+
+from genrec.evaluation.peak_memory import peak_memory_mb
 
 
 def cpu() -> str:
@@ -28,15 +29,8 @@ def commit() -> str:
 
 
 def peak_gb() -> float:
-    """Most memory that this process has held, in 10^9 bytes.
-
-    Linux counts that of the process that started this one into `ru_maxrss`, so there its own record is read.
-    """
-    if sys.platform == "linux":
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 / 1e9 for line in lines if line.startswith("VmHWM"))
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+    """Most memory that this process has held, in 10^9 bytes."""
+    return peak_memory_mb() * 2**20 / 1e9
 
 
 def head(title: str, *libraries: str, used: str = "") -> str:

@@ -6,7 +6,6 @@ Each measures what the user would run, in this process: `genrec.read`, `fit`, `r
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -29,6 +28,7 @@ from genrec.data.ranking import Rankings
 from genrec.data.split import Split
 from genrec.decoding.constraint import Constraint
 from genrec.evaluation.metrics import per_user, ranks
+from genrec.evaluation.peak_memory import peak_memory_mb
 from genrec.evaluation.protocol import CUT_OFFS
 from genrec.recommenders.base import Recommender
 
@@ -65,11 +65,7 @@ class _Watch:
     @property
     def peak_memory_mb(self) -> float:
         """In MiB; elsewhere than on Linux the peak of the process so far."""
-        if sys.platform == "linux":
-            lines = Path("/proc/self/status").read_text().splitlines()
-            return next(int(line.split()[1]) / 2**10 for line in lines if line.startswith("VmHWM"))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+        return peak_memory_mb()
 
 
 def measure(

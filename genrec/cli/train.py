@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from genrec.cli.options import (
 from genrec.cli.reading import Reading, reads_data
 from genrec.cli.recipe import Recipe, read_recipe
 from genrec.cli.terminal import note, progress, stdout, stoppable
+from genrec.evaluation.peak_memory import peak_memory_mb
 
 if TYPE_CHECKING:
     from genrec.data.dataset import Dataset
@@ -97,8 +97,11 @@ def train_run(
     with stoppable("go on with the same command and --resume"):
         recommender.fit(parts.train, parts.validation, run=folder, resume=resume)
         run.save_model(recommender)
-    peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    cost = {"seconds": time.perf_counter() - start, "resumed": resume, "peak_memory_mb": peak_kib / 1024}
+    cost = {
+        "seconds": time.perf_counter() - start,
+        "resumed": resume,
+        "peak_memory_mb": peak_memory_mb(),
+    }
     run.add_metrics("training", cost)
     return run, dataset
 

@@ -5,8 +5,6 @@ Shapes: B users, K entries of a list.
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from genrec.data.interactions import IntArray, Targets
 from genrec.data.ranking import BoolArray, Rankings
 from genrec.errors import ConfigError, DataError
 from genrec.evaluation.metrics import check_bounds, per_user, ranks
+from genrec.evaluation.peak_memory import peak_memory_mb
 from genrec.evaluation.significance import bootstrap_interval
 
 CUT_OFFS = (5, 10, 20)  # of HR and NDCG, wherever nothing else is asked
@@ -94,7 +93,7 @@ def evaluate(
             **_rates(rankings.items_BK, rankings.seen(targets.histories), len(targets.catalogue)),
             "seconds": seconds,
             "users_per_s": len(targets) / seconds,
-            "peak_memory_mb": _peak_memory_mb(),
+            "peak_memory_mb": peak_memory_mb(),
         }
         return metrics, ranks_B, rankings
 
@@ -188,9 +187,3 @@ def _rates(items_BK: IntArray, seen_BK: BoolArray, num_items: int) -> dict[str, 
         "duplicate_rate": int(repeats.sum()) / num_returned,
         "seen_rate": int(seen_BK.sum()) / num_returned,
     }
-
-
-def _peak_memory_mb() -> float:
-    """Largest resident memory of this process so far, in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10  # macOS counts bytes, Linux KiB
