@@ -117,7 +117,7 @@ def measure(folder: Path, moved_to: str | None, num_users: int, num_brute: int) 
         np.testing.assert_allclose(lists["`exact=True`"].scores_BK[row], scores, atol=1e-4)
         assert set(items) == set(true_BK[row]) or scores[-1] - scores[-2] > -1e-4, row
     speed_brute = 1 / statistics.median(brute_s)
-    title = f"{data.name}, {len(model.catalogue):,} items"
+    title = f"{folder.name} ({data.name}, {len(model.catalogue):,} items)"
     table = []
     for way in ways:
         held = np.mean(

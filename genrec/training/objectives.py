@@ -103,13 +103,20 @@ def catalogue_loss(
         dtype: of the products at wide nodes, as in `item_loss`.
     """
     total = hidden_ND.new_zeros(())
-    for part in child_vectors(backbone, node_N, token_of_node, first_child, hidden_ND.dtype):
-        taken_N = target_N[part.group_N] - first_child[node_N[part.group_N]]
-        states_ND = hidden_ND.index_select(0, part.group_N)
+    parts = list(child_vectors(backbone, node_N, token_of_node, first_child, hidden_ND.dtype))
+    if not parts:
+        return total
+    # One look-up for all groups: one for each would add up a gradient as large as all states together every time.
+    order_N = torch.cat([part.group_N for part in parts])
+    taken_N = (target_N - first_child[node_N]).index_select(0, order_N)
+    sizes = [len(part.group_N) for part in parts]
+    states = hidden_ND.index_select(0, order_N).split(sizes)
+    for part, states_ND, taken_of_part_N in zip(parts, states, taken_N.split(sizes), strict=True):
         if part.vectors.dim() == 2:
-            total = total + item_loss(states_ND, part.vectors, taken_N, dtype) * len(taken_N)
+            loss = item_loss(states_ND, part.vectors, taken_of_part_N, dtype) * len(states_ND)
         else:
-            total = total + F.cross_entropy(part.logits(states_ND), taken_N, reduction="sum")
+            loss = F.cross_entropy(part.logits(states_ND), taken_of_part_N, reduction="sum")
+        total = total + loss
     return total
 
 
