@@ -85,9 +85,9 @@ class Bench:
         """Processor seconds of forward and backward; batches are made before."""
         batches = [steps[number % len(steps)] for number in numbers]
 
-        def hidden(*inputs: torch.Tensor) -> torch.Tensor:
+        def hidden(batch: Batch) -> torch.Tensor:
             with torch.autocast("cpu", torch.bfloat16, enabled=self.mixed):
-                return self.backbone(*inputs).float()
+                return self.backbone(batch).float()
 
         model = _Wrapped(self.backbone, hidden)
         start = time.process_time()
@@ -108,7 +108,7 @@ class _Wrapped(torch.nn.Module):
 
 def no_head(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
     """The sum of all hidden states."""
-    return model(batch["tokens"], batch["nodes"], batch["positions"]).sum()
+    return model(batch).sum()
 
 
 def blocks() -> list[range]:

@@ -6,6 +6,8 @@ Shape suffixes: B rows, T tokens, K keys (cached and new), D width, V vocabulary
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,44 @@ import torch
 from torch import Tensor, nn
 
 
+@dataclass(frozen=True)
+class Prefix:
+    """Histories as tokens, padded on the right: what is read before the first token of an answer.
+
+    Shape: tokens_BT, nodes_BT, positions_BT as in `Backbone.hidden`; length_B tokens of each row; start_B position of
+    the answer's first token. For encoder-decoders also words_BT, the row of the word table whose vector is added to
+    the token's (0: none), and reach_BT, how many tokens of its row, from the first, each token sees in the encoder.
+    """
+
+    tokens_BT: Tensor
+    nodes_BT: Tensor
+    positions_BT: Tensor
+    length_B: Tensor
+    start_B: Tensor
+    words_BT: Tensor | None = None
+    reach_BT: Tensor | None = None
+
+    def take(self, rows: Tensor) -> Prefix:
+        """The prefixes at `rows`."""
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        return Prefix(**{name: value[rows] for name, value in given.items()})
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a backbone knows after it has read a prefix.
+
+    Shape: hidden_BD, the state from which an answer's first token is predicted; visible_BK, the keys of `cache` that
+    an answer sees.
+    """
+
+    cache: Any
+    hidden_BD: Tensor
+    visible_BK: Tensor
+
+
 class Backbone(nn.Module, ABC):
-    """A decoder-only language model behind the three calls that training and decoding need.
+    """A language model behind the few calls that training and decoding need.
 
     `max_positions`: largest position + 1 that it can tell apart from others.
     """
@@ -41,9 +79,17 @@ class Backbone(nn.Module, ABC):
             cache: a `new_cache()` that holds keys and values of earlier calls and takes these; None: no cache.
         """
 
-    def forward(self, tokens_BT: Tensor, nodes_BT: Tensor, positions_BT: Tensor) -> Tensor:
-        """`hidden` without mask and cache: what training wraps for mixed precision and distribution."""
-        return self.hidden(tokens_BT, nodes_BT, positions_BT)
+    def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """`hidden` of a batch of training: what is wrapped for mixed precision and distribution."""
+        return self.hidden(batch["tokens"], batch["nodes"], batch["positions"])
+
+    def read(self, prefix: Prefix) -> Reading:
+        """Read histories before an answer is written."""
+        cache, length_B = self.new_cache(), prefix.length_B
+        hidden_BTD = self.hidden(prefix.tokens_BT, prefix.nodes_BT, prefix.positions_BT, cache=cache)
+        place_T = torch.arange(prefix.tokens_BT.shape[1], device=length_B.device)
+        rows_B = torch.arange(len(length_B), device=length_B.device)
+        return Reading(cache, hidden_BTD[rows_B, length_B - 1], place_T < length_B[:, None])
 
     @abstractmethod
     def new_cache(self) -> Any:

@@ -52,7 +52,7 @@ def _attend(
     return attended_BHTD.transpose(1, 2).contiguous(), None
 
 
-def _look_up(table_VD: Tensor, rows: Tensor) -> Tensor:
+def look_up(table_VD: Tensor, rows: Tensor) -> Tensor:
     """Rows of a table; on the CPU its gradient is rows too, and not a table of noughts for every look-up."""
     return F.embedding(rows, table_VD, sparse=table_VD.is_cpu)
 
@@ -145,8 +145,8 @@ class CompactBackbone(Backbone):
         return GrowingCache()
 
     def edge_vectors(self, tokens_E: Tensor, nodes_E: Tensor) -> Tensor:
-        vectors = _look_up(self.lm.model.embed_tokens.weight, tokens_E)
-        return vectors if self.node_vectors is None else vectors + _look_up(self.node_vectors.weight, nodes_E)
+        vectors = look_up(self.lm.model.embed_tokens.weight, tokens_E)
+        return vectors if self.node_vectors is None else vectors + look_up(self.node_vectors.weight, nodes_E)
 
     def vocabulary_vectors(self) -> Tensor:
         weight: Tensor = self.lm.get_output_embeddings().weight
@@ -180,8 +180,12 @@ class CompactBackbone(Backbone):
     def load(cls, folder: Path) -> CompactBackbone:
         """Read what `save` wrote."""
         backbone = cls(**json.loads((folder / "compact.json").read_text()))
-        with quiet():
-            backbone.lm.load_state_dict(LlamaForCausalLM.from_pretrained(folder).state_dict())
-        if backbone.node_vectors is not None:
-            backbone.node_vectors.weight.data = load_file(folder / "node_vectors.safetensors")["node_vectors"]
+        backbone.read_decoder(folder)
         return backbone
+
+    def read_decoder(self, folder: Path) -> None:
+        """Take the weights that `save` wrote of the decoder and the node vectors."""
+        with quiet():
+            self.lm.load_state_dict(LlamaForCausalLM.from_pretrained(folder).state_dict())
+        if self.node_vectors is not None:
+            self.node_vectors.weight.data = load_file(folder / "node_vectors.safetensors")["node_vectors"]

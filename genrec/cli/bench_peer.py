@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from genrec.backbones.base import Prefix
 from genrec.backbones.pretrained import PretrainedBackbone
 from genrec.codes.trie import Codes, Trie
 from genrec.decoding.beam import BeamSearch, Normalise
 from genrec.decoding.constraint import TrieTensors
-from genrec.decoding.memory import Prefix
 
 
 def random_llama(

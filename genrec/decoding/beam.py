@@ -32,11 +32,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from genrec.backbones.base import Backbone
+from genrec.backbones.base import Backbone, Prefix
 from genrec.backbones.children import child_logits
 from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.decoding.frontier import Candidates, Found, Waiting
-from genrec.decoding.memory import Memory, Prefix
+from genrec.decoding.memory import Memory
 from genrec.errors import ConfigError
 
 Normalise = Literal["children", "vocabulary"]

@@ -7,37 +7,10 @@ G tokens to run, Q tokens to run of one row (padded).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-from genrec.backbones.base import Backbone
-
-
-@dataclass(frozen=True)
-class Prefix:
-    """Histories as tokens, padded on the right: what is run before the first token of an answer.
-
-    Shape: tokens_BT, nodes_BT, positions_BT as in `Backbone.hidden`; length_B tokens of each row; start_B position of
-    the answer's first token.
-    """
-
-    tokens_BT: Tensor
-    nodes_BT: Tensor
-    positions_BT: Tensor
-    length_B: Tensor
-    start_B: Tensor
-
-    def take(self, rows: Tensor) -> Prefix:
-        """The prefixes at `rows`."""
-        return Prefix(
-            self.tokens_BT[rows],
-            self.nodes_BT[rows],
-            self.positions_BT[rows],
-            self.length_B[rows],
-            self.start_B[rows],
-        )
+from genrec.backbones.base import Backbone, Prefix
 
 
 class Memory:
@@ -45,13 +18,10 @@ class Memory:
 
     def __init__(self, backbone: Backbone, prefix: Prefix) -> None:
         """Run the histories: slot 0 of each row is the empty answer."""
-        self.backbone, self.cache = backbone, backbone.new_cache()
-        length_B = prefix.length_B
-        hidden_BTD = backbone.hidden(prefix.tokens_BT, prefix.nodes_BT, prefix.positions_BT, cache=self.cache)
-        keys_T = torch.arange(prefix.tokens_BT.shape[1], device=length_B.device)
-        self.row_R = torch.arange(len(length_B), device=length_B.device)
-        self.hidden_RD = hidden_BTD[self.row_R, length_B - 1]
-        self.visible_RSK = (keys_T < length_B[:, None])[:, None]
+        reading = backbone.read(prefix)
+        self.backbone, self.cache = backbone, reading.cache
+        self.hidden_RD = reading.hidden_BD
+        self.visible_RSK = reading.visible_BK[:, None]
         self.next_RS = prefix.start_B[:, None]  # the position after a prefix
         self.start_R = prefix.start_B
 

@@ -17,7 +17,7 @@ import torch
 from pydantic import Field, model_validator
 from safetensors.numpy import load_file, save_file
 
-from genrec.backbones.base import Backbone
+from genrec.backbones.base import Backbone, Prefix
 from genrec.backbones.compact import CompactBackbone
 from genrec.backbones.hardware import device, full_precision, num_replicas, prepare_threads
 from genrec.backbones.pretrained import PretrainedBackbone, decoder_config
@@ -32,7 +32,6 @@ from genrec.data.ranking import Rankings
 from genrec.decoding.beam import BeamSearch
 from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.decoding.frontier import Found
-from genrec.decoding.memory import Prefix
 from genrec.errors import ConfigError, RunError
 from genrec.prompts.render import load_prompts, tokenise
 from genrec.recommenders.base import Config, Recommender, register

@@ -53,7 +53,7 @@ class CodeLoss:
     def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
         backbone = unwrapped(model)
         assert isinstance(backbone, Backbone)
-        hidden_BTD = model(batch["tokens"], batch["nodes"], batch["positions"])
+        hidden_BTD = model(batch)
         learnt_BT = batch["learnt"]
         num_items = (learnt_BT & self.leaf_N[batch["nodes"]]).sum().clamp_min(1)
         if self.objective == "catalogue":
@@ -110,8 +110,8 @@ def catalogue_loss(
     order_N = torch.cat([part.group_N for part in parts])
     taken_N = (target_N - first_child[node_N]).index_select(0, order_N)
     sizes = [len(part.group_N) for part in parts]
-    states = hidden_ND.index_select(0, order_N).split(sizes)
-    for part, states_ND, taken_of_part_N in zip(parts, states, taken_N.split(sizes), strict=True):
+    states, taken = torch.split(hidden_ND.index_select(0, order_N), sizes), torch.split(taken_N, sizes)
+    for part, states_ND, taken_of_part_N in zip(parts, states, taken, strict=True):
         if part.vectors.dim() == 2:
             loss = item_loss(states_ND, part.vectors, taken_of_part_N, dtype) * len(states_ND)
         else:

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from genrec.backbones.base import Prefix
 from genrec.backbones.compact import CompactBackbone
 from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import Histories
 from genrec.decoding.beam import BeamSearch, Normalise
 from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.decoding.frontier import Found
-from genrec.decoding.memory import Prefix
 from genrec.errors import ConfigError
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -44,7 +44,7 @@ def backbone(node_vectors: bool = True) -> CompactBackbone:
 def losses(model: CompactBackbone, row: Example, objective: str = "catalogue") -> torch.Tensor:
     """Loss of each learnt token of one row, as training computes it."""
     batch = collate([row])
-    hidden_TD = model(batch["tokens"], batch["nodes"], batch["positions"])[0]
+    hidden_TD = model(batch)[0]
     found = []
     for place in torch.nonzero(batch["learnt"][0]).flatten().tolist():
         hidden_ND, target_N = hidden_TD[place - 1 : place], batch["nodes"][0, place : place + 1]
@@ -63,7 +63,7 @@ def log_probabilities(model: CompactBackbone, history: np.ndarray, writer: Write
     for item in range(len(CODES)):
         row = writer.single(history, item)
         batch = collate([row])
-        hidden_TD = model(batch["tokens"], batch["nodes"], batch["positions"])[0]
+        hidden_TD = model(batch)[0]
         score = torch.zeros(())
         for back, node in enumerate(reversed(TRIE.paths[item].tolist())):
             if node == 0:  # the tail is certain
@@ -94,7 +94,7 @@ def test_catalogue_loss_sums_over_places_and_has_the_gradient_of_brute_force() -
     model, writer = backbone(), Writer(CODES, TRIE, [BEGIN])
     batch = collate([writer.single(HISTORY[:2], 1), writer.single(HISTORY, 6)])
     rows_N, places_N = torch.nonzero(batch["learnt"] & (batch["nodes"] > 0), as_tuple=True)
-    hidden_BTD = model(batch["tokens"], batch["nodes"], batch["positions"])
+    hidden_BTD = model(batch)
     target_N = batch["nodes"][rows_N, places_N]
     loss = catalogue_loss(
         model, hidden_BTD[rows_N, places_N - 1], PARENT[target_N], target_N, TOKEN, FIRST_CHILD

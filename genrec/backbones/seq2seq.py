@@ -1,0 +1,93 @@
+"""Encoder–decoder backbones: a source is read once, in both directions, and answers are written with it in view.
+
+Shape suffixes: B rows, T tokens of the source, L tokens of the answers, K keys of the decoder, D width.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genrec.backbones.base import Backbone, Prefix, Reading
+
+
+class Seq2SeqBackbone(Backbone):
+    """An encoder–decoder. `hidden` is its decoder's; the cache holds what the encoder read.
+
+    `start_token`: what the decoder is given before an answer's first token, at the position before it.
+    """
+
+    start_token: int
+
+    @abstractmethod
+    def encode(
+        self, tokens_BT: Tensor, nodes_BT: Tensor, positions_BT: Tensor, words_BT: Tensor, reach_BT: Tensor
+    ) -> Tensor:
+        """States (B, T, D) of a source.
+
+        Args:
+            tokens_BT: token ids, padded on the right.
+            nodes_BT: trie node that each token writes, 0 for none.
+            positions_BT: position of each token; need not be consecutive.
+            words_BT: row of the word table whose vector is added to the token's; 0: none.
+            reach_BT: how many tokens of its row, counted from the first, each token sees; at least one.
+        """
+
+    @abstractmethod
+    def remember(self, states_BTD: Tensor, positions_BT: Tensor) -> tuple[Any, int]:
+        """A cache whose decoder sees the encoder's states, and how many of the decoder's keys stand for them.
+
+        Where a decoder attends to the source apart from its own tokens, these are 0 keys, and `see` tells it how much
+        of the source may be seen.
+        """
+
+    @abstractmethod
+    def see(self, cache: Any, reach_BL: Tensor) -> None:
+        """Let the tokens of the next call of `hidden` see that many tokens of the source."""
+
+    def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Decoder states (B, L, D) of a batch of training; several answers may share a source.
+
+        Args:
+            batch: tokens, nodes and positions (B, L) of the answers of a row side by side, each after a start token;
+                answer (B, L), the number of the answer that a token belongs to; reach (B, L), how many tokens of the
+                source it sees; source_tokens, source_nodes, source_positions, source_words and source_reach (B, T).
+        """
+        states_BTD = self.encode(
+            batch["source_tokens"],
+            batch["source_nodes"],
+            batch["source_positions"],
+            batch["source_words"],
+            batch["source_reach"],
+        )
+        cache, num_keys = self.remember(states_BTD, batch["source_positions"])
+        answer_BL, reach_BL = batch["answer"], batch["reach"]
+        self.see(cache, reach_BL)
+        length = answer_BL.shape[1]
+        before_LL = torch.ones((length, length), dtype=torch.bool, device=answer_BL.device).tril()
+        own_BLL = (answer_BL[:, :, None] == answer_BL[:, None]) & before_LL
+        source_BLT = torch.arange(num_keys, device=answer_BL.device) < reach_BL[:, :, None]
+        mask_BLK = torch.cat([source_BLT, own_BLL], dim=2)
+        return self.hidden(batch["tokens"], batch["nodes"], batch["positions"], mask_BLK, cache)
+
+    def read(self, prefix: Prefix) -> Reading:
+        """Read sources and give the decoder its start token."""
+        tokens_BT, length_B = prefix.tokens_BT, prefix.length_B
+        nothing_BT = torch.zeros_like(tokens_BT)
+        whole_BT = length_B[:, None].expand_as(tokens_BT)
+        words_BT = nothing_BT if prefix.words_BT is None else prefix.words_BT
+        reach_BT = whole_BT if prefix.reach_BT is None else prefix.reach_BT
+        states_BTD = self.encode(tokens_BT, prefix.nodes_BT, prefix.positions_BT, words_BT, reach_BT)
+        cache, num_keys = self.remember(states_BTD, prefix.positions_BT)
+        self.see(cache, length_B[:, None])
+        start_B1 = torch.full_like(length_B, self.start_token)[:, None]
+        source_BT = torch.arange(num_keys, device=length_B.device) < length_B[:, None]
+        visible_BK = torch.cat([source_BT, torch.ones_like(start_B1, dtype=torch.bool)], dim=1)
+        hidden_B1D = self.hidden(
+            start_B1, torch.zeros_like(start_B1), prefix.start_B[:, None] - 1, visible_BK[:, None], cache
+        )
+        return Reading(cache, hidden_B1D[:, 0], visible_BK)
