@@ -1,0 +1,341 @@
+"""What all recommenders share that write names: codes and their trie, the search, growth, saving.
+
+A recommender brings the words around a history, what is learnt, and its backbone.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from pydantic import Field
+from safetensors.numpy import load_file, save_file
+from torch import Tensor
+
+from genrec.backbones.base import Backbone, Prefix
+from genrec.backbones.compact import CompactBackbone
+from genrec.backbones.hardware import device, full_precision, num_replicas, prepare_threads
+from genrec.backbones.tokenizer import PretrainedTokenizer, TextTokenizer, TrainedTokenizer
+from genrec.codes.insertion import begins_with, insert, moved_nodes
+from genrec.codes.numbered import number_titles, random_numbers, sequential_numbers
+from genrec.codes.title import title_codes
+from genrec.codes.trie import Codes, Trie
+from genrec.data.catalogue import BoolArray, Catalogue
+from genrec.data.interactions import Histories, IntArray, Interactions, Targets
+from genrec.data.ranking import Rankings
+from genrec.decoding.beam import BeamSearch
+from genrec.decoding.constraint import Constraint, TrieTensors
+from genrec.decoding.frontier import Found
+from genrec.errors import RunError
+from genrec.recommenders.base import Config, Recommender
+from genrec.training.objectives import CodeLoss
+from genrec.training.trainer import TrainingOptions, Validate
+from genrec.training.validation import ranking_validation
+
+
+class WriterConfig(Config):
+    """Options of every recommender that writes names."""
+
+    backbone: str = Field("compact", description="'compact', or a checkpoint by folder or hub name")
+    depth: int = Field(2, ge=1, description="layers of the compact backbone; its one dial")
+    width: int | None = Field(None, ge=16, description="its hidden size; 64 x depth if not given")
+    dropout: float = Field(0.5, ge=0, lt=1, description="its dropout on embeddings and residual branches")
+    vocab_size: int = Field(8000, ge=260, description="its vocabulary, trained on the titles")
+    node_vectors: bool = Field(
+        True, description="its trie nodes have vectors of their own beside their tokens'"
+    )
+    tuning: Literal["lora", "qlora", "full"] = Field("lora", description="how a checkpoint is tuned")
+    lora_rank: int = Field(8, ge=1)
+    lora_alpha: int = Field(16, ge=1)
+    lora_dropout: float = Field(0.05, ge=0, lt=1)
+    code: Literal["title", "random", "sequential"] = Field("title", description="what is written for an item")
+    code_length: Literal["full", "shortest"] = Field(
+        "shortest", description="whole, or just enough to tell apart"
+    )
+    objective: Literal["catalogue", "token"] = Field(
+        "catalogue", description="softmax over children or vocabulary"
+    )
+    max_items: int = Field(50, ge=1, description="most recent items of a history that are read")
+    max_tokens: int = Field(4096, ge=16, description="longest row in tokens; oldest items are left out first")
+    stride: int = Field(0, ge=0, description="positions from item to item; 0: positions count tokens")
+    epochs: int = Field(18, ge=1)
+    max_steps: int | None = Field(
+        None, ge=1, description="end after that many steps, if the epochs have more"
+    )
+    batch_tokens: int = Field(4000, ge=16, description="tokens in a batch, padding included")
+    gradient_accumulation_steps: int = Field(1, ge=1)
+    learning_rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(0.05, ge=0)
+    max_grad_norm: float = Field(1.0, ge=0, description="gradients are scaled down to it; 0: never")
+    warmup_steps: int = Field(100, ge=0)
+    lr_scheduler_type: Literal["linear", "cosine", "inverse_sqrt", "constant", "constant_with_warmup"] = (
+        "linear"
+    )
+    bf16: bool = Field(
+        True, description="mixed precision in training; weights and decoding stay in full precision"
+    )
+    evaluations: int = Field(6, ge=1, description="validations and checkpoints over the training")
+    patience: int = Field(
+        0, ge=0, description="validations without a better NDCG@10 before stopping; 0: never stop"
+    )
+    validation_users: int = Field(500, ge=1, description="users sampled for validation")
+    search: Literal["best-first", "beam"] = Field(
+        "best-first", description="best-first: until the list is proved; beam: of fixed width, as published"
+    )
+    beams: int = Field(50, ge=1, description="width of the beam; best-first goes on as one after many steps")
+    seed: int = 0
+    threads: int | None = Field(None, ge=1, description="CPU threads; None: as many as help")
+    report_to: tuple[str, ...] = Field(
+        (), description="trackers of transformers: wandb, tensorboard, mlflow, ..."
+    )
+
+
+class Questions(Protocol):
+    """Histories, ready to be read.
+
+    `lengths`: tokens of each.
+    """
+
+    lengths: list[int]
+
+    def prefix(self, rows: IntArray) -> Prefix:
+        """Those of `rows` as tensors."""
+
+
+class NameWriter(Recommender):
+    """A recommender that writes the next item's name and looks for the likeliest in the catalogue's trie."""
+
+    probabilistic = True
+
+    backbone_: Backbone
+    tokenizer_: TextTokenizer
+    codes_: Codes
+    trie_: Trie
+    tensors_: TrieTensors
+    numbers_: np.ndarray | None
+
+    # -- what such a recommender brings ----------------------------------------------------------------------
+
+    @abstractmethod
+    def _new_backbone(self, trie: Trie) -> Backbone:
+        """A backbone that has not learnt yet."""
+
+    @abstractmethod
+    def _saved_backbone(self, folder: Path, compact: bool) -> Backbone:
+        """The backbone that was saved there."""
+
+    @abstractmethod
+    def _learn(self, train_data: Interactions, validate: Validate | None, folder: Path, resume: bool) -> None:
+        """Train the backbone."""
+
+    @abstractmethod
+    def _write_with(self, codes: Codes, trie: Trie) -> None:
+        """Write histories with these codes from now on."""
+
+    @abstractmethod
+    def _questions(self, histories: Histories) -> Questions:
+        """Histories, ready to be read."""
+
+    @abstractmethod
+    def _states_before(self, history: IntArray, item: int) -> Tensor:
+        """The states (L, D) from which each token of the item's code is predicted."""
+
+    def _other_words(self) -> list[str]:
+        """What else than names the tokenizer has to spell."""
+        return []
+
+    # -- learning --------------------------------------------------------------------------------------------
+
+    def _fit(
+        self, train_data: Interactions, validation: Targets | None, run: Path | None, resume: bool
+    ) -> None:
+        config = self.config
+        prepare_threads(config.threads)
+        torch.manual_seed(config.seed)
+        self.numbers_ = self._numbers(train_data)
+        self.tokenizer_ = self._new_tokenizer()
+        codes = self._new_codes(self.numbers_)
+        trie = Trie.build(codes)
+        self.backbone_ = self._new_backbone(trie).to(device())
+        self._use_codes(codes, trie)
+        validate = ranking_validation(self.rank, validation, config.validation_users, config.seed)
+        with tempfile.TemporaryDirectory() as scratch:
+            self._learn(train_data, validate, run if run is not None else Path(scratch), resume)
+
+    def _training_options(self) -> TrainingOptions:
+        config = self.config
+        return TrainingOptions(
+            learning_rate=config.learning_rate,
+            weight_decay=config.weight_decay,
+            max_grad_norm=config.max_grad_norm,
+            warmup_steps=config.warmup_steps,
+            lr_scheduler_type=config.lr_scheduler_type,
+            gradient_accumulation_steps=config.gradient_accumulation_steps,
+            bf16=config.bf16 and not full_precision(),
+            seed=config.seed,
+            evaluations=config.evaluations,
+            patience=config.patience,
+            report_to=config.report_to,
+            # A checkpoint's products are large enough for torch's own threads.
+            replicas=num_replicas() if config.backbone == "compact" else 1,
+        )
+
+    def _loss(self) -> CodeLoss:
+        low = self.config.bf16 and not full_precision()
+        dtype = torch.bfloat16 if low else torch.float32
+        return CodeLoss(self.trie_, self.config.objective, device(), dtype)
+
+    def _numbers(self, train_data: Interactions) -> np.ndarray | None:
+        """The number of each item, where numbers are written in place of titles."""
+        if self.config.code == "random":
+            return random_numbers(len(self.catalogue), self.config.seed)
+        if self.config.code == "sequential":
+            return sequential_numbers(train_data.histories, len(self.catalogue), self.config.seed)
+        return None
+
+    def _names(self, numbers: np.ndarray | None) -> list[str]:
+        """What is written for each item, before it is made unique and cut short."""
+        return self.catalogue.titles if numbers is None else number_titles(numbers)
+
+    def _new_tokenizer(self) -> TextTokenizer:
+        if self.config.backbone != "compact":
+            return PretrainedTokenizer(self.config.backbone)
+        words = [*self._names(self.numbers_), *self._other_words()]
+        return TrainedTokenizer.train(words, self.config.vocab_size)
+
+    def _new_codes(self, numbers: np.ndarray | None) -> Codes:
+        tokenizer = self.tokenizer_
+        # A model that learns to write from nothing but these codes needs no word for "the title ends here".
+        shortest = self.config.backbone == "compact" and self.config.code_length == "shortest"
+        return title_codes(
+            self._names(numbers),
+            tokenizer.encode,
+            tokenizer.end,
+            self.config.code_length,
+            always_close=not shortest,
+        )
+
+    def _use_codes(self, codes: Codes, trie: Trie) -> None:
+        """Write and read with these codes from now on."""
+        self._write_with(codes, trie)
+        self.codes_, self.trie_ = codes, trie
+        self.tensors_ = TrieTensors.of(trie, device())
+
+    # -- answering -------------------------------------------------------------------------------------------
+
+    def _rank(
+        self, histories: Histories, k: int, *, exclude_seen: bool, allowed: BoolArray | None, exact: bool
+    ) -> Rankings:
+        search = BeamSearch(
+            self.backbone_,
+            self.tensors_,
+            "children" if self.config.objective == "catalogue" else "vocabulary",
+        )
+        questions = self._questions(histories)
+        found = Found.nothing(len(histories), k, device())
+        open_to_all = Constraint(self.tensors_, allowed=allowed)
+        for group in _of_like_length(questions.lengths):
+
+            def constraint(rows: torch.Tensor, group: np.ndarray = group) -> Constraint:
+                seen = histories.take(group[rows.cpu().numpy()]) if exclude_seen else None
+                return open_to_all.hiding(seen)
+
+            prefix = questions.prefix(group)
+            if exact:
+                lists = search.search_exact(prefix, constraint, k, self.config.beams)
+            else:
+                way = search.search if self.config.search == "beam" else search.search_best_first
+                lists = way(prefix, constraint(torch.arange(len(group))), k, self.config.beams)
+            found.put(torch.from_numpy(group).to(device()), lists)
+        return _rankings(found)
+
+    @torch.inference_mode()
+    def _why(self, history: list[int], item: int) -> list[tuple[str, float]]:
+        """The pieces of the item's code up to its last decision, each with its probability among the choices."""
+        states_LD = self._states_before(np.asarray(history, np.int32), item)
+        code, path = self.codes_[item], self.trie_.paths[item]
+        pieces: list[tuple[list[int], float]] = []
+        for place, (token, node) in enumerate(zip(code.tolist(), path.tolist(), strict=True)):
+            parent = int(self.trie_.parent_N[node])
+            first, last = self.trie_.first_child_N1[parent], self.trie_.first_child_N1[parent + 1]
+            if pieces and (node == 0 or last - first == 1):  # the item's tail, or a forced token
+                pieces[-1][0].append(token)
+                continue
+            nodes_C = torch.arange(int(first), int(last), device=device())
+            vectors_CD = self.backbone_.edge_vectors(self.tensors_.token_N[nodes_C], nodes_C)
+            chance_C = torch.softmax((vectors_CD.to(states_LD.dtype) @ states_LD[place]).float(), dim=0)
+            pieces.append(([token], float(chance_C[node - int(first)])))
+        return [(self.tokenizer_.decode(tokens), chance) for tokens, chance in pieces]
+
+    # -- the catalogue lives ---------------------------------------------------------------------------------
+
+    def _catalogue_changed(self, old: Catalogue) -> None:
+        old_trie, numbers = self.trie_, self.numbers_
+        if numbers is not None:
+            top = int(numbers.max(initial=-1)) + 1
+            numbers = np.concatenate([numbers, top + np.arange(len(self.catalogue) - len(old))])
+        codes = self._new_codes(numbers)
+        if begins_with(codes, old_trie.codes):
+            trie, moved = insert(old_trie, codes)
+        else:
+            trie = Trie.build(codes)
+            moved = moved_nodes(old_trie, trie)
+        self._use_codes(codes, trie)
+        self.numbers_ = numbers
+        if isinstance(self.backbone_, CompactBackbone):
+            self.backbone_.move_nodes(torch.from_numpy(moved), trie.num_nodes)
+
+    # -- saving ----------------------------------------------------------------------------------------------
+
+    def _save(self, folder: Path) -> None:
+        self.backbone_.save(folder / "backbone")
+        self.tokenizer_.save(folder)
+        numbers = {} if self.numbers_ is None else {"numbers": self.numbers_}
+        save_file(
+            {"tokens": self.codes_.items, "offsets": self.codes_.offsets, **numbers},
+            folder / "codes.safetensors",
+        )
+        about = {"compact": isinstance(self.backbone_, CompactBackbone)}
+        (folder / "genrec.json").write_text(json.dumps(about) + "\n")
+
+    def _load(self, folder: Path) -> None:
+        prepare_threads(self.config.threads)
+        arrays = load_file(folder / "codes.safetensors")
+        self.numbers_ = arrays.get("numbers")
+        compact = json.loads((folder / "genrec.json").read_text())["compact"]
+        if compact:
+            self.tokenizer_ = TrainedTokenizer.load(folder)
+        else:
+            self.tokenizer_ = PretrainedTokenizer(str(folder))
+        backbone = self._saved_backbone(folder / "backbone", compact)
+        self.backbone_ = backbone.to(device()).eval()
+        codes = Codes(arrays["tokens"], arrays["offsets"])
+        trie = Trie.build(codes)
+        if isinstance(backbone, CompactBackbone):
+            num_nodes = backbone.arguments["num_nodes"]
+            if num_nodes not in (0, trie.num_nodes):
+                raise RunError(
+                    f"{folder} has {num_nodes} node vectors where its codes have {trie.num_nodes} nodes, as before a "
+                    "trie ended where an item is alone: train again"
+                )
+        self._use_codes(codes, trie)
+
+
+def _of_like_length(lengths: Sequence[int]) -> list[np.ndarray]:
+    """The rows in groups of about the same length, so that few tokens are padding."""
+    steps = np.ceil(np.log2(np.array(lengths) + 16) * 3).astype(int)  # a step is a quarter of the length
+    return [np.flatnonzero(steps == step) for step in np.unique(steps)]
+
+
+def _rankings(found: Found) -> Rankings:
+    return Rankings(
+        found.item_Bk.cpu().numpy().astype(np.int32),
+        found.score_Bk.float().cpu().numpy(),
+        found.exact_B.cpu().numpy(),
+    )
