@@ -18,7 +18,7 @@ from genrec.backbones.base import Backbone, Prefix, Reading
 class Seq2SeqBackbone(Backbone):
     """An encoder–decoder. `hidden` is its decoder's; the cache holds what the encoder read.
 
-    `start_token`: what the decoder is given before an answer's first token, at the position before it.
+    start_token: what the decoder is given before an answer's first token, at the position before it.
     """
 
     start_token: int

@@ -409,10 +409,11 @@ def create(name: str, /, **options: Any) -> Recommender:
         ConfigError: no such recommender, or an option that it does not know.
     """
     # A recommender's file goes by its name: the others, and the libraries that they need, stay out of it.
-    if name not in _REGISTRY and name in {
+    file = name.replace("-", "_")
+    if name not in _REGISTRY and file in {
         module.name for module in pkgutil.iter_modules(genrec.recommenders.__path__)
     }:
-        importlib.import_module(f"genrec.recommenders.{name}")
+        importlib.import_module(f"genrec.recommenders.{file}")
     if name not in _REGISTRY:
         raise ConfigError(f"there is no recommender {name!r}; choose one of {', '.join(recommenders())}")
     return _REGISTRY[name](**options)

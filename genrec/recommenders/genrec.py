@@ -7,6 +7,7 @@ docs/genrec.md; the recipes `genrec-paper` and `genrec-best` stand for both ways
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -23,7 +24,6 @@ from genrec.errors import ConfigError
 from genrec.prompts.render import load_prompts, tokenise
 from genrec.recommenders.base import register
 from genrec.recommenders.name_writer import NameWriter, WriterConfig
-from genrec.training.epochs import Way
 from genrec.training.examples import Steps, Writer, collate
 from genrec.training.trainer import Validate, train
 
@@ -33,7 +33,9 @@ class GenRecConfig(WriterConfig):
 
     lora_targets: tuple[str, ...] = ("q_proj", "v_proj")
     prompt: str = Field("none", description="prompt file: none, next_item or a path")
-    examples: Way = Field("packed", description="packed, prefixes or last; see genrec.training.examples")
+    examples: Literal["packed", "prefixes", "last"] = Field(
+        "packed", description="packed, prefixes or last; see genrec.training.examples"
+    )
     learn_prompt: bool = Field(
         False, description="learn the prompt's and history's tokens too (token objective)"
     )

@@ -13,7 +13,7 @@ import numpy as np
 from genrec.data.interactions import Histories, IntArray
 from genrec.data.mapped import mapped
 
-Way = Literal["packed", "prefixes", "last"]
+Way = Literal["packed", "prefixes", "last", "masked"]
 
 _SLICE = 1_000_000  # pieces that are measured at once: 25 million prefixes would need gigabytes
 
@@ -131,7 +131,7 @@ class Epochs:
         if self._way == "last":
             users = np.flatnonzero(lengths >= 2)
             return _windows(users, np.maximum(lengths[users] - width - 1, 0), lengths[users])
-        # Packed: long histories are cut into windows, at other places in every epoch.
+        # Packed or masked: long histories are cut into windows, at other places in every epoch.
         num_windows = np.where(lengths > width, -(-lengths // width) + 1, np.minimum(lengths, 1))
         users = np.repeat(np.arange(len(lengths)), num_windows)
         window = np.arange(len(users)) - np.repeat(np.cumsum(num_windows) - num_windows, num_windows)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -80,6 +81,31 @@ class Writer:
                 f"a prompt of {self.longest_prompt} tokens and a title of {self.longest_code} do not fit in "
                 f"max_tokens={max_tokens}: raise it, or take code_length=shortest"
             )
+
+    @property
+    def num_paraphrases(self) -> int:
+        """Prompts to choose from."""
+        return len(self.prompts)
+
+    def check(self, way: Way) -> None:
+        """Raise ConfigError where examples of that kind cannot be written."""
+        if way == "packed" and any(len(prompt.after) for prompt in self.prompts):
+            raise ConfigError(
+                "packed examples have no place for a prompt's words after the history: take prompt=none, or "
+                "examples=last or prefixes"
+            )
+
+    def example(
+        self, way: Way, items: IntArray, user: int, paraphrase: int, rng: np.random.Generator
+    ) -> Example:
+        """The example of a piece of a user's history."""
+        if way == "packed":
+            return self.packed(items, paraphrase)
+        return self.single(items[:-1], int(items[-1]), paraphrase)
+
+    def collate(self, examples: Sequence[Example]) -> Batch:
+        """See `collate`."""
+        return collate(examples)
 
     def packed(self, items: IntArray, paraphrase: int = 0) -> Example:
         """The newest items as one row in which every item is a target."""
@@ -166,13 +192,33 @@ def collate(examples: Sequence[Example]) -> Batch:
     }
 
 
+class ExampleWriter(Protocol):
+    """What writes a piece of a history as an example, and examples as a batch."""
+
+    code_lengths: IntArray
+    longest_prompt: int
+    max_items: int
+    max_tokens: int
+
+    @property
+    def num_paraphrases(self) -> int: ...
+
+    def check(self, way: Way) -> None: ...
+
+    def example(
+        self, way: Way, items: IntArray, user: int, paraphrase: int, rng: np.random.Generator
+    ) -> Any: ...
+
+    def collate(self, examples: Sequence[Any]) -> Batch: ...
+
+
 class Steps(torch.utils.data.Dataset[Batch]):
     """The batches of a whole training, one a step; step s is always the same batch."""
 
     def __init__(
         self,
         histories: Histories,
-        writer: Writer,
+        writer: ExampleWriter,
         *,
         way: Way,
         batch_tokens: int,
@@ -192,13 +238,9 @@ class Steps(torch.utils.data.Dataset[Batch]):
             max_steps: end after that many, wherever in an epoch; None: with the last epoch.
 
         Raises:
-            ConfigError: packed rows, and a prompt with words between history and answer.
+            ConfigError: the writer cannot write examples of that kind.
         """
-        if way == "packed" and any(len(prompt.after) for prompt in writer.prompts):
-            raise ConfigError(
-                "packed examples have no place for a prompt's words after the history: take prompt=none, or "
-                "examples=last or prefixes"
-            )
+        writer.check(way)
         self.histories, self.writer, self.way = histories, writer, way
         self.seed = seed
         self._epochs = Epochs(
@@ -226,16 +268,13 @@ class Steps(torch.utils.data.Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         number = int(np.searchsorted(self._first_step, step, side="right")) - 1
         users, firsts, lasts = self.epoch(number)[step - self._first_step[number]]
-        paraphrases = np.random.default_rng((self.seed, step)).integers(
-            len(self.writer.prompts), size=len(users)
+        rng = np.random.default_rng((self.seed, step))
+        paraphrases = rng.integers(self.writer.num_paraphrases, size=len(users))
+        return self.writer.collate(
+            [
+                self.writer.example(self.way, self.histories[user][first:last], user, paraphrase, rng)
+                for user, first, last, paraphrase in zip(
+                    users.tolist(), firsts.tolist(), lasts.tolist(), paraphrases.tolist(), strict=True
+                )
+            ]
         )
-        examples = []
-        for user, first, last, paraphrase in zip(
-            users.tolist(), firsts.tolist(), lasts.tolist(), paraphrases.tolist(), strict=True
-        ):
-            items = self.histories[user][first:last]
-            if self.way == "packed":
-                examples.append(self.writer.packed(items, paraphrase))
-            else:
-                examples.append(self.writer.single(items[:-1], int(items[-1]), paraphrase))
-        return collate(examples)

@@ -1,0 +1,167 @@
+"""GenRec by masked item prediction: an encoder–decoder reads a history without any prompt and writes what is missing.
+
+Cao, Liò 2024, https://arxiv.org/abs/2407.21191. What differs from the paper is told in docs/genrec-seq2seq.md; the
+recipes `genrec-seq2seq-paper` and `genrec-seq2seq-best` stand for both ways.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from genrec.backbones.base import Backbone, Prefix
+from genrec.backbones.compact_seq2seq import CompactSeq2SeqBackbone
+from genrec.backbones.hardware import device
+from genrec.backbones.seq2seq import Seq2SeqBackbone
+from genrec.codes.trie import Codes, Trie
+from genrec.data.interactions import Histories, IntArray, Interactions
+from genrec.errors import ConfigError
+from genrec.recommenders.base import register
+from genrec.recommenders.name_writer import NameWriter, WriterConfig
+from genrec.training.epochs import Way
+from genrec.training.examples import Steps
+from genrec.training.sources import SourceWriter, collate_sources
+from genrec.training.trainer import Validate, train
+
+
+class GenRecSeq2SeqConfig(WriterConfig):
+    """Options of `genrec-seq2seq`; the defaults are the recipe `genrec-seq2seq-best`."""
+
+    word_vectors: Literal["none", "own", "shared"] = Field(
+        "none", description="of users and items: none, one each, or one for a user and an item of like number"
+    )
+    reads_users: bool = Field(False, description="whether a source begins with the user's word")
+    examples: Literal["packed", "prefixes", "last"] = Field(
+        "packed", description="of the next item: packed, prefixes or last; see genrec.training.sources"
+    )
+    pretraining_epochs: int = Field(0, ge=0, description="passes of masked item prediction before")
+    last_share: float = Field(0.3, ge=0, le=1, description="of the masked words, how many are the last item")
+
+
+@register("genrec-seq2seq")
+class GenRecSeq2Seq(NameWriter):
+    """history with a mask -> encoder–decoder language model -> the missing name, by search over the trie.
+
+    Practical limits: those of `genrec`; one-answer examples (`prefixes`) cost several times as much as packed ones.
+    """
+
+    Config = GenRecSeq2SeqConfig
+    pipeline = (
+        "history with a mask -> encoder-decoder language model -> missing name, by search over the trie"
+    )
+    paper = "Cao & Liò 2024, https://arxiv.org/abs/2407.21191"
+    tiny = {  # noqa: RUF012
+        "depth": 1,
+        "width": 64,
+        "vocab_size": 300,
+        "dropout": 0.0,
+        "epochs": 60,
+        "batch_tokens": 2000,
+        "learning_rate": 1e-2,
+        "warmup_steps": 10,
+        "evaluations": 1,
+        "beams": 10,
+        "bf16": False,
+    }
+
+    backbone_: Seq2SeqBackbone
+    writer_: SourceWriter
+
+    # -- learning --------------------------------------------------------------------------------------------
+
+    def _learn(self, train_data: Interactions, validate: Validate | None, folder: Path, resume: bool) -> None:
+        config, options = self.config, self._training_options()
+        if config.pretraining_epochs:
+            steps = self._steps(train_data.histories, "masked", config.pretraining_epochs)
+            before = replace(options, evaluations=1, patience=0)
+            pretraining = folder / "pretraining"
+            train(self.backbone_, self._loss(), steps, before, pretraining, validate=None, resume=resume)
+        steps = self._steps(train_data.histories, config.examples, config.epochs)
+        train(self.backbone_, self._loss(), steps, options, folder, validate=validate, resume=resume)
+
+    def _steps(self, histories: Histories, way: Way, num_epochs: int) -> Steps:
+        steps = Steps(
+            histories,
+            self.writer_,
+            way=way,
+            batch_tokens=self.config.batch_tokens,
+            num_epochs=num_epochs,
+            seed=self.config.seed,
+            max_steps=self.config.max_steps,
+        )
+        if not len(steps):
+            raise ConfigError(f"no history is long enough for examples={way!r}: it needs two items")
+        return steps
+
+    def _other_words(self) -> list[str]:
+        return ["user", "?", *map(str, range(1000))]
+
+    def _new_backbone(self, trie: Trie) -> Backbone:
+        config = self.config
+        return CompactSeq2SeqBackbone(
+            self.tokenizer_.vocab_size,
+            depth=config.depth,
+            width=config.width,
+            dropout=config.dropout,
+            num_nodes=trie.num_nodes if config.node_vectors else 0,
+            num_words=0,
+            start_token=self.tokenizer_.end[0],
+        )
+
+    def _saved_backbone(self, folder: Path, compact: bool) -> Backbone:
+        return CompactSeq2SeqBackbone.load(folder)
+
+    def _write_with(self, codes: Codes, trie: Trie) -> None:
+        config, tokenizer = self.config, self.tokenizer_
+        self.writer_ = SourceWriter(
+            codes,
+            trie,
+            begin=np.array(tokenizer.begin),
+            mask=np.array(tokenizer.encode(["?"])[0]),
+            start_token=self.backbone_.start_token,
+            numbers=config.word_vectors,
+            max_items=config.max_items,
+            max_tokens=config.max_tokens,
+            packs=config.examples == "packed",
+            last_share=config.last_share,
+        )
+
+    # -- answering -------------------------------------------------------------------------------------------
+
+    def _questions(self, histories: Histories) -> _Questions:
+        return _Questions(self.writer_, histories)
+
+    def _states_before(self, history: IntArray, item: int) -> Tensor:
+        example = self.writer_.single(history, item, None)
+        batch = {name: tensor.to(device()) for name, tensor in self.writer_.collate([example]).items()}
+        hidden_BLD: Tensor = self.backbone_(batch)
+        return hidden_BLD[0]
+
+
+class _Questions:
+    """Histories as sources."""
+
+    def __init__(self, writer: SourceWriter, histories: Histories) -> None:
+        self._continues = writer.continues
+        self._sources = [writer.question(history, None) for history in histories]
+        self.lengths = [len(source.tokens_T) for source in self._sources]
+
+    def prefix(self, rows: IntArray) -> Prefix:
+        batch = collate_sources([self._sources[row] for row in rows])
+        batch = {name: tensor.to(device()) for name, tensor in batch.items()}
+        length_B = batch["source_length"]
+        return Prefix(
+            batch["source_tokens"],
+            batch["source_nodes"],
+            batch["source_positions"],
+            length_B,
+            length_B if self._continues else torch.ones_like(length_B),
+            batch["source_words"],
+            batch["source_reach"],
+        )

@@ -1,0 +1,188 @@
+"""Examples of several tasks: what the data tell, put into the words of a prompt, with the answer that is learnt.
+
+The tasks and how often each is drawn are P5's (Geng et al. 2022, https://arxiv.org/abs/2203.13366, and its code). A
+history may be packed: its items stand at the end of the source then, and each is an answer.
+
+Shape suffixes: E examples of an epoch, S steps of an epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from genrec.codes.title import Encode
+from genrec.data.interactions import IntArray
+from genrec.prompts.tasks import Segment, Text
+from genrec.training.epochs import deal
+from genrec.training.examples import Batch
+from genrec.training.sources import Asked, Source, SourceWriter, Word
+
+Values = Mapping[str, Any]  # of fields: rows of users and items, lists of items, or text
+
+
+class TaskWriter:
+    """Puts prompts and their values into words, and answers into tokens."""
+
+    def __init__(
+        self, writer: SourceWriter, encode: Encode, end: Sequence[int], user_words: Sequence[str]
+    ) -> None:
+        """A writer of prompts.
+
+        Args:
+            writer: writes items, sources and batches.
+            encode: texts to lists of token ids.
+            end: tokens that close an answer in text.
+            user_words: what is written for each user.
+        """
+        self.writer, self.end = writer, np.array(end)
+        self._encode, self._user_words = encode, user_words
+        self._text_word = lru_cache(maxsize=100_000)(self._new_word)
+
+    def source(self, segments: Sequence[Segment], values: Values, *, packed: bool = False) -> Source:
+        """The source of a prompt. Packed: its history stands at the end, each item seeing what came before it."""
+        words = [self._item_free_word(self.writer.begin)]
+        history: list[Word] = []
+        for segment in segments:
+            if packed and not isinstance(segment, Text) and segment.name == "history":
+                history = self._items(values["history"])
+            else:
+                words += self._words(segment, values)
+        words = self._fitting(words, self.writer.max_tokens - sum(len(word.tokens) for word in history))
+        return self.writer.source([*words, *history], in_order_from=len(words) if packed else None)
+
+    def example(self, segments: Sequence[Segment], target: Word, values: Values) -> Asked:
+        """A prompt and its one answer."""
+        source = self.source(segments, values)
+        return Asked(source, [self.writer.answer(target, source.end)])
+
+    def packed(self, segments: Sequence[Segment], values: Values) -> Asked:
+        """A prompt whose history is packed: every item of it is an answer."""
+        source = self.source(segments, values, packed=True)
+        items = self._items(values["history"])
+        start = source.end - sum(len(item.tokens) for item in items)
+        answers = []
+        for item in items:
+            answers.append(self.writer.answer(item, start))
+            start += len(item.tokens)
+        return Asked(source, answers)
+
+    def item(self, item: int) -> Word:
+        """An item as an answer."""
+        return self.writer.item(item)
+
+    def text(self, text: str, max_tokens: int = 64) -> Word:
+        """A text as an answer, closed."""
+        tokens = [token for word in text.split() for token in self._text_word(word).tokens.tolist()]
+        return self._item_free_word(np.array([*tokens[:max_tokens], *self.end]))
+
+    def _words(self, segment: Segment, values: Values) -> list[Word]:
+        if isinstance(segment, Text):
+            return [self._text_word(word) for word in segment.text.split()]
+        value = values[segment.name]
+        if segment.name == "user":
+            name = "someone" if value is None else self._user_words[value]
+            return [self._text_word(name)]
+        if segment.name == "item":
+            return [self.item(value)]
+        if segment.name in ("history", "candidates"):
+            return self._items(value)
+        return [self._text_word(word) for word in str(value).split()]
+
+    def _items(self, items: IntArray) -> list[Word]:
+        newest = items[-self.writer.max_items :] if len(items) != 100 else items
+        return [self.writer.item(item) for item in newest.tolist()]
+
+    def _new_word(self, text: str) -> Word:
+        return self._item_free_word(np.array(self._encode([text])[0]))
+
+    @staticmethod
+    def _item_free_word(tokens: IntArray) -> Word:
+        return Word(tokens, np.zeros_like(tokens))
+
+    @staticmethod
+    def _fitting(words: list[Word], room: int) -> list[Word]:
+        """As many words as there is room for, the last ones kept: questions tend to end with what is asked."""
+        lengths = np.cumsum([len(word.tokens) for word in words][::-1])
+        return words[len(words) - int(np.searchsorted(lengths, room, side="right")) :]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of example: how long each of its examples is about, how often each is drawn, and how it is made."""
+
+    lengths_E: IntArray
+    times: int
+    make: Callable[[int, np.random.Generator], Asked]
+
+
+class TaskSteps(torch.utils.data.Dataset[Batch]):
+    """The batches of a whole training on several kinds of examples; step s is always the same batch."""
+
+    def __init__(
+        self,
+        kinds: Sequence[Kind],
+        collate: Callable[[Sequence[Asked]], Batch],
+        *,
+        batch_tokens: int,
+        num_epochs: int,
+        seed: int,
+        max_steps: int | None = None,
+    ) -> None:
+        """Plan the steps.
+
+        Args:
+            kinds: of examples; their data are all drawn in every epoch.
+            collate: examples to a batch.
+            batch_tokens: tokens that the sources of a batch may hold, padding included, about.
+            num_epochs: passes over the data.
+            seed: of everything that is drawn.
+            max_steps: end after that many; None: with the last epoch.
+        """
+        self.kinds, self.collate, self.seed = kinds, collate, seed
+        self._batch_tokens = batch_tokens
+        self._kind_E = np.concatenate(
+            [np.full(len(kind.lengths_E) * kind.times, number) for number, kind in enumerate(kinds)]
+        )
+        self._datum_E = np.concatenate(
+            [np.tile(np.arange(len(kind.lengths_E)), kind.times) for kind in kinds]
+        )
+        self._length_E = np.concatenate([np.tile(kind.lengths_E, kind.times) for kind in kinds])
+        self._epoch = lru_cache(maxsize=1)(self._plan)
+        first_step = [0]
+        for number in range(num_epochs):
+            first_step.append(first_step[-1] + len(self._epoch(number)[1]))
+            if max_steps is not None and first_step[-1] >= max_steps:
+                break
+        self._first_step = np.array(first_step)
+        self._num_steps = first_step[-1] if max_steps is None else min(max_steps, first_step[-1])
+
+    def __len__(self) -> int:
+        return self._num_steps
+
+    def __getitem__(self, step: int) -> Batch:
+        number = int(np.searchsorted(self._first_step, step, side="right")) - 1
+        order_E, start_S, end_S = self._epoch(number)
+        place = step - self._first_step[number]
+        rng = np.random.default_rng((self.seed, step))
+        return self.collate(
+            [
+                self.kinds[self._kind_E[row]].make(int(self._datum_E[row]), rng)
+                for row in order_E[start_S[place] : end_S[place]]
+            ]
+        )
+
+    def _plan(self, number: int) -> tuple[IntArray, IntArray, IntArray]:
+        """Order of the examples, and where each step starts and ends in it."""
+        rng = np.random.default_rng((self.seed, number))
+        keys_E = self._length_E * rng.uniform(0.9, 1.1, len(self._length_E))
+        order_E = np.argsort(keys_E, kind="stable")
+        start_S = deal(np.maximum.accumulate(self._length_E[order_E]), self._batch_tokens)
+        end_S = np.append(start_S, len(order_E))[1:]
+        steps = rng.permutation(len(start_S))
+        return order_E, start_S[steps], end_S[steps]
