@@ -6,6 +6,9 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+import yaml
+from genrec.evaluation.audit import leaky_code
+
 from measured import (
     CELLS,
     OTHERS,
@@ -110,7 +113,8 @@ def _ours(found: list[dict[str, Any]], data: str) -> list[str]:
 
 
 def _link(result: dict[str, Any], data: str) -> str:
-    return f"[`{result['recommender']}`](../results/{data}/{result['recommender']}.json)"
+    link = f"[`{result['recommender']}`](../results/{data}/{result['recommender']}.json)"
+    return f"{link} (leaky codes)" if leaky_code(yaml.safe_load(result["config"])["config"]) else link
 
 
 def _our_row(result: dict[str, Any], data: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 import statistics
 import sys
 from pathlib import Path
@@ -51,6 +52,17 @@ def trap_tables() -> ModuleType:
 def test_the_page_of_results_is_what_the_files_make(pages: ModuleType) -> None:
     page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     assert page == pages.results_page(RESULTS), "run `make results`"
+
+
+def test_results_of_leaky_codes_are_marked(pages: ModuleType, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(RESULTS, tmp_path / "results"))
+    assert "(leaky codes)" not in pages.results_page(folder)
+    path = folder / "ml-100k" / "genrec-best.json"
+    changed = path.read_text().replace("code: title", "code: original")
+    assert changed != path.read_text()
+    path.write_text(changed)
+    marked = [line for line in pages.results_page(folder).splitlines() if "(leaky codes)" in line]
+    assert [line.split("(")[0] for line in marked] == ["| [`genrec-best`]", "- [`genrec-best`]"]
 
 
 @pytest.mark.parametrize("path", [PROTOCOL, ROOT / "README.md"], ids=lambda path: path.stem)

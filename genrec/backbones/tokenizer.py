@@ -1,14 +1,21 @@
-"""Tokenizers: one trained on the catalogue's own text, or the one that a pretrained model brings."""
+"""Tokenizers: one trained on the catalogue's own text, or the one that a pretrained model brings.
+
+Either may get words besides, for items and users that are written by words of their own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer
 
+from genrec.data.interactions import IntArray
 from genrec.errors import ConfigError
 
 
@@ -111,6 +118,51 @@ class PretrainedTokenizer:
 
     def save(self, folder: Path) -> None:
         self.tokenizer.save_pretrained(folder)
+
+
+class WordTokenizer:
+    """A tokenizer and words besides: each a token of its own, behind the others, that no text can spell."""
+
+    def __init__(self, text: TextTokenizer, words: Sequence[str]) -> None:
+        """Put words behind the tokens of `text`; more of them later leave the ids of these as they are.
+
+        Raises:
+            ConfigError: a word is there twice.
+        """
+        if len(set(words)) < len(words):
+            twice = next(word for word in words if words.count(word) > 1)
+            raise ConfigError(f"the word {twice!r} is there twice: a token needs a name of its own")
+        self.text = text
+        self.words = tuple(words)
+        self.vocab_size = text.vocab_size + len(words)
+        self.begin, self.end = text.begin, text.end
+
+    @property
+    def word_ids(self) -> IntArray:
+        """The token of each word; (num_words,)."""
+        return np.arange(self.text.vocab_size, self.vocab_size, dtype=np.int32)
+
+    def encode(self, texts: list[str]) -> list[list[int]]:
+        """Text to tokens, none of them a word."""
+        return self.text.encode(texts)
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        """Tokens to text, with the words set off by blanks."""
+        first = self.text.vocab_size
+        runs = [
+            " ".join(self.words[token - first] for token in run) if is_word else self.text.decode(run)
+            for is_word, run in groupby(tokens, lambda token: token >= first)
+        ]
+        return " ".join(run.strip() for run in runs) if len(runs) > 1 else "".join(runs)
+
+    def save(self, folder: Path) -> None:
+        self.text.save(folder)
+        (folder / "words.json").write_text(json.dumps(self.words) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path, text: TextTokenizer) -> WordTokenizer:
+        """Read the words that `save` wrote beside the tokenizer `text`."""
+        return cls(text, json.loads((folder / "words.json").read_text()))
 
 
 def _one_line(error: Exception) -> str:

@@ -108,7 +108,7 @@ def audit_run(run: Run, moved_to: str | None) -> Audit:
         DataError, CatalogueError: kept lists that cannot be read.
     """
     from genrec.data.ranking_file import read_rankings
-    from genrec.evaluation.audit import Audit
+    from genrec.evaluation.audit import Audit, leaky_code
     from genrec.evaluation.audit_run import (
         list_findings,
         measured_findings,
@@ -123,7 +123,9 @@ def audit_run(run: Run, moved_to: str | None) -> Audit:
         for name, metrics in run.metrics().items()
         if (targets := _asked(name, split)) is not None
     }
-    findings = name_findings({name: metrics for name, (metrics, _) in measured.items()})
+    leak = leaky_code(run.config["config"])
+    findings = [] if leak is None else [leak]
+    findings += name_findings({name: metrics for name, (metrics, _) in measured.items()})
     checked = [f"metrics of {', '.join(measured) or 'nothing, as nothing was measured'}"]
     for name, (metrics, targets) in measured.items():
         findings += measured_findings(name, metrics, split.train, targets)

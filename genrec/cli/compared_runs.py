@@ -152,7 +152,9 @@ def _data(run: Run) -> str:
 
 
 def _labels(together: Mapping[str, Sequence[_Entry]]) -> list[str]:
-    """A name for each group: the recommender's, with the options that tell it from others of that name."""
+    """A name for each group: the recommender's, with the options that tell it from others, and a mark if it leaks."""
+    from genrec.evaluation.audit import leaky_code
+
     firsts = [own[0] for own in together.values()]
     names = [
         entry.path.stem if entry.run is None else str(entry.run.config["recommender"]) for entry in firsts
@@ -165,7 +167,8 @@ def _labels(together: Mapping[str, Sequence[_Entry]]) -> list[str]:
             continue
         methods = [other.method for other in namesakes if other.run is not None]
         telling = [key for key in entry.method if any(own.get(key) != entry.method[key] for own in methods)]
-        labels.append(" ".join([name, *(f"{key}={_plain(entry.method[key])}" for key in telling)]))
+        words = [name, *(f"{key}={_plain(entry.method[key])}" for key in telling)]
+        labels.append(" ".join([*words, "(leaky codes)"] if leaky_code(entry.method) else words))
     return labels
 
 

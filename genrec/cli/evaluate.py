@@ -163,6 +163,7 @@ def print_evaluation(measured: Mapping[str, Any], title: str) -> None:
     facts = {
         "data": about["data"]
         + (" (SYNTHETIC: invented, says nothing about real people)" if about["synthetic"] else ""),
+        "LEAK": about.get("leak"),
         "protocol": f"{about['protocol']}, all {measured['num_items']:,} items ranked",
         "users": int(measured["num_users"]),
         "users without a list": measured.get("num_without_list"),

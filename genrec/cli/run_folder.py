@@ -117,7 +117,10 @@ class Run:
         return self.folder / f"rankings-{name}.parquet"
 
     def provenance(self, split: str) -> dict[str, Any]:
-        """What stands beside every number of this run."""
+        """What stands beside every number of this run; `leak` tells why none of them can be believed, if so."""
+        from genrec.evaluation.audit import leaky_code
+
+        leak = leaky_code(self.config["config"])
         environment = json.loads((self.folder / "environment.json").read_text())
         return {
             "run": str(self.folder),
@@ -131,6 +134,7 @@ class Run:
             "config": self.config["config"],
             "fingerprint": self.data["fingerprint"],
             "commit": environment["commit"],
+            "leak": None if leak is None else leak.what,
         }
 
 

@@ -92,7 +92,7 @@ def train_run(
         f"training {recipe.recommender} on {counts['name']}: {counts['num_users']:,} users, "
         f"{counts['num_items']:,} items, {parts.train.num_interactions:,} interactions in the training part"
     )
-    warn(quick_findings(parts, writes_titles=run.config["config"].get("code") == "title"))
+    warn(quick_findings(parts, run.config["config"]))
     start = time.perf_counter()
     with stoppable("go on with the same command and --resume"):
         recommender.fit(parts.train, parts.validation, run=folder, resume=resume)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -57,3 +58,14 @@ class Audit:
             "checked": self.checked,
             "findings": [asdict(finding) for finding in self.findings],
         }
+
+
+def leaky_code(config: Mapping[str, Any]) -> Finding | None:
+    """What the options of a recommender alone tell: codes that are known to leak, whatever the data are."""
+    if config.get("code") != "original":
+        return None
+    what = "code=original writes the ids that the data came with, which may count along histories, test items included"
+    advice = (
+        "use its numbers only beside published ones of the same kind, or train with titles or code=sequential"
+    )
+    return Finding("leak", "leaky code", "codes", what, 1.0, advice)

@@ -6,6 +6,7 @@ Shapes: B users, I items.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,7 +14,7 @@ import polars as pl
 from genrec.data.dataset import Dataset
 from genrec.data.interactions import IntArray, Interactions, Targets
 from genrec.data.split import Split
-from genrec.evaluation.audit import Audit, Finding, Severity
+from genrec.evaluation.audit import Audit, Finding, Severity, leaky_code
 from genrec.evaluation.baselines import distinct_pairs, in_history, next_numbers, popularity_ranks
 from genrec.evaluation.metrics import hit_rate, ranks
 from genrec.evaluation.significance import bootstrap_interval
@@ -64,10 +65,17 @@ def audit_data(
     return Audit(dataset.name, checked, tuple(findings))
 
 
-def quick_findings(split: Split, *, writes_titles: bool) -> list[Finding]:
-    """What a training should warn of, in a moment: titles that are leaking numbers, targets in their history."""
-    numbers_I = numbers_in(split.test.catalogue.titles) if writes_titles else None
+def quick_findings(split: Split, config: Mapping[str, Any]) -> list[Finding]:
+    """What a training should warn of, in a moment: codes or titles that leak, and targets in their history.
+
+    Args:
+        split: of the data to train on.
+        config: the options of the recommender.
+    """
+    numbers_I = numbers_in(split.test.catalogue.titles) if config.get("code") == "title" else None
     findings = repeated_targets(split)
+    if (found := leaky_code(config)) is not None:
+        findings.insert(0, found)
     if numbers_I is not None:
         advice = "give the items' titles with --items, or write code=sequential"
         findings.insert(0, number_finding("titles", numbers_I, split, popular_hit_rate(split), advice))

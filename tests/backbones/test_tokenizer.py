@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from checkpoints import TITLES, write
-from genrec.backbones.tokenizer import PretrainedTokenizer, TextTokenizer, TrainedTokenizer
+from genrec.backbones.tokenizer import PretrainedTokenizer, TextTokenizer, TrainedTokenizer, WordTokenizer
 from genrec.errors import ConfigError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -73,3 +73,45 @@ def test_a_folder_without_tokenizer(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no tokenizer that transformers can load") as caught:
         PretrainedTokenizer(str(tmp_path))
     assert "\n" not in str(caught.value)
+
+
+WORDS = ("<c0>", "<i0>", "u1")
+
+
+def test_words_are_tokens_behind_the_others_that_no_text_spells(tokenizer: TextTokenizer) -> None:
+    worded = WordTokenizer(tokenizer, WORDS)
+    size = tokenizer.vocab_size
+    assert worded.word_ids.tolist() == [size, size + 1, size + 2]
+    assert (worded.vocab_size, worded.begin, worded.end) == (size + 3, tokenizer.begin, tokenizer.end)
+    texts = ["<c0> <i0>", "u1", "Comet Harbour 9", ""]
+    assert worded.encode(texts) == tokenizer.encode(texts)
+    assert max(token for row in worded.encode(texts) for token in row) < size
+
+
+def test_words_are_read_among_text(tokenizer: TextTokenizer) -> None:
+    worded = WordTokenizer(tokenizer, WORDS)
+    cluster, item, user = worded.word_ids.tolist()
+    (text,) = worded.encode(["Comet Harbour"])
+    assert worded.decode([user, *text, cluster, item]) == "u1 Comet Harbour <c0> <i0>"
+    assert worded.decode([cluster]) == "<c0>"
+    assert worded.decode(iter(text)) == tokenizer.decode(text)
+    assert worded.decode([]) == ""
+
+
+def test_words_are_saved_and_more_of_them_move_none(tokenizer: TextTokenizer, tmp_path: Path) -> None:
+    worded = WordTokenizer(tokenizer, WORDS)
+    worded.save(tmp_path)
+    text = (
+        TrainedTokenizer.load(tmp_path)
+        if isinstance(tokenizer, TrainedTokenizer)
+        else PretrainedTokenizer(str(tmp_path))
+    )
+    again = WordTokenizer.load(tmp_path, text)
+    assert (again.words, again.vocab_size) == (WORDS, worded.vocab_size)
+    assert again.encode(["Paper Tigers"]) == worded.encode(["Paper Tigers"])
+    assert WordTokenizer(text, (*again.words, "new")).word_ids[:3].tolist() == worded.word_ids.tolist()
+
+
+def test_a_word_is_there_once(tokenizer: TextTokenizer) -> None:
+    with pytest.raises(ConfigError, match="'a' is there twice"):
+        WordTokenizer(tokenizer, ["b", "a", "a"])

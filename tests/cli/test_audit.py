@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
 
 TINY = ("depth=1", "width=32", "vocab_size=300", "max_steps=2", "evaluations=1", "beams=5", "bf16=false")
 
@@ -130,6 +131,15 @@ def test_a_run_whose_numbers_or_lists_were_exchanged(cli, run: Path) -> None:
     assert "of the lists hold the last item of their history" in shown
     pl.DataFrame({"x": [1]}).write_parquet(run / "rankings-test.parquet")
     assert "without user_id" in cli("audit", run, code=2).err
+
+
+def test_codes_that_are_known_to_leak(cli, run: Path) -> None:
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["config"]["code"] = "original"
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    shown = cli("audit", run, code=1).out.splitlines()
+    assert shown[0].startswith("leak     codes: code=original writes the ids that the data came with")
+    assert "code=sequential" in shown[0]
 
 
 def test_codes_and_questions_of_genrec_give_nothing_away(cli, tmp_path: Path) -> None:

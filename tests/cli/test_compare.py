@@ -98,6 +98,22 @@ def test_names_tell_what_differs(cli: Cli, runs: Path, tmp_path: Path) -> None:
     }
 
 
+def test_a_recommender_that_writes_leaky_codes_is_marked_wherever_it_is_named(
+    cli: Cli, runs: Path, tmp_path: Path
+) -> None:
+    leaky = seeded(runs / "near", tmp_path / "leaky", 0, code="original")
+    page = tmp_path / "page.html"
+    out = cli("compare", leaky, runs / "popular", "--out", page).out
+    assert out.splitlines()[2].split()[1:4] == ["itemknn", "(leaky", "codes)"]
+    assert page.read_text(encoding="utf-8").count("itemknn (leaky codes)") > 5
+    safe = seeded(runs / "near", tmp_path / "safe", 0, code="sequential")
+    told = cli("compare", leaky, safe, "--json").json
+    assert {one["name"] for one in told["recommenders"]} == {
+        "itemknn code=original (leaky codes)",
+        "itemknn code=sequential",
+    }
+
+
 def test_lists_of_any_program_are_compared(cli: Cli, runs: Path, tmp_path: Path) -> None:
     table = pl.read_parquet(runs / "near" / "rankings-test.parquet").filter(pl.col("rank") <= 12)
     (tmp_path / "a").mkdir()

@@ -7,6 +7,7 @@ from pathlib import Path
 import genrec
 import polars as pl
 import pytest
+import yaml
 from genrec.data.ranking_file import read_rankings
 from genrec.evaluation.metrics import hit_rate, ranks
 
@@ -29,6 +30,17 @@ def test_json_has_the_protocol_and_nothing_else_is_printed(cli, run: Path) -> No
     about = found["provenance"]
     assert (about["recommender"], about["split"], about["synthetic"]) == ("popular", "test", True)
     assert {"run", "seed", "commit", "protocol"} <= set(about)
+
+
+def test_numbers_of_leaky_codes_are_marked(cli, run: Path) -> None:
+    assert cli("evaluate", run, "--json").json["provenance"]["leak"] is None
+    assert "LEAK" not in cli("evaluate", run).out
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["config"]["code"] = "original"
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    (line,) = [line for line in cli("evaluate", run).out.splitlines() if line.startswith("LEAK")]
+    assert "code=original writes the ids that the data came with" in line
+    assert cli("evaluate", run, "--json").json["provenance"]["leak"] in line
 
 
 def test_the_numbers_are_those_of_the_library(cli, run: Path) -> None:

@@ -171,10 +171,16 @@ def test_untitled_items_with_leaking_ids_get_other_advice(long_tail: Dataset) ->
         interactions=replace(untitled.interactions, catalogue=Catalogue(untitled.catalogue.table, False)),
     )
     assert "code=title writes the ids" in of(bare, "numbers", "item ids").advice
-    (found,) = quick_findings(bare.split(), writes_titles=True)
+    (found,) = quick_findings(bare.split(), {"code": "title"})
     assert (found.severity, found.where) == ("leak", "titles")
-    assert quick_findings(bare.split(), writes_titles=False) == []
-    assert quick_findings(long_tail.split(), writes_titles=True) == []
+    assert quick_findings(bare.split(), {"code": "sequential"}) == []
+    assert quick_findings(long_tail.split(), {"code": "title"}) == []
+    assert quick_findings(long_tail.split(), {}) == []
+
+
+def test_codes_that_are_known_to_leak_are_told_before_training(long_tail: Dataset) -> None:
+    (found,) = quick_findings(long_tail.split(), {"code": "original", "seed": 1})
+    assert (found.severity, found.check, found.where) == ("leak", "leaky code", "codes")
 
 
 def test_targets_that_were_taken_before(long_tail: Dataset) -> None:
@@ -189,7 +195,7 @@ def test_targets_that_were_taken_before(long_tail: Dataset) -> None:
         )
         found = of(again, "repeated targets")
         assert (found.severity, found.value) == (severity, pytest.approx(1 / every))
-        assert len(quick_findings(again.split(), writes_titles=True)) == (severity == "warning")
+        assert len(quick_findings(again.split(), {"code": "title"})) == (severity == "warning")
         assert of(again, "repeats").value == pytest.approx(1 / every / 4)
 
 

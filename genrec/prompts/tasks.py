@@ -1,0 +1,297 @@
+"""Prompts of several tasks: templates with named fields, kept as data files in our own wording.
+
+A prompt folder has one YAML file a family: `family`, and under `prompts` a list whose entries have an `id`, a `group`
+(what kind of question it is), a `source` and either a `target` or two `answers`, of which the first says that it is
+so. What is `held_out` is never learnt from, and asked only to see how the model takes a wording that is new to it.
+The families and groups are those of P5 (https://arxiv.org/abs/2203.13366); `GROUPS` tells what each may name.
+
+A template is a list of segments. A `Text` goes through the tokenizer, and so does a `Field` of `TEXTS`; a `Field` of
+`REFERENCES` stands for users and items, which are written by their codes and never spelt out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from genrec.errors import ConfigError
+
+REFERENCES = frozenset({"user", "item", "history", "candidates"})
+TEXTS = frozenset(
+    {"title", "brand", "price", "stars", "guess", "headline", "review", "feature", "explanation"}
+)
+NEVER_LEARNT = "new"
+"""The family about items that nobody took yet; all its prompts are held out."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """What the prompts of a group ask for, and what they may tell.
+
+    `answer`: the fields that the target is made of or, where it is one of two words, that decide between them.
+    `about`: what a source must name, alternatives parted by a bar. `hints`: what else it may name; anything more would
+    give the answer away or has no value.
+    """
+
+    answer: frozenset[str]
+    about: tuple[str, ...]
+    hints: frozenset[str]
+    judged: bool = False
+
+    @property
+    def may_name(self) -> frozenset[str]:
+        return self.hints.union(*(names.split("|") for names in self.about))
+
+
+_STARS, _ITEM = frozenset({"stars"}), frozenset({"item"})
+_SENTENCE, _HEADLINE = frozenset({"explanation"}), frozenset({"headline"})
+_USER = frozenset({"user"})
+_OFFER = frozenset({"brand", "price"})
+_DESCRIBED = _OFFER | {"item", "title"}
+
+GROUPS: dict[str, dict[str, Group]] = {
+    "rating": {
+        "stars": Group(_STARS, ("user", "item|title"), _DESCRIBED),
+        "guess": Group(_STARS, ("user", "item|title", "guess"), _DESCRIBED, judged=True),
+        "liking": Group(_STARS, ("user", "item|title"), _DESCRIBED, judged=True),
+    },
+    "sequential": {
+        "next": Group(_ITEM, ("history",), _USER),
+        "choose": Group(_ITEM, ("history", "candidates"), _USER),
+        "confirm": Group(_ITEM, ("history", "item|title"), _USER | _DESCRIBED, judged=True),
+    },
+    "explanation": {
+        "sentence": Group(_SENTENCE, ("user", "item|title"), _DESCRIBED | _STARS | _HEADLINE),
+        "about": Group(_SENTENCE, ("user", "item|title", "feature"), _DESCRIBED | _STARS | _HEADLINE),
+        "stars_and_sentence": Group(
+            _STARS | _SENTENCE, ("user", "item|title"), _DESCRIBED | _HEADLINE | {"feature"}
+        ),
+    },
+    "review": {
+        "headline": Group(_HEADLINE, ("review",), _USER | _DESCRIBED),
+        "stars": Group(_STARS, ("review",), _USER | _DESCRIBED),
+    },
+    "direct": {
+        "confirm": Group(_ITEM, ("user", "item|title"), _DESCRIBED, judged=True),
+        "choose": Group(_ITEM, ("user", "candidates"), frozenset()),
+    },
+    NEVER_LEARNT: {
+        "stars": Group(_STARS, ("user", "title"), _OFFER),
+        "liking": Group(_STARS, ("user", "title"), _OFFER, judged=True),
+        "sentence": Group(_SENTENCE, ("user", "title"), _OFFER | _STARS),
+        "about": Group(_SENTENCE, ("user", "title", "feature"), _OFFER | _STARS),
+    },
+}
+"""Groups by family, in the order in which families are listed."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """Words of the prompt itself."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Field:
+    """A place for a value: one of `REFERENCES` or `TEXTS`."""
+
+    name: str
+
+
+Segment = Text | Field
+
+
+@dataclass(frozen=True)
+class TaskPrompt:
+    """One way to put a question. `target` is empty where the answer is the first (yes) or second of `answers`."""
+
+    id: str
+    family: str
+    group: str
+    source: tuple[Segment, ...]
+    target: tuple[Segment, ...]
+    answers: tuple[str, str] | None
+    held_out: bool
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """What the source names: what must be given to ask the question."""
+        return frozenset(_names(self.source))
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What data must have to learn from the prompt: its fields and those of the answer. A guess is drawn."""
+        return (self.fields | GROUPS[self.family][self.group].answer) - {"guess"}
+
+
+def usable(
+    prompts: Iterable[TaskPrompt], available: Collection[str]
+) -> tuple[list[TaskPrompt], dict[str, str]]:
+    """Part prompts into those that the data can fill and those that they cannot.
+
+    Args:
+        prompts: of any families.
+        available: the fields that the data have.
+
+    Returns:
+        The prompts that are kept, in their order, and why each other one is not, by its id.
+    """
+    kept, dropped = [], {}
+    for prompt in prompts:
+        missing = sorted(prompt.needs.difference(available))
+        if missing:
+            dropped[prompt.id] = f"needs {' and '.join(missing)}, which the data do not have"
+        else:
+            kept.append(prompt)
+    return kept, dropped
+
+
+def parse(template: str) -> tuple[Segment, ...]:
+    """The segments of a template such as "What does {user} take after {history} ?".
+
+    Raises:
+        ConfigError: a field that there is not, or a brace that belongs to none.
+    """
+    parts = re.split(r"\{([^{}]*)\}", template)  # text and names in turn
+    segments: list[Segment] = []
+    for place, part in enumerate(parts):
+        if place % 2:
+            if part not in REFERENCES | TEXTS:
+                known = ", ".join(sorted(REFERENCES | TEXTS))
+                raise ConfigError(f"there is no field {{{part}}}; choose one of {known}")
+            segments.append(Field(part))
+        elif "{" in part or "}" in part:
+            raise ConfigError(f"{template!r} has a brace that opens or closes no field: write {{name}}")
+        elif part:
+            segments.append(Text(part))
+    return tuple(segments)
+
+
+def join(segments: Iterable[Segment]) -> str:
+    """The template that `parse` takes apart into `segments`."""
+    return "".join(
+        segment.text if isinstance(segment, Text) else f"{{{segment.name}}}" for segment in segments
+    )
+
+
+def load_task_prompts(name: str | Path) -> dict[str, list[TaskPrompt]]:
+    """The prompts of a folder by family: one of the package's by name, or any folder by its path.
+
+    Raises:
+        ConfigError: there is no such folder, or one of its files is no family of prompts.
+    """
+    found: dict[str, list[TaskPrompt]] = {}
+    file_of_id: dict[str, str] = {}
+    for path in _files(name):
+        try:
+            family, prompts = _family(path.read_text(encoding="utf-8"))
+            if family in found:
+                raise ConfigError(f"the family {family!r} has a file already: put its prompts together")
+            for prompt in prompts:
+                if prompt.id in file_of_id:
+                    where = file_of_id[prompt.id]
+                    raise ConfigError(
+                        f"the id {prompt.id!r} is taken by a prompt of {where}: give it another"
+                    )
+                file_of_id[prompt.id] = path.name
+        except (ConfigError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path.name}: {error}") from None
+        found[family] = prompts
+    return {family: found[family] for family in GROUPS if family in found}
+
+
+class _Entry(BaseModel):
+    """A prompt as it stands in a file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    id: str
+    group: str
+    source: str
+    target: str | None = None
+    answers: list[str] | None = None
+    held_out: bool = False
+
+
+class _File(BaseModel):
+    """A prompt file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    family: str
+    prompts: list[_Entry]
+
+
+def _files(name: str | Path) -> list[Traversable]:
+    """The YAML files of a prompt folder."""
+    packaged = files("genrec.prompts")
+    known = sorted(entry.name for entry in packaged.iterdir() if entry.is_dir() and entry.name[0] != "_")
+    folder: Traversable = packaged / str(name) if str(name) in known else Path(name)
+    paths = [path for path in folder.iterdir() if path.name.endswith(".yaml")] if folder.is_dir() else []
+    if not paths:
+        raise ConfigError(
+            f"there is no folder {str(name)!r} with .yaml files of prompts; choose {', '.join(known)} or a folder of "
+            "your own"
+        )
+    return sorted(paths, key=lambda path: path.name)
+
+
+def _family(content: str) -> tuple[str, list[TaskPrompt]]:
+    """The family of a file, and its prompts."""
+    try:
+        file = _File.model_validate(yaml.safe_load(content))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"is no YAML ({' '.join(str(error).split())[:120]})") from None
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        value = f"={problem['input']!r}"[:60]  # an unquoted yes is True to YAML, which this shows
+        raise ConfigError(f"{where or 'the file'}{value}: {problem['msg']}") from None
+    if file.family not in GROUPS:
+        raise ConfigError(f"there is no family {file.family!r}; choose one of {', '.join(GROUPS)}")
+    prompts = [_prompt(file.family, entry) for entry in file.prompts]
+    held_out = [prompt.held_out for prompt in prompts]
+    if not any(held_out):
+        raise ConfigError("no prompt is held out: mark one of them with held_out: true")
+    if all(held_out) != (file.family == NEVER_LEARNT):
+        what = "are never learnt: mark all" if file.family == NEVER_LEARNT else "are all held out: leave some"
+        raise ConfigError(f"the prompts of {file.family!r} {what}")
+    return file.family, prompts
+
+
+def _prompt(family: str, entry: _Entry) -> TaskPrompt:
+    """An entry that says all that its group asks for, and no more."""
+    groups = GROUPS[family]
+    if entry.group not in groups:
+        raise ConfigError(f"{entry.id}: {family!r} has no group {entry.group!r}, only {', '.join(groups)}")
+    try:
+        source, target = parse(entry.source), parse(entry.target or "")
+        _check(groups[entry.group], _names(source), _names(target), entry.answers)
+    except ConfigError as error:
+        raise ConfigError(f"{entry.id}: {error}") from None
+    answers = None if entry.answers is None else (entry.answers[0], entry.answers[1])
+    return TaskPrompt(entry.id, family, entry.group, source, target, answers, entry.held_out)
+
+
+def _check(group: Group, source: Sequence[str], target: Sequence[str], answers: Sequence[str] | None) -> None:
+    for names in group.about:
+        if not set(names.split("|")) & set(source):
+            raise ConfigError(f"the source of such a prompt names {{{'} or {'.join(names.split('|'))}}}")
+    if excess := sorted(set(source) - group.may_name):
+        raise ConfigError(f"the source of such a prompt does not name {{{excess[0]}}}")
+    if group.judged:
+        if target or answers is None or len(set(answers)) != 2 or not all(answers):
+            raise ConfigError("such a prompt has two different `answers` and no target")
+    elif answers is not None or sorted(target) != sorted(group.answer):
+        fields = " and ".join(f"{{{name}}}" for name in sorted(group.answer))
+        raise ConfigError(f"such a prompt has a target with {fields}, each once, and no `answers`")
+
+
+def _names(segments: Iterable[Segment]) -> list[str]:
+    return [segment.name for segment in segments if isinstance(segment, Field)]
