@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer
 
+from genrec.backbones.quiet import one_line
 from genrec.errors import ConfigError
 
 
@@ -84,7 +85,7 @@ class PretrainedTokenizer:
             self.tokenizer: Any = AutoTokenizer.from_pretrained(name)
         except (OSError, ValueError, KeyError) as error:
             raise ConfigError(
-                f"{name!r} has no tokenizer that transformers can load: {_one_line(error)}"
+                f"{name!r} has no tokenizer that transformers can load: {one_line(error)}"
             ) from None
         self.vocab_size = len(self.tokenizer)
         self.begin = [] if self.tokenizer.bos_token_id is None else [self.tokenizer.bos_token_id]
@@ -111,7 +112,3 @@ class PretrainedTokenizer:
 
     def save(self, folder: Path) -> None:
         self.tokenizer.save_pretrained(folder)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
