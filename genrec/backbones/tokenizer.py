@@ -70,7 +70,9 @@ class TrainedTokenizer:
 
 
 class PretrainedTokenizer:
-    """The tokenizer of a pretrained checkpoint; a title is closed by a line break, as in running text."""
+    """The tokenizer of a pretrained checkpoint; a title is closed by a line break, as in running text, or by the end of
+    text where the tokenizer has none.
+    """
 
     def __init__(self, name: str) -> None:
         """Load it.
@@ -92,8 +94,9 @@ class PretrainedTokenizer:
         # Some tokenizers put a blank before a text, so the line break is read off after a letter.
         letter, line = self.encode(["a", "a\n"])
         end = line[len(letter) :] if line[: len(letter)] == letter else []
-        if not end and self.tokenizer.eos_token_id is not None:
-            end = [self.tokenizer.eos_token_id]
+        # That of T5 knows no line break and writes a blank, an unknown token or nothing for it.
+        if "\n" not in self.decode(end):
+            end = [] if self.tokenizer.eos_token_id is None else [self.tokenizer.eos_token_id]
         if not end:
             raise ConfigError(f"the tokenizer of {name!r} can write neither a line break nor an end of text")
         self.end = end
