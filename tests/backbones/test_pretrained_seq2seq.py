@@ -172,6 +172,26 @@ def test_logits_are_the_models_own(
 
 @torch.no_grad()
 @pytest.mark.parametrize("family", FAMILIES)
+def test_dropout_is_the_models_own(
+    checkpoint: Callable[[str], str], backbone: Callable[..., PretrainedSeq2SeqBackbone], family: str
+) -> None:
+    """The same numbers are drawn in the same order."""
+    model, batch = backbone(family).train(), make_sources() | make_answers(9)
+    own = AutoModelForSeq2SeqLM.from_pretrained(checkpoint(family)).train()
+    torch.manual_seed(3)
+    found = model(batch) @ model.vocabulary_vectors().T
+    torch.manual_seed(3)
+    expected = own(
+        input_ids=batch["source_tokens"],
+        attention_mask=(batch["source_positions"] < LENGTHS[:, None]).long(),
+        decoder_input_ids=batch["tokens"],
+    ).logits
+    assert_close(found, expected)
+    assert (model(batch) @ model.vocabulary_vectors().T - expected).abs().max() > 0.1
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("family", FAMILIES)
 def test_padding_changes_nothing(backbone: Callable[..., PretrainedSeq2SeqBackbone], family: str) -> None:
     model, batch = backbone(family), make_sources() | make_answers(9)
     batch["source_reach"] = batch["source_reach"] * (batch["source_positions"] < LENGTHS[:, None])
