@@ -19,7 +19,7 @@ from transformers.utils import is_bitsandbytes_available
 
 from genrec.backbones.base import Backbone
 from genrec.backbones.cache import GrowingCache
-from genrec.backbones.quiet import quiet
+from genrec.backbones.quiet import one_line, quiet
 from genrec.errors import BackendMissingError, ConfigError
 
 Tuning = Literal["lora", "qlora", "full"]
@@ -27,6 +27,10 @@ Tuning = Literal["lora", "qlora", "full"]
 
 class PretrainedBackbone(Backbone):
     """A causal language model from a checkpoint."""
+
+    _loader: Any = AutoModelForCausalLM
+    _task = "CAUSAL_LM"
+    _inputs: tuple[str, ...] = ("input_ids",)
 
     def __init__(
         self,
@@ -36,7 +40,7 @@ class PretrainedBackbone(Backbone):
         lora_rank: int = 8,
         lora_alpha: int = 16,
         lora_dropout: float = 0.05,
-        lora_targets: tuple[str, ...] = ("q_proj", "v_proj"),
+        lora_targets: tuple[str, ...] = (),
         adapter: Path | None = None,
     ) -> None:
         """Load a checkpoint and make the chosen part of it trainable.
@@ -47,30 +51,38 @@ class PretrainedBackbone(Backbone):
             lora_rank: rank of the adapters.
             lora_alpha: their scale is lora_alpha / lora_rank.
             lora_dropout: on the adapters' input.
-            lora_targets: name endings of the linear layers that get one; ("all-linear",): every one.
+            lora_targets: name endings of the linear layers that get one; (): those of queries and values;
+                ("all-linear",): every one.
             adapter: folder of trained adapters to load in place of fresh ones.
 
         Raises:
-            ConfigError: no checkpoint there, not a decoder, or an output head we do not compute exactly.
+            ConfigError: no checkpoint there, or one with weights missing, not a decoder, or an output head that we
+                do not compute exactly.
             BackendMissingError: QLoRA without bitsandbytes or without a GPU.
         """
         super().__init__()
         # A folder may be given relative to where the program runs today.
         self.name, self.tuning = str(Path(name).resolve()) if Path(name).is_dir() else name, tuning
-        config = decoder_config(name)
+        config = self._config(name)
         quantisation = _four_bit() if tuning == "qlora" else None
         dtype = torch.bfloat16 if torch.cuda.is_available() and tuning != "full" else torch.float32
         try:
             with quiet():
-                model = AutoModelForCausalLM.from_pretrained(
+                model, loading = self._loader.from_pretrained(
                     name,
                     config=config,
                     attn_implementation="sdpa",
                     quantization_config=quantisation,
                     dtype=dtype,
+                    output_loading_info=True,
                 )
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            raise ConfigError(f"{name!r} cannot be loaded: {_one_line(error)}") from None
+            raise ConfigError(f"{name!r} cannot be loaded: {one_line(error)}") from None
+        if loading["missing_keys"]:
+            raise ConfigError(
+                f"{name!r} lacks weights of a {type(model).__name__} ({', '.join(sorted(loading['missing_keys'])[:3])}"
+                "): give a checkpoint that has all of them"
+            )
         if quantisation is not None:
             model = prepare_model_for_kbit_training(model)
         with quiet():
@@ -79,13 +91,36 @@ class PretrainedBackbone(Backbone):
             elif adapter is not None:
                 self.lm = PeftModel.from_pretrained(model, adapter, is_trainable=True)
             else:
-                self.lm = _with_adapters(model, name, lora_rank, lora_alpha, lora_dropout, lora_targets)
+                targets = lora_targets or self._usual_targets(config)
+                lora = LoraConfig(
+                    r=lora_rank, lora_alpha=lora_alpha, lora_dropout=lora_dropout, task_type=self._task
+                )
+                self.lm = _with_adapters(model, name, lora, targets)
         self._check_head()
         self.max_positions = getattr(config, "max_position_embeddings", sys.maxsize)
 
+    @staticmethod
+    def _config(name: str) -> Any:
+        """The configuration of the checkpoint, if it is of the kind that this class takes."""
+        return decoder_config(name)
+
+    @staticmethod
+    def _usual_targets(config: Any) -> tuple[str, ...]:
+        return ("q_proj", "v_proj")
+
     @property
-    def _causal(self) -> Any:
+    def _model(self) -> Any:
         return self.lm if self.tuning == "full" else self.lm.get_base_model()
+
+    @property
+    def _writer(self) -> Any:
+        """The part whose last states the output head reads."""
+        return self._model.base_model
+
+    @property
+    def _head_scale(self) -> float:
+        """What the model multiplies those states by before."""
+        return 1.0
 
     def hidden(
         self,
@@ -95,8 +130,8 @@ class PretrainedBackbone(Backbone):
         mask_BTK: Tensor | None = None,
         cache: Any = None,
     ) -> Tensor:
-        mask = torch.ones_like(tokens_BT) if mask_BTK is None else self.additive(mask_BTK, self._causal.dtype)
-        states: Tensor = self._causal.base_model(
+        mask = torch.ones_like(tokens_BT) if mask_BTK is None else self.additive(mask_BTK, self._model.dtype)
+        states: Tensor = self._model.base_model(
             input_ids=tokens_BT,
             attention_mask=mask,
             position_ids=positions_BT,
@@ -112,7 +147,7 @@ class PretrainedBackbone(Backbone):
         return self.vocabulary_vectors()[tokens_E]
 
     def vocabulary_vectors(self) -> Tensor:
-        weight: Tensor = self._causal.get_output_embeddings().weight
+        weight: Tensor = self._model.get_output_embeddings().weight
         return weight
 
     @torch.no_grad()
@@ -124,18 +159,21 @@ class PretrainedBackbone(Backbone):
         training = self.training
         self.eval()
         tokens_BT = torch.tensor([[0, 1]], device=self.vocabulary_vectors().device)
-        hidden_BTD = self.hidden(tokens_BT, tokens_BT, tokens_BT)
         fits = True
         for scale in (0.0, 1000.0):
+            states: list[Tensor] = []
 
-            def scaled(module: Any, inputs: Any, output: Any, scale: float = scale) -> Any:
-                output.last_hidden_state = scale * hidden_BTD
+            def scaled(
+                module: Any, inputs: Any, output: Any, scale: float = scale, states: list[Tensor] = states
+            ) -> Any:
+                states.append(scale * output.last_hidden_state)
+                output.last_hidden_state = states[0]
                 return output
 
-            hook = self._causal.base_model.register_forward_hook(scaled)
-            theirs_BTV = self.lm(input_ids=tokens_BT).logits.float()
+            hook = self._writer.register_forward_hook(scaled)
+            theirs_BTV = self._model(**dict.fromkeys(self._inputs, tokens_BT)).logits.float()
             hook.remove()
-            ours_BTV = (scale * hidden_BTD @ self.vocabulary_vectors().T).float()
+            ours_BTV = (self._head_scale * states[0] @ self.vocabulary_vectors().T).float()
             # Up to rounding: a bfloat16 has 8 bits.
             fits &= ours_BTV.shape == theirs_BTV.shape and bool(
                 (ours_BTV - theirs_BTV).abs().max() <= 0.02 * ours_BTV.abs().max()
@@ -162,20 +200,29 @@ class PretrainedBackbone(Backbone):
         return cls(about["name"], tuning=about["tuning"], adapter=folder)
 
 
-def decoder_config(name: str) -> Any:
+def checkpoint_config(name: str) -> Any:
     """The configuration of a checkpoint.
 
     Raises:
-        ConfigError: there is no checkpoint `name`, or it is not a decoder-only language model.
+        ConfigError: there is no checkpoint `name`.
     """
     if not Path(name).is_dir() and (name.startswith((".", "/", "~")) or name.count("/") > 1):
         raise ConfigError(f"there is no folder {name!r}: give that of a checkpoint, or a name on the hub")
     try:
-        config = AutoConfig.from_pretrained(name)
+        return AutoConfig.from_pretrained(name)
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(
-            f"there is no checkpoint {name!r} that transformers can load: {_one_line(error)}"
+            f"there is no checkpoint {name!r} that transformers can load: {one_line(error)}"
         ) from None
+
+
+def decoder_config(name: str) -> Any:
+    """The configuration of a decoder-only checkpoint.
+
+    Raises:
+        ConfigError: there is no checkpoint `name`, or it is not a decoder-only language model.
+    """
+    config = checkpoint_config(name)
     architectures = config.architectures or []
     decoder = any(kind.endswith(("ForCausalLM", "LMHeadModel")) for kind in architectures)
     if config.is_encoder_decoder or not decoder:
@@ -186,22 +233,14 @@ def decoder_config(name: str) -> Any:
     return config
 
 
-def _with_adapters(
-    model: Any, name: str, rank: int, alpha: int, dropout: float, targets: tuple[str, ...]
-) -> PeftModel:
+def _with_adapters(model: Any, name: str, lora: LoraConfig, targets: tuple[str, ...]) -> PeftModel:
     """The model with fresh LoRA adapters on the layers whose names end in `targets`."""
     all_linear = targets == ("all-linear",)
     kinds = {
         type(layer).__name__ for part, layer in model.named_modules() if all_linear or part.endswith(targets)
     }
-    lora = LoraConfig(
-        r=rank,
-        lora_alpha=alpha,
-        lora_dropout=dropout,
-        target_modules="all-linear" if all_linear else list(targets),
-        fan_in_fan_out="Conv1D" in kinds,  # GPT-2's layers keep their weights the other way round
-        task_type="CAUSAL_LM",
-    )
+    lora.target_modules = "all-linear" if all_linear else set(targets)
+    lora.fan_in_fan_out = "Conv1D" in kinds  # GPT-2's layers keep their weights the other way round
     try:
         return get_peft_model(model, lora)
     except ValueError:
@@ -209,10 +248,6 @@ def _with_adapters(
             f"no linear layer of {name!r} is called {' or '.join(targets)}: set lora_targets to endings of its "
             f"layers' names ({', '.join(_linear_names(model))}), or to all-linear"
         ) from None
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
 
 
 def _linear_names(model: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""Loading and saving without the bars and notices of transformers: they would run into our own output."""
+"""What transformers and other libraries print and say, kept out of our own output or made fit for it."""
 
 from __future__ import annotations
 
@@ -26,3 +26,8 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
+
+
+def one_line(error: Exception) -> str:
+    """The beginning of an error's message without its line breaks."""
+    return " ".join(str(error).split())[:200]

@@ -15,6 +15,7 @@ import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer
 
+from genrec.backbones.quiet import one_line
 from genrec.data.interactions import IntArray
 from genrec.errors import ConfigError
 
@@ -76,7 +77,9 @@ class TrainedTokenizer:
 
 
 class PretrainedTokenizer:
-    """The tokenizer of a pretrained checkpoint; a title is closed by a line break, as in running text."""
+    """The tokenizer of a pretrained checkpoint; a title is closed by a line break, as in running text, or by the end of
+    text where the tokenizer has none.
+    """
 
     def __init__(self, name: str) -> None:
         """Load it.
@@ -91,15 +94,16 @@ class PretrainedTokenizer:
             self.tokenizer: Any = AutoTokenizer.from_pretrained(name)
         except (OSError, ValueError, KeyError) as error:
             raise ConfigError(
-                f"{name!r} has no tokenizer that transformers can load: {_one_line(error)}"
+                f"{name!r} has no tokenizer that transformers can load: {one_line(error)}"
             ) from None
         self.vocab_size = len(self.tokenizer)
         self.begin = [] if self.tokenizer.bos_token_id is None else [self.tokenizer.bos_token_id]
         # Some tokenizers put a blank before a text, so the line break is read off after a letter.
         letter, line = self.encode(["a", "a\n"])
         end = line[len(letter) :] if line[: len(letter)] == letter else []
-        if not end and self.tokenizer.eos_token_id is not None:
-            end = [self.tokenizer.eos_token_id]
+        # That of T5 knows no line break and writes a blank, an unknown token or nothing for it.
+        if "\n" not in self.decode(end):
+            end = [] if self.tokenizer.eos_token_id is None else [self.tokenizer.eos_token_id]
         if not end:
             raise ConfigError(f"the tokenizer of {name!r} can write neither a line break nor an end of text")
         self.end = end
@@ -163,7 +167,3 @@ class WordTokenizer:
     def load(cls, folder: Path, text: TextTokenizer) -> WordTokenizer:
         """Read the words that `save` wrote beside the tokenizer `text`."""
         return cls(text, json.loads((folder / "words.json").read_text()))
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from checkpoints import TITLES, write
 from genrec.backbones.tokenizer import PretrainedTokenizer, TextTokenizer, TrainedTokenizer, WordTokenizer
+from genrec.codes.title import title_codes
 from genrec.errors import ConfigError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast, T5Tokenizer
 
 
 @pytest.fixture(scope="module", params=["trained", "pretrained"])
@@ -115,3 +119,45 @@ def test_words_are_saved_and_more_of_them_move_none(tokenizer: TextTokenizer, tm
 def test_a_word_is_there_once(tokenizer: TextTokenizer) -> None:
     with pytest.raises(ConfigError, match="'a' is there twice"):
         WordTokenizer(tokenizer, ["b", "a", "a"])
+
+
+def unigrams(normalizer: normalizers.Normalizer | None) -> Tokenizer:
+    """Pieces of words as sentencepiece makes them for T5; they know no line break."""
+    tokenizer = Tokenizer(models.Unigram())
+    if normalizer is not None:
+        tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=80, special_tokens=["<pad>", "</s>", "<unk>"], unk_token="<unk>", show_progress=False
+    )
+    tokenizer.train_from_iterator(TITLES * 3, trainer)
+    return tokenizer
+
+
+@pytest.mark.parametrize("line_break", ["unknown", "blank", "nothing", "T5's own"])
+def test_without_line_breaks_a_title_closes_with_the_end_of_text(tmp_path: Path, line_break: str) -> None:
+    special = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
+    if line_break == "T5's own":
+        pieces = json.loads(unigrams(None).to_str())["model"]["vocab"]
+        tokenizer = T5Tokenizer(vocab=[tuple(piece) for piece in pieces])
+    else:
+        normalizer = {
+            "unknown": None,
+            "blank": normalizers.Nmt(),
+            "nothing": normalizers.Sequence([normalizers.Nmt(), normalizers.Strip(left=False)]),
+        }[line_break]
+        tokenizer = PreTrainedTokenizerFast(tokenizer_object=unigrams(normalizer), **special)
+    tokenizer.save_pretrained(tmp_path)
+    found = PretrainedTokenizer(str(tmp_path))
+    assert found.end == [tokenizer.eos_token_id]
+    assert found.begin == []
+    (row,) = found.encode(["Comet Harbour 3"])
+    assert found.decode([*row, *found.end]) == "Comet Harbour 3"
+    codes = title_codes(TITLES, found.encode, found.end)
+    assert all(code.tolist()[-1:] == found.end and found.end[0] not in code[:-1] for code in codes)
+
+
+def test_a_tokenizer_that_can_close_no_title_is_refused(tmp_path: Path) -> None:
+    PreTrainedTokenizerFast(tokenizer_object=unigrams(None), unk_token="<unk>").save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match="neither a line break nor an end of text"):
+        PretrainedTokenizer(str(tmp_path))
