@@ -62,7 +62,7 @@ def bleu(written: Sequence[str], references: Sequence[str], order: int = 4) -> f
         BackendMissingError: sacrebleu is not installed.
     """
     _check_answers(len(written), len(references))
-    metric = _library("sacrebleu.metrics").BLEU(lowercase=True, max_ngram_order=order, force=True)
+    metric = library("sacrebleu.metrics").BLEU(lowercase=True, max_ngram_order=order, force=True)
     return float(metric.corpus_score(list(written), [list(references)]).score)
 
 
@@ -82,7 +82,7 @@ def rouge(written: Sequence[str], references: Sequence[str]) -> dict[str, float]
     """
     _check_answers(len(written), len(references))
     names = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
-    scorer = _library("rouge_score.rouge_scorer").RougeScorer(list(names), use_stemmer=False)
+    scorer = library("rouge_score.rouge_scorer").RougeScorer(list(names), use_stemmer=False)
     scores = [scorer.score(reference, text) for text, reference in zip(written, references, strict=True)]
     return {
         ours: 100 * float(np.mean([score[theirs].fmeasure for score in scores]))
@@ -97,9 +97,14 @@ def _check_answers(num_answers: int, num_asked: int) -> None:
         )
 
 
-def _library(module: str) -> Any:
+def library(module: str) -> Any:
+    """A library of the extra `text`, imported when it is needed.
+
+    Raises:
+        BackendMissingError: it is not installed.
+    """
     try:
         return import_module(module)
     except ImportError:
         name = module.split(".")[0].replace("_", "-")
-        raise BackendMissingError(f"text metrics need {name}: pip install 'genrec[text]'") from None
+        raise BackendMissingError(f"tasks of texts need {name}: pip install 'genrec[text]'") from None

@@ -57,7 +57,9 @@ def test_answers_that_do_not_fit() -> None:
 def test_a_library_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sacrebleu.metrics", None)
     monkeypatch.setitem(sys.modules, "rouge_score.rouge_scorer", None)
-    with pytest.raises(BackendMissingError, match=r"need sacrebleu: pip install 'genrec\[text\]'"):
+    with pytest.raises(
+        BackendMissingError, match=r"tasks of texts need sacrebleu: pip install 'genrec\[text\]'"
+    ):
         bleu(WRITTEN, REFERENCES)
     with pytest.raises(BackendMissingError, match="need rouge-score"):
         rouge(WRITTEN, REFERENCES)
