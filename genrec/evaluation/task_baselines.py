@@ -22,6 +22,7 @@ from genrec.evaluation.text_metrics import library, rating_metrics
 DAMPINGS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # of biases, and of factors
 RANKS = (2, 4, 8)
 RIDGES = (0.3, 1.0, 3.0, 10.0, 30.0)  # penalties of the regression on words
+CHUNK = 256  # texts compared with all training reviews at once
 NUM_SWEEPS = 15  # of alternating least squares; the error on ML-100K stands still from the tenth on
 
 
@@ -129,8 +130,11 @@ def nearest_headlines(training: Reviews, texts: Sequence[str]) -> list[str]:
     training = training.having("texts", "headlines")
     assert training.headlines is not None
     words = _words()
-    known_NW = words.fit_transform(_texts(training))
-    nearest = [int((known_NW @ asked.T).toarray().argmax()) for asked in words.transform(texts)]
+    known_WN = words.fit_transform(_texts(training)).T.tocsr()
+    asked_NW = words.transform(texts)
+    nearest: list[int] = []
+    for start in range(0, len(texts), CHUNK):
+        nearest += (asked_NW[start : start + CHUNK] @ known_WN).toarray().argmax(axis=1).tolist()
     return list(training.headlines[nearest])
 
 
@@ -183,12 +187,10 @@ def _solve(
     inputs_NF = others_NF.copy()
     inputs_NF[:, 0] = 1  # its own bias is learnt on a constant; the other's is taken off what is explained
     explained_N = residuals_N - others_NF[:, 0]
-    for row, places in enumerate(groups):
-        if len(places):
-            inputs = inputs_NF[places]
-            learnt[row] = np.linalg.solve(
-                inputs.T @ inputs + np.diag(damping_F), inputs.T @ explained_N[places]
-            )
+    squares = [inputs_NF[places].T @ inputs_NF[places] for places in groups]
+    products = [inputs_NF[places].T @ explained_N[places] for places in groups]
+    solved = np.linalg.solve(np.stack(squares) + np.diag(damping_F), np.stack(products)[:, :, None])
+    learnt[:] = solved[:, :, 0]
 
 
 def _words() -> Any:
