@@ -100,6 +100,7 @@ class Dataset:
             "has_titles": self.catalogue.titled,
             "has_ratings": interactions.ratings is not None,
             "has_texts": interactions.texts is not None,
+            "has_headlines": interactions.headlines is not None,
             "repeated_titles": self.report.repeated_titles,
             "decoded_entities": self.report.decoded_entities,
             "fields": [name for name in self.catalogue.table.columns if name not in ("item_id", "title")],

@@ -62,8 +62,8 @@ class Histories:
 class Interactions:
     """All interactions of some users, sorted by user and, within a user, stably by (time, row of the source).
 
-    Shape: users (num_users,) raw ids; times, ratings and texts, where the source has them, run along
-    `histories.items`: times int64 in unix seconds, ratings float32, texts str.
+    Shape: users (num_users,) raw ids; times, ratings, texts and headlines, where the source has them, run along
+    `histories.items`: times int64 in unix seconds, ratings float32, texts and headlines str or null.
     """
 
     catalogue: Catalogue
@@ -72,6 +72,7 @@ class Interactions:
     times: IntArray | None = None
     ratings: FloatArray | None = None
     texts: pl.Series | None = None
+    headlines: pl.Series | None = None
 
     @property
     def num_users(self) -> int:

@@ -50,7 +50,7 @@ def read(
         layout: name of the layout, where it is not recognised; see `genrec.data.readers.LAYOUTS`.
         name: what to call the data set; by default the name of the file or folder.
         columns: the column of a role, for example {"user_id": "customer"}; the roles are user_id, item_id,
-            timestamp, rating, text and title. Usual names are found without it.
+            timestamp, rating, text, headline and title. Usual names are found without it.
         ordered: the rows stand in time order, so no times are needed.
         untitled: what to do with an item without a title: "error"; "drop" its interactions; or "id", which
             lets its id stand for the title.
@@ -137,7 +137,7 @@ def _encoded(frame: pl.DataFrame, listing: Listing) -> tuple[pl.Series, pl.DataF
         "row",
         pl.col("user_id").cast(pl.Enum(users)).to_physical().cast(pl.Int32).alias("user"),
         pl.col("item_id").cast(pl.Enum(listing.taken_ids)).to_physical().cast(pl.Int32).alias("item"),
-        *(name for name in ("timestamp", "rating", "text") if name in frame.columns),
+        *(name for name in ("timestamp", "rating", "text", "headline") if name in frame.columns),
     )
     return users, rows.rename({"timestamp": "time"}, strict=False)
 
@@ -164,7 +164,7 @@ def _in_order(rows: pl.DataFrame, dropped: dict[str, int], notes: list[str]) -> 
 
 
 def _repeats(as_before: BoolArray, item: IntArray, rows: pl.DataFrame) -> IntArray:
-    """Positions of rows that equal an earlier one in user, time, item, rating and text."""
+    """Positions of rows that equal an earlier one in user, time, item, rating and text, whatever their headline."""
     tied = np.flatnonzero(as_before | np.append(as_before[1:], False))
     if not len(tied):
         return tied
@@ -173,7 +173,8 @@ def _repeats(as_before: BoolArray, item: IntArray, rows: pl.DataFrame) -> IntArr
     order = np.argsort(key, kind="stable")
     same = key[order][1:] == key[order][:-1]
     suspects = np.sort(tied[order[np.append(same, False) | np.append(False, same)]])
-    first = rows[suspects].drop("row").select(pl.struct(pl.all()).is_first_distinct()).to_series().to_numpy()
+    told = rows[suspects].drop("row", "headline", strict=False)
+    first = told.select(pl.struct(pl.all()).is_first_distinct()).to_series().to_numpy()
     repeats: IntArray = suspects[~first]
     return repeats
 
@@ -193,4 +194,5 @@ def _interactions(
         times=mapped(rows["time"].to_numpy() // 1000) if "time" in rows.columns else None,
         ratings=mapped(rows["rating"].to_numpy()) if "rating" in rows.columns else None,
         texts=rows["text"] if "text" in rows.columns else None,
+        headlines=rows["headline"] if "headline" in rows.columns else None,
     )

@@ -116,13 +116,17 @@ def _cut(interactions: Interactions, ends: np.ndarray) -> Interactions:
     def along(values: np.ndarray | None) -> np.ndarray | None:
         return None if values is None else mapped(values[kept])
 
+    def words(values: pl.Series | None) -> pl.Series | None:
+        return None if values is None else values.filter(pl.Series(kept))
+
     return Interactions(
         interactions.catalogue,
         interactions.users,
         Histories(mapped(histories.items[kept]), offsets),
         along(interactions.times),
         along(interactions.ratings),
-        None if interactions.texts is None else interactions.texts.filter(pl.Series(kept)),
+        words(interactions.texts),
+        words(interactions.headlines),
     )
 
 

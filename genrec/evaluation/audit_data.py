@@ -15,6 +15,7 @@ from genrec.data.dataset import Dataset
 from genrec.data.interactions import IntArray, Interactions, Targets
 from genrec.data.split import Split
 from genrec.evaluation.audit import Audit, Finding, Severity, leaky_code
+from genrec.evaluation.audit_reviews import review_findings
 from genrec.evaluation.baselines import distinct_pairs, in_history, next_numbers, popularity_ranks
 from genrec.evaluation.metrics import hit_rate, ranks
 from genrec.evaluation.significance import bootstrap_interval
@@ -57,6 +58,7 @@ def audit_data(
         _time_travel(dataset.interactions, split),
         _unseen(split),
         *_titles(dataset),
+        *review_findings(dataset.interactions, split),
     ]
     checked = (
         f"{'ids and ' if ids is not None else ''}catalogue order, repeats, times, unseen items and titles over "

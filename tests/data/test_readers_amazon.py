@@ -26,6 +26,7 @@ def review(user: str, item: str, time: int, year: int = 2014, **more: Any) -> di
         "unixReviewTime": time,
         "overall": 4.0,
         "reviewText": "ok",
+        "summary": f"about {item}",
         **own,
         **more,
     }
@@ -54,6 +55,7 @@ def test_2014_with_python_literals(tmp_path: Path) -> None:
         assert data.catalogue.table["price"].to_list() == [None, 12.5]
         assert data.interactions.times.tolist() == [1, 2]
         assert data.interactions.texts.to_list() == ["ok", "ok"]
+        assert data.interactions.headlines.to_list() == ["about B2", "about B1"]
 
 
 def test_2018(tmp_path: Path) -> None:
@@ -116,7 +118,16 @@ def test_2023(tmp_path: Path) -> None:
     # A millisecond apart: the order is that of the milliseconds, the times are seconds.
     assert [data.catalogue.titles[item] for item in data.interactions.histories[0]] == ["Mirror", "Comb"]
     assert data.interactions.times.tolist() == [1588687728, 1588687728]
+    assert data.interactions.headlines.to_list() == ["Bad", "Nice"]
     assert data.summary()["num_listed_items"] == 3
+
+
+def test_headlines_are_told_and_repeats_do_not_ask_for_them(tmp_path: Path) -> None:
+    rows = [review("u", "B1", 1), review("u", "B1", 1, summary="again"), review("u", "B2", 2, summary=None)]
+    data = read(write(tmp_path / "reviews_Beauty_5.json", rows))
+    assert data.interactions.headlines.to_list() == ["about B1", None]
+    assert data.report.dropped == {"duplicate": 1}
+    assert data.summary()["has_headlines"]
 
 
 def test_no_metadata(tmp_path: Path) -> None:

@@ -48,12 +48,13 @@ def test_ties_in_time_stay_in_order_of_rows() -> None:
 
 
 def test_everything_along_the_histories_is_cut_with_them() -> None:
-    rows = [("u", item, time, time / 2, f"on {item}") for time, item in enumerate("abcde")]
-    frame = pl.DataFrame(rows, schema=["user", "item", "time", "rating", "text"], orient="row")
+    rows = [("u", item, time, time / 2, f"on {item}", item.upper()) for time, item in enumerate("abcde")]
+    frame = pl.DataFrame(rows, schema=["user", "item", "time", "rating", "text", "summary"], orient="row")
     train = read(frame).train
     assert train.times.tolist() == [0, 1, 2]
     assert train.ratings.tolist() == [0, 0.5, 1]
     assert train.texts.to_list() == ["on a", "on b", "on c"]
+    assert train.headlines.to_list() == ["A", "B", "C"]
 
 
 def test_too_short_for_leave_one_out() -> None:

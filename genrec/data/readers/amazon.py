@@ -16,9 +16,9 @@ from genrec.data.readers.source import Layout, Log, Options, bare_name, first_li
 from genrec.errors import DataError
 
 SUFFIXES = (".json", ".jsonl")
-ROLES = ("user_id", "item_id", "timestamp", "rating", "text")
-FIELDS_2014 = ("reviewerID", "asin", "unixReviewTime", "overall", "reviewText")
-FIELDS_2023 = ("user_id", "parent_asin", "timestamp", "rating", "text")
+ROLES = ("user_id", "item_id", "timestamp", "rating", "text", "headline")
+FIELDS_2014 = ("reviewerID", "asin", "unixReviewTime", "overall", "reviewText", "summary")
+FIELDS_2023 = ("user_id", "parent_asin", "timestamp", "rating", "text", "title")
 
 
 def _finder(marks: tuple[str, ...]) -> Callable[[Path], Path | None]:
@@ -46,7 +46,7 @@ def _finder(marks: tuple[str, ...]) -> Callable[[Path], Path | None]:
 
 def _reader(fields: tuple[str, ...]) -> Callable[[Path, Options], Log]:
     def read(path: Path, options: Options) -> Log:
-        """Reviews in the order of their lines; the headline is left out."""
+        """Reviews in the order of their lines."""
         frame = json_lines.frame(path, fields)
         roles = dict(zip(ROLES, fields, strict=True))
         return standard(

@@ -23,6 +23,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     ),
     "rating": ("rating", "overall", "stars", "score", "ratings"),
     "text": ("text", "reviewtext", "review", "comment"),
+    "headline": ("headline", "summary", "reviewtitle", "reviewheadline"),
     "title": ("title", "movietitle", "itemtitle", "itemname", "productname", "producttitle"),
 }
 TIME_FORMATS = (
@@ -99,7 +100,7 @@ def standard(frame: pl.DataFrame, roles: Mapping[str, str], source: str, locate:
         notes += [unit] if unit else []
     if "rating" in columns:
         columns["rating"] = columns["rating"].cast(pl.Float32, strict=False)
-    for role in {"text", "title"} & set(columns):
+    for role in {"text", "headline", "title"} & set(columns):
         columns[role] = columns[role].cast(pl.String)
     log = pl.DataFrame([values.alias(role) for role, values in columns.items()]).with_row_index("row")
     dropped = {}

@@ -15,7 +15,7 @@ import polars as pl
 from genrec.errors import DataError
 
 DAMAGED = (OSError, EOFError, zlib.error)  # what a broken or truncated file raises while it is read
-ROLES = ("user_id", "item_id", "timestamp", "rating", "text", "title")
+ROLES = ("user_id", "item_id", "timestamp", "rating", "text", "headline", "title")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class Log:
     """Interactions in the order of their source.
 
     `frame` has `row` (UInt32, from 0, in the source), `user_id` and `item_id` (String) and, where the
-    source has them, `timestamp` (Int64, unix milliseconds), `rating` (Float32), `text` and `title` (String).
+    source has them, `timestamp` (Int64, unix milliseconds), `rating` (Float32), `text`, `headline` and `title`
+    (String).
     `source` is the file's name, `rows` counts its rows, `dropped` maps a reason to the rows it cost.
     """
 

@@ -148,7 +148,7 @@ def check_fields(
     Raises:
         DataError: a cell that matters is missing because its line has too few fields.
     """
-    matter = [name for role, name in roles.items() if role not in ("text", "title")]
+    matter = [name for role, name in roles.items() if role not in ("text", "headline", "title")]
     if any(frame[name].null_count() for name in matter) and (problem := _explain(path, separator, quote)):
         raise DataError(problem)
 

@@ -1,0 +1,184 @@
+"""Measuring tasks: what is asked, what it is held against, and the simple answers beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+import pytest
+from genrec.data.catalogue import Catalogue
+from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions
+from genrec.data.ranking import Rankings
+from genrec.data.split import Split, leave_one_out
+from genrec.errors import ConfigError, DataError
+from genrec.evaluation.tasks import (
+    NEEDS,
+    TASKS,
+    Prompt,
+    TaskRecommender,
+    evaluate_tasks,
+    possible_tasks,
+)
+
+NUM_USERS, NUM_ITEMS, LENGTH = 30, 130, 6
+
+
+def reviewed(num_items: int = NUM_ITEMS) -> Interactions:
+    """30 users with 6 reviews each; the test review of user 0 is a copy of an earlier one of hers."""
+    rng = np.random.default_rng(0)
+    ids = [f"i{item}" for item in range(num_items)]
+    lists = [rng.choice(num_items, LENGTH, replace=False).tolist() for _ in range(NUM_USERS)]
+    ratings = rng.integers(1, 6, NUM_USERS * LENGTH)
+    parts = ["strings", "tuner", "strap"]
+    texts = [
+        f"My {parts[(place + place // LENGTH) % 3]} no {place} got {rating} of 5."
+        for place, rating in enumerate(ratings)
+    ]
+    texts[LENGTH - 1] = texts[0]
+    return Interactions(
+        Catalogue.from_lists(ids, ids),
+        pl.Series([f"u{user}" for user in range(NUM_USERS)]),
+        Histories.from_lists(lists),
+        ratings=ratings.astype(np.float32),
+        texts=pl.Series(texts),
+        headlines=pl.Series([f"Headline of {place} is this" for place in range(NUM_USERS * LENGTH)]),
+    )
+
+
+class Oracle:
+    """Knows every review. Unseen prompts confuse it: ratings one too high, empty texts, the target last."""
+
+    def __init__(self, data: Interactions) -> None:
+        users = np.repeat(data.users.to_list(), data.histories.lengths).tolist()
+        self.place = {
+            pair: place for place, pair in enumerate(zip(users, data.histories.items.tolist(), strict=True))
+        }
+        assert data.ratings is not None
+        assert data.texts is not None
+        assert data.headlines is not None
+        self.ratings, self.texts, self.headlines = data.ratings, list(data.texts), list(data.headlines)
+        self.target = dict(zip(data.users, data.histories.items[data.histories.offsets[1:] - 1], strict=True))
+        self.features: Sequence[str] | None = None
+
+    def predict_rating(
+        self, users: Sequence[str], items_N: IntArray, *, prompt: Prompt = "seen", greedy: bool = False
+    ) -> FloatArray:
+        true = [self.ratings[self.place[pair]] for pair in zip(users, items_N.tolist(), strict=True)]
+        return np.array(true) + (prompt == "unseen") + (0.5 if greedy else 0)
+
+    def predict_rating_from_review(
+        self, texts: Sequence[str], *, prompt: Prompt = "seen", greedy: bool = False
+    ) -> FloatArray:
+        return np.array([float(text.split()[5]) for text in texts]) + (prompt == "unseen")
+
+    def summarise_review(self, texts: Sequence[str], *, prompt: Prompt = "seen") -> list[str]:
+        return [self.headlines[self.texts.index(text)] if prompt == "seen" else "" for text in texts]
+
+    def explain(
+        self,
+        users: Sequence[str],
+        items_N: IntArray,
+        features: Sequence[str] | None = None,
+        *,
+        prompt: Prompt = "seen",
+    ) -> list[str]:
+        self.features = features
+        pairs = zip(users, items_N.tolist(), strict=True)
+        return [self.texts[self.place[pair]] if prompt == "seen" else "" for pair in pairs]
+
+    def rank_candidates(
+        self,
+        histories: Histories,
+        candidates_BC: IntArray,
+        *,
+        users: Sequence[str] | None = None,
+        prompt: Prompt = "seen",
+    ) -> Rankings:
+        assert users is not None
+        assert (np.diff(candidates_BC, axis=1) > 0).all()
+        self.candidates_BC = candidates_BC
+        scores_BC = (candidates_BC == np.array([self.target[user] for user in users])[:, None]) * 1.0
+        scores_BC = scores_BC if prompt == "seen" else -scores_BC
+        order_BC = np.argsort(-scores_BC, axis=1, kind="stable")
+        return Rankings(
+            np.take_along_axis(candidates_BC, order_BC, axis=1),
+            np.take_along_axis(scores_BC, order_BC, axis=1),
+            np.ones(len(users), bool),
+        )
+
+
+@pytest.fixture(scope="module")
+def data() -> Interactions:
+    return reviewed()
+
+
+@pytest.fixture(scope="module")
+def split(data: Interactions) -> Split:
+    return leave_one_out(data)
+
+
+def test_an_oracle_is_measured_as_one(data: Interactions, split: Split) -> None:
+    model = Oracle(data)
+    as_protocol: TaskRecommender = model
+    figures = evaluate_tasks(as_protocol, data, split, split.test)
+    assert list(figures) == list(TASKS) == list(NEEDS)
+    rating = figures["rating"]
+    assert rating["seen"] == {
+        "num_questions": 30,
+        "RMSE": 0,
+        "MAE": 0,
+        "RMSE greedy": pytest.approx(0.5),
+        "MAE greedy": pytest.approx(0.5),
+    }
+    assert rating["unseen"]["RMSE"] == pytest.approx(1)
+    assert rating["unseen"]["RMSE greedy"] == pytest.approx(1.5)
+    assert {"mean", "biases", "matrix factorisation"} < set(rating)
+    assert figures["rating-from-review"]["seen"]["RMSE"] == 0
+    for task in ("headline", "explanation", "explanation-with-feature"):
+        rows = figures[task]
+        assert rows["seen"]["BLEU-4"] == pytest.approx(100)
+        assert rows["seen"]["ROUGE-L"] == pytest.approx(100)
+        assert rows["unseen"]["ROUGE-1"] == 0
+        simple = [name for name in rows if name not in ("seen", "unseen")]
+        assert len(simple) == 2
+        assert all(rows[name]["ROUGE-L"] < 100 for name in simple)
+        assert all(row["num_questions"] == 29 and row["num_copies"] == 1 for row in rows.values())
+    assert model.features is not None
+    assert set(model.features) == {"strings", "tuner", "strap"}
+
+
+def test_candidates(data: Interactions, split: Split) -> None:
+    model = Oracle(data)
+    rows = evaluate_tasks(model, data, split, split.test, ["direct"])["direct"]
+    assert rows["seen"]["HR@1"] == rows["seen"]["NDCG@10"] == 1
+    assert rows["unseen"]["HR@10"] == 0
+    assert model.candidates_BC.shape == (30, 100)
+    first = model.candidates_BC
+    evaluate_tasks(model, data, split, split.test, ["direct"], seed=1)
+    assert (model.candidates_BC != first).any()
+    counts = np.bincount(split.train.histories.items, minlength=NUM_ITEMS)
+    rank = (counts[first] >= counts[split.test.items][:, None]).sum(axis=1)
+    assert rows["popularity"]["HR@10"] == pytest.approx((rank <= 10).mean())
+
+
+def test_some_questions_some_prompts_and_no_model(data: Interactions, split: Split) -> None:
+    some = split.test.sample(7, seed=2)
+    rows = evaluate_tasks(Oracle(data), data, split, some, ["rating"], prompts=["seen"])["rating"]
+    assert "unseen" not in rows
+    assert rows["seen"]["num_questions"] == 7
+    alone = evaluate_tasks(None, data, split, some, ["rating"])["rating"]
+    assert alone == {name: row for name, row in rows.items() if name != "seen"}
+
+
+def test_tasks_that_the_data_have_nothing_for(data: Interactions, split: Split) -> None:
+    bare = Interactions(data.catalogue, data.users, data.histories)
+    assert possible_tasks(bare) == ["direct"]
+    rated = Interactions(data.catalogue, data.users, data.histories, ratings=data.ratings)
+    assert possible_tasks(rated) == ["rating", "direct"]
+    assert "direct" not in possible_tasks(reviewed(num_items=100))
+    parts = leave_one_out(bare)
+    with pytest.raises(DataError, match="these data have no ratings"):
+        evaluate_tasks(None, bare, parts, parts.test, ["rating"])
+    with pytest.raises(ConfigError, match="there is no task 'ratings'; choose among rating, rating-from"):
+        evaluate_tasks(None, data, split, split.test, ["ratings"])
