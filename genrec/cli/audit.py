@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,13 +20,11 @@ from genrec.cli.terminal import note, print_json, stdout
 from genrec.errors import ConfigError
 
 if TYPE_CHECKING:
-    from genrec.backbones.tokenizer import TextTokenizer
-    from genrec.codes.trie import Trie
     from genrec.data.dataset import Dataset
-    from genrec.data.interactions import IntArray, Targets
+    from genrec.data.interactions import Targets
     from genrec.data.split import Split
     from genrec.evaluation.audit import Audit, Finding
-    from genrec.training.examples import Writer
+    from genrec.recommenders.name_writer import NameWriter
 
 _STYLES = {"leak": "bold red", "warning": "yellow", "note": "dim"}
 
@@ -115,6 +113,7 @@ def audit_run(run: Run, moved_to: str | None) -> Audit:
         name_findings,
         rule_findings,
     )
+    from genrec.recommenders.name_writer import NameWriter
 
     model = run.load()
     split = run.read_data(moved_to).split(run.protocol)
@@ -136,23 +135,13 @@ def audit_run(run: Run, moved_to: str | None) -> Audit:
         if lists.exists():
             findings += list_findings(name, read_rankings(lists, targets), metrics, targets)
             checked.append(f"lists of {name}")
-    if isinstance(model, _Writing):
+    if isinstance(model, NameWriter):
         findings += _written_findings(model, split)
         checked.append(f"codes, and the questions of {len(split.test):,} test users")
     return Audit(run.folder.name, ", ".join(checked), tuple(findings))
 
 
-@runtime_checkable
-class _Writing(Protocol):
-    """A recommender that writes names: what it writes for items and users can be read back."""
-
-    writer_: Writer
-    tokenizer_: TextTokenizer
-    trie_: Trie
-    numbers_: IntArray | None
-
-
-def _written_findings(model: _Writing, split: Split) -> list[Finding]:
+def _written_findings(model: NameWriter, split: Split) -> list[Finding]:
     """Test items in the codes and in the questions of the test users."""
     import numpy as np
 
@@ -168,16 +157,12 @@ def _written_findings(model: _Writing, split: Split) -> list[Finding]:
         findings.append(number_finding("codes", numbers_I, split, popular_hit_rate(split), advice))
     trie = model.trie_
     item_N = np.where(trie.num_children_N == 0, trie.item_of_leaf_I[trie.first_leaf_N], -1)
+    questions = model.questions(split.test.histories)
     written = []
-    for history in split.test.histories:
-        item_T = item_N[model.writer_.question(history)[0].nodes_T]
+    for row in range(len(split.test)):
+        item_T = item_N[questions.prefix(np.array([row])).nodes_BT[0].numpy(force=True)]
         written.append(item_T[item_T >= 0])
-    words = [
-        model.tokenizer_.decode(tokens.tolist())
-        for prompt in model.writer_.prompts
-        for tokens in (prompt.before, prompt.after)
-    ]
-    return findings + question_findings(Histories.from_lists(written), words, split.test)
+    return findings + question_findings(Histories.from_lists(written), model.prompt_texts(), split.test)
 
 
 def _asked(name: str, split: Split) -> Targets | None:

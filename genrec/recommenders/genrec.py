@@ -103,7 +103,7 @@ class GenRec(NameWriter):
             decoder_config(self.config.backbone)
         return super()._new_tokenizer()
 
-    def _other_words(self) -> list[str]:
+    def prompt_texts(self) -> list[str]:
         prompts = load_prompts(self.config.prompt)
         return [text for prompt in prompts for text in (prompt.before, prompt.after)]
 
@@ -147,7 +147,7 @@ class GenRec(NameWriter):
             learn_prompt=config.learn_prompt,
         )
 
-    def _questions(self, histories: Histories) -> _Questions:
+    def questions(self, histories: Histories) -> _Questions:
         return _Questions(self.writer_, histories)
 
     def _states_before(self, history: IntArray, item: int) -> Tensor:

@@ -99,7 +99,7 @@ class GenRecSeq2Seq(NameWriter):
             raise ConfigError(f"no history is long enough for examples={way!r}: it needs two items")
         return steps
 
-    def _other_words(self) -> list[str]:
+    def prompt_texts(self) -> list[str]:
         return ["user", "?", *map(str, range(1000))]
 
     def _new_backbone(self, trie: Trie) -> Backbone:
@@ -134,7 +134,7 @@ class GenRecSeq2Seq(NameWriter):
 
     # -- answering -------------------------------------------------------------------------------------------
 
-    def _questions(self, histories: Histories) -> _Questions:
+    def questions(self, histories: Histories) -> _Questions:
         return _Questions(self.writer_, histories)
 
     def _states_before(self, history: IntArray, item: int) -> Tensor:

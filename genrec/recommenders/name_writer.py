@@ -21,9 +21,10 @@ from torch import Tensor
 from genrec.backbones.base import Backbone, Prefix
 from genrec.backbones.compact import CompactBackbone
 from genrec.backbones.hardware import device, full_precision, num_replicas, prepare_threads
-from genrec.backbones.tokenizer import PretrainedTokenizer, TextTokenizer, TrainedTokenizer
+from genrec.backbones.tokenizer import PretrainedTokenizer, TextTokenizer, TrainedTokenizer, WordTokenizer
+from genrec.codes.collaborative import collaborative_codes
 from genrec.codes.insertion import begins_with, insert, moved_nodes
-from genrec.codes.numbered import number_titles, random_numbers, sequential_numbers
+from genrec.codes.numbered import number_titles, original_numbers, random_numbers, sequential_numbers
 from genrec.codes.title import title_codes
 from genrec.codes.trie import Codes, Trie
 from genrec.data.catalogue import BoolArray, Catalogue
@@ -32,7 +33,7 @@ from genrec.data.ranking import Rankings
 from genrec.decoding.beam import BeamSearch
 from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.decoding.frontier import Found
-from genrec.errors import RunError
+from genrec.errors import ConfigError, RunError
 from genrec.recommenders.base import Config, Recommender
 from genrec.training.objectives import CodeLoss
 from genrec.training.trainer import TrainingOptions, Validate
@@ -54,7 +55,9 @@ class WriterConfig(Config):
     lora_rank: int = Field(8, ge=1)
     lora_alpha: int = Field(16, ge=1)
     lora_dropout: float = Field(0.05, ge=0, lt=1)
-    code: Literal["title", "random", "sequential"] = Field("title", description="what is written for an item")
+    code: Literal["title", "random", "sequential", "collaborative", "original"] = Field(
+        "title", description="what is written for an item; original: the data's own ids, which mostly leak"
+    )
     code_length: Literal["full", "shortest"] = Field(
         "shortest", description="whole, or just enough to tell apart"
     )
@@ -122,6 +125,9 @@ class NameWriter(Recommender):
 
     # -- what such a recommender brings ----------------------------------------------------------------------
 
+    def _prepare(self, train_data: Interactions) -> None:
+        """What is to be known before there is a tokenizer."""
+
     @abstractmethod
     def _new_backbone(self, trie: Trie) -> Backbone:
         """A backbone that has not learnt yet."""
@@ -139,16 +145,20 @@ class NameWriter(Recommender):
         """Write histories with these codes from now on."""
 
     @abstractmethod
-    def _questions(self, histories: Histories) -> Questions:
+    def questions(self, histories: Histories) -> Questions:
         """Histories, ready to be read."""
 
     @abstractmethod
     def _states_before(self, history: IntArray, item: int) -> Tensor:
         """The states (L, D) from which each token of the item's code is predicted."""
 
-    def _other_words(self) -> list[str]:
-        """What else than names the tokenizer has to spell."""
+    def prompt_texts(self) -> list[str]:
+        """What stands in questions beside names."""
         return []
+
+    def _spelt(self) -> list[str]:
+        """What else than names the tokenizer has to spell."""
+        return self.prompt_texts()
 
     # -- learning --------------------------------------------------------------------------------------------
 
@@ -158,9 +168,15 @@ class NameWriter(Recommender):
         config = self.config
         prepare_threads(config.threads)
         torch.manual_seed(config.seed)
+        self._prepare(train_data)
         self.numbers_ = self._numbers(train_data)
         self.tokenizer_ = self._new_tokenizer()
-        codes = self._new_codes(self.numbers_)
+        if config.code == "collaborative":
+            coded = collaborative_codes(train_data.histories, len(self.catalogue), seed=config.seed)
+            self.tokenizer_ = worded = WordTokenizer(self.tokenizer_, coded.words)
+            codes = Codes(worded.word_ids[coded.codes.items], coded.codes.offsets)
+        else:
+            codes = self._new_codes(self.numbers_)
         trie = Trie.build(codes)
         self.backbone_ = self._new_backbone(trie).to(device())
         self._use_codes(codes, trie)
@@ -197,6 +213,8 @@ class NameWriter(Recommender):
             return random_numbers(len(self.catalogue), self.config.seed)
         if self.config.code == "sequential":
             return sequential_numbers(train_data.histories, len(self.catalogue), self.config.seed)
+        if self.config.code == "original":
+            return original_numbers(self.catalogue.ids)
         return None
 
     def _names(self, numbers: np.ndarray | None) -> list[str]:
@@ -206,8 +224,8 @@ class NameWriter(Recommender):
     def _new_tokenizer(self) -> TextTokenizer:
         if self.config.backbone != "compact":
             return PretrainedTokenizer(self.config.backbone)
-        words = [*self._names(self.numbers_), *self._other_words()]
-        return TrainedTokenizer.train(words, self.config.vocab_size)
+        names = [] if self.config.code == "collaborative" else self._names(self.numbers_)
+        return TrainedTokenizer.train([*names, *self._spelt()], self.config.vocab_size)
 
     def _new_codes(self, numbers: np.ndarray | None) -> Codes:
         tokenizer = self.tokenizer_
@@ -237,7 +255,7 @@ class NameWriter(Recommender):
             self.tensors_,
             "children" if self.config.objective == "catalogue" else "vocabulary",
         )
-        questions = self._questions(histories)
+        questions = self.questions(histories)
         found = Found.nothing(len(histories), k, device())
         open_to_all = Constraint(self.tensors_, allowed=allowed)
         for group in _of_like_length(questions.lengths):
@@ -276,6 +294,10 @@ class NameWriter(Recommender):
     # -- the catalogue lives ---------------------------------------------------------------------------------
 
     def _catalogue_changed(self, old: Catalogue) -> None:
+        if self.config.code == "collaborative":
+            raise ConfigError(
+                "new items have no collaborative code, which comes from what users took: fit again, or take titles"
+            )
         old_trie, numbers = self.trie_, self.numbers_
         if numbers is not None:
             top = int(numbers.max(initial=-1)) + 1
@@ -313,6 +335,8 @@ class NameWriter(Recommender):
             self.tokenizer_ = TrainedTokenizer.load(folder)
         else:
             self.tokenizer_ = PretrainedTokenizer(str(folder))
+        if (folder / "words.json").exists():
+            self.tokenizer_ = WordTokenizer.load(folder, self.tokenizer_)
         backbone = self._saved_backbone(folder / "backbone", compact)
         self.backbone_ = backbone.to(device()).eval()
         codes = Codes(arrays["tokens"], arrays["offsets"])

@@ -192,6 +192,14 @@ def collate(examples: Sequence[Example]) -> Batch:
     }
 
 
+class Batches(Protocol):
+    """The batches of a whole training, one a step."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, step: int) -> Batch: ...
+
+
 class ExampleWriter(Protocol):
     """What writes a piece of a history as an example, and examples as a batch."""
 

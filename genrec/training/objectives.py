@@ -74,6 +74,58 @@ class CodeLoss:
         return int((batch["learnt"] & self.leaf_N[batch["nodes"]]).sum())
 
 
+class TaskLoss(CodeLoss):
+    """Mean loss of an answer of a batch: of an item as in `CodeLoss`, of a text the mean over its tokens.
+
+    A sentence of sixty tokens would otherwise count as much as sixty stars.
+    """
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
+        backbone = unwrapped(model)
+        assert isinstance(backbone, Backbone)
+        hidden_BLD: Tensor = model(batch)
+        learnt_BL, node_BL, answer_BL = batch["learnt"], batch["nodes"], batch["answer"]
+        # The end of an item's code below its tip has no nodes, but belongs to an answer that has.
+        rows_B1 = torch.arange(len(node_BL), device=node_BL.device)[:, None] * (int(answer_BL.max()) + 2)
+        answer_of_place = rows_B1 + answer_BL + 1
+        size = len(node_BL) * (int(answer_BL.max()) + 2)
+        is_item = torch.zeros(size, dtype=torch.bool, device=node_BL.device)
+        is_item[answer_of_place[learnt_BL & (node_BL > 0)]] = True
+        item_BL = learnt_BL & is_item[answer_of_place]
+        text_BL = learnt_BL & ~item_BL
+        flat_ND, token_N = hidden_BLD.flatten(0, 1), batch["tokens"].flatten()
+        loss = hidden_BLD.new_zeros(())
+        if self.objective == "catalogue":
+            place_N = torch.nonzero((item_BL & self.chosen_N[node_BL]).flatten()).squeeze(1)
+            target_N = node_BL.flatten()[place_N]
+            loss = loss + catalogue_loss(
+                backbone,
+                flat_ND.index_select(0, place_N - 1),
+                self.parent_N[target_N],
+                target_N,
+                self.token_N,
+                self.first_child_N1,
+                self.dtype,
+            )
+        else:
+            place_N = torch.nonzero(item_BL.flatten()).squeeze(1)
+            loss = loss + token_loss(backbone, flat_ND.index_select(0, place_N - 1), token_N[place_N])
+        place_N = torch.nonzero(text_BL.flatten()).squeeze(1)
+        if len(place_N):
+            of_N = answer_of_place.flatten()[place_N]
+            length_N = torch.bincount(of_N, minlength=size)[of_N]
+            logits_NV = (
+                flat_ND.index_select(0, place_N - 1) @ backbone.vocabulary_vectors().to(flat_ND.dtype).T
+            )
+            cost_N = F.cross_entropy(logits_NV.float(), token_N[place_N], reduction="none")
+            loss = loss + (cost_N / length_N).sum()
+        return loss / max(1, self.num_items(batch))
+
+    def num_items(self, batch: Batch) -> int:
+        """Answers: each has one start token."""
+        return int(((batch["answer"] >= 0) & ~batch["learnt"]).sum())
+
+
 def token_loss(backbone: Backbone, hidden_ND: Tensor, target_token_N: Tensor) -> Tensor:
     """Cross-entropy over the vocabulary, summed over places. Cost: N x V."""
     logits_NV = hidden_ND @ backbone.vocabulary_vectors().to(hidden_ND.dtype).T

@@ -19,9 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from genrec.backbones.dropout import seed_dropout
-from genrec.training.examples import Batch, Steps
+from genrec.training.examples import Batch, Batches
 from genrec.training.objectives import Loss
-from genrec.training.sequences import ItemSteps
 
 Result = TypeVar("Result")
 
@@ -123,7 +122,7 @@ class Gradients:
 class Ahead(torch.utils.data.Dataset[Batch]):
     """The batches of a training, of which the next can be made on another thread."""
 
-    def __init__(self, steps: Steps | ItemSteps) -> None:
+    def __init__(self, steps: Batches) -> None:
         self.steps, self.latest = steps, -1
         self.coming: dict[int, Future[Batch]] = {}
 

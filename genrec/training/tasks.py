@@ -50,7 +50,7 @@ class TaskWriter:
         history: list[Word] = []
         for segment in segments:
             if packed and not isinstance(segment, Text) and segment.name == "history":
-                history = self._items(values["history"])
+                history = self._history(values["history"])
             else:
                 words += self._words(segment, values)
         words = self._fitting(words, self.writer.max_tokens - sum(len(word.tokens) for word in history))
@@ -64,7 +64,7 @@ class TaskWriter:
     def packed(self, segments: Sequence[Segment], values: Values) -> Asked:
         """A prompt whose history is packed: every item of it is an answer."""
         source = self.source(segments, values, packed=True)
-        items = self._items(values["history"])
+        items = self._history(values["history"])
         start = source.end - sum(len(item.tokens) for item in items)
         answers = []
         for item in items:
@@ -90,13 +90,14 @@ class TaskWriter:
             return [self._text_word(name)]
         if segment.name == "item":
             return [self.item(value)]
-        if segment.name in ("history", "candidates"):
-            return self._items(value)
+        if segment.name == "history":
+            return self._history(value)
+        if segment.name == "candidates":
+            return [self.item(item) for item in value.tolist()]
         return [self._text_word(word) for word in str(value).split()]
 
-    def _items(self, items: IntArray) -> list[Word]:
-        newest = items[-self.writer.max_items :] if len(items) != 100 else items
-        return [self.writer.item(item) for item in newest.tolist()]
+    def _history(self, items: IntArray) -> list[Word]:
+        return [self.writer.item(item) for item in items[-self.writer.max_items :].tolist()]
 
     def _new_word(self, text: str) -> Word:
         return self._item_free_word(np.array(self._encode([text])[0]))

@@ -28,10 +28,9 @@ from genrec.backbones.hardware import torch_threads
 from genrec.backbones.quiet import quiet
 from genrec.errors import BackendMissingError, ConfigError, RunError
 from genrec.training.callbacks import JsonLog, ProgressBar, Seams
-from genrec.training.examples import Batch, Steps
+from genrec.training.examples import Batch, Batches
 from genrec.training.objectives import Loss
 from genrec.training.replicas import Ahead, Gradients, Replicas
-from genrec.training.sequences import ItemSteps
 
 Validate = Callable[[], dict[str, float]]
 
@@ -124,7 +123,7 @@ class _Trainer(Trainer):  # type: ignore[misc]
 def train(
     model: nn.Module,
     loss: Loss,
-    steps: Steps | ItemSteps,
+    steps: Batches,
     options: TrainingOptions,
     folder: Path,
     *,

@@ -1,0 +1,90 @@
+"""Answers that are no items: free text, token by token, and one out of a few that are given.
+
+Shape suffixes: B rows, A answers of a row, L tokens of the answers side by side, N learnt
+places, D width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from genrec.backbones.base import Backbone, Prefix
+from genrec.backbones.children import child_logits
+from genrec.decoding.constraint import TrieTensors
+from genrec.decoding.memory import Memory
+
+_HEAD_ROWS = 1024  # places whose logits over the whole vocabulary are held at once
+
+
+@torch.inference_mode()
+def write_text(backbone: Backbone, prefix: Prefix, end: int, max_tokens: int) -> list[list[int]]:
+    """The likeliest token after each other until `end`, for every row; at most `max_tokens`, `end` left out."""
+    memory = Memory(backbone, prefix)
+    hidden_BD, vectors_VD = memory.hidden_RD, backbone.vocabulary_vectors()
+    rows_B = torch.arange(len(hidden_BD), device=hidden_BD.device)
+    slot_B, zeros_B, ones_B = torch.zeros_like(rows_B), torch.zeros_like(rows_B), torch.ones_like(rows_B)
+    written: list[Tensor] = []
+    ended_B = torch.zeros_like(rows_B, dtype=torch.bool)
+    for _ in range(max_tokens):
+        token_B = (hidden_BD @ vectors_VD.to(hidden_BD.dtype).T).argmax(1)
+        ended_B |= token_B == end
+        written.append(token_B.masked_fill(ended_B, end))
+        if bool(ended_B.all()):
+            break
+        hidden_BQD, _, slot_B = memory.run(
+            rows_B, slot_B, zeros_B, token_B[:, None], zeros_B[:, None], ones_B
+        )
+        hidden_BD = hidden_BQD[:, 0]
+        memory.keep(slot_B[:, None], torch.ones_like(slot_B[:, None], dtype=torch.bool))
+        slot_B = torch.zeros_like(slot_B)
+    table = torch.stack(written, dim=1).tolist() if written else [[] for _ in rows_B]
+    return [row[: row.index(end)] if end in row else row for row in table]
+
+
+@torch.inference_mode()
+def answer_scores(
+    backbone: Backbone, batch: Mapping[str, Tensor], trie: TrieTensors, parent_N: Tensor | None
+) -> Tensor:
+    """Log-probability (B, A) of every answer of a batch; -inf where a row has fewer.
+
+    Args:
+        backbone: an encoder–decoder in evaluation mode.
+        batch: as `Seq2SeqBackbone.forward` takes it, with `learnt`; items and text may stand side by side.
+        trie: of the items' codes.
+        parent_N: parent of each of its nodes, where items' tokens are scored among the children of their nodes; None:
+            in the vocabulary, as text is.
+    """
+    hidden_BLD = backbone(batch)
+    row_N, place_N = torch.nonzero(batch["learnt"], as_tuple=True)
+    hidden_ND = hidden_BLD[row_N, place_N - 1]
+    node_N, token_N = batch["nodes"][row_N, place_N], batch["tokens"][row_N, place_N]
+    log_p_N = torch.zeros(len(row_N), device=hidden_ND.device)
+    item_N = (node_N > 0) & (parent_N is not None)
+    # What follows an item's tip is forced: its nodes are 0, but text it is not.
+    answer_N = batch["answer"][row_N, place_N]
+    is_item_BA = torch.zeros(
+        (len(hidden_BLD), int(answer_N.max()) + 1), dtype=torch.bool, device=hidden_ND.device
+    )
+    is_item_BA[row_N[item_N], answer_N[item_N]] = True
+    text_N = torch.nonzero(~is_item_BA[row_N, answer_N]).squeeze(1)
+    vectors_VD = backbone.vocabulary_vectors().to(hidden_ND.dtype)
+    for part in text_N.split(_HEAD_ROWS):  # type: ignore[no-untyped-call]
+        log_p_N[part] = -F.cross_entropy(
+            (hidden_ND[part] @ vectors_VD.T).float(), token_N[part], reduction="none"
+        )
+    places = torch.nonzero(item_N).squeeze(1)
+    if parent_N is not None and len(places):
+        above_N = parent_N[node_N[places]]
+        for group in child_logits(backbone, hidden_ND[places], above_N, trie.token_N, trie.first_child_N1):
+            taken_N = node_N[places][group.group_N] - trie.first_child_N1[above_N[group.group_N]]
+            chosen_N = group.logits_NC.log_softmax(1).gather(1, taken_N[:, None].long()).squeeze(1)
+            log_p_N[places[group.group_N]] = chosen_N
+    scores_BA = torch.zeros_like(is_item_BA, dtype=torch.float32)
+    scores_BA.index_put_((row_N, answer_N), log_p_N, accumulate=True)
+    asked_BA = torch.zeros_like(is_item_BA)
+    asked_BA[row_N, answer_N] = True
+    return scores_BA.masked_fill(~asked_BA, -torch.inf)

@@ -1,0 +1,426 @@
+"""P5: one encoder–decoder that rates, explains, sums up reviews and recommends, each asked for in words.
+
+Geng, Liu, Fu, Ge, Zhang 2022, https://arxiv.org/abs/2203.13366; numberings of Hua et al. 2023,
+https://arxiv.org/abs/2305.06569. What differs from the papers is told in docs/p5.md; the recipes `p5-paper` and
+`p5-best` stand for both ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from genrec.backbones.base import Backbone, Prefix
+from genrec.backbones.compact_seq2seq import CompactSeq2SeqBackbone
+from genrec.backbones.hardware import device
+from genrec.backbones.pretrained_seq2seq import PretrainedSeq2SeqBackbone, seq2seq_config
+from genrec.backbones.seq2seq import Seq2SeqBackbone
+from genrec.backbones.tokenizer import TextTokenizer
+from genrec.codes.trie import Codes, Trie
+from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions
+from genrec.data.ranking import Rankings
+from genrec.decoding.text import answer_scores, write_text
+from genrec.errors import ConfigError
+from genrec.prompts.tasks import TaskPrompt, Text, load_task_prompts, usable
+from genrec.recommenders.base import register
+from genrec.recommenders.name_writer import NameWriter, WriterConfig
+from genrec.training.objectives import CodeLoss, TaskLoss
+from genrec.training.sources import Asked, Source, SourceWriter, Word, collate_sources
+from genrec.training.task_examples import TaskExamples, TaskText
+from genrec.training.tasks import TaskSteps, TaskWriter
+from genrec.training.trainer import Validate, train
+
+FAMILIES = ("rating", "sequential", "explanation", "review", "direct")
+Asking = Literal["seen", "unseen"]
+STARS = tuple(f"{value / 10:.1f}" for value in range(10, 51))  # the 41 ratings that are learnt
+_CLASSES = ("1", "2", "3", "4", "5")
+_ROWS = 32  # questions that are answered at once
+
+
+class P5Config(WriterConfig):
+    """Options of `p5`; the defaults are the recipe `p5-best`."""
+
+    lora_targets: tuple[str, ...] = Field((), description="endings of layers' names; none: the usual ones")
+    code: Literal["title", "random", "sequential", "collaborative", "original"] = Field(
+        "sequential",
+        description="what is written for an item; original: the data's own ids, which mostly leak",
+    )
+    prompts: str = Field("p5", description="folder of prompts: p5, or a path")
+    families: tuple[str, ...] = Field(FAMILIES, description="families of tasks that are learnt")
+    word_vectors: Literal["none", "order"] = Field(
+        "order", description="order: whole-word embeddings, by a word's place in the source"
+    )
+    packed: bool = Field(
+        True, description="histories as packed rows; False: one drawn piece an example (paper)"
+    )
+    times: dict[str, int] = Field(
+        {
+            "rating": 1,
+            "next": 5,
+            "choose": 5,
+            "confirm": 10,
+            "explanation": 1,
+            "review": 1,
+            "direct-confirm": 10,
+            "direct-choose": 5,
+        },
+        description="examples drawn of each user or review in an epoch; packed histories count once",
+    )
+
+
+@register("p5")
+class P5(NameWriter):
+    """question in words -> encoder–decoder language model -> item by search over the trie, stars, or a sentence.
+
+    Practical limits: those of `genrec-seq2seq`; a `choose` question holds a hundred codes, which is dear to learn.
+    """
+
+    Config = P5Config
+    pipeline = (
+        "question in words -> encoder-decoder language model -> item over the trie, stars or a sentence"
+    )
+    paper = "Geng et al. 2022, https://arxiv.org/abs/2203.13366"
+    tiny = {  # noqa: RUF012
+        "depth": 1,
+        "width": 64,
+        "vocab_size": 400,
+        "dropout": 0.0,
+        "epochs": 60,
+        "batch_tokens": 3000,
+        "learning_rate": 1e-2,
+        "warmup_steps": 10,
+        "evaluations": 1,
+        "beams": 10,
+        "bf16": False,
+        "families": ("sequential",),
+        "times": {"next": 1},
+    }
+
+    backbone_: Seq2SeqBackbone
+    writer_: SourceWriter
+    tasks_: TaskWriter
+    prompts_: list[TaskPrompt]
+    dropped_: dict[str, str]  # prompts that the data cannot fill, and why
+    users_: dict[str, int]
+
+    # -- learning --------------------------------------------------------------------------------------------
+
+    def _prepare(self, train_data: Interactions) -> None:
+        self.users_ = {str(user): row for row, user in enumerate(train_data.users)}
+        self.texts_ = TaskText(train_data)
+        self._choose_prompts(self.texts_.fields)
+
+    def _choose_prompts(self, fields: frozenset[str]) -> None:
+        config, families = self.config, load_task_prompts(self.config.prompts)
+        unknown = sorted(set(config.families) - set(FAMILIES))
+        if unknown or not config.families:
+            raise ConfigError(
+                f"families={','.join(config.families)}: choose among {', '.join(FAMILIES)}, one at least"
+            )
+        self.fields_ = fields
+        wanted = [*(families[name] for name in config.families), families.get("new", [])]
+        self.prompts_, self.dropped_ = usable([prompt for family in wanted for prompt in family], fields)
+        if not any(not prompt.held_out for prompt in self.prompts_):
+            raise ConfigError(
+                f"the data can fill none of the prompts of {', '.join(config.families)}: choose other families"
+            )
+
+    def _learn(self, train_data: Interactions, validate: Validate | None, folder: Path, resume: bool) -> None:
+        config = self.config
+        examples = TaskExamples(
+            self.tasks_,
+            [prompt for prompt in self.prompts_ if not prompt.held_out],
+            train_data,
+            self.texts_,
+            packed=config.packed,
+            times=config.times,
+        )
+        steps = TaskSteps(
+            examples.kinds(),
+            self.writer_.collate,
+            batch_tokens=config.batch_tokens,
+            num_epochs=config.epochs,
+            seed=config.seed,
+            max_steps=config.max_steps,
+        )
+        options = self._training_options()
+        if "sequential" not in config.families:
+            validate = None
+        train(self.backbone_, self._loss(), steps, options, folder, validate=validate, resume=resume)
+
+    def _loss(self) -> CodeLoss:
+        base = super()._loss()
+        return TaskLoss(self.trie_, self.config.objective, device(), base.dtype)
+
+    def prompt_texts(self) -> list[str]:
+        """The words of all prompts."""
+        words = [part.text for prompt in self.prompts_ for part in prompt.source if isinstance(part, Text)]
+        answers = [word for prompt in self.prompts_ for word in prompt.answers or ()]
+        return [*words, *answers]
+
+    def _spelt(self) -> list[str]:
+        users = [self._user_word(row) for row in range(len(self.users_))]
+        return [*self.prompt_texts(), *STARS, *_CLASSES, "someone", *users, *self.texts_.all_texts()]
+
+    @staticmethod
+    def _user_word(row: int) -> str:
+        return f"user{row + 1}"
+
+    def _new_tokenizer(self) -> TextTokenizer:
+        if self.config.backbone != "compact":
+            seq2seq_config(self.config.backbone)
+        return super()._new_tokenizer()
+
+    def _new_backbone(self, trie: Trie) -> Backbone:
+        config = self.config
+        num_words = config.max_items + 200 if config.word_vectors == "order" else 0
+        if config.backbone != "compact":
+            return PretrainedSeq2SeqBackbone(
+                config.backbone,
+                num_words=num_words,
+                tuning=config.tuning,
+                lora_rank=config.lora_rank,
+                lora_alpha=config.lora_alpha,
+                lora_dropout=config.lora_dropout,
+                lora_targets=config.lora_targets,
+            )
+        return CompactSeq2SeqBackbone(
+            self.tokenizer_.vocab_size,
+            depth=config.depth,
+            width=config.width,
+            dropout=config.dropout,
+            num_nodes=trie.num_nodes if config.node_vectors else 0,
+            num_words=num_words,
+            start_token=self.tokenizer_.end[0],
+        )
+
+    def _saved_backbone(self, folder: Path, compact: bool) -> Backbone:
+        return CompactSeq2SeqBackbone.load(folder) if compact else PretrainedSeq2SeqBackbone.load(folder)
+
+    def _write_with(self, codes: Codes, trie: Trie) -> None:
+        config, tokenizer = self.config, self.tokenizer_
+        self.writer_ = SourceWriter(
+            codes,
+            trie,
+            begin=np.array(tokenizer.begin or tokenizer.end),
+            mask=np.array([], np.int64),
+            start_token=self.backbone_.start_token,
+            numbers=config.word_vectors,
+            max_items=config.max_items,
+            max_tokens=min(config.max_tokens, self.backbone_.max_positions),
+            packs=config.packed,
+            continues=config.backbone == "compact",
+        )
+        users = [self._user_word(row) for row in range(len(self.users_))]
+        self.tasks_ = TaskWriter(self.writer_, tokenizer.encode, tokenizer.end, users)
+
+    # -- recommending ----------------------------------------------------------------------------------------
+
+    def questions(self, histories: Histories) -> _Sources:
+        prompt = self._prompt("sequential", "next", "seen", without=frozenset({"user"}))
+        sources = [
+            self.tasks_.source(prompt.source, {"history": history, "user": None}, packed=self.config.packed)
+            for history in histories
+        ]
+        return _Sources(sources, self.writer_.continues)
+
+    def _states_before(self, history: IntArray, item: int) -> Tensor:
+        prompt = self._prompt("sequential", "next", "seen", without=frozenset({"user"}))
+        source = self.tasks_.source(
+            prompt.source, {"history": history, "user": None}, packed=self.config.packed
+        )
+        example = Asked(source, [self.writer_.answer(self.writer_.item(item), source.end)])
+        hidden_BLD: Tensor = self.backbone_(self._batch([example]))
+        return hidden_BLD[0]
+
+    def _prompt(
+        self, family: str, group: str, asking: Asking, without: frozenset[str] = frozenset()
+    ) -> TaskPrompt:
+        """The first prompt of that kind; one that names none of `without` if there is one."""
+        found = [
+            prompt
+            for prompt in self.prompts_
+            if (prompt.family, prompt.group) == (family, group) and prompt.held_out == (asking == "unseen")
+        ]
+        if not found:
+            why = "the model did not learn it" if family not in self.config.families else "no prompt for it"
+            raise ConfigError(
+                f"this p5 cannot be asked for {family} ({group}, {asking} prompts): {why}; train with "
+                f"families={family} on data that have what it needs"
+            )
+        return min(found, key=lambda prompt: len(prompt.fields & without))
+
+    # -- tasks -----------------------------------------------------------------------------------------------
+
+    def predict_rating(
+        self, users: Sequence[str], items_N: IntArray, *, prompt: Asking = "seen", greedy: bool = False
+    ) -> FloatArray:
+        """Ratings (N,) that users will give items: expectations over what may be written, or the likeliest of it.
+
+        Raises:
+            ConfigError: the model has not learnt to rate.
+        """
+        asked = self._prompt("rating", "stars", prompt, without=frozenset({"title"}))
+        values = [self._about(user, int(item)) for user, item in zip(users, items_N, strict=True)]
+        return self._stars(asked, values, STARS, greedy)
+
+    def predict_rating_from_review(
+        self, texts: Sequence[str], *, prompt: Asking = "seen", greedy: bool = False
+    ) -> FloatArray:
+        """Ratings (N,) that go with these reviews.
+
+        Raises:
+            ConfigError: the model has not learnt to read reviews.
+        """
+        asked = self._prompt("review", "stars", prompt, without=frozenset({"user"}))
+        return self._stars(asked, [{"review": text, "user": None} for text in texts], _CLASSES, greedy)
+
+    def summarise_review(self, texts: Sequence[str], *, prompt: Asking = "seen") -> list[str]:
+        """A headline for each review.
+
+        Raises:
+            ConfigError: the model has not learnt to read reviews.
+        """
+        asked = self._prompt("review", "headline", prompt, without=frozenset({"user"}))
+        return self._texts(asked, [{"review": text, "user": None} for text in texts])
+
+    def explain(
+        self,
+        users: Sequence[str],
+        items_N: IntArray,
+        features: Sequence[str] | None = None,
+        *,
+        prompt: Asking = "seen",
+    ) -> list[str]:
+        """A sentence on why each user takes to each item, on this feature of it where one is given.
+
+        Raises:
+            ConfigError: the model has not learnt to explain.
+        """
+        group = "sentence" if features is None else "about"
+        asked = self._prompt("explanation", group, prompt, frozenset({"title", "stars", "headline"}))
+        values = [self._about(user, int(item)) for user, item in zip(users, items_N, strict=True)]
+        for value, feature in zip(values, features or (), strict=False):
+            value["feature"] = feature
+        return self._texts(asked, values)
+
+    def rank_candidates(
+        self,
+        histories: Histories,
+        candidates_BC: IntArray,
+        *,
+        users: Sequence[str] | None = None,
+        prompt: Asking = "seen",
+    ) -> Rankings:
+        """The candidates of each user by p(item | history), best first. `users` are not asked for.
+
+        Raises:
+            ConfigError: the model has not learnt to recommend.
+        """
+        asked = self._prompt("sequential", "next", prompt, without=frozenset({"user"}))
+        parts = []
+        for start in range(0, len(histories), _ROWS):
+            examples = []
+            for row in range(start, min(start + _ROWS, len(histories))):
+                source = self.tasks_.source(
+                    asked.source, {"history": histories[row], "user": None}, packed=self.config.packed
+                )
+                words = [self.writer_.item(item) for item in candidates_BC[row].tolist()]
+                examples.append(Asked(source, [self.writer_.answer(word, source.end) for word in words]))
+            parts.append(self._scores(examples))
+        scores_BC = np.concatenate(parts)
+        order_BC = np.argsort(-scores_BC, axis=1, kind="stable")
+        return Rankings(
+            np.take_along_axis(candidates_BC, order_BC, 1).astype(np.int32),
+            np.take_along_axis(scores_BC, order_BC, 1).astype(np.float32),
+            np.ones(len(order_BC), bool),
+        )
+
+    def _about(self, user: str, item: int) -> dict[str, Any]:
+        """What a prompt may name of a user and an item."""
+        row = self.catalogue.table.row(item, named=True)
+        values = {name: str(row.get(name) or "") for name in ("title", "brand", "price")}
+        return {"user": self.users_.get(str(user)), "item": item, **values}
+
+    def _stars(
+        self, prompt: TaskPrompt, values: Sequence[dict[str, Any]], answers: Sequence[str], greedy: bool
+    ) -> FloatArray:
+        words = [self.tasks_.text(answer) for answer in answers]
+        numbers = np.array([float(answer) for answer in answers])
+        scores = []
+        for start in range(0, len(values), _ROWS):
+            sources = [self.tasks_.source(prompt.source, value) for value in values[start : start + _ROWS]]
+            scores.append(self._scores([self._closed(source, words) for source in sources]))
+        scores_BA = np.concatenate(scores)
+        if greedy:
+            return np.asarray(numbers[scores_BA.argmax(1)])
+        chance_BA = np.exp(scores_BA - scores_BA.max(1, keepdims=True))
+        return np.asarray((chance_BA / chance_BA.sum(1, keepdims=True)) @ numbers)
+
+    def _closed(self, source: Source, words: Sequence[Word]) -> Asked:
+        return Asked(source, [self.writer_.answer(word, source.end) for word in words])
+
+    def _scores(self, examples: Sequence[Asked]) -> FloatArray:
+        self.backbone_.eval()
+        parents = torch.from_numpy(self.trie_.parent_N).long().to(device())
+        parent_N = parents if self.config.objective == "catalogue" else None
+        scores: FloatArray = (
+            answer_scores(self.backbone_, self._batch(examples), self.tensors_, parent_N).cpu().numpy()
+        )
+        return scores
+
+    def _texts(self, prompt: TaskPrompt, values: Sequence[dict[str, Any]]) -> list[str]:
+        self.backbone_.eval()
+        written = []
+        for start in range(0, len(values), _ROWS):
+            sources = [self.tasks_.source(prompt.source, value) for value in values[start : start + _ROWS]]
+            prefix = _Sources(sources, self.writer_.continues).prefix(np.arange(len(sources)))
+            written += write_text(self.backbone_, prefix, self.tokenizer_.end[0], 64)
+        return [" ".join(self.tokenizer_.decode(tokens).split()) for tokens in written]
+
+    def _batch(self, examples: Sequence[Asked]) -> dict[str, Tensor]:
+        return {name: tensor.to(device()) for name, tensor in self.writer_.collate(examples).items()}
+
+    # -- saving ----------------------------------------------------------------------------------------------
+
+    def _save(self, folder: Path) -> None:
+        super()._save(folder)
+        pl.DataFrame({"user": list(self.users_)}, schema={"user": pl.String}).write_parquet(
+            folder / "users.parquet"
+        )
+        (folder / "fields.txt").write_text("\n".join(sorted(self.fields_)) + "\n")
+
+    def _load(self, folder: Path) -> None:
+        users = pl.read_parquet(folder / "users.parquet")["user"]
+        self.users_ = {user: row for row, user in enumerate(users)}
+        self._choose_prompts(frozenset((folder / "fields.txt").read_text().split()))
+        super()._load(folder)
+
+
+class _Sources:
+    """Questions that are in tokens already."""
+
+    def __init__(self, sources: Sequence[Source], continues: bool) -> None:
+        self._sources, self._continues = sources, continues
+        self.lengths = [len(source.tokens_T) for source in sources]
+
+    def prefix(self, rows: IntArray) -> Prefix:
+        batch = collate_sources([self._sources[row] for row in rows])
+        batch = {name: tensor.to(device()) for name, tensor in batch.items()}
+        length_B = batch["source_length"]
+        return Prefix(
+            batch["source_tokens"],
+            batch["source_nodes"],
+            batch["source_positions"],
+            length_B,
+            length_B if self._continues else torch.ones_like(length_B),
+            batch["source_words"],
+            batch["source_reach"],
+        )

@@ -1,0 +1,310 @@
+"""What P5's families of tasks learn from: histories, ratings and reviews, drawn as the paper's code draws them.
+
+Geng et al. 2022, https://arxiv.org/abs/2203.13366; sections 4.1 and 5.1, and https://github.com/jeykigung/P5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from genrec.data.interactions import IntArray, Interactions
+from genrec.data.tasks import Explanations, Reviews, explanations, feature_words
+from genrec.errors import ConfigError, DataError
+from genrec.prompts.tasks import Field, Segment, TaskPrompt, Text
+from genrec.training.sources import Asked, Word
+from genrec.training.tasks import Kind, TaskWriter
+
+_PROMPT_TOKENS = 30  # of a prompt's own words, about
+_CANDIDATES = 100
+# Mean and spread of what is learnt for each number of stars (section 4.1): 41 values say more than five classes.
+_STARS = {1: (1.2, 0.1), 2: (1.95, 0.225), 3: (2.95, 0.225), 4: (3.95, 0.225), 5: (4.75, 0.125)}
+
+
+class TaskText:
+    """What the training part says in words, and which fields of prompts it can fill."""
+
+    def __init__(self, train: Interactions) -> None:
+        users = np.repeat(np.arange(train.num_users), train.histories.lengths)
+        self.reviews = Reviews(
+            users, train.histories.items, train.ratings, _clean(train.texts), _clean(train.headlines)
+        )
+        fields = {"user", "item", "history", "candidates"}
+        table = train.catalogue.table
+        fields |= {"title"} if train.catalogue.titled else set()
+        fields |= {name for name in ("brand", "price") if name in table.columns and table[name].len()}
+        fields |= {"stars", "guess"} if train.ratings is not None else set()
+        fields |= {"headline"} if train.headlines is not None else set()
+        self.explanations: Explanations | None = None
+        if train.texts is not None:
+            fields |= {"review", "explanation", "feature"}
+            self.explanations = explanations(self.reviews, feature_words(self.reviews))
+        self.fields = frozenset(fields)
+
+    def all_texts(self) -> list[str]:
+        """All of it."""
+        given = [values for values in (self.reviews.texts, self.reviews.headlines) if values is not None]
+        return [text for values in given for text in values.drop_nulls().to_list()]
+
+
+class TaskExamples:
+    """Examples of the families whose prompts are given."""
+
+    def __init__(
+        self,
+        writer: TaskWriter,
+        prompts: Sequence[TaskPrompt],
+        train: Interactions,
+        texts: TaskText,
+        *,
+        packed: bool,
+        times: Mapping[str, int],
+    ) -> None:
+        """Get ready.
+
+        Args:
+            writer: puts prompts and values into tokens.
+            prompts: those that may be learnt from.
+            train: the training part.
+            texts: what it says in words.
+            packed: every item of a history is an answer, in one row; False: pieces are drawn, with one answer.
+            times: examples of each kind that are drawn of a user or review in an epoch; a kind left out is not learnt.
+        """
+        self.writer, self.train, self.texts, self.packed, self.times = writer, train, texts, packed, times
+        self.catalogue = train.catalogue.table.to_dicts() if train.catalogue.titled else []
+        self.groups: dict[tuple[str, str], list[TaskPrompt]] = {}
+        for prompt in prompts:
+            self.groups.setdefault((prompt.family, prompt.group), []).append(prompt)
+
+    def kinds(self) -> list[Kind]:
+        """All kinds of examples that there are prompts and data for.
+
+        Raises:
+            ConfigError: there are none.
+        """
+        kinds = [
+            *self._of_histories(),
+            *self._of_reviews(),
+        ]
+        if not kinds:
+            raise ConfigError("there is nothing to learn: give `times` of a task that the families have")
+        return kinds
+
+    # -- histories -------------------------------------------------------------------------------------------
+
+    def _of_histories(self) -> list[Kind]:
+        histories, writer = self.train.histories, self.writer.writer
+        tokens = np.concatenate([[0], np.cumsum(writer.code_lengths[histories.items])])
+        self._users = np.flatnonzero(histories.lengths >= (1 if self.packed else 2))
+        starts, ends = histories.offsets[:-1][self._users], histories.offsets[1:][self._users]
+        lengths = tokens[ends] - tokens[np.maximum(starts, ends - writer.max_items)] + _PROMPT_TOKENS
+        candidates = int(_CANDIDATES * writer.code_lengths.mean())
+        makers = {
+            ("sequential", "next"): ("next", lengths, self._packed if self.packed else self._next),
+            ("sequential", "choose"): ("choose", lengths + candidates, self._choose),
+            ("sequential", "confirm"): ("confirm", lengths, self._confirm),
+            ("direct", "confirm"): ("direct-confirm", np.full_like(lengths, _PROMPT_TOKENS), self._likes),
+            ("direct", "choose"): (
+                "direct-choose",
+                np.full_like(lengths, _PROMPT_TOKENS + candidates),
+                self._picks,
+            ),
+        }
+        return [
+            Kind(about, 1 if (name == "next" and self.packed) else self.times[name], make)
+            for group, (name, about, make) in makers.items()
+            if group in self.groups and self.times.get(name) and len(lengths)
+        ]
+
+    def _packed(self, datum: int, rng: np.random.Generator) -> Asked:
+        user = int(self._users[datum])
+        items = self.train.histories[user]
+        width = self.writer.writer.max_items
+        if len(items) > width:
+            end = int(rng.integers(width, len(items) + 1))
+            items = items[end - width : end]
+        prompt = self._draw("sequential", "next", rng)
+        return self.writer.packed(prompt.source, {"history": items, "user": self._someone(user, rng)})
+
+    def _piece(self, datum: int, rng: np.random.Generator) -> tuple[int, IntArray, int]:
+        """A user, a piece of the history and the item after it.
+
+        The paper's code draws the end among the last places and the start among the first three.
+        """
+        user = int(self._users[datum])
+        items = self.train.histories[user]
+        last = len(items) - 1
+        end = int(rng.integers(max(1, last - 2), last + 1))
+        start = int(rng.integers(0, min(3, end)))
+        return user, items[start:end], int(items[end])
+
+    def _next(self, datum: int, rng: np.random.Generator) -> Asked:
+        user, history, target = self._piece(datum, rng)
+        prompt = self._draw("sequential", "next", rng)
+        values = {"history": history, "user": self._someone(user, rng)}
+        return self.writer.example(prompt.source, self.writer.item(target), values)
+
+    def _choose(self, datum: int, rng: np.random.Generator) -> Asked:
+        user, history, target = self._piece(datum, rng)
+        prompt = self._draw("sequential", "choose", rng)
+        values = {"history": history, "user": user, "candidates": self._candidates(user, target, rng)}
+        return self.writer.example(prompt.source, self.writer.item(target), values)
+
+    def _confirm(self, datum: int, rng: np.random.Generator) -> Asked:
+        user, history, target = self._piece(datum, rng)
+        prompt = self._draw("sequential", "confirm", rng)
+        item, true = self._true_or_not(user, target, rng)
+        return self._judged(prompt, {"history": history, "user": user, **self._described(item)}, true)
+
+    def _likes(self, datum: int, rng: np.random.Generator) -> Asked:
+        user = int(self._users[datum])
+        item, true = self._true_or_not(user, int(rng.choice(self.train.histories[user])), rng)
+        prompt = self._draw("direct", "confirm", rng)
+        return self._judged(prompt, {"user": user, **self._described(item)}, true)
+
+    def _picks(self, datum: int, rng: np.random.Generator) -> Asked:
+        user = int(self._users[datum])
+        target = int(rng.choice(self.train.histories[user]))
+        prompt = self._draw("direct", "choose", rng)
+        values = {"user": user, "candidates": self._candidates(user, target, rng)}
+        return self.writer.example(prompt.source, self.writer.item(target), values)
+
+    def _true_or_not(self, user: int, target: int, rng: np.random.Generator) -> tuple[int, bool]:
+        """The target, or as often an item that the user did not take."""
+        true = bool(rng.random() < 0.5)
+        return (target if true else int(self._others(user, 1, rng)[0])), true
+
+    def _candidates(self, user: int, target: int, rng: np.random.Generator) -> IntArray:
+        count = min(_CANDIDATES, self.train.num_items // 2)
+        return rng.permutation(np.append(self._others(user, count - 1, rng), target))
+
+    def _others(self, user: int, count: int, rng: np.random.Generator) -> IntArray:
+        """Items that the user did not take in training."""
+        taken = self.train.histories[user]
+        if len(set(taken.tolist())) + count > self.train.num_items:
+            raise DataError(
+                f"user {self.train.users[user]!r} took nearly all items, so there are no {count} others to draw: "
+                "leave `direct`, `choose` and `confirm` out"
+            )
+        drawn = rng.integers(self.train.num_items, size=0)
+        while len(drawn) < count:
+            drawn = np.unique(np.append(drawn, rng.integers(self.train.num_items, size=2 * count)))
+            drawn = drawn[~np.isin(drawn, taken)]
+        return rng.permutation(drawn)[:count]
+
+    def _someone(self, user: int, rng: np.random.Generator) -> int | None:
+        """The user, or as often nobody by name: users of tomorrow are not known."""
+        return user if rng.random() < 0.5 else None
+
+    # -- ratings and reviews ---------------------------------------------------------------------------------
+
+    def _of_reviews(self) -> list[Kind]:
+        texts, kinds = self.texts, []
+        families = {family for family, _ in self.groups}
+        if "rating" in families and self.times.get("rating"):
+            lengths = np.full(len(texts.reviews), _PROMPT_TOKENS)
+            kinds.append(Kind(lengths, self.times["rating"], self._rating))
+        if texts.explanations is None:
+            return kinds
+        if "explanation" in families and self.times.get("explanation"):
+            lengths = np.full(len(texts.explanations), _PROMPT_TOKENS)
+            kinds.append(Kind(lengths, self.times["explanation"], self._explanation))
+        if "review" in families and self.times.get("review"):
+            self._read = texts.reviews.having("texts", "headlines", "ratings")
+            assert self._read.texts is not None
+            words = self._read.texts.str.count_matches(" ").to_numpy()
+            room = self.writer.writer.max_tokens
+            lengths = np.minimum(_PROMPT_TOKENS + 1.4 * words, room).astype(np.int64)
+            kinds.append(Kind(lengths, self.times["review"], self._review))
+        return kinds
+
+    def _rating(self, datum: int, rng: np.random.Generator) -> Asked:
+        prompt = self._draw_family("rating", rng)
+        assert self.texts.reviews.ratings is not None
+        user, item = int(self.texts.reviews.users[datum]), int(self.texts.reviews.items[datum])
+        stars = round(float(self.texts.reviews.ratings[datum]))
+        values = {"user": user, **self._described(item)}
+        if prompt.group == "stars":
+            return self.writer.example(prompt.source, self.writer.text(spread_stars(stars, rng)), values)
+        if prompt.group == "liking":
+            return self._judged(prompt, values, stars >= 4)
+        others = [value for value in range(1, 6) if value != stars]
+        true = bool(rng.random() < 0.5)
+        values["guess"] = str(stars if true else int(rng.choice(others)))
+        return self._judged(prompt, values, true)
+
+    def _explanation(self, datum: int, rng: np.random.Generator) -> Asked:
+        known = self.texts.explanations
+        assert known is not None
+        feature = known.features[datum]
+        groups = [name for family, name in self.groups if family == "explanation"]
+        if feature is None:
+            groups = [name for name in groups if name != "about"] or groups
+        prompt = self._draw("explanation", str(rng.choice(groups)), rng)
+        reviews = known.reviews
+        values = {
+            "user": int(reviews.users[datum]),
+            "feature": feature or "it",
+            "explanation": known.sentences[datum],
+            **self._described(int(reviews.items[datum])),
+        }
+        if reviews.ratings is not None:
+            values["stars"] = str(round(float(reviews.ratings[datum])))
+        if reviews.headlines is not None:
+            values["headline"] = reviews.headlines[datum] or ""
+        return self.writer.example(prompt.source, self._target(prompt.target, values), values)
+
+    def _review(self, datum: int, rng: np.random.Generator) -> Asked:
+        prompt, reviews = self._draw_family("review", rng), self._read
+        assert reviews.texts is not None
+        assert reviews.headlines is not None
+        assert reviews.ratings is not None
+        values = {
+            "user": None if rng.random() < 0.5 else int(reviews.users[datum]),
+            "review": reviews.texts[datum],
+            "headline": reviews.headlines[datum],
+            "stars": str(round(float(reviews.ratings[datum]))),
+            **self._described(int(reviews.items[datum])),
+        }
+        return self.writer.example(prompt.source, self._target(prompt.target, values), values)
+
+    # -- prompts ---------------------------------------------------------------------------------------------
+
+    def _draw(self, family: str, group: str, rng: np.random.Generator) -> TaskPrompt:
+        prompts = self.groups[family, group]
+        return prompts[int(rng.integers(len(prompts)))]
+
+    def _draw_family(self, family: str, rng: np.random.Generator) -> TaskPrompt:
+        prompts = [prompt for (of, _), group in self.groups.items() for prompt in group if of == family]
+        return prompts[int(rng.integers(len(prompts)))]
+
+    def _described(self, item: int) -> dict[str, Any]:
+        about = self.catalogue[item] if self.catalogue else {}
+        return {"item": item} | {name: str(about.get(name) or "") for name in ("title", "brand", "price")}
+
+    def _judged(self, prompt: TaskPrompt, values: Mapping[str, Any], true: bool) -> Asked:
+        assert prompt.answers is not None
+        answer = prompt.answers[0 if true else 1]
+        return self.writer.example(prompt.source, self.writer.text(answer), values)
+
+    def _target(self, segments: Sequence[Segment], values: Mapping[str, Any]) -> Word:
+        parts = [part.text if isinstance(part, Text) else str(values[part.name]) for part in segments]
+        assert all(isinstance(part, Text | Field) for part in segments)
+        return self.writer.text("".join(parts))
+
+
+def spread_stars(stars: int, rng: np.random.Generator) -> str:
+    """A value of one decimal near a number of stars, for the model to write."""
+    mean, spread = _STARS[min(5, max(1, stars))]
+    return f"{float(np.clip(rng.normal(mean, spread), 1, 5)):.1f}"
+
+
+def _clean(values: Any) -> Any:
+    """Texts on one line; null where there is none."""
+    if values is None:
+        return None
+    from genrec.data.listing import clean
+
+    return clean(values)[0]
