@@ -158,22 +158,9 @@ class PretrainedBackbone(Backbone):
         """
         training = self.training
         self.eval()
-        tokens_BT = torch.tensor([[0, 1]], device=self.vocabulary_vectors().device)
         fits = True
         for scale in (0.0, 1000.0):
-            states: list[Tensor] = []
-
-            def scaled(
-                module: Any, inputs: Any, output: Any, scale: float = scale, states: list[Tensor] = states
-            ) -> Any:
-                states.append(scale * output.last_hidden_state)
-                output.last_hidden_state = states[0]
-                return output
-
-            hook = self._writer.register_forward_hook(scaled)
-            theirs_BTV = self._model(**dict.fromkeys(self._inputs, tokens_BT)).logits.float()
-            hook.remove()
-            ours_BTV = (self._head_scale * states[0] @ self.vocabulary_vectors().T).float()
+            ours_BTV, theirs_BTV = self._logits_of_both(scale)
             # Up to rounding: a bfloat16 has 8 bits.
             fits &= ours_BTV.shape == theirs_BTV.shape and bool(
                 (ours_BTV - theirs_BTV).abs().max() <= 0.02 * ours_BTV.abs().max()
@@ -182,8 +169,24 @@ class PretrainedBackbone(Backbone):
         if not fits:
             raise ConfigError(
                 f"the output head of {self.name!r} is more than a product with its output embeddings (a bias, a scale "
-                "or a cap), which is not supported: choose another checkpoint, e.g. of the Llama or Qwen family"
+                "or a cap), which is not supported: choose another checkpoint, e.g. of the Llama, Qwen or T5 family"
             )
+
+    def _logits_of_both(self, scale: float) -> tuple[Tensor, Tensor]:
+        """Our logits (1, 2, V) of some states times `scale`, and the model's own."""
+        states: list[Tensor] = []
+
+        def scaled(module: Any, inputs: Any, output: Any) -> Any:
+            output.last_hidden_state = scale * output.last_hidden_state
+            states.append(output.last_hidden_state)
+            return output
+
+        tokens_BT = torch.tensor([[0, 1]], device=self.vocabulary_vectors().device)
+        hook = self._writer.register_forward_hook(scaled)
+        theirs_BTV = self._model(**dict.fromkeys(self._inputs, tokens_BT)).logits
+        hook.remove()
+        ours_BTV = self._head_scale * states[0] @ self.vocabulary_vectors().T
+        return ours_BTV.float(), theirs_BTV.float()
 
     def save(self, folder: Path) -> None:
         with quiet():

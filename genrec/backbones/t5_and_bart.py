@@ -106,7 +106,9 @@ class _T5(Family):
 
     def head_scale(self, config: Any) -> float:
         """Version 1.0 scales down before its tied head, 1.1 does not."""
-        return float(config.d_model**-0.5) if config.scale_decoder_outputs else 1.0
+        # Older transformers tell the two apart by whether the head is tied, and nothing else.
+        scaled = getattr(config, "scale_decoder_outputs", config.tie_word_embeddings)
+        return float(config.d_model**-0.5) if scaled else 1.0
 
     def layers(self, stack: Any) -> nn.ModuleList:
         layers: nn.ModuleList = stack.block
