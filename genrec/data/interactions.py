@@ -20,11 +20,12 @@ class Histories:
     """Item lists of different lengths in one flat array; list b is `items[offsets[b]:offsets[b + 1]]`.
 
     Shape: items (num_interactions,) int32, oldest first within a list; offsets (B + 1,) int64. Both may be
-    memory-mapped.
+    memory-mapped. users (B,) raw ids of whose lists they are, for recommenders that know users; None: nobody's.
     """
 
     items: IntArray
     offsets: IntArray
+    users: pl.Series | None = None
 
     @classmethod
     def from_lists(cls, lists: Iterable[Sequence[int] | IntArray]) -> Histories:
@@ -55,7 +56,8 @@ class Histories:
         lengths = self.lengths[rows]
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         inside = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
-        return Histories(self.items[np.repeat(self.offsets[:-1][rows], lengths) + inside], offsets)
+        users = None if self.users is None else self.users[np.asarray(rows)]
+        return Histories(self.items[np.repeat(self.offsets[:-1][rows], lengths) + inside], offsets, users)
 
 
 @dataclass(frozen=True)

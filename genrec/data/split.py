@@ -136,7 +136,9 @@ def _questions(interactions: Interactions, users: np.ndarray, targets: np.ndarra
     ends = starts.copy()
     ends[users] = targets
     offsets = np.concatenate([[0], np.cumsum(targets - starts[users])])
-    asked = Histories(mapped(items[_before(interactions.histories, ends)]), offsets)
+    asked = Histories(
+        mapped(items[_before(interactions.histories, ends)]), offsets, interactions.users[users]
+    )
     return Targets(interactions.catalogue, interactions.users[users], asked, items[targets])
 
 

@@ -11,23 +11,27 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
+import polars as pl
 from pydantic import Field
 from torch import Tensor
 
-from genrec.backbones.base import Backbone, Prefix
+from genrec.backbones.base import Backbone
 from genrec.backbones.compact_seq2seq import CompactSeq2SeqBackbone
 from genrec.backbones.hardware import device
+from genrec.backbones.pretrained_seq2seq import PretrainedSeq2SeqBackbone, seq2seq_config
 from genrec.backbones.seq2seq import Seq2SeqBackbone
+from genrec.backbones.tokenizer import TextTokenizer
 from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import Histories, IntArray, Interactions
 from genrec.errors import ConfigError
 from genrec.recommenders.base import register
-from genrec.recommenders.name_writer import NameWriter, WriterConfig
+from genrec.recommenders.name_writer import NameWriter, Questions, Sources, WriterConfig
 from genrec.training.epochs import Way
 from genrec.training.examples import Steps
-from genrec.training.sources import SourceWriter, collate_sources
+from genrec.training.sources import SourceWriter, num_word_vectors
 from genrec.training.trainer import Validate, train
+
+_MASK = "?"
 
 
 class GenRecSeq2SeqConfig(WriterConfig):
@@ -37,6 +41,7 @@ class GenRecSeq2SeqConfig(WriterConfig):
         "none", description="of users and items: none, one each, or one for a user and an item of like number"
     )
     reads_users: bool = Field(False, description="whether a source begins with the user's word")
+    lora_targets: tuple[str, ...] = Field((), description="endings of layers' names; none: the usual ones")
     examples: Literal["packed", "prefixes", "last"] = Field(
         "packed", description="of the next item: packed, prefixes or last; see genrec.training.sources"
     )
@@ -72,6 +77,7 @@ class GenRecSeq2Seq(NameWriter):
 
     backbone_: Seq2SeqBackbone
     writer_: SourceWriter
+    users_: dict[str, int]
 
     # -- learning --------------------------------------------------------------------------------------------
 
@@ -99,43 +105,79 @@ class GenRecSeq2Seq(NameWriter):
             raise ConfigError(f"no history is long enough for examples={way!r}: it needs two items")
         return steps
 
+    def _prepare(self, train_data: Interactions) -> None:
+        self.users_ = {str(user): row for row, user in enumerate(train_data.users)}
+
     def prompt_texts(self) -> list[str]:
-        return ["user", "?", *map(str, range(1000))]
+        return [_MASK]
+
+    def _spelt(self) -> list[str]:
+        return [_MASK, *self._user_words()]
+
+    def _user_words(self) -> list[str]:
+        return [f"user{row + 1}" for row in range(len(self.users_))] if self.config.reads_users else []
+
+    def _new_tokenizer(self) -> TextTokenizer:
+        if (
+            self.config.backbone != "compact"
+        ):  # what is no such checkpoint is told before its tokenizer is missed
+            seq2seq_config(self.config.backbone)
+        return super()._new_tokenizer()
 
     def _new_backbone(self, trie: Trie) -> Backbone:
         config = self.config
+        num_users, num_items = len(self._user_words()), len(trie.codes)
+        num_words = num_word_vectors(config.word_vectors, num_users, num_items, config.max_items)
+        if config.backbone != "compact":
+            return PretrainedSeq2SeqBackbone(
+                config.backbone,
+                num_words=num_words,
+                tuning=config.tuning,
+                lora_rank=config.lora_rank,
+                lora_alpha=config.lora_alpha,
+                lora_dropout=config.lora_dropout,
+                lora_targets=config.lora_targets,
+            )
         return CompactSeq2SeqBackbone(
             self.tokenizer_.vocab_size,
             depth=config.depth,
             width=config.width,
             dropout=config.dropout,
             num_nodes=trie.num_nodes if config.node_vectors else 0,
-            num_words=0,
+            num_words=num_words,
             start_token=self.tokenizer_.end[0],
         )
 
     def _saved_backbone(self, folder: Path, compact: bool) -> Backbone:
-        return CompactSeq2SeqBackbone.load(folder)
+        return CompactSeq2SeqBackbone.load(folder) if compact else PretrainedSeq2SeqBackbone.load(folder)
 
     def _write_with(self, codes: Codes, trie: Trie) -> None:
         config, tokenizer = self.config, self.tokenizer_
+        mask, *users = tokenizer.encode([_MASK, *self._user_words()])
         self.writer_ = SourceWriter(
             codes,
             trie,
-            begin=np.array(tokenizer.begin),
-            mask=np.array(tokenizer.encode(["?"])[0]),
+            begin=np.array(tokenizer.begin or tokenizer.end),
+            mask=np.array(mask),
             start_token=self.backbone_.start_token,
             numbers=config.word_vectors,
             max_items=config.max_items,
-            max_tokens=config.max_tokens,
+            users=[np.array(user) for user in users],
+            max_tokens=min(config.max_tokens, self.backbone_.max_positions),
+            continues=config.backbone == "compact",
             packs=config.examples == "packed",
             last_share=config.last_share,
         )
 
     # -- answering -------------------------------------------------------------------------------------------
 
-    def questions(self, histories: Histories) -> _Questions:
-        return _Questions(self.writer_, histories)
+    def questions(self, histories: Histories) -> Questions:
+        users = histories.users if self.config.reads_users else None
+        rows = [None] * len(histories) if users is None else [self.users_.get(str(user)) for user in users]
+        return Sources(
+            [self.writer_.question(history, row) for history, row in zip(histories, rows, strict=True)],
+            self.writer_.continues,
+        )
 
     def _states_before(self, history: IntArray, item: int) -> Tensor:
         example = self.writer_.single(history, item, None)
@@ -143,25 +185,14 @@ class GenRecSeq2Seq(NameWriter):
         hidden_BLD: Tensor = self.backbone_(batch)
         return hidden_BLD[0]
 
+    # -- saving ----------------------------------------------------------------------------------------------
 
-class _Questions:
-    """Histories as sources."""
+    def _save(self, folder: Path) -> None:
+        super()._save(folder)
+        table = pl.DataFrame({"user": list(self.users_)}, schema={"user": pl.String})
+        table.write_parquet(folder / "users.parquet")
 
-    def __init__(self, writer: SourceWriter, histories: Histories) -> None:
-        self._continues = writer.continues
-        self._sources = [writer.question(history, None) for history in histories]
-        self.lengths = [len(source.tokens_T) for source in self._sources]
-
-    def prefix(self, rows: IntArray) -> Prefix:
-        batch = collate_sources([self._sources[row] for row in rows])
-        batch = {name: tensor.to(device()) for name, tensor in batch.items()}
-        length_B = batch["source_length"]
-        return Prefix(
-            batch["source_tokens"],
-            batch["source_nodes"],
-            batch["source_positions"],
-            length_B,
-            length_B if self._continues else torch.ones_like(length_B),
-            batch["source_words"],
-            batch["source_reach"],
-        )
+    def _load(self, folder: Path) -> None:
+        users = pl.read_parquet(folder / "users.parquet")["user"]
+        self.users_ = {user: row for row, user in enumerate(users)}
+        super()._load(folder)

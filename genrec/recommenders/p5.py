@@ -17,7 +17,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from genrec.backbones.base import Backbone, Prefix
+from genrec.backbones.base import Backbone
 from genrec.backbones.compact_seq2seq import CompactSeq2SeqBackbone
 from genrec.backbones.hardware import device
 from genrec.backbones.pretrained_seq2seq import PretrainedSeq2SeqBackbone, seq2seq_config
@@ -30,9 +30,9 @@ from genrec.decoding.text import answer_scores, write_text
 from genrec.errors import ConfigError
 from genrec.prompts.tasks import TaskPrompt, Text, load_task_prompts, usable
 from genrec.recommenders.base import register
-from genrec.recommenders.name_writer import NameWriter, WriterConfig
+from genrec.recommenders.name_writer import NameWriter, Sources, WriterConfig
 from genrec.training.objectives import CodeLoss, TaskLoss
-from genrec.training.sources import Asked, Source, SourceWriter, Word, collate_sources
+from genrec.training.sources import Asked, Source, SourceWriter, Word, num_word_vectors
 from genrec.training.task_examples import TaskExamples, TaskText
 from genrec.training.tasks import TaskSteps, TaskWriter
 from genrec.training.trainer import Validate, train
@@ -92,9 +92,9 @@ class P5(NameWriter):
         "width": 64,
         "vocab_size": 400,
         "dropout": 0.0,
-        "epochs": 60,
-        "batch_tokens": 3000,
-        "learning_rate": 1e-2,
+        "epochs": 80,
+        "batch_tokens": 1000,
+        "learning_rate": 5e-3,
         "warmup_steps": 10,
         "evaluations": 1,
         "beams": 10,
@@ -180,7 +180,7 @@ class P5(NameWriter):
 
     def _new_backbone(self, trie: Trie) -> Backbone:
         config = self.config
-        num_words = config.max_items + 200 if config.word_vectors == "order" else 0
+        num_words = num_word_vectors(config.word_vectors, 0, 0, config.max_items)
         if config.backbone != "compact":
             return PretrainedSeq2SeqBackbone(
                 config.backbone,
@@ -223,19 +223,18 @@ class P5(NameWriter):
 
     # -- recommending ----------------------------------------------------------------------------------------
 
-    def questions(self, histories: Histories) -> _Sources:
+    def questions(self, histories: Histories) -> Sources:
         prompt = self._prompt("sequential", "next", "seen", without=frozenset({"user"}))
-        sources = [
-            self.tasks_.source(prompt.source, {"history": history, "user": None}, packed=self.config.packed)
-            for history in histories
-        ]
-        return _Sources(sources, self.writer_.continues)
+        return Sources([self._history(prompt, history) for history in histories], self.writer_.continues)
+
+    def _history(self, prompt: TaskPrompt, history: IntArray) -> Source:
+        return self.tasks_.source(
+            prompt.source, {"history": history, "user": None}, packed=self.config.packed
+        )
 
     def _states_before(self, history: IntArray, item: int) -> Tensor:
         prompt = self._prompt("sequential", "next", "seen", without=frozenset({"user"}))
-        source = self.tasks_.source(
-            prompt.source, {"history": history, "user": None}, packed=self.config.packed
-        )
+        source = self._history(prompt, history)
         example = Asked(source, [self.writer_.answer(self.writer_.item(item), source.end)])
         hidden_BLD: Tensor = self.backbone_(self._batch([example]))
         return hidden_BLD[0]
@@ -381,7 +380,7 @@ class P5(NameWriter):
         written = []
         for start in range(0, len(values), _ROWS):
             sources = [self.tasks_.source(prompt.source, value) for value in values[start : start + _ROWS]]
-            prefix = _Sources(sources, self.writer_.continues).prefix(np.arange(len(sources)))
+            prefix = Sources(sources, self.writer_.continues).prefix(np.arange(len(sources)))
             written += write_text(self.backbone_, prefix, self.tokenizer_.end[0], 64)
         return [" ".join(self.tokenizer_.decode(tokens).split()) for tokens in written]
 
@@ -402,25 +401,3 @@ class P5(NameWriter):
         self.users_ = {user: row for row, user in enumerate(users)}
         self._choose_prompts(frozenset((folder / "fields.txt").read_text().split()))
         super()._load(folder)
-
-
-class _Sources:
-    """Questions that are in tokens already."""
-
-    def __init__(self, sources: Sequence[Source], continues: bool) -> None:
-        self._sources, self._continues = sources, continues
-        self.lengths = [len(source.tokens_T) for source in sources]
-
-    def prefix(self, rows: IntArray) -> Prefix:
-        batch = collate_sources([self._sources[row] for row in rows])
-        batch = {name: tensor.to(device()) for name, tensor in batch.items()}
-        length_B = batch["source_length"]
-        return Prefix(
-            batch["source_tokens"],
-            batch["source_nodes"],
-            batch["source_positions"],
-            length_B,
-            length_B if self._continues else torch.ones_like(length_B),
-            batch["source_words"],
-            batch["source_reach"],
-        )

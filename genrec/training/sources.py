@@ -67,6 +67,21 @@ class Asked:
     answers: Sequence[Answer]
 
 
+def num_word_vectors(numbers: WordNumbers, num_users: int, num_items: int, max_items: int) -> int:
+    """Rows that the word table of a backbone needs; 0: none."""
+    return {
+        "none": 0,
+        "order": _most_words(max_items) + 1,
+        "own": 1 + num_users + num_items,
+        "shared": 1 + max(num_users, num_items),
+    }[numbers]
+
+
+def _most_words(max_items: int) -> int:
+    """Words that are told apart by their order; those that follow share the last number."""
+    return max_items + 200
+
+
 class SourceWriter:
     """Writes histories as sources, and items as answers, with the codes of a catalogue."""
 
@@ -120,16 +135,6 @@ class SourceWriter:
                 f"the words around a history take {self.longest_prompt} tokens and an item {self.longest_code}: they "
                 f"do not fit in max_tokens={max_tokens}: raise it, or take code_length=shortest"
             )
-
-    @property
-    def num_words(self) -> int:
-        """Rows that the word table needs; 0: none."""
-        if self.numbers == "none":
-            return 0
-        if self.numbers == "order":
-            return self.max_items + 8
-        num_items, num_users = len(self.codes), len(self.users)
-        return 1 + (num_users + num_items if self.numbers == "own" else max(num_users, num_items))
 
     # -- examples --------------------------------------------------------------------------------------------
 
@@ -215,7 +220,7 @@ class SourceWriter:
         ends = np.cumsum(lengths)
         numbers = np.array([word.number for word in words])
         if self.numbers == "order":
-            numbers = np.minimum(1 + np.arange(len(words)), self.num_words - 1)
+            numbers = np.minimum(1 + np.arange(len(words)), _most_words(self.max_items))
         reach = np.full(len(words), ends[-1])
         if in_order_from is not None:
             reach[in_order_from:] = ends[in_order_from:]
