@@ -130,7 +130,11 @@ class TaskExamples:
             times["next"] = 1
         kinds = []
         for group, (name, fewest, tokens_U, make) in makers.items():
-            users = np.flatnonzero(histories.lengths >= fewest)
+            # Who took everything left nothing to hold against it.
+            fits_U = (histories.lengths >= fewest) & (
+                (name == "next") | (histories.lengths < self.train.num_items)
+            )
+            users = np.flatnonzero(fits_U)
             if group in self.groups and times.get(name) and len(users):
                 kinds.append(Kind(tokens_U[users] + _PROMPT_TOKENS, times[name], _of_users(users, make)))
         return kinds
@@ -194,13 +198,9 @@ class TaskExamples:
         return rng.permutation(np.append(self._others(user, count - 1, rng), target))
 
     def _others(self, user: int, count: int, rng: np.random.Generator) -> IntArray:
-        """Items that the user did not take in training."""
+        """Items that the user did not take in training; fewer where there are not so many."""
         taken = self.train.histories[user]
-        if len(set(taken.tolist())) + count > self.train.num_items:
-            raise DataError(
-                f"user {self.train.users[user]!r} took nearly all items, so there are no {count} others to draw: "
-                "leave `direct`, `choose` and `confirm` out"
-            )
+        count = min(count, self.train.num_items - len(set(taken.tolist())))
         drawn = rng.integers(self.train.num_items, size=0)
         while len(drawn) < count:
             drawn = np.unique(np.append(drawn, rng.integers(self.train.num_items, size=2 * count)))

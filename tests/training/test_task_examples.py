@@ -371,12 +371,24 @@ def test_mistakes_are_told(train: Interactions) -> None:
     with pytest.raises(DataError, match="ratings go from 2 to 10, and stars from 1 to 5"):
         make(without(train, ratings=train.ratings * 2))
     make(without(train, ratings=train.ratings * 2), families=("sequential", "direct"))
-    everything = Interactions(
-        train.catalogue, pl.Series(["all"]), Histories.from_lists([list(range(NUM_ITEMS))])
+
+
+def test_who_took_nearly_all_items_is_asked_with_the_few_that_are_left() -> None:
+    lists = [range(NUM_ITEMS), range(NUM_ITEMS - 1)]
+    train = Interactions(
+        reviewed().catalogue,
+        pl.Series(["all", "most"]),
+        Histories.from_lists([list(items) for items in lists]),
     )
-    (kind,) = make(everything, times={"confirm": 1}, families=("sequential",))[0].kinds()
-    with pytest.raises(DataError, match="user 'all' took nearly all items"):
-        drawn(kind, Letters(), passes=9)
+    for name in ("confirm", "choose", "direct-confirm", "direct-choose"):
+        found = of_kind(name, train, families=("sequential", "direct"))
+        assert {datum for datum, *_ in found} == {0}  # the second user alone
+        for _, prompt, fields, (answer,) in found:
+            if prompt.group == "choose":
+                assert {*items_in(fields["candidates"])} == {NUM_ITEMS - 1, *items_in(answer)}
+            else:
+                named = fields.get("item") or fields["title"].replace("Title-", "item_")
+                assert (answer == "no") == (items_in(named) == [NUM_ITEMS - 1])
 
 
 @pytest.mark.parametrize("stars", [1, 2, 3, 4, 5])
