@@ -1,0 +1,265 @@
+"""p5 on invented reviews with plain rules: each task learns its own, and what cannot be asked is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from genrec.data.catalogue import Catalogue
+from genrec.data.interactions import Histories, Interactions
+from genrec.errors import ConfigError
+from genrec.recommenders.base import create, load
+from genrec.recommenders.p5 import P5
+
+NUM_ITEMS, NUM_USERS, LENGTH = 8, 16, 5
+# Even items are good strings and get 5 stars, odd ones poor pedals and get 1; that is all there is to know.
+GOOD = ("These strings sound bright and last.", "Very good", 5)
+POOR = ("This pedal hums and broke soon.", "Rather poor", 1)
+TINY: dict[str, Any] = {
+    "depth": 1,
+    "width": 64,
+    "vocab_size": 500,
+    "dropout": 0.0,
+    "epochs": 16,
+    "batch_tokens": 200,
+    "learning_rate": 3e-3,
+    "warmup_steps": 50,
+    "evaluations": 1,
+    "beams": 10,
+    "bf16": False,
+    "families": ("rating", "sequential", "explanation", "review"),
+    "times": {"rating": 1, "next": 1, "explanation": 1, "review": 1},
+}
+
+
+# A prompt of each kind, short to be learnt quickly, and its like that is held out.
+PROMPTS = {
+    "rating": ('group: stars, target: "{stars}"', "Stars {user} {item} :", "{user} on {item} ?"),
+    "sequential": ('group: next, target: "{item}"', "Next {history}", "{history} then"),
+    "explanation": ('group: sentence, target: "{explanation}"', "Why {user} {item}", "{item} {user} why"),
+    "about": (
+        'group: about, target: "{explanation}"',
+        "Why {feature} {user} {item}",
+        "{item} {user} {feature}",
+    ),
+    "review": ('group: headline, target: "{headline}"', "Title {review}", "{review} in short"),
+    "judgement": ('group: stars, target: "{stars}"', "Judge {review}", "{review} in stars"),
+}
+FAMILY_OF = {"about": "explanation", "judgement": "review"}
+
+
+def write_prompts(folder: Path) -> str:
+    """The folder with these prompts, a file a family."""
+    entries: dict[str, list[str]] = {}
+    for name, (what, learnt, held_out) in PROMPTS.items():
+        entries.setdefault(FAMILY_OF.get(name, name), []).extend(
+            [
+                f'  - {{id: {name}-1, {what}, source: "{learnt}"}}',
+                f'  - {{id: {name}-2, {what}, source: "{held_out}", held_out: true}}',
+            ]
+        )
+    for family, lines in entries.items():
+        (folder / f"{family}.yaml").write_text("\n".join([f"family: {family}", "prompts:", *lines]) + "\n")
+    return str(folder)
+
+
+def reviewed() -> Interactions:
+    """Users who go round the items, each from another one."""
+    lists = [[(user + step) % NUM_ITEMS for step in range(LENGTH)] for user in range(NUM_USERS)]
+    said = [POOR if item % 2 else GOOD for items in lists for item in items]
+    return Interactions(
+        Catalogue.from_lists(
+            [f"i{item}" for item in range(NUM_ITEMS)],
+            [f"{'Pedal' if item % 2 else 'Strings'} number {item}" for item in range(NUM_ITEMS)],
+        ),
+        pl.Series([f"u{user}" for user in range(NUM_USERS)]),
+        Histories.from_lists(lists),
+        ratings=np.array([stars for *_, stars in said], np.float32),
+        texts=pl.Series([text for text, *_ in said]),
+        headlines=pl.Series([headline for _, headline, _ in said]),
+    )
+
+
+def p5(**options: Any) -> P5:
+    model = create("p5", **(TINY | options))
+    assert isinstance(model, P5)
+    return model
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> P5:
+    """Fitted once; no test may change it."""
+    return p5(prompts=write_prompts(tmp_path_factory.mktemp("prompts"))).fit(reviewed())
+
+
+USERS, ITEMS = ["u3", "u3", "u10", "stranger"], np.array([2, 5, 0, 7])
+
+
+@pytest.mark.parametrize("greedy", [False, True])
+def test_ratings_follow_the_item(fitted: P5, greedy: bool) -> None:
+    found = fitted.predict_rating(USERS, ITEMS, greedy=greedy)
+    assert found.shape == (4,)
+    assert (found[[0, 2]] > 4.4).all()
+    assert (found[[1, 3]] < 1.6).all()
+    assert not greedy or np.allclose(found * 10, np.round(found * 10))
+
+
+def test_stars_of_a_review(fitted: P5) -> None:
+    found = fitted.predict_rating_from_review([GOOD[0], POOR[0]])
+    assert found == pytest.approx([5, 1], abs=0.3)
+    assert fitted.predict_rating_from_review([POOR[0]], greedy=True).tolist() == [1]
+
+
+def test_headlines(fitted: P5) -> None:
+    assert fitted.summarise_review([GOOD[0], POOR[0], GOOD[0]]) == [GOOD[1], POOR[1], GOOD[1]]
+
+
+def test_explanations(fitted: P5) -> None:
+    assert fitted.explain(USERS, ITEMS) == [GOOD[0], POOR[0], GOOD[0], POOR[0]]
+    features = ["strings", "pedal", "strings", "pedal"]
+    assert fitted.explain(USERS, ITEMS, features) == [GOOD[0], POOR[0], GOOD[0], POOR[0]]
+
+
+def test_lists_and_candidates_are_of_one_mind(fitted: P5) -> None:
+    histories = Histories.from_lists([[0, 1, 2], [5, 6], []])
+    ranked = fitted.rank(histories, NUM_ITEMS, exclude_seen=False, exact=True)
+    assert ranked.items_BK[:2, 0].tolist() == [3, 7]
+    candidates_BC = np.tile(np.arange(NUM_ITEMS)[::-1], (3, 1))
+    found = fitted.rank_candidates(histories, candidates_BC)
+    np.testing.assert_array_equal(found.items_BK, ranked.items_BK)
+    np.testing.assert_allclose(found.scores_BK, ranked.scores_BK, atol=1e-4)
+    few = fitted.rank_candidates(histories, np.array([[6, 3], [7, 1], [0, 1]]), prompt="unseen")
+    assert few.items_BK[:2].tolist() == [[3, 6], [7, 1]]
+
+
+def test_prompts_that_were_never_learnt_can_be_asked(fitted: P5) -> None:
+    """That they are other prompts shows in the numbers."""
+    seen, unseen = (fitted.predict_rating(USERS, ITEMS, prompt=prompt) for prompt in ("seen", "unseen"))
+    assert (unseen[[0, 2]] > unseen[[1, 3]]).all()
+    assert np.abs(seen - unseen).max() > 1e-6
+    assert len(fitted.explain(USERS, ITEMS, prompt="unseen")) == 4
+    assert len(fitted.explain(USERS, ITEMS, ["strings"] * 4, prompt="unseen")) == 4
+    assert len(fitted.summarise_review([GOOD[0]], prompt="unseen")) == 1
+    assert fitted.predict_rating_from_review([GOOD[0]], prompt="unseen").shape == (1,)
+
+
+def test_a_batch_of_any_size_gives_the_same(fitted: P5, monkeypatch: pytest.MonkeyPatch) -> None:
+    users, items = USERS * 3, np.tile(ITEMS, 3)
+    whole = fitted.predict_rating(users, items), fitted.explain(users, items)
+    monkeypatch.setattr("genrec.recommenders.p5._ROWS", 5)
+    np.testing.assert_allclose(fitted.predict_rating(users, items), whole[0], atol=1e-4)
+    assert fitted.explain(users, items) == whole[1]
+
+
+def test_nobody_asks(fitted: P5) -> None:
+    assert fitted.predict_rating([], np.zeros(0, int)).shape == (0,)
+    assert fitted.predict_rating_from_review([], greedy=True).shape == (0,)
+    assert fitted.summarise_review([]) == fitted.explain([], np.zeros(0, int)) == []
+    assert fitted.rank_candidates(Histories.from_lists([]), np.zeros((0, 4), int)).items_BK.shape == (0, 4)
+
+
+def test_save_and_load_give_the_same_answers(fitted: P5, tmp_path: Path) -> None:
+    again = load(fitted.save(tmp_path / "saved"))
+    assert isinstance(again, P5)
+    assert again.dropped_ == fitted.dropped_
+    np.testing.assert_allclose(
+        again.predict_rating(USERS, ITEMS), fitted.predict_rating(USERS, ITEMS), atol=1e-5
+    )
+    assert again.explain(USERS, ITEMS) == fitted.explain(USERS, ITEMS)
+    assert again.summarise_review([POOR[0]]) == [POOR[1]]
+    histories = Histories.from_lists([[1, 2], []])
+    np.testing.assert_allclose(
+        again.rank(histories, 5).scores_BK, fitted.rank(histories, 5).scores_BK, atol=1e-5
+    )
+    new = pl.DataFrame({"item_id": ["n"], "title": ["Strings number 99"]})
+    again.add_items(new)
+    assert again.predict_rating(["u1"], np.array([NUM_ITEMS])).shape == (1,)
+    assert "n" in {item.item_id for item in again.recommend([["n", "i2"], []], k=9)[1].items}
+
+
+def test_what_was_not_learnt_is_told_in_a_line(fitted: P5) -> None:
+    data = reviewed()
+    bare = p5(max_steps=1, families=("sequential",)).fit(data)
+    for ask in (
+        lambda: bare.predict_rating(USERS, ITEMS),
+        lambda: bare.predict_rating_from_review([GOOD[0]]),
+        lambda: bare.summarise_review([GOOD[0]]),
+        lambda: bare.explain(USERS, ITEMS),
+        lambda: bare.explain(USERS, ITEMS, ["strings"] * 4),
+    ):
+        with pytest.raises(ConfigError, match="the model did not learn it") as error:
+            ask()
+        assert "\n" not in str(error.value)
+    bare.rank_candidates(data.histories, data.histories.items.reshape(NUM_USERS, LENGTH))
+    rates = p5(max_steps=1, families=("rating",), times={"rating": 1}).fit(data)
+    assert rates.predict_rating(USERS, ITEMS).shape == (4,)
+    with pytest.raises(ConfigError, match="cannot be asked for sequential"):
+        rates.rank(data.histories, 3)
+
+
+def test_data_that_lack_a_family() -> None:
+    data = reviewed()
+    plain = replace(data, ratings=None, texts=None, headlines=None)
+    model = p5(max_steps=1).fit(plain)
+    assert all("which the data do not have" in why for why in model.dropped_.values())
+    assert {prompt.family for prompt in model.prompts_} == {"sequential"}
+    with pytest.raises(ConfigError, match="no prompt for it"):
+        model.predict_rating(USERS, ITEMS)
+    with pytest.raises(ConfigError, match="the data can fill none of the prompts of rating, review"):
+        p5(families=("rating", "review")).fit(plain)
+    untitled = replace(plain, catalogue=Catalogue(data.catalogue.table, titled=False))
+    model = p5(max_steps=1, families=("sequential", "direct")).fit(untitled)
+    assert "direct-2" in model.dropped_
+    assert model.rank(data.histories, 3).items_BK.shape == (NUM_USERS, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"families": ()}, "choose among rating, sequential"),
+        ({"families": ("sequential", "poetry")}, "families=sequential,poetry: choose among"),
+        ({"times": {"nxt": 1}}, "nxt"),
+        ({"times": {"next": -1}}, "-1"),
+        ({"times": {"rating": 0}}, "nothing to learn"),
+        ({"stride": 4}, "stride=4"),
+        ({"prompts": "nowhere"}, "no folder 'nowhere'"),
+    ],
+)
+def test_mistakes_are_told_in_a_line(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told) as error:
+        p5(**options).fit(reviewed())
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_of_prompts_without_a_family(tmp_path: Path) -> None:
+    folder = write_prompts(tmp_path)
+    (tmp_path / "review.yaml").unlink()
+    told = "has no file for review, only rating, sequential, explanation: add it, or choose other families"
+    with pytest.raises(ConfigError, match=told):
+        p5(prompts=folder).fit(reviewed())
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("family", ["t5", "bart"])
+def test_checkpoints(
+    tmp_path: Path, seq2seq_checkpoint: Callable[[str], str], family: str, packed: bool
+) -> None:
+    model = p5(
+        backbone=seq2seq_checkpoint(family), tuning="full", packed=packed, max_steps=2, max_tokens=180
+    ).fit(reviewed())
+    histories = Histories.from_lists([[0, 1, 2], []])
+    found = model.rank(histories, 5)
+    again = load(model.save(tmp_path / "saved"))
+    assert isinstance(again, P5)
+    np.testing.assert_allclose(again.rank(histories, 5).scores_BK, found.scores_BK, atol=1e-5)
+    np.testing.assert_allclose(
+        again.predict_rating(USERS, ITEMS), model.predict_rating(USERS, ITEMS), atol=1e-4
+    )
+    assert again.summarise_review([GOOD[0]]) == model.summarise_review([GOOD[0]])
+    # Words stand apart in what is learnt, whatever the tokenizer puts before them.
+    assert model.tokenizer_.decode(model.tasks_.text("Very good").tokens[:-1]).split() == ["Very", "good"]
