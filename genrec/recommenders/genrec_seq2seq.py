@@ -37,6 +37,9 @@ _MASK = "?"
 class GenRecSeq2SeqConfig(WriterConfig):
     """Options of `genrec-seq2seq`; the defaults are the recipe `genrec-seq2seq-best`."""
 
+    max_items: int = Field(20, ge=1, description="most recent items of a history that are read")
+    epochs: int = Field(15, ge=1)
+    evaluations: int = Field(5, ge=1, description="validations and checkpoints over the training")
     word_vectors: Literal["none", "own", "shared"] = Field(
         "none", description="of users and items: none, one each, or one for a user and an item of like number"
     )

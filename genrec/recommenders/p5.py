@@ -47,6 +47,9 @@ _ROWS = 32  # questions that are answered at once
 class P5Config(WriterConfig):
     """Options of `p5`; the defaults are the recipe `p5-best`."""
 
+    max_items: int = Field(20, ge=1, description="most recent items of a history that are read")
+    epochs: int = Field(15, ge=1)
+    evaluations: int = Field(5, ge=1, description="validations and checkpoints over the training")
     lora_targets: tuple[str, ...] = Field((), description="endings of layers' names; none: the usual ones")
     code: Literal["title", "random", "sequential", "collaborative", "original"] = Field(
         "sequential",
