@@ -22,7 +22,7 @@ from genrec.backbones.compact_seq2seq import CompactSeq2SeqBackbone
 from genrec.backbones.hardware import device
 from genrec.backbones.pretrained_seq2seq import PretrainedSeq2SeqBackbone, seq2seq_config
 from genrec.backbones.seq2seq import Seq2SeqBackbone
-from genrec.backbones.tokenizer import TextTokenizer
+from genrec.backbones.tokenizer import TextTokenizer, WordTokenizer
 from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions
 from genrec.data.ranking import Rankings
@@ -59,6 +59,9 @@ class P5Config(WriterConfig):
     families: tuple[str, ...] = Field(FAMILIES, description="families of tasks that are learnt")
     word_vectors: Literal["none", "order"] = Field(
         "order", description="order: whole-word embeddings, by a word's place in the source"
+    )
+    user_tokens: bool = Field(
+        True, description="each user has a token of their own; False: spelt as text (paper; checkpoints)"
     )
     packed: bool = Field(
         True, description="histories as packed rows; False: one drawn piece an example (paper)"
@@ -169,12 +172,19 @@ class P5(NameWriter):
         return [*words, *answers]
 
     def _spelt(self) -> list[str]:
-        users = [self._user_word(row) for row in range(len(self.users_))]
+        users = [] if self._has_user_tokens else self._user_words()
         return [*self.prompt_texts(), *STARS, *_CLASSES, "someone", *users, *self.texts_.all_texts()]
 
-    @staticmethod
-    def _user_word(row: int) -> str:
-        return f"user{row + 1}"
+    @property
+    def _has_user_tokens(self) -> bool:
+        """A checkpoint's embeddings are for the tokens that it came with."""
+        return bool(self.config.user_tokens and self.config.backbone == "compact")
+
+    def _user_words(self) -> list[str]:
+        return [f"user{row + 1}" for row in range(len(self.users_))]
+
+    def _words_of_their_own(self) -> list[str]:
+        return self._user_words() if self._has_user_tokens else []
 
     def _new_tokenizer(self) -> TextTokenizer:
         if self.config.backbone != "compact":
@@ -221,7 +231,10 @@ class P5(NameWriter):
             packs=config.packed,
             continues=config.backbone == "compact",
         )
-        users = [self._user_word(row) for row in range(len(self.users_))]
+        if isinstance(tokenizer, WordTokenizer) and self._has_user_tokens:
+            users = [[token] for token in tokenizer.word_ids[: len(self.users_)].tolist()]
+        else:
+            users = tokenizer.encode(self._user_words())
         self.tasks_ = TaskWriter(self.writer_, tokenizer.encode, tokenizer.end, users)
 
     # -- recommending ----------------------------------------------------------------------------------------
