@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from genrec.backbones.base import Backbone, Prefix, Reading
 
@@ -19,9 +19,16 @@ class Seq2SeqBackbone(Backbone):
     """An encoder–decoder. `hidden` is its decoder's; the cache holds what the encoder read.
 
     start_token: what the decoder is given before an answer's first token, at the position before it.
+    word_vectors: the word table; None: there is none.
     """
 
     start_token: int
+    word_vectors: nn.Embedding | None
+
+    @property
+    def num_words(self) -> int:
+        """Rows of the word table."""
+        return 0 if self.word_vectors is None else self.word_vectors.num_embeddings
 
     @abstractmethod
     def encode(

@@ -28,6 +28,7 @@ from genrec.recommenders.base import register
 from genrec.recommenders.name_writer import NameWriter, Questions, Sources, WriterConfig
 from genrec.training.epochs import Way
 from genrec.training.examples import Steps
+from genrec.training.objectives import CodeLoss, TaskLoss
 from genrec.training.sources import SourceWriter, num_word_vectors
 from genrec.training.trainer import Validate, train
 
@@ -40,6 +41,7 @@ class GenRecSeq2SeqConfig(WriterConfig):
     max_items: int = Field(20, ge=1, description="most recent items of a history that are read")
     epochs: int = Field(15, ge=1)
     evaluations: int = Field(5, ge=1, description="validations and checkpoints over the training")
+    stride: Literal[0] = Field(0, description="none but 0: positions of a source count tokens")
     word_vectors: Literal["none", "own", "shared"] = Field(
         "none", description="of users and items: none, one each, or one for a user and an item of like number"
     )
@@ -108,8 +110,13 @@ class GenRecSeq2Seq(NameWriter):
             raise ConfigError(f"no history is long enough for examples={way!r}: it needs two items")
         return steps
 
+    def _loss(self) -> CodeLoss:
+        # A masked user is no item: the word is learnt as text.
+        return TaskLoss(self.trie_, self.config.objective, device(), super()._loss().dtype)
+
     def _prepare(self, train_data: Interactions) -> None:
-        self.users_ = {str(user): row for row, user in enumerate(train_data.users)}
+        users = train_data.users if self.config.reads_users else ()
+        self.users_ = {str(user): row for row, user in enumerate(users)}
 
     def prompt_texts(self) -> list[str]:
         return [_MASK]
@@ -118,12 +125,11 @@ class GenRecSeq2Seq(NameWriter):
         return [_MASK, *self._user_words()]
 
     def _user_words(self) -> list[str]:
-        return [f"user{row + 1}" for row in range(len(self.users_))] if self.config.reads_users else []
+        return [f"user{row + 1}" for row in range(len(self.users_))]
 
     def _new_tokenizer(self) -> TextTokenizer:
-        if (
-            self.config.backbone != "compact"
-        ):  # what is no such checkpoint is told before its tokenizer is missed
+        if self.config.backbone != "compact":
+            # What is no such checkpoint is told before its tokenizer is missed.
             seq2seq_config(self.config.backbone)
         return super()._new_tokenizer()
 
@@ -164,6 +170,7 @@ class GenRecSeq2Seq(NameWriter):
             mask=np.array(mask),
             start_token=self.backbone_.start_token,
             numbers=config.word_vectors,
+            num_words=self.backbone_.num_words,
             max_items=config.max_items,
             users=[np.array(user) for user in users],
             max_tokens=min(config.max_tokens, self.backbone_.max_positions),

@@ -327,6 +327,8 @@ class NameWriter(Recommender):
 
     def _catalogue_changed(self, old: Catalogue) -> None:
         if self.config.code == "collaborative":
+            if len(self.catalogue) == len(old):
+                return  # what items are called does not change their codes
             raise ConfigError(
                 "new items have no collaborative code, which comes from what users took: fit again, or take titles"
             )

@@ -7,9 +7,10 @@ https://arxiv.org/abs/2305.06569. What differs from the papers is told in docs/p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import polars as pl
@@ -28,12 +29,12 @@ from genrec.data.interactions import FloatArray, Histories, IntArray, Interactio
 from genrec.data.ranking import Rankings
 from genrec.decoding.text import answer_scores, write_text
 from genrec.errors import ConfigError
-from genrec.prompts.tasks import TaskPrompt, Text, load_task_prompts, usable
+from genrec.prompts.tasks import NEVER_LEARNT, TaskPrompt, Text, load_task_prompts, usable
 from genrec.recommenders.base import register
 from genrec.recommenders.name_writer import NameWriter, Sources, WriterConfig
 from genrec.training.objectives import CodeLoss, TaskLoss
 from genrec.training.sources import Asked, Source, SourceWriter, Word, num_word_vectors
-from genrec.training.task_examples import TaskExamples, TaskText
+from genrec.training.task_examples import KindName, TaskExamples, TaskText
 from genrec.training.tasks import TaskSteps, TaskWriter
 from genrec.training.trainer import Validate, train
 
@@ -50,6 +51,7 @@ class P5Config(WriterConfig):
     max_items: int = Field(20, ge=1, description="most recent items of a history that are read")
     epochs: int = Field(15, ge=1)
     evaluations: int = Field(5, ge=1, description="validations and checkpoints over the training")
+    stride: Literal[0] = Field(0, description="none but 0: positions of a source count tokens")
     lora_targets: tuple[str, ...] = Field((), description="endings of layers' names; none: the usual ones")
     code: Literal["title", "random", "sequential", "collaborative", "original"] = Field(
         "sequential",
@@ -66,7 +68,7 @@ class P5Config(WriterConfig):
     packed: bool = Field(
         True, description="histories as packed rows; False: one drawn piece an example (paper)"
     )
-    times: dict[str, int] = Field(
+    times: dict[KindName, Annotated[int, Field(ge=0)]] = Field(
         {
             "rating": 1,
             "next": 5,
@@ -98,10 +100,10 @@ class P5(NameWriter):
         "width": 64,
         "vocab_size": 400,
         "dropout": 0.0,
-        "epochs": 80,
-        "batch_tokens": 1000,
-        "learning_rate": 5e-3,
-        "warmup_steps": 10,
+        "epochs": 60,
+        "batch_tokens": 700,
+        "learning_rate": 4e-3,
+        "warmup_steps": 100,
         "evaluations": 1,
         "beams": 10,
         "bf16": False,
@@ -131,7 +133,13 @@ class P5(NameWriter):
                 f"families={','.join(config.families)}: choose among {', '.join(FAMILIES)}, one at least"
             )
         self.fields_ = fields
-        wanted = [*(families[name] for name in config.families), families.get("new", [])]
+        absent = sorted(set(config.families) - set(families))
+        if absent:
+            raise ConfigError(
+                f"prompts={config.prompts} has no file for {', '.join(absent)}, only {', '.join(families)}: add it, or "
+                "choose other families"
+            )
+        wanted = [families[name] for name in (*config.families, NEVER_LEARNT) if name in families]
         self.prompts_, self.dropped_ = usable([prompt for family in wanted for prompt in family], fields)
         if not any(not prompt.held_out for prompt in self.prompts_):
             raise ConfigError(
@@ -162,8 +170,7 @@ class P5(NameWriter):
         train(self.backbone_, self._loss(), steps, options, folder, validate=validate, resume=resume)
 
     def _loss(self) -> CodeLoss:
-        base = super()._loss()
-        return TaskLoss(self.trie_, self.config.objective, device(), base.dtype)
+        return TaskLoss(self.trie_, self.config.objective, device(), super()._loss().dtype)
 
     def prompt_texts(self) -> list[str]:
         """The words of all prompts."""
@@ -226,6 +233,7 @@ class P5(NameWriter):
             mask=np.array([], np.int64),
             start_token=self.backbone_.start_token,
             numbers=config.word_vectors,
+            num_words=self.backbone_.num_words,
             max_items=config.max_items,
             max_tokens=min(config.max_tokens, self.backbone_.max_positions),
             packs=config.packed,
@@ -251,7 +259,7 @@ class P5(NameWriter):
     def _states_before(self, history: IntArray, item: int) -> Tensor:
         prompt = self._prompt("sequential", "next", "seen", without=frozenset({"user"}))
         source = self._history(prompt, history)
-        example = Asked(source, [self.writer_.answer(self.writer_.item(item), source.end)])
+        example = self._closed(source, [self.writer_.item(item)])
         hidden_BLD: Tensor = self.backbone_(self._batch([example]))
         return hidden_BLD[0]
 
@@ -322,8 +330,9 @@ class P5(NameWriter):
         group = "sentence" if features is None else "about"
         asked = self._prompt("explanation", group, prompt, frozenset({"title", "stars", "headline"}))
         values = [self._about(user, int(item)) for user, item in zip(users, items_N, strict=True)]
-        for value, feature in zip(values, features or (), strict=False):
-            value["feature"] = feature
+        if features is not None:
+            for value, feature in zip(values, features, strict=True):
+                value["feature"] = feature
         return self._texts(asked, values)
 
     def rank_candidates(
@@ -340,21 +349,15 @@ class P5(NameWriter):
             ConfigError: the model has not learnt to recommend.
         """
         asked = self._prompt("sequential", "next", prompt, without=frozenset({"user"}))
-        parts = []
-        for start in range(0, len(histories), _ROWS):
-            examples = []
-            for row in range(start, min(start + _ROWS, len(histories))):
-                source = self.tasks_.source(
-                    asked.source, {"history": histories[row], "user": None}, packed=self.config.packed
-                )
-                words = [self.writer_.item(item) for item in candidates_BC[row].tolist()]
-                examples.append(Asked(source, [self.writer_.answer(word, source.end) for word in words]))
-            parts.append(self._scores(examples))
-        scores_BC = np.concatenate(parts)
+        examples = (
+            self._closed(self._history(asked, history), [self.writer_.item(item) for item in candidates])
+            for history, candidates in zip(histories, candidates_BC.tolist(), strict=True)
+        )
+        scores_BC = self._scores(examples, candidates_BC.shape[1])
         order_BC = np.argsort(-scores_BC, axis=1, kind="stable")
         return Rankings(
             np.take_along_axis(candidates_BC, order_BC, 1).astype(np.int32),
-            np.take_along_axis(scores_BC, order_BC, 1).astype(np.float32),
+            np.take_along_axis(scores_BC, order_BC, 1),
             np.ones(len(order_BC), bool),
         )
 
@@ -369,11 +372,8 @@ class P5(NameWriter):
     ) -> FloatArray:
         words = [self.tasks_.text(answer) for answer in answers]
         numbers = np.array([float(answer) for answer in answers])
-        scores = []
-        for start in range(0, len(values), _ROWS):
-            sources = [self.tasks_.source(prompt.source, value) for value in values[start : start + _ROWS]]
-            scores.append(self._scores([self._closed(source, words) for source in sources]))
-        scores_BA = np.concatenate(scores)
+        sources = (self.tasks_.source(prompt.source, value) for value in values)
+        scores_BA = self._scores((self._closed(source, words) for source in sources), len(words))
         if greedy:
             return np.asarray(numbers[scores_BA.argmax(1)])
         chance_BA = np.exp(scores_BA - scores_BA.max(1, keepdims=True))
@@ -382,14 +382,16 @@ class P5(NameWriter):
     def _closed(self, source: Source, words: Sequence[Word]) -> Asked:
         return Asked(source, [self.writer_.answer(word, source.end) for word in words])
 
-    def _scores(self, examples: Sequence[Asked]) -> FloatArray:
+    def _scores(self, examples: Iterable[Asked], num_answers: int) -> FloatArray:
+        """Log-probability (B, num_answers) of the answers of each example."""
         self.backbone_.eval()
         parents = torch.from_numpy(self.trie_.parent_N).long().to(device())
         parent_N = parents if self.config.objective == "catalogue" else None
-        scores: FloatArray = (
-            answer_scores(self.backbone_, self._batch(examples), self.tensors_, parent_N).cpu().numpy()
-        )
-        return scores
+        parts, rest = [np.zeros((0, num_answers), np.float32)], iter(examples)
+        while group := list(islice(rest, _ROWS)):
+            scores_BA = answer_scores(self.backbone_, self._batch(group), self.tensors_, parent_N)
+            parts.append(scores_BA.cpu().numpy())
+        return np.concatenate(parts)
 
     def _texts(self, prompt: TaskPrompt, values: Sequence[dict[str, Any]]) -> list[str]:
         self.backbone_.eval()

@@ -23,6 +23,8 @@ from genrec.training.examples import Batch
 
 WordNumbers = Literal["none", "order", "own", "shared"]
 
+_PROMPT_WORDS = 200  # words around a history that are told apart by their order
+
 
 @dataclass(frozen=True)
 class Word:
@@ -71,15 +73,10 @@ def num_word_vectors(numbers: WordNumbers, num_users: int, num_items: int, max_i
     """Rows that the word table of a backbone needs; 0: none."""
     return {
         "none": 0,
-        "order": _most_words(max_items) + 1,
+        "order": 1 + max_items + _PROMPT_WORDS,
         "own": 1 + num_users + num_items,
         "shared": 1 + max(num_users, num_items),
     }[numbers]
-
-
-def _most_words(max_items: int) -> int:
-    """Words that are told apart by their order; those that follow share the last number."""
-    return max_items + 200
 
 
 class SourceWriter:
@@ -94,6 +91,7 @@ class SourceWriter:
         mask: IntArray,
         start_token: int,
         numbers: WordNumbers = "none",
+        num_words: int = 0,
         users: Sequence[IntArray] = (),
         max_items: int = 50,
         max_tokens: int = 4096,
@@ -110,8 +108,10 @@ class SourceWriter:
             mask: tokens that stand for what is asked.
             start_token: what the decoder is given before each answer.
             numbers: rows of the word table. "none": no word has one; "order": words are counted from the start of the
-                source (P5's whole-word embeddings); "own": every user and every item has one; "shared": item and
-                user of the same number have the same (the published code of Cao and Liò).
+                source (P5's whole-word embeddings), those at its end sharing the last row; "own": every user and every
+                item has one; "shared": item and user of the same number have the same (the published code of Cao
+                and Liò).
+            num_words: rows of that table. Items that came after it was made have none.
             users: tokens of each training user's word; without them no user is written.
             max_items: most recent items of a history that are read.
             max_tokens: longest source; the oldest items are left out until it fits.
@@ -126,7 +126,7 @@ class SourceWriter:
         self.codes, self.paths = codes, trie.paths
         self.code_lengths, self.longest_code = codes.lengths, int(codes.lengths.max())
         self.begin, self.mask, self.start_token = begin, mask, start_token
-        self.numbers, self.users, self.last_share = numbers, users, last_share
+        self.numbers, self.num_words, self.users, self.last_share = numbers, num_words, users, last_share
         self.max_items, self.max_tokens, self.packs, self.continues = max_items, max_tokens, packs, continues
         longest_user = max((len(user) for user in users), default=0)
         self.longest_prompt = len(begin) + longest_user + len(mask)
@@ -212,7 +212,7 @@ class SourceWriter:
     def item(self, item: int) -> Word:
         """An item as a word."""
         number = {"own": 1 + len(self.users) + item, "shared": 1 + item}.get(self.numbers, 0)
-        return Word(self.codes[item], self.paths[item], number)
+        return Word(self.codes[item], self.paths[item], number if number < self.num_words else 0)
 
     def source(self, words: Sequence[Word], in_order_from: int | None = None) -> Source:
         """Words side by side; from word `in_order_from` on each sees only what came before it and itself."""
@@ -220,7 +220,7 @@ class SourceWriter:
         ends = np.cumsum(lengths)
         numbers = np.array([word.number for word in words])
         if self.numbers == "order":
-            numbers = np.minimum(1 + np.arange(len(words)), _most_words(self.max_items))
+            numbers = np.minimum(1 + np.arange(len(words)), self.num_words - 1)
         reach = np.full(len(words), ends[-1])
         if in_order_from is not None:
             reach[in_order_from:] = ends[in_order_from:]

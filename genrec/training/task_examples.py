@@ -5,17 +5,25 @@ Geng et al. 2022, https://arxiv.org/abs/2203.13366; sections 4.1 and 5.1, and ht
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
+import polars as pl
 
 from genrec.data.interactions import IntArray, Interactions
+from genrec.data.listing import clean
 from genrec.data.tasks import Explanations, Reviews, explanations, feature_words
 from genrec.errors import ConfigError, DataError
-from genrec.prompts.tasks import Field, Segment, TaskPrompt, Text
+from genrec.prompts.tasks import Segment, TaskPrompt, Text
 from genrec.training.sources import Asked, Word
 from genrec.training.tasks import Kind, TaskWriter
+
+KindName = Literal[
+    "rating", "next", "choose", "confirm", "explanation", "review", "direct-confirm", "direct-choose"
+]
+
+OfUser = Callable[[int, np.random.Generator], Asked]
 
 _PROMPT_TOKENS = 30  # of a prompt's own words, about
 _CANDIDATES = 100
@@ -29,16 +37,16 @@ class TaskText:
     def __init__(self, train: Interactions) -> None:
         users = np.repeat(np.arange(train.num_users), train.histories.lengths)
         self.reviews = Reviews(
-            users, train.histories.items, train.ratings, _clean(train.texts), _clean(train.headlines)
+            users, train.histories.items, train.ratings, _written(train.texts), _written(train.headlines)
         )
         fields = {"user", "item", "history", "candidates"}
         table = train.catalogue.table
         fields |= {"title"} if train.catalogue.titled else set()
-        fields |= {name for name in ("brand", "price") if name in table.columns and table[name].len()}
+        fields |= {name for name in ("brand", "price") if name in table.columns and table[name].count()}
         fields |= {"stars", "guess"} if train.ratings is not None else set()
-        fields |= {"headline"} if train.headlines is not None else set()
+        fields |= {"headline"} if self.reviews.headlines is not None else set()
         self.explanations: Explanations | None = None
-        if train.texts is not None:
+        if self.reviews.texts is not None:
             fields |= {"review", "explanation", "feature"}
             self.explanations = explanations(self.reviews, feature_words(self.reviews))
         self.fields = frozenset(fields)
@@ -60,7 +68,7 @@ class TaskExamples:
         texts: TaskText,
         *,
         packed: bool,
-        times: Mapping[str, int],
+        times: Mapping[KindName, int],
     ) -> None:
         """Get ready.
 
@@ -71,12 +79,23 @@ class TaskExamples:
             texts: what it says in words.
             packed: every item of a history is an answer, in one row; False: pieces are drawn, with one answer.
             times: examples of each kind that are drawn of a user or review in an epoch; a kind left out is not learnt.
+
+        Raises:
+            DataError: stars are asked for, and ratings are of another scale.
         """
         self.writer, self.train, self.texts, self.packed, self.times = writer, train, texts, packed, times
-        self.catalogue = train.catalogue.table.to_dicts() if train.catalogue.titled else []
+        self.catalogue = train.catalogue.table.to_dicts()
         self.groups: dict[tuple[str, str], list[TaskPrompt]] = {}
         for prompt in prompts:
             self.groups.setdefault((prompt.family, prompt.group), []).append(prompt)
+        ratings = texts.reviews.ratings
+        if ratings is not None and any("stars" in prompt.needs for prompt in prompts):
+            least, most = float(ratings.min()), float(ratings.max())
+            if least < 0.5 or most > 5:
+                raise DataError(
+                    f"ratings go from {least:g} to {most:g}, and stars from 1 to 5: bring them to that scale, or leave "
+                    "the families rating, explanation and review out"
+                )
 
     def kinds(self) -> list[Kind]:
         """All kinds of examples that there are prompts and data for.
@@ -84,10 +103,7 @@ class TaskExamples:
         Raises:
             ConfigError: there are none.
         """
-        kinds = [
-            *self._of_histories(),
-            *self._of_reviews(),
-        ]
+        kinds = [*self._of_histories(), *self._of_reviews()]
         if not kinds:
             raise ConfigError("there is nothing to learn: give `times` of a task that the families have")
         return kinds
@@ -97,29 +113,33 @@ class TaskExamples:
     def _of_histories(self) -> list[Kind]:
         histories, writer = self.train.histories, self.writer.writer
         tokens = np.concatenate([[0], np.cumsum(writer.code_lengths[histories.items])])
-        self._users = np.flatnonzero(histories.lengths >= (1 if self.packed else 2))
-        starts, ends = histories.offsets[:-1][self._users], histories.offsets[1:][self._users]
-        lengths = tokens[ends] - tokens[np.maximum(starts, ends - writer.max_items)] + _PROMPT_TOKENS
-        candidates = int(_CANDIDATES * writer.code_lengths.mean())
-        makers = {
-            ("sequential", "next"): ("next", lengths, self._packed if self.packed else self._next),
-            ("sequential", "choose"): ("choose", lengths + candidates, self._choose),
-            ("sequential", "confirm"): ("confirm", lengths, self._confirm),
-            ("direct", "confirm"): ("direct-confirm", np.full_like(lengths, _PROMPT_TOKENS), self._likes),
-            ("direct", "choose"): (
-                "direct-choose",
-                np.full_like(lengths, _PROMPT_TOKENS + candidates),
-                self._picks,
-            ),
+        starts, ends = histories.offsets[:-1], histories.offsets[1:]
+        of_items_U = tokens[ends] - tokens[np.maximum(starts, ends - writer.max_items)]
+        candidates, none_U = int(_CANDIDATES * writer.code_lengths.mean()), np.zeros_like(of_items_U)
+        # Of each kind: its name, how many items a user must have, about how many tokens stand for items, its maker.
+        makers: dict[tuple[str, str], tuple[KindName, int, IntArray, OfUser]] = {
+            ("sequential", "next"): ("next", 2, of_items_U, self._next),
+            ("sequential", "choose"): ("choose", 2, of_items_U + candidates, self._choose),
+            ("sequential", "confirm"): ("confirm", 2, of_items_U, self._confirm),
+            ("direct", "confirm"): ("direct-confirm", 1, none_U, self._likes),
+            ("direct", "choose"): ("direct-choose", 1, none_U + candidates, self._picks),
         }
-        return [
-            Kind(about, 1 if (name == "next" and self.packed) else self.times[name], make)
-            for group, (name, about, make) in makers.items()
-            if group in self.groups and self.times.get(name) and len(lengths)
-        ]
+        times: dict[KindName, int] = dict(self.times)
+        if self.packed and times.get("next"):
+            makers["sequential", "next"] = ("next", 1, of_items_U, self._packed)
+            times["next"] = 1
+        kinds = []
+        for group, (name, fewest, tokens_U, make) in makers.items():
+            # Who took everything left nothing to hold against it.
+            fits_U = (histories.lengths >= fewest) & (
+                (name == "next") | (histories.lengths < self.train.num_items)
+            )
+            users = np.flatnonzero(fits_U)
+            if group in self.groups and times.get(name) and len(users):
+                kinds.append(Kind(tokens_U[users] + _PROMPT_TOKENS, times[name], _of_users(users, make)))
+        return kinds
 
-    def _packed(self, datum: int, rng: np.random.Generator) -> Asked:
-        user = int(self._users[datum])
+    def _packed(self, user: int, rng: np.random.Generator) -> Asked:
         items = self.train.histories[user]
         width = self.writer.writer.max_items
         if len(items) > width:
@@ -128,44 +148,41 @@ class TaskExamples:
         prompt = self._draw("sequential", "next", rng)
         return self.writer.packed(prompt.source, {"history": items, "user": self._someone(user, rng)})
 
-    def _piece(self, datum: int, rng: np.random.Generator) -> tuple[int, IntArray, int]:
-        """A user, a piece of the history and the item after it.
+    def _piece(self, user: int, rng: np.random.Generator) -> tuple[IntArray, int]:
+        """A piece of a history and the item after it.
 
         The paper's code draws the end among the last places and the start among the first three.
         """
-        user = int(self._users[datum])
         items = self.train.histories[user]
         last = len(items) - 1
         end = int(rng.integers(max(1, last - 2), last + 1))
         start = int(rng.integers(0, min(3, end)))
-        return user, items[start:end], int(items[end])
+        return items[start:end], int(items[end])
 
-    def _next(self, datum: int, rng: np.random.Generator) -> Asked:
-        user, history, target = self._piece(datum, rng)
+    def _next(self, user: int, rng: np.random.Generator) -> Asked:
+        history, target = self._piece(user, rng)
         prompt = self._draw("sequential", "next", rng)
         values = {"history": history, "user": self._someone(user, rng)}
         return self.writer.example(prompt.source, self.writer.item(target), values)
 
-    def _choose(self, datum: int, rng: np.random.Generator) -> Asked:
-        user, history, target = self._piece(datum, rng)
+    def _choose(self, user: int, rng: np.random.Generator) -> Asked:
+        history, target = self._piece(user, rng)
         prompt = self._draw("sequential", "choose", rng)
         values = {"history": history, "user": user, "candidates": self._candidates(user, target, rng)}
         return self.writer.example(prompt.source, self.writer.item(target), values)
 
-    def _confirm(self, datum: int, rng: np.random.Generator) -> Asked:
-        user, history, target = self._piece(datum, rng)
+    def _confirm(self, user: int, rng: np.random.Generator) -> Asked:
+        history, target = self._piece(user, rng)
         prompt = self._draw("sequential", "confirm", rng)
         item, true = self._true_or_not(user, target, rng)
         return self._judged(prompt, {"history": history, "user": user, **self._described(item)}, true)
 
-    def _likes(self, datum: int, rng: np.random.Generator) -> Asked:
-        user = int(self._users[datum])
+    def _likes(self, user: int, rng: np.random.Generator) -> Asked:
         item, true = self._true_or_not(user, int(rng.choice(self.train.histories[user])), rng)
         prompt = self._draw("direct", "confirm", rng)
         return self._judged(prompt, {"user": user, **self._described(item)}, true)
 
-    def _picks(self, datum: int, rng: np.random.Generator) -> Asked:
-        user = int(self._users[datum])
+    def _picks(self, user: int, rng: np.random.Generator) -> Asked:
         target = int(rng.choice(self.train.histories[user]))
         prompt = self._draw("direct", "choose", rng)
         values = {"user": user, "candidates": self._candidates(user, target, rng)}
@@ -181,13 +198,9 @@ class TaskExamples:
         return rng.permutation(np.append(self._others(user, count - 1, rng), target))
 
     def _others(self, user: int, count: int, rng: np.random.Generator) -> IntArray:
-        """Items that the user did not take in training."""
+        """Items that the user did not take in training; fewer where there are not so many."""
         taken = self.train.histories[user]
-        if len(set(taken.tolist())) + count > self.train.num_items:
-            raise DataError(
-                f"user {self.train.users[user]!r} took nearly all items, so there are no {count} others to draw: "
-                "leave `direct`, `choose` and `confirm` out"
-            )
+        count = min(count, self.train.num_items - len(set(taken.tolist())))
         drawn = rng.integers(self.train.num_items, size=0)
         while len(drawn) < count:
             drawn = np.unique(np.append(drawn, rng.integers(self.train.num_items, size=2 * count)))
@@ -212,7 +225,9 @@ class TaskExamples:
             lengths = np.full(len(texts.explanations), _PROMPT_TOKENS)
             kinds.append(Kind(lengths, self.times["explanation"], self._explanation))
         if "review" in families and self.times.get("review"):
-            self._read = texts.reviews.having("texts", "headlines", "ratings")
+            asked_for = {"headline": "headlines", "stars": "ratings"}
+            groups = [group for family, group in self.groups if family == "review"]
+            self._read = texts.reviews.having("texts", *(asked_for[group] for group in groups))
             assert self._read.texts is not None
             words = self._read.texts.str.count_matches(" ").to_numpy()
             room = self.writer.writer.max_tokens
@@ -224,7 +239,7 @@ class TaskExamples:
         prompt = self._draw_family("rating", rng)
         assert self.texts.reviews.ratings is not None
         user, item = int(self.texts.reviews.users[datum]), int(self.texts.reviews.items[datum])
-        stars = round(float(self.texts.reviews.ratings[datum]))
+        stars = whole_stars(self.texts.reviews.ratings[datum])
         values = {"user": user, **self._described(item)}
         if prompt.group == "stars":
             return self.writer.example(prompt.source, self.writer.text(spread_stars(stars, rng)), values)
@@ -251,7 +266,7 @@ class TaskExamples:
             **self._described(int(reviews.items[datum])),
         }
         if reviews.ratings is not None:
-            values["stars"] = str(round(float(reviews.ratings[datum])))
+            values["stars"] = str(whole_stars(reviews.ratings[datum]))
         if reviews.headlines is not None:
             values["headline"] = reviews.headlines[datum] or ""
         return self.writer.example(prompt.source, self._target(prompt.target, values), values)
@@ -259,13 +274,11 @@ class TaskExamples:
     def _review(self, datum: int, rng: np.random.Generator) -> Asked:
         prompt, reviews = self._draw_family("review", rng), self._read
         assert reviews.texts is not None
-        assert reviews.headlines is not None
-        assert reviews.ratings is not None
         values = {
             "user": None if rng.random() < 0.5 else int(reviews.users[datum]),
             "review": reviews.texts[datum],
-            "headline": reviews.headlines[datum],
-            "stars": str(round(float(reviews.ratings[datum]))),
+            "headline": None if reviews.headlines is None else reviews.headlines[datum],
+            "stars": None if reviews.ratings is None else str(whole_stars(reviews.ratings[datum])),
             **self._described(int(reviews.items[datum])),
         }
         return self.writer.example(prompt.source, self._target(prompt.target, values), values)
@@ -281,7 +294,7 @@ class TaskExamples:
         return prompts[int(rng.integers(len(prompts)))]
 
     def _described(self, item: int) -> dict[str, Any]:
-        about = self.catalogue[item] if self.catalogue else {}
+        about = self.catalogue[item]
         return {"item": item} | {name: str(about.get(name) or "") for name in ("title", "brand", "price")}
 
     def _judged(self, prompt: TaskPrompt, values: Mapping[str, Any], true: bool) -> Asked:
@@ -291,20 +304,26 @@ class TaskExamples:
 
     def _target(self, segments: Sequence[Segment], values: Mapping[str, Any]) -> Word:
         parts = [part.text if isinstance(part, Text) else str(values[part.name]) for part in segments]
-        assert all(isinstance(part, Text | Field) for part in segments)
         return self.writer.text("".join(parts))
 
 
 def spread_stars(stars: int, rng: np.random.Generator) -> str:
-    """A value of one decimal near a number of stars, for the model to write."""
-    mean, spread = _STARS[min(5, max(1, stars))]
+    """A value of one decimal near 1 to 5 stars, for the model to write."""
+    mean, spread = _STARS[stars]
     return f"{float(np.clip(rng.normal(mean, spread), 1, 5)):.1f}"
 
 
-def _clean(values: Any) -> Any:
-    """Texts on one line; null where there is none."""
-    if values is None:
-        return None
-    from genrec.data.listing import clean
+def whole_stars(rating: float) -> int:
+    """1 to 5 stars; halves go up."""
+    return max(1, int(rating + 0.5))
 
-    return clean(values)[0]
+
+def _of_users(users: IntArray, make: OfUser) -> OfUser:
+    """Make examples of the users at these rows."""
+    return lambda datum, rng: make(int(users[datum]), rng)
+
+
+def _written(values: pl.Series | None) -> pl.Series | None:
+    """Texts on one line, null where there is none; None where nobody wrote one."""
+    cleaned = None if values is None else clean(values)[0]
+    return cleaned if cleaned is not None and cleaned.count() else None

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,13 @@ import torch
 
 from genrec.codes.title import Encode
 from genrec.data.interactions import IntArray
-from genrec.prompts.tasks import Segment, Text
+from genrec.errors import ConfigError
+from genrec.prompts.tasks import Field, Segment, Text
 from genrec.training.epochs import deal
 from genrec.training.examples import Batch
 from genrec.training.sources import Asked, Source, SourceWriter, Word
+
+_WHOLE = ("user", "item", "candidates")  # fields that lose nothing in a question that is too long
 
 Values = Mapping[str, Any]  # of fields: rows of users and items, lists of items, or text
 
@@ -46,14 +50,7 @@ class TaskWriter:
 
     def source(self, segments: Sequence[Segment], values: Values, *, packed: bool = False) -> Source:
         """The source of a prompt. Packed: its history stands at the end, each item seeing what came before it."""
-        words = [self._item_free_word(self.writer.begin)]
-        history: list[Word] = []
-        for segment in segments:
-            if packed and not isinstance(segment, Text) and segment.name == "history":
-                history = self._history(values["history"])
-            else:
-                words += self._words(segment, values)
-        words = self._fitting(words, self.writer.max_tokens - sum(len(word.tokens) for word in history))
+        words, history = self._laid_out(segments, values, packed)
         return self.writer.source([*words, *history], in_order_from=len(words) if packed else None)
 
     def example(self, segments: Sequence[Segment], target: Word, values: Values) -> Asked:
@@ -63,11 +60,11 @@ class TaskWriter:
 
     def packed(self, segments: Sequence[Segment], values: Values) -> Asked:
         """A prompt whose history is packed: every item of it is an answer."""
-        source = self.source(segments, values, packed=True)
-        items = self._history(values["history"])
-        start = source.end - sum(len(item.tokens) for item in items)
+        words, history = self._laid_out(segments, values, packed=True)
+        source = self.writer.source([*words, *history], in_order_from=len(words))
+        start = _num_tokens(words)
         answers = []
-        for item in items:
+        for item in history:
             answers.append(self.writer.answer(item, start))
             start += len(item.tokens)
         return Asked(source, answers)
@@ -81,6 +78,37 @@ class TaskWriter:
         tokens = [token for word in text.split() for token in self._text_word(word).tokens.tolist()]
         return self._item_free_word(np.array([*tokens[:max_tokens], *self.end]))
 
+    def _laid_out(
+        self, segments: Sequence[Segment], values: Values, packed: bool
+    ) -> tuple[list[Word], list[Word]]:
+        """The words of a prompt, less those of its history where that is packed, and these."""
+        parts = [self._words(segment, values) for segment in segments]
+        begin = self._item_free_word(self.writer.begin)
+        excess = len(begin.tokens) + sum(map(_num_tokens, parts)) - self.writer.max_tokens
+        if excess > 0:
+            self._shorten(segments, parts, excess)
+        history = parts.pop(segments.index(Field("history"))) if packed else []
+        return [begin, *chain.from_iterable(parts)], history
+
+    def _shorten(self, segments: Sequence[Segment], parts: list[list[Word]], excess: int) -> None:
+        """Leave out the oldest items of a history, or the end of a text: of the longest that the prompt has."""
+        places = [
+            place
+            for place, segment in enumerate(segments)
+            if isinstance(segment, Field) and segment.name not in _WHOLE
+        ]
+        longest = max(places, key=lambda place: _num_tokens(parts[place]), default=None)
+        room = -1 if longest is None else _num_tokens(parts[longest]) - excess
+        if longest is None or room < 0:
+            raise ConfigError(
+                f"a question does not fit in max_tokens={self.writer.max_tokens}, by {-room} tokens or more: raise it, "
+                "or leave out tasks that name candidates (times.choose=0 times.direct-choose=0)"
+            )
+        words, oldest_first = parts[longest], segments[longest] == Field("history")
+        ends = np.cumsum([len(word.tokens) for word in (words[::-1] if oldest_first else words)])
+        num_kept = int(np.searchsorted(ends, room, side="right"))
+        parts[longest] = words[len(words) - num_kept :] if oldest_first else words[:num_kept]
+
     def _words(self, segment: Segment, values: Values) -> list[Word]:
         if isinstance(segment, Text):
             return [self._text_word(word) for word in segment.text.split()]
@@ -92,26 +120,22 @@ class TaskWriter:
         if segment.name == "item":
             return [self.item(value)]
         if segment.name == "history":
-            return self._history(value)
+            return [self.item(item) for item in value[-self.writer.max_items :].tolist()]
         if segment.name == "candidates":
             return [self.item(item) for item in value.tolist()]
         return [self._text_word(word) for word in str(value).split()]
 
-    def _history(self, items: IntArray) -> list[Word]:
-        return [self.writer.item(item) for item in items[-self.writer.max_items :].tolist()]
-
     def _new_word(self, text: str) -> Word:
-        return self._item_free_word(np.array(self._encode([text])[0]))
+        # Some tokenizers put no blank before a text themselves, and words side by side would run together.
+        return self._item_free_word(np.array(self._encode([f" {text}"])[0]))
 
     @staticmethod
     def _item_free_word(tokens: IntArray) -> Word:
         return Word(tokens, np.zeros_like(tokens))
 
-    @staticmethod
-    def _fitting(words: list[Word], room: int) -> list[Word]:
-        """As many words as there is room for, the last ones kept: questions tend to end with what is asked."""
-        lengths = np.cumsum([len(word.tokens) for word in words][::-1])
-        return words[len(words) - int(np.searchsorted(lengths, room, side="right")) :]
+
+def _num_tokens(words: Sequence[Word]) -> int:
+    return sum(len(word.tokens) for word in words)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import torch
 from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, Interactions, Targets
 from genrec.recommenders.base import Recommender, create
@@ -46,12 +47,29 @@ def log() -> tuple[Interactions, Targets]:
     )
 
 
-def fit(run: Path | None, *, resume: bool = False, validate: bool = True, **options: Any) -> Recommender:
-    """Train it, with `options` in place of the usual ones."""
+def fit(
+    run: Path | None,
+    *,
+    name: str = "genrec",
+    resume: bool = False,
+    validate: bool = True,
+    **options: Any,
+) -> Recommender:
+    """Train a recommender, with `options` in place of the usual ones."""
     train, validation = log()
-    return create("genrec", **(OPTIONS | options)).fit(
+    return create(name, **(OPTIONS | options)).fit(
         train, validation if validate else None, run=run, resume=resume
     )
+
+
+def weights(model: Recommender) -> dict[str, torch.Tensor]:
+    return {name: weight.clone() for name, weight in model.backbone_.state_dict().items()}
+
+
+def assert_same_weights(found: Recommender, expected: dict[str, torch.Tensor]) -> None:
+    assert weights(found).keys() == expected.keys()
+    for name, weight in weights(found).items():
+        torch.testing.assert_close(weight, expected[name], rtol=0, atol=1e-6)
 
 
 if __name__ == "__main__":

@@ -19,18 +19,7 @@ import interruptible
 import pytest
 import torch
 from genrec.errors import RunError
-from genrec.recommenders.base import Recommender
-from interruptible import fit
-
-
-def weights(model: Recommender) -> dict[str, torch.Tensor]:
-    return {name: weight.clone() for name, weight in model.backbone_.state_dict().items()}
-
-
-def assert_same_weights(found: Recommender, expected: dict[str, torch.Tensor]) -> None:
-    assert weights(found).keys() == expected.keys()
-    for name, weight in weights(found).items():
-        torch.testing.assert_close(weight, expected[name], rtol=0, atol=1e-6)
+from interruptible import assert_same_weights, fit, weights
 
 
 def entries(run: Path) -> list[dict[str, Any]]:
@@ -67,24 +56,6 @@ def undisturbed(
         return known[key]
 
     return run_once
-
-
-@pytest.fixture
-def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Ctrl-C in the middle of the n-th batch from now on; 0: never again."""
-    compute = trainer._Trainer.training_step
-
-    def set_stop(count: int) -> None:
-        batches = itertools.count(1)
-
-        def stopping(*args: Any, **kwargs: Any) -> torch.Tensor:
-            if next(batches) == count:
-                raise KeyboardInterrupt
-            return compute(*args, **kwargs)
-
-        monkeypatch.setattr(trainer._Trainer, "training_step", stopping)
-
-    return set_stop
 
 
 def num_steps(run: Path) -> int:

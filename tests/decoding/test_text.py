@@ -1,0 +1,140 @@
+"""Texts that are written and answers that are scored, against whole rows without a cache."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from genrec.backbones.compact_seq2seq import CompactSeq2SeqBackbone
+from genrec.codes.trie import Codes, Trie
+from genrec.decoding.beam import BeamSearch
+from genrec.decoding.constraint import Constraint, TrieTensors
+from genrec.decoding.text import answer_scores, write_text
+from genrec.recommenders.name_writer import Sources
+from genrec.training.sources import Answer, Asked, Source, SourceWriter, Word
+from torch import Tensor
+
+VOCABULARY, END, START = 14, 2, 3
+CODES = Codes.from_lists([[5, 6, 2], [5, 6, 7, 2], [5, 8, 2], [9, 2], [10, 11, 12, 2], [10, 11, 13, 2]])
+TRIE = Trie.build(CODES)
+WRITER = SourceWriter(CODES, TRIE, begin=np.array([1]), mask=np.array([4]), start_token=START)
+SOURCES = [WRITER.question(np.array(items, int), None) for items in ([0, 3, 5], [], [1], [2, 2, 4, 0])]
+
+
+@pytest.fixture(scope="module")
+def model() -> CompactSeq2SeqBackbone:
+    torch.manual_seed(3)
+    made = CompactSeq2SeqBackbone(
+        VOCABULARY, depth=2, width=32, dropout=0.0, num_nodes=TRIE.num_nodes, start_token=START
+    ).eval()
+    for weight in made.parameters():
+        if weight.dim() == 2:
+            weight.data *= 12
+    return made
+
+
+@torch.no_grad()
+def logits(model: CompactSeq2SeqBackbone, source: Source, tokens: list[int]) -> Tensor:
+    """Of each token that may follow each part of a text; (1 + tokens, V)."""
+    word = Word(np.array(tokens, int), np.zeros(len(tokens), int))
+    states_LD: Tensor = model(WRITER.collate([Asked(source, [WRITER.answer(word, source.end)])]))[0]
+    return states_LD @ model.vocabulary_vectors().T
+
+
+def written_slowly(model: CompactSeq2SeqBackbone, source: Source, max_tokens: int) -> list[int]:
+    written: list[int] = []
+    while len(written) < max_tokens:
+        token = int(logits(model, source, written)[-1].argmax())
+        if token == END:
+            break
+        written.append(token)
+    return written
+
+
+@pytest.mark.parametrize("max_tokens", [0, 1, 25])
+def test_each_token_is_the_likeliest(model: CompactSeq2SeqBackbone, max_tokens: int) -> None:
+    prefix = Sources(SOURCES, continues=True).prefix(np.arange(4))
+    found = write_text(model, prefix, END, max_tokens)
+    assert found == [written_slowly(model, source, max_tokens) for source in SOURCES]
+    if max_tokens == 25:
+        assert len({tuple(text) for text in found}) == 4  # sources matter
+
+
+def test_a_text_ends_where_the_model_ends_it(model: CompactSeq2SeqBackbone) -> None:
+    """Whatever token that is: each that comes late in some text, and not in every."""
+    texts = [written_slowly(model, source, 25) for source in SOURCES]
+    prefix = Sources(SOURCES, continues=True).prefix(np.arange(4))
+    ends = {token for text in texts for token in text[1:]}
+    assert ends
+    for end in ends:
+        expected = [text[: text.index(end)] if end in text else text for text in texts]
+        assert write_text(model, prefix, end, 25) == expected
+
+
+def asked(row: int, answers: list[int | list[int]]) -> Asked:
+    """Items by their number and texts by their tokens, asked for after a source."""
+    source = SOURCES[row]
+    words = [
+        WRITER.item(answer) if isinstance(answer, int) else Word(np.array(answer), np.zeros_like(answer))
+        for answer in answers
+    ]
+    return Asked(source, [WRITER.answer(word, source.end) for word in words])
+
+
+@torch.no_grad()
+def log_p(model: CompactSeq2SeqBackbone, source: Source, answer: Answer, of_children: bool) -> float:
+    """Log-probability of one answer, asked for alone."""
+    states_LD = model(WRITER.collate([Asked(source, [answer])]))[0]
+    total = 0.0
+    parents, tokens = torch.as_tensor(TRIE.parent_N), torch.as_tensor(TRIE.token_N).long()
+    nodes = [*answer.nodes.tolist(), *[0] * (len(answer.tokens) - len(answer.nodes))]
+    for place, (token, node) in enumerate(zip(answer.tokens.tolist(), nodes, strict=True)):
+        if of_children and answer.nodes.any():
+            siblings = torch.nonzero(parents == parents[node]).flatten()
+            siblings = siblings[siblings > 0]
+            vectors = model.edge_vectors(tokens[siblings], siblings)
+            chances = (vectors @ states_LD[place]).log_softmax(0)
+            total += float(chances[siblings == node]) if node else 0.0
+        else:
+            total += float((model.vocabulary_vectors() @ states_LD[place]).log_softmax(0)[token])
+    return total
+
+
+EXAMPLES = {
+    "texts": [
+        asked(0, [[7, 8, 2], [7, 2]]),
+        asked(1, [[9, 9, 9, 9, 2]]),
+        asked(3, [[2], [5, 6, 2], [13, 2]]),
+    ],
+    "items": [asked(0, [0, 1, 2, 3, 4, 5]), asked(1, [5]), asked(2, [3, 1])],
+    "both": [asked(2, [3, [5, 6, 2], 1]), asked(3, [[5, 6, 7, 2]]), asked(0, [4, 0, [10, 2], [11, 2]])],
+}
+
+
+@pytest.mark.parametrize("of_children", [True, False])
+@pytest.mark.parametrize("what", EXAMPLES)
+def test_scores_are_log_probabilities(model: CompactSeq2SeqBackbone, what: str, of_children: bool) -> None:
+    examples, tensors = EXAMPLES[what], TrieTensors.of(TRIE, "cpu")
+    parent_N = torch.as_tensor(TRIE.parent_N).long() if of_children else None
+    scores_BA = answer_scores(model, WRITER.collate(examples), tensors, parent_N)
+    assert scores_BA.shape == (len(examples), max(len(example.answers) for example in examples))
+    for example, found_A in zip(examples, scores_BA, strict=True):
+        count = len(example.answers)
+        expected = [log_p(model, example.source, answer, of_children) for answer in example.answers]
+        torch.testing.assert_close(found_A[:count], torch.tensor(expected), rtol=1e-4, atol=1e-4)
+        assert torch.isneginf(found_A[count:]).all()
+
+
+@pytest.mark.parametrize("of_children", [True, False])
+def test_items_score_as_the_search_scores_them(model: CompactSeq2SeqBackbone, of_children: bool) -> None:
+    tensors = TrieTensors.of(TRIE, "cpu")
+    parent_N = torch.as_tensor(TRIE.parent_N).long() if of_children else None
+    batch = WRITER.collate([asked(row, [0, 1, 2, 3, 4, 5]) for row in range(4)])
+    scores_BI = answer_scores(model, batch, tensors, parent_N)
+    search = BeamSearch(model, tensors, "children" if of_children else "vocabulary")
+    prefix = Sources(SOURCES, continues=True).prefix(np.arange(4))
+    found = search.search_best_first(prefix, Constraint(tensors), k=6, width=6)
+    torch.testing.assert_close(found.score_Bk, scores_BI.gather(1, found.item_Bk), rtol=1e-4, atol=1e-4)
+    assert found.item_Bk.equal(scores_BI.argsort(dim=1, descending=True))
+    if of_children:
+        torch.testing.assert_close(scores_BI.exp().sum(1), torch.ones(4))

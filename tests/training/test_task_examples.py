@@ -1,0 +1,407 @@
+"""What P5's families learn from: read back from the tokens of every example that is drawn."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from genrec.codes.trie import Codes, Trie
+from genrec.data.catalogue import Catalogue
+from genrec.data.interactions import Histories, Interactions
+from genrec.data.split import leave_one_out
+from genrec.errors import ConfigError, DataError
+from genrec.prompts.tasks import TaskPrompt, join, load_task_prompts, usable
+from genrec.training.sources import Asked, SourceWriter
+from genrec.training.task_examples import TaskExamples, TaskText, spread_stars, whole_stars
+from genrec.training.tasks import Kind, TaskWriter
+
+NUM_USERS, NUM_ITEMS = 12, 40
+TIMES: Any = {
+    "rating": 1,
+    "next": 1,
+    "choose": 1,
+    "confirm": 1,
+    "explanation": 1,
+    "review": 1,
+    "direct-confirm": 1,
+    "direct-choose": 1,
+}
+FAMILIES = ("rating", "sequential", "explanation", "review", "direct")
+NO_TEXT, NO_HEADLINE = (0, 2), (1, 2)  # user and place of reviews that lack something
+FIRST_ITEM = 10_000  # an item is written by one token, and a word by another
+CODES = Codes.from_lists([[FIRST_ITEM + item] for item in range(NUM_ITEMS)])
+
+
+class Letters:
+    """A token a word, and back."""
+
+    def __init__(self) -> None:
+        self.words = ["<end>", "<begin>"]
+
+    def encode(self, texts: list[str]) -> list[list[int]]:
+        found = []
+        for text in texts:
+            self.words += [word for word in text.split() if word not in self.words]
+            found.append([self.words.index(word) for word in text.split()])
+        return found
+
+    def say(self, tokens: Any) -> str:
+        return " ".join(
+            f"item_{token - FIRST_ITEM}" if token >= FIRST_ITEM else self.words[token]
+            for token in tokens.tolist()
+        )
+
+
+def reviewed() -> Interactions:
+    """Every word of a review tells whose it is and at which place of the history it stands."""
+    rng = np.random.default_rng(0)
+    lists = [rng.permutation(NUM_ITEMS)[: 5 + user % 4] for user in range(NUM_USERS)]
+    where = [(user, place) for user, items in enumerate(lists) for place in range(len(items))]
+    texts = [f"My strings-{user}-{place} hold." for user, place in where]
+    headlines = [f"Head-{user}-{place}" for user, place in where]
+    said: list[list[str | None]] = [[*texts], [*headlines]]
+    said[0][where.index(NO_TEXT)] = said[1][where.index(NO_HEADLINE)] = None
+    return Interactions(
+        Catalogue.from_lists(
+            [f"i{item}" for item in range(NUM_ITEMS)],
+            [f"Title-{item}" for item in range(NUM_ITEMS)],
+            brand=[f"Brand-{item}" for item in range(NUM_ITEMS)],
+            price=[f"{item}.50" for item in range(NUM_ITEMS)],
+        ),
+        pl.Series([f"u{user}" for user in range(NUM_USERS)]),
+        Histories.from_lists(lists),
+        ratings=np.array([1 + (user + place) % 5 for user, place in where], np.float32),
+        texts=pl.Series(said[0]),
+        headlines=pl.Series(said[1]),
+    )
+
+
+def make(
+    train: Interactions, *, packed: bool = False, times: Any = TIMES, families: tuple[str, ...] = FAMILIES
+) -> tuple[TaskExamples, Letters, list[TaskPrompt]]:
+    """The examples of the package's prompts, less those held out."""
+    letters = Letters()
+    sources = SourceWriter(
+        CODES,
+        Trie.build(CODES),
+        begin=np.array([1]),
+        mask=np.array([], np.int64),
+        start_token=0,
+        packs=packed,
+        max_items=6,
+    )
+    users = [f"user{row + 1}" for row in range(train.num_users)]
+    texts = TaskText(train)
+    loaded = load_task_prompts("p5")
+    prompts, _ = usable([prompt for family in families for prompt in loaded[family]], texts.fields)
+    learnt = [prompt for prompt in prompts if not prompt.held_out]
+    writer = TaskWriter(sources, letters.encode, [0], users)
+    return TaskExamples(writer, learnt, train, texts, packed=packed, times=times), letters, prompts
+
+
+def drawn(kind: Kind, letters: Letters, passes: int = 20) -> list[tuple[int, str, list[str], Asked]]:
+    """Datum, question, answers and example of every datum, several times over."""
+    rng = np.random.default_rng(5)
+    found = []
+    for _ in range(passes):
+        for datum in range(len(kind.lengths_E)):
+            example = kind.make(datum, rng)
+            answers = [letters.say(answer.tokens).removesuffix(" <end>") for answer in example.answers]
+            found.append(
+                (datum, letters.say(example.source.tokens_T).removeprefix("<begin> "), answers, example)
+            )
+    return found
+
+
+def pattern(prompt: TaskPrompt) -> str:
+    """What a question of a prompt looks like, with its fields as named groups."""
+    words = {"item": r"item_\d+", "user": r"user\d+|someone", "history": r"(?:item_\d+ ?)*"}
+    words |= {"candidates": words["history"]}
+    template = re.sub(r"\{(\w+)\}", r" \1_FIELD ", join(prompt.source))
+    parts = [
+        f"(?P<{word.removesuffix('_FIELD')}>{words.get(word.removesuffix('_FIELD'), '.*?')})"
+        if word.endswith("_FIELD")
+        else re.escape(word)
+        for word in template.split()
+    ]
+    return "^" + " *".join(parts) + "$"
+
+
+def read(question: str, prompts: list[TaskPrompt]) -> tuple[TaskPrompt, dict[str, str]]:
+    """The prompt behind a question, and what stands in its fields."""
+    for prompt in prompts:
+        match = re.match(pattern(prompt), question)
+        if match:
+            return prompt, match.groupdict()
+    raise AssertionError(f"no prompt asks {question!r}")
+
+
+def items_in(text: str) -> list[int]:
+    return [int(number) for number in re.findall(r"item_(\d+)", text)]
+
+
+def of_kind(
+    name: str, train: Interactions, **options: Any
+) -> list[tuple[int, TaskPrompt, dict[str, str], list[str]]]:
+    """What one kind of examples holds: datum, prompt, fields and answers."""
+    examples, letters, prompts = make(train, times={name: 1}, **options)
+    (kind,) = examples.kinds()
+    return [
+        (datum, *read(question, prompts), answers) for datum, question, answers, _ in drawn(kind, letters)
+    ]
+
+
+@pytest.fixture(scope="module")
+def train() -> Interactions:
+    return leave_one_out(reviewed()).train
+
+
+@pytest.fixture(scope="module")
+def taken(train: Interactions) -> list[list[int]]:
+    return [items.tolist() for items in train.histories]
+
+
+def is_piece(piece: list[int], whole: list[int]) -> bool:
+    return any(piece == whole[start : start + len(piece)] for start in range(len(whole)))
+
+
+def test_next_asks_for_the_item_after_a_piece(train: Interactions, taken: list[list[int]]) -> None:
+    users = Counter()
+    for datum, prompt, fields, (answer,) in of_kind("next", train):
+        assert (prompt.family, prompt.group) == ("sequential", "next")
+        assert is_piece([*items_in(fields["history"]), *items_in(answer)], taken[datum])
+        users[fields.get("user")] += fields.get("user") == f"user{datum + 1}"
+        assert fields.get("user") in (None, "someone", f"user{datum + 1}")
+    assert users["someone"] == 0 < len(users)
+
+
+def test_choose_has_the_target_among_items_that_the_user_left(
+    train: Interactions, taken: list[list[int]]
+) -> None:
+    for name, group in (("choose", "sequential"), ("direct-choose", "direct")):
+        places = set()
+        for datum, prompt, fields, (answer,) in of_kind(name, train):
+            assert (prompt.family, prompt.group) == (group, "choose")
+            candidates, (target,) = items_in(fields["candidates"]), items_in(answer)
+            assert len(set(candidates)) == len(candidates) == NUM_ITEMS // 2
+            assert set(candidates) & set(taken[datum]) == {target}
+            if group == "sequential":
+                assert is_piece([*items_in(fields["history"]), target], taken[datum])
+            assert fields.get("user", f"user{datum + 1}") == f"user{datum + 1}"
+            places.add(candidates.index(target))
+        assert len(places) > 10
+
+
+@pytest.mark.parametrize("name", ["confirm", "direct-confirm"])
+def test_confirm_says_yes_to_what_was_taken_alone(
+    train: Interactions, taken: list[list[int]], name: str
+) -> None:
+    said = Counter()
+    for datum, prompt, fields, (answer,) in of_kind(name, train):
+        assert prompt.group == "confirm"
+        named = fields["item"] if "item" in fields else fields["title"].replace("Title-", "item_")
+        (item,) = items_in(named)
+        assert (item in taken[datum]) == (answer == "yes")
+        if "history" in fields and answer == "yes":
+            assert is_piece([*items_in(fields["history"]), item], taken[datum])
+        said[answer] += 1
+    assert set(said) == {"yes", "no"}
+    assert 0.3 < said["yes"] / said.total() < 0.7
+
+
+def test_rating_says_the_stars(train: Interactions) -> None:
+    groups = set()
+    assert train.ratings is not None
+    for datum, prompt, fields, (answer,) in of_kind("rating", train):
+        stars = int(train.ratings[datum])
+        item = int(train.histories.items[datum])
+        assert fields.get("item", f"item_{item}") == f"item_{item}"
+        assert fields.get("title", f"Title-{item}") == f"Title-{item}"
+        groups.add(prompt.group)
+        if prompt.group == "stars":
+            assert abs(float(answer) - stars) < 1.1
+        elif prompt.group == "liking":
+            assert answer == ("like" if stars >= 4 else "dislike")
+        else:
+            assert fields["guess"] in "12345"
+            assert (answer == "yes") == (fields["guess"] == str(stars))
+    assert groups == {"stars", "guess", "liking"}
+
+
+def places(train: Interactions) -> list[tuple[int, int]]:
+    return [(user, place) for user, items in enumerate(train.histories) for place in range(len(items))]
+
+
+def test_explanations_leave_out_what_nobody_wrote(train: Interactions) -> None:
+    where = [place for place in places(train) if place != NO_TEXT]
+    groups = set()
+    for datum, prompt, fields, (answer,) in of_kind("explanation", train):
+        user, place = where[datum]
+        sentence = f"My strings-{user}-{place} hold."
+        item = train.histories[user][place]
+        groups.add(prompt.group)
+        assert answer.endswith(sentence)
+        assert fields["user"] == f"user{user + 1}"
+        assert fields.get("item", f"item_{item}") == f"item_{item}"
+        assert fields.get("stars", str(1 + (user + place) % 5)) == str(1 + (user + place) % 5)
+        if prompt.group == "stars_and_sentence":
+            assert answer == f"{1 + (user + place) % 5} stars: {sentence}"
+        if prompt.group == "about":
+            assert fields["feature"] == "strings"
+        if "headline" in fields:
+            assert fields["headline"] == ("" if where[datum] == NO_HEADLINE else f"Head-{user}-{place}")
+    assert groups == {"sentence", "about", "stars_and_sentence"}
+
+
+def test_reviews_leave_out_what_nobody_wrote(train: Interactions) -> None:
+    where = [place for place in places(train) if place not in (NO_TEXT, NO_HEADLINE)]
+    groups = set()
+    for datum, prompt, fields, (answer,) in of_kind("review", train):
+        user, place = where[datum]
+        groups.add(prompt.group)
+        assert fields["review"].strip() == f"My strings-{user}-{place} hold."
+        assert fields.get("user") in (None, "someone", f"user{user + 1}")
+        expected = f"Head-{user}-{place}" if prompt.group == "headline" else str(1 + (user + place) % 5)
+        assert answer == expected
+    assert groups == {"headline", "stars"}
+    assert max(datum for datum, *_ in of_kind("review", train)) == len(where) - 1
+
+
+def test_packed_histories_answer_every_item(train: Interactions, taken: list[list[int]]) -> None:
+    for datum, prompt, fields, answers in of_kind_packed(train):
+        assert prompt.group == "next"
+        assert is_piece([item for answer in answers for item in items_in(answer)], taken[datum])
+        assert len(answers) == min(6, len(taken[datum]))
+        assert fields["history"] == ""
+
+
+def of_kind_packed(train: Interactions) -> list[tuple[int, TaskPrompt, dict[str, str], list[str]]]:
+    """The history stands behind the prompt, so the prompt is read without it."""
+    examples, letters, prompts = make(train, packed=True, times={"next": 7})
+    (kind,) = examples.kinds()
+    assert kind.times == 1
+    found = []
+    for datum, question, answers, _ in drawn(kind, letters):
+        head = question.removesuffix(" ".join(answers)).strip()
+        assert head != question
+        found.append((datum, *read(head, prompts), answers))
+    return found
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_no_held_out_prompt_and_nothing_of_validation_or_test(packed: bool) -> None:
+    data = reviewed()
+    train = leave_one_out(data).train
+    examples, letters, prompts = make(train, packed=packed)
+    seen = set()
+    for kind in examples.kinds():
+        for _, question, answers, _ in drawn(kind, letters, passes=4):
+            said = f"{question} {' '.join(answers)}"
+            for user, place in re.findall(r"(?:strings|Head)-(\d+)-(\d+)", said):
+                assert int(place) < len(data.histories[int(user)]) - 2
+            if not packed:
+                seen.add(read(question, prompts)[0].id)
+    learnt = {prompt.id for prompt in prompts if not prompt.held_out}
+    assert packed or seen == learnt
+    assert len(learnt) < len(prompts)
+
+
+def test_users_with_one_item_are_no_pieces() -> None:
+    train = Interactions(
+        reviewed().catalogue, pl.Series(["a", "b", "c"]), Histories.from_lists([[3], [5, 6, 7], [8]])
+    )
+    for packed in (True, False):
+        examples, letters, _ = make(train, packed=packed, families=("sequential", "direct"))
+        kinds = examples.kinds()
+        assert [len(kind.lengths_E) for kind in kinds] == [3 if packed else 1, 1, 1, 3, 3]
+        for kind in kinds:
+            assert drawn(kind, letters)
+        (*_, choose) = drawn(kinds[1], letters)
+        assert {*items_in(choose[1])} & {5, 6, 7}
+
+
+def test_how_often() -> None:
+    train = leave_one_out(reviewed()).train
+    times = dict(zip(TIMES, range(1, 9), strict=True))
+    kinds = make(train, times=times)[0].kinds()
+    assert [kind.times for kind in kinds] == [2, 3, 4, 7, 8, 1, 5, 6]
+    assert [kind.times for kind in make(train, packed=True, times=times)[0].kinds()] == [
+        1,
+        3,
+        4,
+        7,
+        8,
+        1,
+        5,
+        6,
+    ]
+    assert len(make(train, times=times | {"confirm": 0})[0].kinds()) == 7
+    with pytest.raises(ConfigError, match="nothing to learn"):
+        make(train, times={"rating": 1}, families=("direct",))[0].kinds()
+
+
+def without(train: Interactions, **changed: Any) -> Interactions:
+    return Interactions(**(vars(train) | changed))
+
+
+def test_only_what_the_data_have_is_asked_for(train: Interactions) -> None:
+    assert train.texts is not None
+    nothing = pl.Series([None] * train.num_interactions, dtype=pl.String)
+    for bare in (without(train, headlines=None), without(train, headlines=nothing)):
+        assert "headline" not in TaskText(bare).fields
+        groups = {prompt.group for _, prompt, *_ in of_kind("review", bare)}
+        assert groups == {"stars"}
+    for bare in (without(train, texts=None), without(train, texts=nothing)):
+        assert not TaskText(bare).fields & {"review", "explanation", "feature"}
+        assert len(make(bare)[0].kinds()) == 6
+        assert set(TaskText(bare).all_texts()) == {text for text in bare.headlines if text is not None}
+    bare = without(train, ratings=None, texts=None, headlines=None)
+    assert TaskText(bare).fields == {"user", "item", "history", "candidates", "title", "brand", "price"}
+    untitled = Catalogue.from_lists(bare.catalogue.ids, bare.catalogue.ids)
+    bare = without(bare, catalogue=Catalogue(untitled.table, titled=False))
+    assert TaskText(bare).fields == {"user", "item", "history", "candidates"}
+
+
+def test_mistakes_are_told(train: Interactions) -> None:
+    assert train.ratings is not None
+    with pytest.raises(DataError, match="ratings go from 2 to 10, and stars from 1 to 5"):
+        make(without(train, ratings=train.ratings * 2))
+    make(without(train, ratings=train.ratings * 2), families=("sequential", "direct"))
+
+
+def test_who_took_nearly_all_items_is_asked_with_the_few_that_are_left() -> None:
+    lists = [range(NUM_ITEMS), range(NUM_ITEMS - 1)]
+    train = Interactions(
+        reviewed().catalogue,
+        pl.Series(["all", "most"]),
+        Histories.from_lists([list(items) for items in lists]),
+    )
+    for name in ("confirm", "choose", "direct-confirm", "direct-choose"):
+        found = of_kind(name, train, families=("sequential", "direct"))
+        assert {datum for datum, *_ in found} == {0}  # the second user alone
+        for _, prompt, fields, (answer,) in found:
+            if prompt.group == "choose":
+                assert {*items_in(fields["candidates"])} == {NUM_ITEMS - 1, *items_in(answer)}
+            else:
+                named = fields.get("item") or fields["title"].replace("Title-", "item_")
+                assert (answer == "no") == (items_in(named) == [NUM_ITEMS - 1])
+
+
+@pytest.mark.parametrize("stars", [1, 2, 3, 4, 5])
+def test_stars_spread_around_themselves(stars: int) -> None:
+    rng = np.random.default_rng(stars)
+    words = [spread_stars(stars, rng) for _ in range(2000)]
+    assert all(re.fullmatch(r"[1-5]\.[0-9]", word) for word in words)
+    values = np.array(words, float)
+    assert ((values >= 1) & (values <= 5)).all()
+    assert values.mean() == pytest.approx({1: 1.2, 5: 4.75}.get(stars, stars - 0.05), abs=0.03)
+    assert len(set(words)) > 4
+
+
+def test_whole_stars() -> None:
+    ratings = [0.5, 1, 1.4, 2.5, 3.5, 4.4, 5]
+    assert [whole_stars(rating) for rating in ratings] == [1, 1, 1, 3, 4, 4, 5]
