@@ -8,10 +8,10 @@ Shapes: N questions, B users, C candidates.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 import polars as pl
@@ -40,8 +40,23 @@ CUT_OFFS = (1, 5, 10)  # of HR and NDCG among candidates
 NUM_NEGATIVES = 99
 
 
+@runtime_checkable
 class TaskRecommender(Protocol):
     """A recommender that answers more than "what comes next". Users are raw ids, items are rows of the catalogue."""
+
+    @property
+    def users_(self) -> Mapping[str, int]:
+        """The users that it can name, by raw id."""
+
+    @property
+    def dropped_(self) -> Mapping[str, str]:
+        """Prompts that its data could not fill, and why."""
+
+    def tasks(self, prompt: Prompt = "seen") -> list[str]:
+        """What it has learnt and can be asked with such prompts: names of `TASKS`; `sequential`, if it recommends."""
+
+    def asked_with(self, prompt: Prompt) -> Self:
+        """The same recommender, its lists asked for with such prompts from now on."""
 
     def predict_rating(
         self, users: Sequence[str], items_N: IntArray, *, prompt: Prompt = "seen", greedy: bool = False
@@ -122,8 +137,8 @@ def evaluate_tasks(
         interactions: all of a data set.
         split: its split; validation chooses what the simple answers leave open.
         targets: the questions, `split.test` or some of it.
-        tasks: of `TASKS`; None: all that the data have something for.
-        prompts: which kinds of prompts the model is asked with.
+        tasks: of `TASKS`; None: all that the data have something for and the model has learnt.
+        prompts: which kinds of prompts the model is asked with, where it has such prompts for a task.
         seed: of the negatives.
 
     Returns:
@@ -133,7 +148,7 @@ def evaluate_tasks(
         negatives: `HR@k NDCG@k` at 1, 5 and 10, and `MRR` truncated at 10.
 
     Raises:
-        ConfigError: there is no such task.
+        ConfigError: there is no such task, or the model has not learnt it.
         DataError: the data have nothing for a task that was named.
         BackendMissingError: a library of the extra `text` is not installed.
     """
@@ -150,7 +165,17 @@ def evaluate_tasks(
         held_out_reviews(interactions, targets),
         seed,
     )
-    return {task: TASKS[task](asked) for task in (possible_tasks(interactions) if tasks is None else tasks)}
+    known = {} if model is None else {prompt: model.tasks(prompt) for prompt in prompts}
+    learnt = [task for task in TASKS if model is None or any(task in names for names in known.values())]
+    for task in tasks or ():
+        if task not in learnt:
+            raise ConfigError(
+                f"the model has not learnt {task}; it can be asked for {', '.join(learnt) or 'none'}"
+            )
+    if tasks is None:
+        tasks = [task for task in possible_tasks(interactions) if task in learnt]
+    prompts_of = {task: [prompt for prompt, names in known.items() if task in names] for task in tasks}
+    return {task: TASKS[task](replace(asked, prompts=prompts_of[task])) for task in tasks}
 
 
 def possible_tasks(interactions: Interactions) -> list[str]:
