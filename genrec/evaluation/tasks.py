@@ -92,6 +92,11 @@ class TaskRecommender(Protocol):
         """The candidates of each user, best first. `users`: who they are, for models that know users."""
 
 
+def recommends(model: object) -> bool:
+    """Whether a fitted recommender ranks the catalogue, as all do but those that learnt other tasks only."""
+    return not isinstance(model, TaskRecommender) or "sequential" in model.tasks()
+
+
 @dataclass(frozen=True)
 class _Asked:
     """What there is to ask and to learn from. `held_out` are the reviews behind `targets`."""
