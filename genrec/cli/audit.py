@@ -113,7 +113,7 @@ def audit_run(run: Run, moved_to: str | None) -> Audit:
         name_findings,
         rule_findings,
     )
-    from genrec.evaluation.tasks import recommends
+    from genrec.evaluation.task_recommender import recommends
     from genrec.recommenders.name_writer import NameWriter
 
     model = run.load()

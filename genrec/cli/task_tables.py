@@ -11,7 +11,8 @@ from genrec.cli.terminal import note, print_facts, print_table, stdout
 from genrec.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from genrec.evaluation.tasks import Rows, TaskRecommender
+    from genrec.evaluation.task_recommender import TaskRecommender
+    from genrec.evaluation.tasks import Rows
 
 SEQUENTIAL = "sequential"  # the ordinary ranking of the whole catalogue
 _PERCENT = ("BLEU", "ROUGE")
@@ -34,7 +35,7 @@ def measure_tasks(measured: MeasuredRun, wanted: str) -> dict[str, Any]:
         DataError: the data do not have what a task that was named needs.
         BackendMissingError: a library of the extra `text` is not installed.
     """
-    from genrec.evaluation.tasks import TaskRecommender
+    from genrec.evaluation.task_recommender import TaskRecommender
 
     model = measured.model if isinstance(measured.model, TaskRecommender) else None
     tasks = _chosen(measured, model, wanted)
@@ -92,7 +93,8 @@ def _chosen(measured: MeasuredRun, model: TaskRecommender | None, wanted: str) -
 
 
 def _rows(measured: MeasuredRun, task: str) -> Rows:
-    from genrec.evaluation.tasks import TaskRecommender, evaluate_tasks
+    from genrec.evaluation.task_recommender import TaskRecommender
+    from genrec.evaluation.tasks import evaluate_tasks
 
     if task == SEQUENTIAL:
         return dict(_sequential(measured))
@@ -106,7 +108,7 @@ def _sequential(measured: MeasuredRun) -> Iterator[tuple[str, dict[str, float]]]
     from genrec.evaluation import protocol
     from genrec.evaluation.baselines import popularity_ranks
     from genrec.evaluation.metrics import per_user
-    from genrec.evaluation.tasks import TaskRecommender
+    from genrec.evaluation.task_recommender import TaskRecommender
 
     model, targets, count = measured.model, measured.targets, {"num_questions": len(measured.targets)}
     popular = per_user(popularity_ranks(measured.parts.train, targets), protocol.CUT_OFFS)

@@ -51,7 +51,7 @@ def train(
     The run folder keeps everything that is needed to measure, use and repeat the training. The test targets
     are left alone until `genrec evaluate`.
     """
-    from genrec.evaluation.tasks import recommends
+    from genrec.evaluation.task_recommender import recommends
 
     recipe = read_recipe(what).with_overrides(overrides or [])
     if protocol is not None:

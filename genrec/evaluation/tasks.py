@@ -8,16 +8,14 @@ Shapes: N questions, B users, C candidates.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 import polars as pl
 
-from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
-from genrec.data.ranking import Rankings
+from genrec.data.interactions import FloatArray, IntArray, Interactions, Targets
 from genrec.data.split import Split
 from genrec.data.tasks import (
     FIELDS,
@@ -32,69 +30,12 @@ from genrec.data.tasks import (
 from genrec.errors import ConfigError
 from genrec.evaluation import task_baselines as baselines
 from genrec.evaluation.metrics import check_bounds, per_user, ranks
+from genrec.evaluation.task_recommender import Prompt, TaskRecommender
 from genrec.evaluation.text_metrics import rating_metrics, text_metrics
 
-Prompt = Literal["seen", "unseen"]  # among the prompts that were trained on, or held out of training
 Rows = dict[str, dict[str, float]]  # who answered -> metric -> value
 CUT_OFFS = (1, 5, 10)  # of HR and NDCG among candidates
 NUM_NEGATIVES = 99
-
-
-@runtime_checkable
-class TaskRecommender(Protocol):
-    """A recommender that answers more than "what comes next". Users are raw ids, items are rows of the catalogue."""
-
-    @property
-    def users_(self) -> Mapping[str, int]:
-        """The users that it can name, by raw id."""
-
-    @property
-    def dropped_(self) -> Mapping[str, str]:
-        """Prompts that its data could not fill, and why."""
-
-    def tasks(self, prompt: Prompt = "seen") -> list[str]:
-        """What it has learnt and can be asked with such prompts: names of `TASKS`; `sequential`, if it recommends."""
-
-    def asked_with(self, prompt: Prompt) -> Self:
-        """The same recommender, its lists asked for with such prompts from now on."""
-
-    def predict_rating(
-        self, users: Sequence[str], items_N: IntArray, *, prompt: Prompt = "seen", greedy: bool = False
-    ) -> FloatArray:
-        """Ratings (N,) that users will give items: expectations, or the likeliest written rating if `greedy`."""
-
-    def predict_rating_from_review(
-        self, texts: Sequence[str], *, prompt: Prompt = "seen", greedy: bool = False
-    ) -> FloatArray:
-        """Ratings (N,) that go with these reviews."""
-
-    def summarise_review(self, texts: Sequence[str], *, prompt: Prompt = "seen") -> list[str]:
-        """A headline for each review."""
-
-    def explain(
-        self,
-        users: Sequence[str],
-        items_N: IntArray,
-        features: Sequence[str] | None = None,
-        *,
-        prompt: Prompt = "seen",
-    ) -> list[str]:
-        """A sentence on why each user takes to each item, on this feature of it where one is given."""
-
-    def rank_candidates(
-        self,
-        histories: Histories,
-        candidates_BC: IntArray,
-        *,
-        users: Sequence[str] | None = None,
-        prompt: Prompt = "seen",
-    ) -> Rankings:
-        """The candidates of each user, best first. `users`: who they are, for models that know users."""
-
-
-def recommends(model: object) -> bool:
-    """Whether a fitted recommender ranks the catalogue, as all do but those that learnt other tasks only."""
-    return not isinstance(model, TaskRecommender) or "sequential" in model.tasks()
 
 
 @dataclass(frozen=True)

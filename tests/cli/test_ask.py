@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import io
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import genrec
 import numpy as np
 import pytest
+from genrec.cli.task_answers import WORDS
 from genrec.data.interactions import Histories
 from genrec.recommenders.p5 import P5
 
@@ -132,6 +134,13 @@ def test_explain(cli, p5_run: Path, model: P5, monkeypatch: pytest.MonkeyPatch) 
 )
 def test_wrong_questions(mistake, p5_run: Path, words: tuple[str, ...], told: str) -> None:
     assert told in mistake("ask", p5_run, *words)
+
+
+def test_tasks_that_were_never_drawn_are_not_learnt(model: P5) -> None:
+    assert set(model.tasks("unseen")) == set(model.tasks("seen")) == set(WORDS)
+    few = copy.copy(model)
+    few.config = model.config.model_copy(update={"times": {"next": 1, "rating": 0}})
+    assert few.tasks() == ["sequential", "direct"]
 
 
 def test_what_is_not_learnt_is_told(mistake, popular_run: Path, rating_run: Path) -> None:

@@ -11,7 +11,8 @@ import genrec
 import pytest
 from genrec.data.dataset import Dataset
 from genrec.evaluation.protocol import evaluate
-from genrec.evaluation.tasks import TASKS, TaskRecommender, evaluate_tasks
+from genrec.evaluation.task_recommender import TaskRecommender
+from genrec.evaluation.tasks import TASKS, evaluate_tasks
 
 
 @pytest.fixture

@@ -13,14 +13,8 @@ from genrec.data.interactions import FloatArray, Histories, IntArray, Interactio
 from genrec.data.ranking import Rankings
 from genrec.data.split import Split, leave_one_out
 from genrec.errors import ConfigError, DataError
-from genrec.evaluation.tasks import (
-    NEEDS,
-    TASKS,
-    Prompt,
-    TaskRecommender,
-    evaluate_tasks,
-    possible_tasks,
-)
+from genrec.evaluation.task_recommender import Prompt, TaskRecommender, recommends
+from genrec.evaluation.tasks import NEEDS, TASKS, evaluate_tasks, possible_tasks
 
 NUM_USERS, NUM_ITEMS, LENGTH = 30, 130, 6
 
@@ -190,6 +184,10 @@ def test_only_what_the_model_has_learnt_is_asked(data: Interactions, split: Spli
         "rating": ["seen", "unseen"],
         "direct": ["seen"],
     }
+    assert recommends(model)
+    model.learnt["seen"].remove("sequential")
+    assert not recommends(model)
+    assert recommends("a recommender without tasks")
     with pytest.raises(ConfigError, match="has not learnt headline; it can be asked for rating, direct"):
         evaluate_tasks(model, data, split, split.test, ["rating", "headline"])
     assert list(evaluate_tasks(None, data, split, split.test, ["headline"])) == ["headline"]
