@@ -7,10 +7,11 @@ https://arxiv.org/abs/2305.06569. What differs from the papers is told in docs/p
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import polars as pl
@@ -43,6 +44,16 @@ Asking = Literal["seen", "unseen"]
 STARS = tuple(f"{value / 10:.1f}" for value in range(10, 51))  # the 41 ratings that are learnt
 _CLASSES = ("1", "2", "3", "4", "5")
 _ROWS = 32  # questions that are answered at once
+# What each task is asked with: family and group of prompts, and the name in `times` of what teaches it.
+_ASKED = {
+    "sequential": ("sequential", "next", "next"),
+    "rating": ("rating", "stars", "rating"),
+    "rating-from-review": ("review", "stars", "review"),
+    "headline": ("review", "headline", "review"),
+    "explanation": ("explanation", "sentence", "explanation"),
+    "explanation-with-feature": ("explanation", "about", "explanation"),
+    "direct": ("sequential", "next", "next"),
+}
 
 
 class P5Config(WriterConfig):
@@ -117,6 +128,7 @@ class P5(NameWriter):
     prompts_: list[TaskPrompt]
     dropped_: dict[str, str]  # prompts that the data cannot fill, and why
     users_: dict[str, int]
+    asking: Asking = "seen"  # the prompts that lists are asked for with
 
     # -- learning --------------------------------------------------------------------------------------------
 
@@ -248,7 +260,7 @@ class P5(NameWriter):
     # -- recommending ----------------------------------------------------------------------------------------
 
     def questions(self, histories: Histories) -> Sources:
-        prompt = self._prompt("sequential", "next", "seen", without=frozenset({"user"}))
+        prompt = self._prompt("sequential", "next", self.asking, without=frozenset({"user"}))
         return Sources([self._history(prompt, history) for history in histories], self.writer_.continues)
 
     def _history(self, prompt: TaskPrompt, history: IntArray) -> Source:
@@ -257,7 +269,7 @@ class P5(NameWriter):
         )
 
     def _states_before(self, history: IntArray, item: int) -> Tensor:
-        prompt = self._prompt("sequential", "next", "seen", without=frozenset({"user"}))
+        prompt = self._prompt("sequential", "next", self.asking, without=frozenset({"user"}))
         source = self._history(prompt, history)
         example = self._closed(source, [self.writer_.item(item)])
         hidden_BLD: Tensor = self.backbone_(self._batch([example]))
@@ -268,9 +280,7 @@ class P5(NameWriter):
     ) -> TaskPrompt:
         """The first prompt of that kind; one that names none of `without` if there is one."""
         found = [
-            prompt
-            for prompt in self.prompts_
-            if (prompt.family, prompt.group) == (family, group) and prompt.held_out == (asking == "unseen")
+            prompt for prompt in self._prompts(asking) if (prompt.family, prompt.group) == (family, group)
         ]
         if not found:
             why = "the model did not learn it" if family not in self.config.families else "no prompt for it"
@@ -280,7 +290,22 @@ class P5(NameWriter):
             )
         return min(found, key=lambda prompt: len(prompt.fields & without))
 
+    def _prompts(self, asking: Asking) -> list[TaskPrompt]:
+        return [prompt for prompt in self.prompts_ if prompt.held_out == (asking == "unseen")]
+
     # -- tasks -----------------------------------------------------------------------------------------------
+
+    def tasks(self, prompt: Asking = "seen") -> list[str]:
+        """What it has learnt and can be asked with such prompts: `sequential`, and tasks of `genrec evaluate`."""
+        there = {(asked.family, asked.group) for asked in self._prompts(prompt)}
+        learnt = {name for name, times in self.config.times.items() if times}
+        return [task for task, (*kind, name) in _ASKED.items() if tuple(kind) in there and name in learnt]
+
+    def asked_with(self, prompt: Asking) -> Self:
+        """The same model, its lists asked for with such prompts from now on."""
+        other = copy.copy(self)
+        other.asking = prompt
+        return other
 
     def predict_rating(
         self, users: Sequence[str], items_N: IntArray, *, prompt: Asking = "seen", greedy: bool = False
