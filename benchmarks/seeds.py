@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,14 @@ RATES = ("exact_rate", "invalid_rate", "duplicate_rate", "seconds", "peak_memory
 
 def main() -> None:
     """Run all seeds and write the result."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = command_line(__doc__).parse_intermixed_args()
+    runs = every_seed(options, one_seed)
+    write(result_path(options), options.name or options.recipe, options.data, runs)
+
+
+def command_line(about: str) -> argparse.ArgumentParser:
+    """What to train, on what, and where the result goes."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     parser.add_argument("--data", required=True)
@@ -40,37 +46,54 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs/seeds"))
     parser.add_argument("--results", type=Path, default=Path("results"))
     parser.add_argument("--no-seed", action="store_true", help="one run of a recommender that draws nothing")
-    options = parser.parse_intermixed_args()
-    if options.no_seed:
-        options.seeds = [None]
-    name = options.name or options.recipe
-    data_name = Path(options.data).name
+    return parser
+
+
+def every_seed(options: argparse.Namespace, one: Callable[..., dict[str, Any]]) -> list[dict[str, Any]]:
+    """What `one(options, seed)` gives of each seed, some of them side by side."""
+    seeds = [None] if options.no_seed else options.seeds
     with ThreadPoolExecutor(options.jobs) as pool:
-        runs = list(pool.map(lambda seed: one_seed(options, data_name, name, seed), options.seeds))
-    write(options.results / data_name / f"{name}.json", name, options.data, runs)
+        return list(pool.map(lambda seed: one(options, seed), seeds))
 
 
-def one_seed(options: argparse.Namespace, data_name: str, name: str, seed: int | None) -> dict[str, Any]:
-    """Train and evaluate one seed; what is done already is kept."""
-    run = options.runs / data_name / (name if seed is None else f"{name}-seed{seed}")
+def result_path(options: argparse.Namespace, *folders: str) -> Path:
+    """Where the result goes: in the data set's folder, or in one inside of it."""
+    folder: Path = options.results.joinpath(Path(options.data).name, *folders)
+    return folder / f"{options.name or options.recipe}.json"
+
+
+def trained(options: argparse.Namespace, seed: int | None) -> Path:
+    """The run of a seed; one that is finished already is not trained again."""
+    name = options.name or options.recipe
+    run: Path = options.runs / Path(options.data).name / (name if seed is None else f"{name}-seed{seed}")
     train = ["train", options.recipe, "--data", options.data, "--out", str(run)]
     train += ["--resume"] if run.exists() else []
     genrec(*train, *options.overrides, *([] if seed is None else [f"seed={seed}"]))
+    return run
+
+
+def one_seed(options: argparse.Namespace, seed: int | None) -> dict[str, Any]:
+    """Train and evaluate one seed; what is done already is kept."""
+    run = trained(options, seed)
     metrics_path = run / "metrics.json"
     if "test" not in json.loads(metrics_path.read_text()):
         genrec("evaluate", str(run), "--split", "test", "--json")
-    measured = json.loads(metrics_path.read_text())
+    measured = json.loads(metrics_path.read_text())["test"]
+    test = {key: value for key, value in measured.items() if key != "provenance"}
+    return {"seed": seed, "test": test, **training(run)}
+
+
+def training(run: Path) -> dict[str, Any]:
+    """How a run was trained."""
     log_path = run / "log.jsonl"
     log = [json.loads(line) for line in log_path.read_text().splitlines()] if log_path.exists() else []
     validations = [entry["eval_NDCG@10"] for entry in log if "eval_NDCG@10" in entry]
     return {
-        "seed": seed,
-        "test": {key: value for key, value in measured["test"].items() if key != "provenance"},
         "best_validation_NDCG@10": max(validations, default=None),
         # The loop's own time where there is a loop; who only counts has no log.
         "train_seconds": next(
             (entry["train_runtime"] for entry in log if "train_runtime" in entry),
-            measured["training"]["seconds"],
+            json.loads((run / "metrics.json").read_text())["training"]["seconds"],
         ),
         "data": json.loads((run / "data.json").read_text()),
         "environment": json.loads((run / "environment.json").read_text()),
@@ -91,21 +114,35 @@ def write(path: Path, name: str, data: str, runs: list[dict[str, Any]]) -> None:
     """One JSON file with every seed, the means and what is needed to repeat them."""
 
     def over_seeds(metric: str, part: str | None = None) -> dict[str, float]:
-        values = [(run["test"][part] if part else run["test"])[metric] for run in runs]
-        return {"mean": statistics.fmean(values), "sd": statistics.stdev(values) if len(values) > 1 else 0.0}
+        return spread([(run["test"][part] if part else run["test"])[metric] for run in runs])
 
-    first = runs[0]
-    # Where the files lay on this machine helps nobody; the path as given and the fingerprint do.
-    source = {**first["data"], "source": {**first["data"]["source"], "path": data}}
-    environment = {key: value for key, value in first["environment"].items() if key != "command"}
-    environment["commit"] = ", ".join(dict.fromkeys(str(run["environment"]["commit"]) for run in runs))
-    environment["num_threads"] = environment["num_threads"] or THREADS  # None: torch was not needed
     result = {
         "recommender": name,
         "split": "test",
         "seeds": [run["seed"] for run in runs],
         "mean": {metric: over_seeds(metric) for metric in (*METRICS, *RATES)},
         "mean_unfiltered": {metric: over_seeds(metric, "unfiltered") for metric in METRICS},
+        **repeatable(data, runs),
+    }
+    save(path, result)
+    means = {metric: round(result["mean"][metric]["mean"], 4) for metric in METRICS}
+    print(f"{path}: {means}")
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Mean and standard deviation over seeds."""
+    return {"mean": statistics.fmean(values), "sd": statistics.stdev(values) if len(values) > 1 else 0.0}
+
+
+def repeatable(data: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Every seed, and what is needed to repeat them."""
+    first = runs[0]
+    # Where the files lay on this machine helps nobody; the path as given and the fingerprint do.
+    source = {**first["data"], "source": {**first["data"]["source"], "path": data}}
+    environment = {key: value for key, value in first["environment"].items() if key != "command"}
+    environment["commit"] = ", ".join(dict.fromkeys(str(run["environment"]["commit"]) for run in runs))
+    environment["num_threads"] = environment["num_threads"] or THREADS  # None: torch was not needed
+    return {
         "per_seed": [
             {key: run[key] for key in run if key not in ("data", "environment", "config")} for run in runs
         ],
@@ -114,12 +151,14 @@ def write(path: Path, name: str, data: str, runs: list[dict[str, Any]]) -> None:
         "environment": environment,
         "written": time.strftime("%Y-%m-%d"),
     }
+
+
+def save(path: Path, result: dict[str, Any]) -> None:
+    """Write a result, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(result, indent=1) + "\n")
     temporary.replace(path)
-    means = {metric: round(result["mean"][metric]["mean"], 4) for metric in METRICS}
-    print(f"{path}: {means}")
 
 
 if __name__ == "__main__":

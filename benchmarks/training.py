@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import genrec
@@ -215,12 +216,19 @@ def profile(folder: str) -> dict[str, Any]:
     return {name: share / total for name, share in shares.items()}
 
 
-def fresh(measure: str, data: str) -> dict[str, Any]:
-    """One measurement in a process of its own."""
+def fresh(measure: str, data: str, keep: Path | None, turn: int = 0) -> dict[str, Any]:
+    """One measurement in a process of its own, or what the file of finished ones says of it."""
+    key = f"{measure} {data} {turn}"
+    kept = dict(map(json.loads, keep.read_text().splitlines())) if keep and keep.exists() else {}
+    if key in kept:
+        return dict(kept[key])
     command = [sys.executable, __file__, "--data", data, "--measure", measure]
     run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     result: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
     print(measure, data, result, file=sys.stderr)
+    if keep:
+        with keep.open("a") as file:
+            file.write(json.dumps([key, result]) + "\n")
     return result
 
 
@@ -239,29 +247,35 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", required=True, help="for packed against prefixes; for all else")
     parser.add_argument("--measure", help="one measurement, as JSON")
     parser.add_argument("--turns", type=int, default=5, help="runs of one thread and of two")
+    parser.add_argument(
+        "--keep", type=Path, help="file of finished measurements, so that a stopped run goes on"
+    )
     pages.add_out(parser)
     given = parser.parse_args()
     if given.measure:
         print(json.dumps(measured(given.measure, given.data[0])))
         return
-    long, wide = given.data[0], given.data[-1]
-    ways = fresh("packed", long)
-    heads = {folder: fresh("head", folder) for folder in dict.fromkeys((long, wide))}
+    long, wide, keep = given.data[0], given.data[-1], given.keep
+    ways = fresh("packed", long, keep)
+    heads = {folder: fresh("head", folder, keep) for folder in dict.fromkeys((long, wide))}
     sizes = [
         ("no head", "none", 8000),
         ("catalogue", "catalogue", 8000),
         *((f"catalogue, {size:,} tokens", "catalogue", size) for size in VOCABULARIES),
         *((f"softmax over {size:,} tokens", "token", size) for size in VOCABULARIES),
     ]
-    objectives = {name: fresh(f"objective:{kind}:{size}", wide) for name, kind, size in sizes}
+    objectives = {name: fresh(f"objective:{kind}:{size}", wide, keep) for name, kind, size in sizes}
     # In turns, so that what else runs on the machine meets both.
-    turns = [(fresh("speed:1", wide), fresh("speed:2", wide)) for _ in range(given.turns)]
+    turns = [
+        (fresh("speed:1", wide, keep, turn), fresh("speed:2", wide, keep, turn))
+        for turn in range(given.turns)
+    ]
     one, two = (
         {key: statistics.median(turn[place][key] for turn in turns) for key in turns[0][0]}
         for place in (0, 1)
     )
     gain = statistics.median(first["ms"] / second["ms"] for first, second in turns)
-    shares = fresh("profile", wide)
+    shares = fresh("profile", wide, keep)
     misses = [
         *([f"packed {ways['ratio']:.1f} of {PACKED_GAIN:.0f}"] if ways["ratio"] < PACKED_GAIN else []),
         *(

@@ -113,6 +113,7 @@ def audit_run(run: Run, moved_to: str | None) -> Audit:
         name_findings,
         rule_findings,
     )
+    from genrec.evaluation.task_recommender import recommends
     from genrec.recommenders.name_writer import NameWriter
 
     model = run.load()
@@ -136,25 +137,35 @@ def audit_run(run: Run, moved_to: str | None) -> Audit:
             findings += list_findings(name, read_rankings(lists, targets), metrics, targets)
             checked.append(f"lists of {name}")
     if isinstance(model, NameWriter):
-        findings += _written_findings(model, split)
-        checked.append(f"codes, and the questions of {len(split.test):,} test users")
+        findings += _code_findings(model, split)
+        written = "codes"
+        if recommends(model):
+            findings += _question_findings(model, split)
+            written += f", and the questions of {len(split.test):,} test users"
+        checked.append(written)
     return Audit(run.folder.name, ", ".join(checked), tuple(findings))
 
 
-def _written_findings(model: NameWriter, split: Split) -> list[Finding]:
-    """Test items in the codes and in the questions of the test users."""
+def _code_findings(model: NameWriter, split: Split) -> list[Finding]:
+    """Test items in the codes."""
+    from genrec.evaluation.audit_data import number_finding, numbers_in, popular_hit_rate
+
+    catalogue = split.test.catalogue
+    numbers_I = numbers_in(catalogue.titles) if model.numbers_ is None else model.numbers_
+    if numbers_I is None:
+        return []
+    advice = "train again with titles, or with code=sequential"
+    numbers_I = numbers_I[: len(catalogue)]  # items that were added to the model are nobody's target
+    return [number_finding("codes", numbers_I, split, popular_hit_rate(split), advice)]
+
+
+def _question_findings(model: NameWriter, split: Split) -> list[Finding]:
+    """Test items in the questions of the test users."""
     import numpy as np
 
     from genrec.data.interactions import Histories
-    from genrec.evaluation.audit_data import number_finding, numbers_in, popular_hit_rate
     from genrec.evaluation.audit_run import question_findings
 
-    findings, catalogue = [], split.test.catalogue
-    numbers_I = numbers_in(catalogue.titles) if model.numbers_ is None else model.numbers_
-    if numbers_I is not None:
-        advice = "train again with titles, or with code=sequential"
-        numbers_I = numbers_I[: len(catalogue)]  # items that were added to the model are nobody's target
-        findings.append(number_finding("codes", numbers_I, split, popular_hit_rate(split), advice))
     trie = model.trie_
     item_N = np.where(trie.num_children_N == 0, trie.item_of_leaf_I[trie.first_leaf_N], -1)
     questions = model.questions(split.test.histories)
@@ -162,7 +173,7 @@ def _written_findings(model: NameWriter, split: Split) -> list[Finding]:
     for row in range(len(split.test)):
         item_T = item_N[questions.prefix(np.array([row])).nodes_BT[0].numpy(force=True)]
         written.append(item_T[item_T >= 0])
-    return findings + question_findings(Histories.from_lists(written), model.prompt_texts(), split.test)
+    return question_findings(Histories.from_lists(written), model.prompt_texts(), split.test)
 
 
 def _asked(name: str, split: Split) -> Targets | None:

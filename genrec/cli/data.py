@@ -60,6 +60,7 @@ def show(
         "titles": _titles(summary),
         "ratings": summary["has_ratings"],
         "texts": summary["has_texts"],
+        "headlines": summary["has_headlines"],
         "fields": ", ".join(summary["fields"]) or None,
         "layout": summary["layout"],
         "rows read": summary["rows"],

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from genrec.cli.audit import warn
 from genrec.cli.environment import environment
-from genrec.cli.options import (
-    DataSource,
-    Exact,
-    HeldOut,
-    Json,
-    one_of,
-)
+from genrec.cli.measured_run import MeasuredRun, data_facts, targets_of
+from genrec.cli.options import DataSource, Exact, HeldOut, Json, one_of
 from genrec.cli.reading import Reading, reads_data
-from genrec.cli.run_folder import Run, open_run
-from genrec.cli.terminal import note, print_facts, print_json, print_table, progress
+from genrec.cli.run_folder import open_run
+from genrec.cli.task_tables import measure_tasks, print_tasks
+from genrec.cli.terminal import note, print_facts, print_json, print_table
 from genrec.errors import ConfigError
-
-if TYPE_CHECKING:
-    from genrec.data.interactions import Targets
-    from genrec.data.split import Split
 
 _RATES = ("exact_rate", "invalid_rate", "duplicate_rate", "seen_rate")
 
@@ -46,6 +38,14 @@ def evaluate(
         typer.Option("--users", metavar="N", help="Measure on a sample of N users, always the same."),
     ] = None,
     exact: Exact = False,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task",
+            metavar="all|NAME[,NAME]",
+            help="Measure tasks, beside simple answers to the same questions.",
+        ),
+    ] = None,
     data: Annotated[
         str | None,
         typer.Option("--data", metavar="PATH", help="Data behind --rankings; or where a run's data lie now."),
@@ -62,65 +62,56 @@ def evaluate(
     one_of(split, ("test", "validation"), "the split")
     if users is not None and users < 1:
         raise ConfigError(f"--users is {users}; ask for at least 1 user")
+    if exact and task is not None:
+        raise ConfigError("--exact is about lists, and --task asks for more than lists: give one of them")
     if rankings is None:
         if run is None:
             raise ConfigError("there is nothing to measure: give a RUN, or --rankings FILE and --data PATH")
         for name in [*reading.given(), *(["protocol"] if protocol is not None else [])]:
             raise ConfigError(f"--{name.replace('_', '-')} goes with --rankings: {run} knows its own")
-        measured, title = _measure_run(open_run(run), split, users, exact, data)
-    else:
-        if run is not None:
-            raise ConfigError(f"both {run} and --rankings {rankings} are given: measure one at a time")
-        if data is None:
-            raise ConfigError("--rankings needs --data PATH, which holds the targets of the lists")
-        if exact:
-            raise ConfigError(
-                "--exact is about searching, and the lists of --rankings are there: leave it out"
-            )
-        measured, title = _measure_file(
-            rankings, reading.source(data), protocol or "leave-one-out", split, users
+        _evaluate_run(MeasuredRun.open(open_run(run), split, users, data), exact, task, as_json)
+        return
+    if run is not None:
+        raise ConfigError(f"both {run} and --rankings {rankings} are given: measure one at a time")
+    if data is None:
+        raise ConfigError("--rankings needs --data PATH, which holds the targets of the lists")
+    if exact:
+        raise ConfigError("--exact is about searching, and the lists of --rankings are there: leave it out")
+    if task is not None:
+        raise ConfigError(
+            "--task is about asking a recommender, and --rankings has lists alone: leave it out"
         )
+    measured = _measure_file(rankings, reading.source(data), protocol or "leave-one-out", split, users)
     if as_json:
         print_json(measured)
     else:
-        print_evaluation(measured, title)
+        print_evaluation(measured, f"{rankings}, {split}")
 
 
-def _measure_run(
-    run: Run, split: str, users: int | None, exact: bool, moved_to: str | None
-) -> tuple[dict[str, Any], str]:
-    """What is printed of a run, and its title; the metrics and the lists behind them are kept in the run."""
-    from genrec.data.ranking_file import write_rankings
-    from genrec.evaluation import protocol
-    from genrec.evaluation.audit_run import measured_findings
-
-    model = run.load()
-    parts = run.read_data(moved_to).split(run.protocol)
-    targets = _targets(parts, split)
-    name = split + ("-exact" if exact else "")
-    if users is not None and users < len(targets):
-        targets = targets.sample(users)
-        name += f"-{users}-users"
-    with progress("measuring") as tick:
-        result = protocol.evaluate(model.rank, targets, progress=tick, exact=exact)
-    measured = {**result.to_json(), "provenance": run.provenance(split)}
-    write_rankings(run.rankings_path(name), result.rankings, targets)
-    run.add_metrics(name, measured)
-    warn(measured_findings(name, measured, parts.train, targets))
-    return measured, f"{run.config['recommender']} in {run.folder}, {name}"
+def _evaluate_run(measured: MeasuredRun, exact: bool, task: str | None, as_json: bool) -> None:
+    """Measure a run's lists, or the tasks that are named, and print what was found."""
+    if task is None:
+        name, found = measured.name("exact" if exact else ""), measured.measure_lists(exact=exact)
+    else:
+        name, found = measured.name("tasks"), measure_tasks(measured, task)
+    if as_json:
+        print_json(found)
+    else:
+        show = print_evaluation if task is None else print_tasks
+        show(found, measured.title(name))
 
 
 def _measure_file(
     path: Path, source: DataSource, protocol_name: str, split: str, users: int | None
-) -> tuple[dict[str, Any], str]:
-    """What is printed of lists in a file, and its title."""
+) -> dict[str, Any]:
+    """What is printed of lists in a file."""
     from genrec.data.ranking_file import read_rankings
     from genrec.evaluation import protocol
     from genrec.evaluation.audit_run import measured_findings
 
     dataset = source.read()
     parts = dataset.split(protocol_name)
-    targets = _targets(parts, split)
+    targets = targets_of(parts, split)
     rankings = read_rankings(path, targets)
     if users is not None and users < len(targets):
         sample = targets.sample(users)
@@ -144,11 +135,7 @@ def _measure_file(
         "fingerprint": dataset.fingerprint,
         "commit": environment()["commit"],
     }
-    return {**result, "provenance": provenance}, f"{path}, {split}"
-
-
-def _targets(parts: Split, split: str) -> Targets:
-    return parts.test if split == "test" else parts.validation
+    return {**result, "provenance": provenance}
 
 
 def print_evaluation(measured: Mapping[str, Any], title: str) -> None:
@@ -161,9 +148,7 @@ def print_evaluation(measured: Mapping[str, Any], title: str) -> None:
     as_given = "list as given" if "rankings" in about else "seen allowed"
     print_table(["metric", "seen excluded", "95 % interval", as_given], rows, title)
     facts = {
-        "data": about["data"]
-        + (" (SYNTHETIC: invented, says nothing about real people)" if about["synthetic"] else ""),
-        "LEAK": about.get("leak"),
+        **data_facts(about),
         "protocol": f"{about['protocol']}, all {measured['num_items']:,} items ranked",
         "users": int(measured["num_users"]),
         "users without a list": measured.get("num_without_list"),

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 import genrec
-from genrec.cli import audit, bench, compare, data, demo, evaluate, recommend, recommenders, train
+from genrec.cli import ask, audit, bench, compare, data, demo, evaluate, recommend, recommenders, train
 from genrec.cli.terminal import error_line
 from genrec.errors import GenrecError
 
@@ -27,6 +27,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("audit")(audit.audit)
 app.command("bench")(bench.bench)
+app.command("ask")(ask.ask)
 app.command("recommend")(recommend.recommend)
 app.command("recommenders")(recommenders.recommenders)
 app.command("demo")(demo.demo)

@@ -23,6 +23,7 @@ from genrec.evaluation.peak_memory import peak_memory_mb
 
 if TYPE_CHECKING:
     from genrec.data.dataset import Dataset
+    from genrec.recommenders.base import Recommender
 
 _VALIDATION_USERS = 1000  # enough to see that a run went well; `genrec evaluate` measures all
 
@@ -50,14 +51,20 @@ def train(
     The run folder keeps everything that is needed to measure, use and repeat the training. The test targets
     are left alone until `genrec evaluate`.
     """
+    from genrec.evaluation.task_recommender import recommends
+
     recipe = read_recipe(what).with_overrides(overrides or [])
     if protocol is not None:
         recipe = replace(recipe, protocol=protocol)
     source = reading.source(data, recipe.data)
     run, dataset = train_run(out, recipe, source, resume=resume)
-    measured = _measure_validation(run, dataset)
-    print_evaluation(measured, f"{recipe.recommender}, validation")
-    stdout().print(f"trained in {run.folder}; next: genrec evaluate {run.folder}")
+    model, next_step = run.load(), f"genrec evaluate {run.folder}"
+    if recommends(model):
+        measured = _measure_validation(run, model, dataset)
+        print_evaluation(measured, f"{recipe.recommender}, validation")
+    else:
+        next_step += " --task all"
+    stdout().print(f"trained in {run.folder}; next: {next_step}")
 
 
 def train_run(
@@ -106,7 +113,7 @@ def train_run(
     return run, dataset
 
 
-def _measure_validation(run: run_folder.Run, dataset: Dataset) -> dict[str, Any]:
+def _measure_validation(run: run_folder.Run, model: Recommender, dataset: Dataset) -> dict[str, Any]:
     """Metrics on a sample of the validation users, kept in the run."""
     from genrec.evaluation.audit_run import measured_findings
     from genrec.evaluation.protocol import evaluate
@@ -115,7 +122,7 @@ def _measure_validation(run: run_folder.Run, dataset: Dataset) -> dict[str, Any]
     targets = parts.validation
     sampled = targets.sample(_VALIDATION_USERS)
     with progress("measuring on validation") as tick:
-        result = evaluate(run.load().rank, sampled, progress=tick).to_json()
+        result = evaluate(model.rank, sampled, progress=tick).to_json()
     measured = {**result, "provenance": run.provenance("validation")}
     name = "validation" if len(sampled) == len(targets) else f"validation-{len(sampled)}-users"
     run.add_metrics(name, measured)

@@ -9,15 +9,13 @@ Shapes: N questions, B users, C candidates.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, Protocol
 
 import numpy as np
 import polars as pl
 
-from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
-from genrec.data.ranking import Rankings
+from genrec.data.interactions import FloatArray, IntArray, Interactions, Targets
 from genrec.data.split import Split
 from genrec.data.tasks import (
     FIELDS,
@@ -32,49 +30,12 @@ from genrec.data.tasks import (
 from genrec.errors import ConfigError
 from genrec.evaluation import task_baselines as baselines
 from genrec.evaluation.metrics import check_bounds, per_user, ranks
+from genrec.evaluation.task_recommender import Prompt, TaskRecommender
 from genrec.evaluation.text_metrics import rating_metrics, text_metrics
 
-Prompt = Literal["seen", "unseen"]  # among the prompts that were trained on, or held out of training
 Rows = dict[str, dict[str, float]]  # who answered -> metric -> value
 CUT_OFFS = (1, 5, 10)  # of HR and NDCG among candidates
 NUM_NEGATIVES = 99
-
-
-class TaskRecommender(Protocol):
-    """A recommender that answers more than "what comes next". Users are raw ids, items are rows of the catalogue."""
-
-    def predict_rating(
-        self, users: Sequence[str], items_N: IntArray, *, prompt: Prompt = "seen", greedy: bool = False
-    ) -> FloatArray:
-        """Ratings (N,) that users will give items: expectations, or the likeliest written rating if `greedy`."""
-
-    def predict_rating_from_review(
-        self, texts: Sequence[str], *, prompt: Prompt = "seen", greedy: bool = False
-    ) -> FloatArray:
-        """Ratings (N,) that go with these reviews."""
-
-    def summarise_review(self, texts: Sequence[str], *, prompt: Prompt = "seen") -> list[str]:
-        """A headline for each review."""
-
-    def explain(
-        self,
-        users: Sequence[str],
-        items_N: IntArray,
-        features: Sequence[str] | None = None,
-        *,
-        prompt: Prompt = "seen",
-    ) -> list[str]:
-        """A sentence on why each user takes to each item, on this feature of it where one is given."""
-
-    def rank_candidates(
-        self,
-        histories: Histories,
-        candidates_BC: IntArray,
-        *,
-        users: Sequence[str] | None = None,
-        prompt: Prompt = "seen",
-    ) -> Rankings:
-        """The candidates of each user, best first. `users`: who they are, for models that know users."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +83,8 @@ def evaluate_tasks(
         interactions: all of a data set.
         split: its split; validation chooses what the simple answers leave open.
         targets: the questions, `split.test` or some of it.
-        tasks: of `TASKS`; None: all that the data have something for.
-        prompts: which kinds of prompts the model is asked with.
+        tasks: of `TASKS`; None: all that the data have something for and the model has learnt.
+        prompts: which kinds of prompts the model is asked with, where it has such prompts for a task.
         seed: of the negatives.
 
     Returns:
@@ -133,7 +94,7 @@ def evaluate_tasks(
         negatives: `HR@k NDCG@k` at 1, 5 and 10, and `MRR` truncated at 10.
 
     Raises:
-        ConfigError: there is no such task.
+        ConfigError: there is no such task, or the model has not learnt it.
         DataError: the data have nothing for a task that was named.
         BackendMissingError: a library of the extra `text` is not installed.
     """
@@ -150,7 +111,17 @@ def evaluate_tasks(
         held_out_reviews(interactions, targets),
         seed,
     )
-    return {task: TASKS[task](asked) for task in (possible_tasks(interactions) if tasks is None else tasks)}
+    known = {} if model is None else {prompt: model.tasks(prompt) for prompt in prompts}
+    learnt = [task for task in TASKS if model is None or any(task in names for names in known.values())]
+    for task in tasks or ():
+        if task not in learnt:
+            raise ConfigError(
+                f"the model has not learnt {task}; it can be asked for {', '.join(learnt) or 'none'}"
+            )
+    if tasks is None:
+        tasks = [task for task in possible_tasks(interactions) if task in learnt]
+    prompts_of = {task: [prompt for prompt, names in known.items() if task in names] for task in tasks}
+    return {task: TASKS[task](replace(asked, prompts=prompts_of[task])) for task in tasks}
 
 
 def possible_tasks(interactions: Interactions) -> list[str]:

@@ -6,13 +6,14 @@ recipes `genrec-seq2seq-paper` and `genrec-seq2seq-best` stand for both ways.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import polars as pl
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from genrec.backbones.base import Backbone
@@ -22,7 +23,10 @@ from genrec.backbones.pretrained_seq2seq import PretrainedSeq2SeqBackbone, seq2s
 from genrec.backbones.seq2seq import Seq2SeqBackbone
 from genrec.backbones.tokenizer import TextTokenizer
 from genrec.codes.trie import Codes, Trie
+from genrec.data.catalogue import BoolArray
 from genrec.data.interactions import Histories, IntArray, Interactions
+from genrec.data.ranking import Rankings
+from genrec.decoding.free import free_beams
 from genrec.errors import ConfigError
 from genrec.recommenders.base import register
 from genrec.recommenders.name_writer import NameWriter, Questions, Sources, WriterConfig
@@ -33,11 +37,15 @@ from genrec.training.sources import SourceWriter, num_word_vectors
 from genrec.training.trainer import Validate, train
 
 _MASK = "?"
+_USERS_AT_ONCE = 16  # of free decoding
 
 
 class GenRecSeq2SeqConfig(WriterConfig):
     """Options of `genrec-seq2seq`; the defaults are the recipe `genrec-seq2seq-best`."""
 
+    max_items: int = Field(20, ge=1, description="most recent items of a history that are read")
+    epochs: int = Field(15, ge=1)
+    evaluations: int = Field(5, ge=1, description="validations and checkpoints over the training")
     stride: Literal[0] = Field(0, description="none but 0: positions of a source count tokens")
     word_vectors: Literal["none", "own", "shared"] = Field(
         "none", description="of users and items: none, one each, or one for a user and an item of like number"
@@ -48,7 +56,18 @@ class GenRecSeq2SeqConfig(WriterConfig):
         "packed", description="of the next item: packed, prefixes or last; see genrec.training.sources"
     )
     pretraining_epochs: int = Field(0, ge=0, description="passes of masked item prediction before")
+    scores_padding: bool = Field(False, description="padding of answers is learnt as well, as published")
+    decoding: Literal["constrained", "free"] = Field(
+        "constrained",
+        description="free: any text, as published; what is no item takes a place, and items repeat",
+    )
     last_share: float = Field(0.3, ge=0, le=1, description="of the masked words, how many are the last item")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> GenRecSeq2SeqConfig:
+        if self.scores_padding and self.objective != "token":
+            raise ValueError("padding has no place in the trie: scores_padding needs objective=token")
+        return self
 
 
 @register("genrec-seq2seq")
@@ -173,6 +192,7 @@ class GenRecSeq2Seq(NameWriter):
             max_tokens=min(config.max_tokens, self.backbone_.max_positions),
             continues=config.backbone == "compact",
             packs=config.examples == "packed",
+            scores_padding=config.scores_padding,
             last_share=config.last_share,
         )
 
@@ -185,6 +205,40 @@ class GenRecSeq2Seq(NameWriter):
             [self.writer_.question(history, row) for history, row in zip(histories, rows, strict=True)],
             self.writer_.continues,
         )
+
+    def _rank(
+        self, histories: Histories, k: int, *, exclude_seen: bool, allowed: BoolArray | None, exact: bool
+    ) -> Rankings:
+        if self.config.decoding == "constrained":
+            return super()._rank(histories, k, exclude_seen=exclude_seen, allowed=allowed, exact=exact)
+        if exact:
+            raise ConfigError("free decoding proves nothing: take decoding=constrained, or ask without exact")
+        item_of = {name: item for item, name in reversed(list(enumerate(map(self._read, self.codes_))))}
+        items_BK, scores_BK = (
+            np.full((len(histories), k), -1, np.int32),
+            np.full((len(histories), k), -np.inf),
+        )
+        questions, longest = self.questions(histories), int(self.codes_.lengths.max()) + 4
+        for start in range(0, len(histories), _USERS_AT_ONCE):
+            rows = np.arange(start, min(start + _USERS_AT_ONCE, len(histories)))
+            width = max(k, self.config.beams)
+            found = free_beams(self.backbone_, questions.prefix(rows), self.tokenizer_.end[0], width, longest)
+            for row, beams in zip(rows.tolist(), found, strict=True):
+                seen = set(histories[row].tolist()) if exclude_seen else set()
+                named = [(item_of.get(self._read(tokens), -1), score) for tokens, score in beams]
+                kept = [
+                    (item, score)
+                    for item, score in named
+                    if item not in seen and (allowed is None or item < 0 or allowed[item])
+                ][:k]
+                items_BK[row, : len(kept)] = [item for item, _ in kept]
+                scores_BK[row, : len(kept)] = [score for _, score in kept]
+        return Rankings(items_BK, scores_BK.astype(np.float32), np.zeros(len(histories), bool))
+
+    def _read(self, tokens: Iterable[int]) -> str:
+        """What tokens say, however they are cut."""
+        end = self.tokenizer_.end[0]
+        return " ".join(self.tokenizer_.decode([int(token) for token in tokens if token != end]).split())
 
     def _states_before(self, history: IntArray, item: int) -> Tensor:
         example = self.writer_.single(history, item, None)

@@ -184,6 +184,10 @@ class NameWriter(Recommender):
         """What else than names the tokenizer has to spell."""
         return self.prompt_texts()
 
+    def _words_of_their_own(self) -> list[str]:
+        """Words that are a token each and that no text can spell."""
+        return []
+
     # -- learning --------------------------------------------------------------------------------------------
 
     def _fit(
@@ -194,11 +198,15 @@ class NameWriter(Recommender):
         torch.manual_seed(config.seed)
         self._prepare(train_data)
         self.numbers_ = self._numbers(train_data)
-        self.tokenizer_ = self._new_tokenizer()
+        self.tokenizer_, words, coded = self._new_tokenizer(), self._words_of_their_own(), None
         if config.code == "collaborative":
             coded = collaborative_codes(train_data.histories, len(self.catalogue), seed=config.seed)
-            self.tokenizer_ = worded = WordTokenizer(self.tokenizer_, coded.words)
-            codes = Codes(worded.word_ids[coded.codes.items], coded.codes.offsets)
+            words = [*words, *coded.words]
+        if words:
+            self.tokenizer_ = WordTokenizer(self.tokenizer_, words)
+        if coded is not None:
+            first = self.tokenizer_.vocab_size - len(coded.words)
+            codes = Codes((first + coded.codes.items).astype(np.int32), coded.codes.offsets)
         else:
             codes = self._new_codes(self.numbers_)
         trie = Trie.build(codes)

@@ -7,10 +7,11 @@ https://arxiv.org/abs/2305.06569. What differs from the papers is told in docs/p
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import polars as pl
@@ -23,7 +24,7 @@ from genrec.backbones.compact_seq2seq import CompactSeq2SeqBackbone
 from genrec.backbones.hardware import device
 from genrec.backbones.pretrained_seq2seq import PretrainedSeq2SeqBackbone, seq2seq_config
 from genrec.backbones.seq2seq import Seq2SeqBackbone
-from genrec.backbones.tokenizer import TextTokenizer
+from genrec.backbones.tokenizer import TextTokenizer, WordTokenizer
 from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions
 from genrec.data.ranking import Rankings
@@ -43,11 +44,24 @@ Asking = Literal["seen", "unseen"]
 STARS = tuple(f"{value / 10:.1f}" for value in range(10, 51))  # the 41 ratings that are learnt
 _CLASSES = ("1", "2", "3", "4", "5")
 _ROWS = 32  # questions that are answered at once
+# What each task is asked with: family and group of prompts, and the name in `times` of what teaches it.
+_ASKED = {
+    "sequential": ("sequential", "next", "next"),
+    "rating": ("rating", "stars", "rating"),
+    "rating-from-review": ("review", "stars", "review"),
+    "headline": ("review", "headline", "review"),
+    "explanation": ("explanation", "sentence", "explanation"),
+    "explanation-with-feature": ("explanation", "about", "explanation"),
+    "direct": ("sequential", "next", "next"),
+}
 
 
 class P5Config(WriterConfig):
     """Options of `p5`; the defaults are the recipe `p5-best`."""
 
+    max_items: int = Field(20, ge=1, description="most recent items of a history that are read")
+    epochs: int = Field(15, ge=1)
+    evaluations: int = Field(5, ge=1, description="validations and checkpoints over the training")
     stride: Literal[0] = Field(0, description="none but 0: positions of a source count tokens")
     lora_targets: tuple[str, ...] = Field((), description="endings of layers' names; none: the usual ones")
     code: Literal["title", "random", "sequential", "collaborative", "original"] = Field(
@@ -58,6 +72,9 @@ class P5Config(WriterConfig):
     families: tuple[str, ...] = Field(FAMILIES, description="families of tasks that are learnt")
     word_vectors: Literal["none", "order"] = Field(
         "order", description="order: whole-word embeddings, by a word's place in the source"
+    )
+    user_tokens: bool = Field(
+        True, description="each user has a token of their own; False: spelt as text (paper; checkpoints)"
     )
     packed: bool = Field(
         True, description="histories as packed rows; False: one drawn piece an example (paper)"
@@ -111,6 +128,7 @@ class P5(NameWriter):
     prompts_: list[TaskPrompt]
     dropped_: dict[str, str]  # prompts that the data cannot fill, and why
     users_: dict[str, int]
+    asking: Asking = "seen"  # the prompts that lists are asked for with
 
     # -- learning --------------------------------------------------------------------------------------------
 
@@ -173,12 +191,19 @@ class P5(NameWriter):
         return [*words, *answers]
 
     def _spelt(self) -> list[str]:
-        users = [self._user_word(row) for row in range(len(self.users_))]
+        users = [] if self._has_user_tokens else self._user_words()
         return [*self.prompt_texts(), *STARS, *_CLASSES, "someone", *users, *self.texts_.all_texts()]
 
-    @staticmethod
-    def _user_word(row: int) -> str:
-        return f"user{row + 1}"
+    @property
+    def _has_user_tokens(self) -> bool:
+        """A checkpoint's embeddings are for the tokens that it came with."""
+        return bool(self.config.user_tokens and self.config.backbone == "compact")
+
+    def _user_words(self) -> list[str]:
+        return [f"user{row + 1}" for row in range(len(self.users_))]
+
+    def _words_of_their_own(self) -> list[str]:
+        return self._user_words() if self._has_user_tokens else []
 
     def _new_tokenizer(self) -> TextTokenizer:
         if self.config.backbone != "compact":
@@ -226,13 +251,16 @@ class P5(NameWriter):
             packs=config.packed,
             continues=config.backbone == "compact",
         )
-        users = [self._user_word(row) for row in range(len(self.users_))]
+        if isinstance(tokenizer, WordTokenizer) and self._has_user_tokens:
+            users = [[token] for token in tokenizer.word_ids[: len(self.users_)].tolist()]
+        else:
+            users = tokenizer.encode(self._user_words())
         self.tasks_ = TaskWriter(self.writer_, tokenizer.encode, tokenizer.end, users)
 
     # -- recommending ----------------------------------------------------------------------------------------
 
     def questions(self, histories: Histories) -> Sources:
-        prompt = self._prompt("sequential", "next", "seen", without=frozenset({"user"}))
+        prompt = self._prompt("sequential", "next", self.asking, without=frozenset({"user"}))
         return Sources([self._history(prompt, history) for history in histories], self.writer_.continues)
 
     def _history(self, prompt: TaskPrompt, history: IntArray) -> Source:
@@ -241,7 +269,7 @@ class P5(NameWriter):
         )
 
     def _states_before(self, history: IntArray, item: int) -> Tensor:
-        prompt = self._prompt("sequential", "next", "seen", without=frozenset({"user"}))
+        prompt = self._prompt("sequential", "next", self.asking, without=frozenset({"user"}))
         source = self._history(prompt, history)
         example = self._closed(source, [self.writer_.item(item)])
         hidden_BLD: Tensor = self.backbone_(self._batch([example]))
@@ -252,9 +280,7 @@ class P5(NameWriter):
     ) -> TaskPrompt:
         """The first prompt of that kind; one that names none of `without` if there is one."""
         found = [
-            prompt
-            for prompt in self.prompts_
-            if (prompt.family, prompt.group) == (family, group) and prompt.held_out == (asking == "unseen")
+            prompt for prompt in self._prompts(asking) if (prompt.family, prompt.group) == (family, group)
         ]
         if not found:
             why = "the model did not learn it" if family not in self.config.families else "no prompt for it"
@@ -264,7 +290,22 @@ class P5(NameWriter):
             )
         return min(found, key=lambda prompt: len(prompt.fields & without))
 
+    def _prompts(self, asking: Asking) -> list[TaskPrompt]:
+        return [prompt for prompt in self.prompts_ if prompt.held_out == (asking == "unseen")]
+
     # -- tasks -----------------------------------------------------------------------------------------------
+
+    def tasks(self, prompt: Asking = "seen") -> list[str]:
+        """What it has learnt and can be asked with such prompts: `sequential`, and tasks of `genrec evaluate`."""
+        there = {(asked.family, asked.group) for asked in self._prompts(prompt)}
+        learnt = {name for name, times in self.config.times.items() if times}
+        return [task for task, (*kind, name) in _ASKED.items() if tuple(kind) in there and name in learnt]
+
+    def asked_with(self, prompt: Asking) -> Self:
+        """The same model, its lists asked for with such prompts from now on."""
+        other = copy.copy(self)
+        other.asking = prompt
+        return other
 
     def predict_rating(
         self, users: Sequence[str], items_N: IntArray, *, prompt: Asking = "seen", greedy: bool = False

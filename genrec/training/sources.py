@@ -97,6 +97,7 @@ class SourceWriter:
         max_tokens: int = 4096,
         packs: bool = False,
         continues: bool = True,
+        scores_padding: bool = False,
         last_share: float = 0.3,
     ) -> None:
         """A writer.
@@ -118,6 +119,8 @@ class SourceWriter:
             packs: questions are put as packed examples learn them: without a mask, each item seeing only what came
                 before it.
             continues: positions of an answer go on from those of the source; False: they start at 0.
+            scores_padding: padding goes on with the last answer and is learnt too, which the published code of Cao and
+                Liò does.
             last_share: of the masked words, how many are the last item (else one of all words, as likely each).
 
         Raises:
@@ -127,6 +130,7 @@ class SourceWriter:
         self.code_lengths, self.longest_code = codes.lengths, int(codes.lengths.max())
         self.begin, self.mask, self.start_token = begin, mask, start_token
         self.numbers, self.num_words, self.users, self.last_share = numbers, num_words, users, last_share
+        self.scores_padding = scores_padding
         self.max_items, self.max_tokens, self.packs, self.continues = max_items, max_tokens, packs, continues
         longest_user = max((len(user) for user in users), default=0)
         self.longest_prompt = len(begin) + longest_user + len(mask)
@@ -259,6 +263,14 @@ class SourceWriter:
                 table["answer"][here], table["reach"][here] = number, answer.reach
                 table["learnt"][row, place + 1 : here[1].stop] = 1
                 place = here[1].stop
+            if self.scores_padding and example.answers:
+                last = example.answers[-1]
+                table["answer"][row, place:], table["reach"][row, place:] = (
+                    len(example.answers) - 1,
+                    last.reach,
+                )
+                table["positions"][row, place:] = last.start + len(last.tokens) + np.arange(shape[1] - place)
+                table["learnt"][row, place:] = 1
         batch |= {name: torch.from_numpy(values) for name, values in table.items()}
         batch["learnt"] = batch["learnt"].bool()
         return batch

@@ -34,7 +34,7 @@ class TaskWriter:
     """Puts prompts and their values into words, and answers into tokens."""
 
     def __init__(
-        self, writer: SourceWriter, encode: Encode, end: Sequence[int], user_words: Sequence[str]
+        self, writer: SourceWriter, encode: Encode, end: Sequence[int], user_tokens: Sequence[Sequence[int]]
     ) -> None:
         """A writer of prompts.
 
@@ -42,10 +42,10 @@ class TaskWriter:
             writer: writes items, sources and batches.
             encode: texts to lists of token ids.
             end: tokens that close an answer in text.
-            user_words: what is written for each user.
+            user_tokens: tokens of each user.
         """
         self.writer, self.end = writer, np.array(end)
-        self._encode, self._user_words = encode, user_words
+        self._encode, self._user_tokens = encode, user_tokens
         self._text_word = lru_cache(maxsize=100_000)(self._new_word)
 
     def source(self, segments: Sequence[Segment], values: Values, *, packed: bool = False) -> Source:
@@ -114,8 +114,9 @@ class TaskWriter:
             return [self._text_word(word) for word in segment.text.split()]
         value = values[segment.name]
         if segment.name == "user":
-            name = "someone" if value is None else self._user_words[value]
-            return [self._text_word(name)]
+            if value is None:
+                return [self._text_word("someone")]
+            return [self._item_free_word(np.array(self._user_tokens[value]))]
         if segment.name == "item":
             return [self.item(value)]
         if segment.name == "history":

@@ -73,6 +73,43 @@ def knn_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(tmp_path_factory.mktemp("runs") / "itemknn", *words)
 
 
+@pytest.fixture(scope="session")
+def reviews(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """Options to read reviews with stars, texts and headlines: 14 users, 6 reviews each, 12 of 120 items taken."""
+    folder = tmp_path_factory.mktemp("reviews")
+    parts, rows = ("strings", "tuner", "strap"), ["user_id,item_id,timestamp,rating,text,headline"]
+    for user in range(14):
+        for step in range(6):
+            item = (3 * user + 7 * step) % 12
+            stars, part = 1 + (item + user) % 5, parts[item % 3]
+            text = f"My {part} came at step {step}. It got {stars} from {user}."
+            rows.append(f"u{user},i{item},{1_600_000_000 + 100 * step},{stars},{text},{stars} for {part}")
+    (folder / "reviews.csv").write_text("\n".join(rows) + "\n")
+    items = [f"i{item},Thing number {item}" for item in range(120)]
+    (folder / "items.csv").write_text("item_id,title\n" + "\n".join(items) + "\n")
+    return ("--data", str(folder / "reviews.csv"), "--items", str(folder / "items.csv"), "--unrated")
+
+
+@pytest.fixture(scope="session")
+def p5(reviews: tuple[str, ...]) -> tuple[str, ...]:
+    """Words of `genrec train` for a p5 that learns of the reviews which items are taken, and little else."""
+    options = ("depth=1", "width=32", "vocab_size=400", "max_steps=40", "learning_rate=0.01", "dropout=0")
+    options += ("batch_tokens=1000", "bf16=false", "warmup_steps=1", "evaluations=1", "beams=5")
+    return ("p5", *options, *reviews)
+
+
+@pytest.fixture(scope="session")
+def p5_run(tmp_path_factory: pytest.TempPathFactory, p5: tuple[str, ...]) -> Path:
+    """A finished run that answers all tasks; tests must not change it."""
+    return train(tmp_path_factory.mktemp("runs") / "p5", *p5)
+
+
+@pytest.fixture(scope="session")
+def rating_run(tmp_path_factory: pytest.TempPathFactory, p5: tuple[str, ...]) -> Path:
+    """A finished run that knows ratings alone; tests must not change it."""
+    return train(tmp_path_factory.mktemp("runs") / "rating", *p5, "families=[rating]")
+
+
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
     """A folder with `sales.csv` and `goods.csv`: 12 users who go round 10 items in a circle, 6 steps each."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 import polars as pl
@@ -12,14 +13,8 @@ from genrec.data.interactions import FloatArray, Histories, IntArray, Interactio
 from genrec.data.ranking import Rankings
 from genrec.data.split import Split, leave_one_out
 from genrec.errors import ConfigError, DataError
-from genrec.evaluation.tasks import (
-    NEEDS,
-    TASKS,
-    Prompt,
-    TaskRecommender,
-    evaluate_tasks,
-    possible_tasks,
-)
+from genrec.evaluation.task_recommender import Prompt, TaskRecommender, recommends
+from genrec.evaluation.tasks import NEEDS, TASKS, evaluate_tasks, possible_tasks
 
 NUM_USERS, NUM_ITEMS, LENGTH = 30, 130, 6
 
@@ -50,6 +45,9 @@ class Oracle:
     """Knows every review. Unseen prompts confuse it: ratings one too high, empty texts, the target last."""
 
     def __init__(self, data: Interactions) -> None:
+        self.users_ = {user: row for row, user in enumerate(data.users)}
+        self.dropped_: dict[str, str] = {}
+        self.learnt: dict[str, list[str]] = {"seen": list(TASKS), "unseen": list(TASKS)}
         users = np.repeat(data.users.to_list(), data.histories.lengths).tolist()
         self.place = {
             pair: place for place, pair in enumerate(zip(users, data.histories.items.tolist(), strict=True))
@@ -60,6 +58,12 @@ class Oracle:
         self.ratings, self.texts, self.headlines = data.ratings, list(data.texts), list(data.headlines)
         self.target = dict(zip(data.users, data.histories.items[data.histories.offsets[1:] - 1], strict=True))
         self.features: Sequence[str] | None = None
+
+    def tasks(self, prompt: Prompt = "seen") -> list[str]:
+        return self.learnt[prompt]
+
+    def asked_with(self, prompt: Prompt) -> Self:
+        return self
 
     def predict_rating(
         self, users: Sequence[str], items_N: IntArray, *, prompt: Prompt = "seen", greedy: bool = False
@@ -121,6 +125,7 @@ def split(data: Interactions) -> Split:
 def test_an_oracle_is_measured_as_one(data: Interactions, split: Split) -> None:
     model = Oracle(data)
     as_protocol: TaskRecommender = model
+    assert isinstance(model, TaskRecommender)
     figures = evaluate_tasks(as_protocol, data, split, split.test)
     assert list(figures) == list(TASKS) == list(NEEDS)
     rating = figures["rating"]
@@ -169,6 +174,23 @@ def test_some_questions_some_prompts_and_no_model(data: Interactions, split: Spl
     assert rows["seen"]["num_questions"] == 7
     alone = evaluate_tasks(None, data, split, some, ["rating"])["rating"]
     assert alone == {name: row for name, row in rows.items() if name != "seen"}
+
+
+def test_only_what_the_model_has_learnt_is_asked(data: Interactions, split: Split) -> None:
+    model = Oracle(data)
+    model.learnt = {"seen": ["sequential", "rating", "direct"], "unseen": ["sequential", "rating"]}
+    figures = evaluate_tasks(model, data, split, split.test)
+    assert {task: [name for name in rows if "seen" in name] for task, rows in figures.items()} == {
+        "rating": ["seen", "unseen"],
+        "direct": ["seen"],
+    }
+    assert recommends(model)
+    model.learnt["seen"].remove("sequential")
+    assert not recommends(model)
+    assert recommends("a recommender without tasks")
+    with pytest.raises(ConfigError, match="has not learnt headline; it can be asked for rating, direct"):
+        evaluate_tasks(model, data, split, split.test, ["rating", "headline"])
+    assert list(evaluate_tasks(None, data, split, split.test, ["headline"])) == ["headline"]
 
 
 def test_tasks_that_the_data_have_nothing_for(data: Interactions, split: Split) -> None:
