@@ -194,6 +194,11 @@ class NameWriter(Recommender):
         self, train_data: Interactions, validation: Targets | None, run: Path | None, resume: bool
     ) -> None:
         config = self.config
+        if config.code == "collaborative" and config.backbone != "compact":
+            raise ConfigError(
+                "code=collaborative needs backbone=compact: a checkpoint has no embeddings for words of our own; take "
+                "code=title or code=sequential with it"
+            )
         prepare_threads(config.threads)
         torch.manual_seed(config.seed)
         self._prepare(train_data)

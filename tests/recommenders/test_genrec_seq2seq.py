@@ -234,3 +234,12 @@ def test_a_run_is_trained_measured_and_audited(tmp_path: Path, capsys: pytest.Ca
     capsys.readouterr()
     assert main(["audit", str(run), "--json"]) in (0, 1)
     assert '"findings"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["genrec-seq2seq", "p5"])
+def test_a_checkpoint_has_no_collaborative_words(
+    walks: Interactions, seq2seq_checkpoint: Callable[[str], str], name: str
+) -> None:
+    options = {"backbone": seq2seq_checkpoint("t5"), "code": "collaborative"}
+    with pytest.raises(ConfigError, match="code=collaborative needs backbone=compact"):
+        create(name, **(TINY | options)).fit(walks)

@@ -99,7 +99,7 @@ def make(
     loaded = load_task_prompts("p5")
     prompts, _ = usable([prompt for family in families for prompt in loaded[family]], texts.fields)
     learnt = [prompt for prompt in prompts if not prompt.held_out]
-    writer = TaskWriter(sources, letters.encode, [0], users)
+    writer = TaskWriter(sources, letters.encode, [0], letters.encode(users))
     return TaskExamples(writer, learnt, train, texts, packed=packed, times=times), letters, prompts
 
 

@@ -38,7 +38,7 @@ def writer(**options: Any) -> TaskWriter:
         start_token=START,
         **given,
     )
-    return TaskWriter(sources, encode, [END], ["ann", "bo"])
+    return TaskWriter(sources, encode, [END], encode(["ann", "bo"]))
 
 
 def codes(*items: int) -> list[int]:
