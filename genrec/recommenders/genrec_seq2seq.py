@@ -12,16 +12,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import polars as pl
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from genrec.backbones.base import Backbone
-from genrec.backbones.compact_seq2seq import CompactSeq2SeqBackbone
 from genrec.backbones.hardware import device
-from genrec.backbones.pretrained_seq2seq import PretrainedSeq2SeqBackbone, seq2seq_config
-from genrec.backbones.seq2seq import Seq2SeqBackbone
-from genrec.backbones.tokenizer import TextTokenizer
 from genrec.codes.trie import Codes, Trie
 from genrec.data.catalogue import BoolArray
 from genrec.data.interactions import Histories, IntArray, Interactions
@@ -29,29 +23,24 @@ from genrec.data.ranking import Rankings
 from genrec.decoding.free import free_beams
 from genrec.errors import ConfigError
 from genrec.recommenders.base import register
-from genrec.recommenders.name_writer import NameWriter, Questions, Sources, WriterConfig
+from genrec.recommenders.name_writer import Questions
+from genrec.recommenders.seq2seq_writer import Seq2SeqConfig, Seq2SeqWriter, Sources
 from genrec.training.epochs import Way
 from genrec.training.examples import Steps
-from genrec.training.objectives import CodeLoss, TaskLoss
-from genrec.training.sources import SourceWriter, num_word_vectors
+from genrec.training.sources import SourceWriter
 from genrec.training.trainer import Validate, train
 
 _MASK = "?"
 _USERS_AT_ONCE = 16  # of free decoding
 
 
-class GenRecSeq2SeqConfig(WriterConfig):
+class GenRecSeq2SeqConfig(Seq2SeqConfig):
     """Options of `genrec-seq2seq`; the defaults are the recipe `genrec-seq2seq-best`."""
 
-    max_items: int = Field(20, ge=1, description="most recent items of a history that are read")
-    epochs: int = Field(15, ge=1)
-    evaluations: int = Field(5, ge=1, description="validations and checkpoints over the training")
-    stride: Literal[0] = Field(0, description="none but 0: positions of a source count tokens")
     word_vectors: Literal["none", "own", "shared"] = Field(
         "none", description="of users and items: none, one each, or one for a user and an item of like number"
     )
     reads_users: bool = Field(False, description="whether a source begins with the user's word")
-    lora_targets: tuple[str, ...] = Field((), description="endings of layers' names; none: the usual ones")
     examples: Literal["packed", "prefixes", "last"] = Field(
         "packed", description="of the next item: packed, prefixes or last; see genrec.training.sources"
     )
@@ -71,7 +60,7 @@ class GenRecSeq2SeqConfig(WriterConfig):
 
 
 @register("genrec-seq2seq")
-class GenRecSeq2Seq(NameWriter):
+class GenRecSeq2Seq(Seq2SeqWriter):
     """history with a mask -> encoder–decoder language model -> the missing name, by search over the trie.
 
     Practical limits: those of `genrec`; one-answer examples (`prefixes`) cost several times as much as packed ones.
@@ -95,10 +84,6 @@ class GenRecSeq2Seq(NameWriter):
         "beams": 10,
         "bf16": False,
     }
-
-    backbone_: Seq2SeqBackbone
-    writer_: SourceWriter
-    users_: dict[str, int]
 
     # -- learning --------------------------------------------------------------------------------------------
 
@@ -126,10 +111,6 @@ class GenRecSeq2Seq(NameWriter):
             raise ConfigError(f"no history is long enough for examples={way!r}: it needs two items")
         return steps
 
-    def _loss(self) -> CodeLoss:
-        # A masked user is no item: the word is learnt as text.
-        return TaskLoss(self.trie_, self.config.objective, device(), super()._loss().dtype)
-
     def _prepare(self, train_data: Interactions) -> None:
         users = train_data.users if self.config.reads_users else ()
         self.users_ = {str(user): row for row, user in enumerate(users)}
@@ -139,42 +120,6 @@ class GenRecSeq2Seq(NameWriter):
 
     def _spelt(self) -> list[str]:
         return [_MASK, *self._user_words()]
-
-    def _user_words(self) -> list[str]:
-        return [f"user{row + 1}" for row in range(len(self.users_))]
-
-    def _new_tokenizer(self) -> TextTokenizer:
-        if self.config.backbone != "compact":
-            # What is no such checkpoint is told before its tokenizer is missed.
-            seq2seq_config(self.config.backbone)
-        return super()._new_tokenizer()
-
-    def _new_backbone(self, trie: Trie) -> Backbone:
-        config = self.config
-        num_users, num_items = len(self._user_words()), len(trie.codes)
-        num_words = num_word_vectors(config.word_vectors, num_users, num_items, config.max_items)
-        if config.backbone != "compact":
-            return PretrainedSeq2SeqBackbone(
-                config.backbone,
-                num_words=num_words,
-                tuning=config.tuning,
-                lora_rank=config.lora_rank,
-                lora_alpha=config.lora_alpha,
-                lora_dropout=config.lora_dropout,
-                lora_targets=config.lora_targets,
-            )
-        return CompactSeq2SeqBackbone(
-            self.tokenizer_.vocab_size,
-            depth=config.depth,
-            width=config.width,
-            dropout=config.dropout,
-            num_nodes=trie.num_nodes if config.node_vectors else 0,
-            num_words=num_words,
-            start_token=self.tokenizer_.end[0],
-        )
-
-    def _saved_backbone(self, folder: Path, compact: bool) -> Backbone:
-        return CompactSeq2SeqBackbone.load(folder) if compact else PretrainedSeq2SeqBackbone.load(folder)
 
     def _write_with(self, codes: Codes, trie: Trie) -> None:
         config, tokenizer = self.config, self.tokenizer_
@@ -245,15 +190,3 @@ class GenRecSeq2Seq(NameWriter):
         batch = {name: tensor.to(device()) for name, tensor in self.writer_.collate([example]).items()}
         hidden_BLD: Tensor = self.backbone_(batch)
         return hidden_BLD[0]
-
-    # -- saving ----------------------------------------------------------------------------------------------
-
-    def _save(self, folder: Path) -> None:
-        super()._save(folder)
-        table = pl.DataFrame({"user": list(self.users_)}, schema={"user": pl.String})
-        table.write_parquet(folder / "users.parquet")
-
-    def _load(self, folder: Path) -> None:
-        users = pl.read_parquet(folder / "users.parquet")["user"]
-        self.users_ = {user: row for row, user in enumerate(users)}
-        super()._load(folder)

@@ -36,7 +36,6 @@ from genrec.decoding.frontier import Found
 from genrec.errors import ConfigError, RunError
 from genrec.recommenders.base import Config, Recommender
 from genrec.training.objectives import CodeLoss
-from genrec.training.sources import Source, collate_sources
 from genrec.training.trainer import TrainingOptions, Validate
 from genrec.training.validation import ranking_validation
 
@@ -110,29 +109,6 @@ class Questions(Protocol):
 
     def prefix(self, rows: IntArray) -> Prefix:
         """Those of `rows` as tensors."""
-
-
-class Sources:
-    """Questions for an encoder."""
-
-    def __init__(self, sources: Sequence[Source], continues: bool) -> None:
-        """`continues`: positions of an answer go on from those of the source, as in `SourceWriter`."""
-        self._sources, self._continues = sources, continues
-        self.lengths = [len(source.tokens_T) for source in sources]
-
-    def prefix(self, rows: IntArray) -> Prefix:
-        batch = collate_sources([self._sources[row] for row in rows])
-        batch = {name: tensor.to(device()) for name, tensor in batch.items()}
-        length_B = batch["source_length"]
-        return Prefix(
-            batch["source_tokens"],
-            batch["source_nodes"],
-            batch["source_positions"],
-            length_B,
-            length_B if self._continues else torch.ones_like(length_B),
-            batch["source_words"],
-            batch["source_reach"],
-        )
 
 
 class NameWriter(Recommender):

@@ -14,17 +14,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-import polars as pl
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from genrec.backbones.base import Backbone
-from genrec.backbones.compact_seq2seq import CompactSeq2SeqBackbone
 from genrec.backbones.hardware import device
-from genrec.backbones.pretrained_seq2seq import PretrainedSeq2SeqBackbone, seq2seq_config
-from genrec.backbones.seq2seq import Seq2SeqBackbone
-from genrec.backbones.tokenizer import TextTokenizer, WordTokenizer
+from genrec.backbones.tokenizer import WordTokenizer
 from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions
 from genrec.data.ranking import Rankings
@@ -32,9 +27,8 @@ from genrec.decoding.text import answer_scores, write_text
 from genrec.errors import ConfigError
 from genrec.prompts.tasks import NEVER_LEARNT, TaskPrompt, Text, load_task_prompts, usable
 from genrec.recommenders.base import register
-from genrec.recommenders.name_writer import NameWriter, Sources, WriterConfig
-from genrec.training.objectives import CodeLoss, TaskLoss
-from genrec.training.sources import Asked, Source, SourceWriter, Word, num_word_vectors
+from genrec.recommenders.seq2seq_writer import Seq2SeqConfig, Seq2SeqWriter, Sources
+from genrec.training.sources import Asked, Source, SourceWriter, Word
 from genrec.training.task_examples import KindName, TaskExamples, TaskText
 from genrec.training.tasks import TaskSteps, TaskWriter
 from genrec.training.trainer import Validate, train
@@ -56,14 +50,9 @@ _ASKED = {
 }
 
 
-class P5Config(WriterConfig):
+class P5Config(Seq2SeqConfig):
     """Options of `p5`; the defaults are the recipe `p5-best`."""
 
-    max_items: int = Field(20, ge=1, description="most recent items of a history that are read")
-    epochs: int = Field(15, ge=1)
-    evaluations: int = Field(5, ge=1, description="validations and checkpoints over the training")
-    stride: Literal[0] = Field(0, description="none but 0: positions of a source count tokens")
-    lora_targets: tuple[str, ...] = Field((), description="endings of layers' names; none: the usual ones")
     code: Literal["title", "random", "sequential", "collaborative", "original"] = Field(
         "sequential",
         description="what is written for an item; original: the data's own ids, which mostly leak",
@@ -95,7 +84,7 @@ class P5Config(WriterConfig):
 
 
 @register("p5")
-class P5(NameWriter):
+class P5(Seq2SeqWriter):
     """question in words -> encoder–decoder language model -> item by search over the trie, stars, or a sentence.
 
     Practical limits: those of `genrec-seq2seq`; a `choose` question holds a hundred codes, which is dear to learn.
@@ -122,12 +111,9 @@ class P5(NameWriter):
         "times": {"next": 1},
     }
 
-    backbone_: Seq2SeqBackbone
-    writer_: SourceWriter
     tasks_: TaskWriter
     prompts_: list[TaskPrompt]
     dropped_: dict[str, str]  # prompts that the data cannot fill, and why
-    users_: dict[str, int]
     asking: Asking = "seen"  # the prompts that lists are asked for with
 
     # -- learning --------------------------------------------------------------------------------------------
@@ -181,9 +167,6 @@ class P5(NameWriter):
             validate = None
         train(self.backbone_, self._loss(), steps, options, folder, validate=validate, resume=resume)
 
-    def _loss(self) -> CodeLoss:
-        return TaskLoss(self.trie_, self.config.objective, device(), super()._loss().dtype)
-
     def prompt_texts(self) -> list[str]:
         """The words of all prompts."""
         words = [part.text for prompt in self.prompts_ for part in prompt.source if isinstance(part, Text)]
@@ -199,42 +182,8 @@ class P5(NameWriter):
         """A checkpoint's embeddings are for the tokens that it came with."""
         return bool(self.config.user_tokens and self.config.backbone == "compact")
 
-    def _user_words(self) -> list[str]:
-        return [f"user{row + 1}" for row in range(len(self.users_))]
-
     def _words_of_their_own(self) -> list[str]:
         return self._user_words() if self._has_user_tokens else []
-
-    def _new_tokenizer(self) -> TextTokenizer:
-        if self.config.backbone != "compact":
-            seq2seq_config(self.config.backbone)
-        return super()._new_tokenizer()
-
-    def _new_backbone(self, trie: Trie) -> Backbone:
-        config = self.config
-        num_words = num_word_vectors(config.word_vectors, 0, 0, config.max_items)
-        if config.backbone != "compact":
-            return PretrainedSeq2SeqBackbone(
-                config.backbone,
-                num_words=num_words,
-                tuning=config.tuning,
-                lora_rank=config.lora_rank,
-                lora_alpha=config.lora_alpha,
-                lora_dropout=config.lora_dropout,
-                lora_targets=config.lora_targets,
-            )
-        return CompactSeq2SeqBackbone(
-            self.tokenizer_.vocab_size,
-            depth=config.depth,
-            width=config.width,
-            dropout=config.dropout,
-            num_nodes=trie.num_nodes if config.node_vectors else 0,
-            num_words=num_words,
-            start_token=self.tokenizer_.end[0],
-        )
-
-    def _saved_backbone(self, folder: Path, compact: bool) -> Backbone:
-        return CompactSeq2SeqBackbone.load(folder) if compact else PretrainedSeq2SeqBackbone.load(folder)
 
     def _write_with(self, codes: Codes, trie: Trie) -> None:
         config, tokenizer = self.config, self.tokenizer_
@@ -434,13 +383,8 @@ class P5(NameWriter):
 
     def _save(self, folder: Path) -> None:
         super()._save(folder)
-        pl.DataFrame({"user": list(self.users_)}, schema={"user": pl.String}).write_parquet(
-            folder / "users.parquet"
-        )
         (folder / "fields.txt").write_text("\n".join(sorted(self.fields_)) + "\n")
 
     def _load(self, folder: Path) -> None:
-        users = pl.read_parquet(folder / "users.parquet")["user"]
-        self.users_ = {user: row for row, user in enumerate(users)}
         self._choose_prompts(frozenset((folder / "fields.txt").read_text().split()))
         super()._load(folder)

@@ -10,7 +10,7 @@ from genrec.codes.trie import Codes, Trie
 from genrec.decoding.beam import BeamSearch
 from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.decoding.text import answer_scores, write_text
-from genrec.recommenders.name_writer import Sources
+from genrec.recommenders.seq2seq_writer import Sources
 from genrec.training.sources import Answer, Asked, Source, SourceWriter, Word
 from torch import Tensor
 

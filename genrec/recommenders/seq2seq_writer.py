@@ -1,0 +1,115 @@
+"""What recommenders share that read with an encoder and write names with a decoder: backbone, users, questions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+import torch
+from pydantic import Field
+
+from genrec.backbones.base import Backbone, Prefix
+from genrec.backbones.compact_seq2seq import CompactSeq2SeqBackbone
+from genrec.backbones.hardware import device
+from genrec.backbones.pretrained_seq2seq import PretrainedSeq2SeqBackbone, seq2seq_config
+from genrec.backbones.seq2seq import Seq2SeqBackbone
+from genrec.backbones.tokenizer import TextTokenizer
+from genrec.codes.trie import Trie
+from genrec.data.interactions import IntArray
+from genrec.recommenders.name_writer import NameWriter, WriterConfig
+from genrec.training.objectives import CodeLoss, TaskLoss
+from genrec.training.sources import Source, SourceWriter, collate_sources, num_word_vectors
+
+
+class Seq2SeqConfig(WriterConfig):
+    """Options of every recommender on an encoder–decoder."""
+
+    max_items: int = Field(20, ge=1, description="most recent items of a history that are read")
+    epochs: int = Field(15, ge=1)
+    evaluations: int = Field(5, ge=1, description="validations and checkpoints over the training")
+    stride: Literal[0] = Field(0, description="none but 0: positions of a source count tokens")
+    lora_targets: tuple[str, ...] = Field((), description="endings of layers' names; none: the usual ones")
+
+
+class Sources:
+    """Questions for an encoder."""
+
+    def __init__(self, sources: Sequence[Source], continues: bool) -> None:
+        """`continues`: positions of an answer go on from those of the source, as in `SourceWriter`."""
+        self._sources, self._continues = sources, continues
+        self.lengths = [len(source.tokens_T) for source in sources]
+
+    def prefix(self, rows: IntArray) -> Prefix:
+        batch = collate_sources([self._sources[row] for row in rows])
+        batch = {name: tensor.to(device()) for name, tensor in batch.items()}
+        length_B = batch["source_length"]
+        return Prefix(
+            batch["source_tokens"],
+            batch["source_nodes"],
+            batch["source_positions"],
+            length_B,
+            length_B if self._continues else torch.ones_like(length_B),
+            batch["source_words"],
+            batch["source_reach"],
+        )
+
+
+class Seq2SeqWriter(NameWriter):
+    """A recommender that writes names with an encoder–decoder. Users may be words of a source."""
+
+    backbone_: Seq2SeqBackbone
+    writer_: SourceWriter
+    users_: dict[str, int]
+
+    def _loss(self) -> CodeLoss:
+        # Answers may be text: those of p5's tasks, and the word of a user that was masked.
+        return TaskLoss(self.trie_, self.config.objective, device(), super()._loss().dtype)
+
+    def _user_words(self) -> list[str]:
+        return [f"user{row + 1}" for row in range(len(self.users_))]
+
+    def _new_tokenizer(self) -> TextTokenizer:
+        if self.config.backbone != "compact":
+            # What is no such checkpoint is told before its tokenizer is missed.
+            seq2seq_config(self.config.backbone)
+        return super()._new_tokenizer()
+
+    def _new_backbone(self, trie: Trie) -> Backbone:
+        config = self.config
+        num_words = num_word_vectors(
+            config.word_vectors, len(self._user_words()), len(trie.codes), config.max_items
+        )
+        if config.backbone != "compact":
+            return PretrainedSeq2SeqBackbone(
+                config.backbone,
+                num_words=num_words,
+                tuning=config.tuning,
+                lora_rank=config.lora_rank,
+                lora_alpha=config.lora_alpha,
+                lora_dropout=config.lora_dropout,
+                lora_targets=config.lora_targets,
+            )
+        return CompactSeq2SeqBackbone(
+            self.tokenizer_.vocab_size,
+            depth=config.depth,
+            width=config.width,
+            dropout=config.dropout,
+            num_nodes=trie.num_nodes if config.node_vectors else 0,
+            num_words=num_words,
+            start_token=self.tokenizer_.end[0],
+        )
+
+    def _saved_backbone(self, folder: Path, compact: bool) -> Backbone:
+        return CompactSeq2SeqBackbone.load(folder) if compact else PretrainedSeq2SeqBackbone.load(folder)
+
+    def _save(self, folder: Path) -> None:
+        super()._save(folder)
+        table = pl.DataFrame({"user": list(self.users_)}, schema={"user": pl.String})
+        table.write_parquet(folder / "users.parquet")
+
+    def _load(self, folder: Path) -> None:
+        users = pl.read_parquet(folder / "users.parquet")["user"]
+        self.users_ = {user: row for row, user in enumerate(users)}
+        super()._load(folder)
