@@ -138,6 +138,22 @@ def test_a_token_of_the_source_never_sees_beyond_its_reach() -> None:
 
 
 @torch.no_grad()
+def test_distances_from_answer_to_source_matter_and_nothing_else_of_positions() -> None:
+    model, batch = backbone(), make_sources() | make_answers()
+    real = batch["answer"] >= 0
+    plain = model(batch)[real]
+    both = batch | {name: batch[name] + 50 for name in ("positions", "source_positions")}
+    torch.testing.assert_close(model(both)[real], plain, rtol=1e-3, atol=1e-3)
+    states = model.encode(*make_sources().values())
+    heard = []
+    for shift in (0, 9):
+        cache, num_keys = model.remember(states, batch["source_positions"])
+        one, mask = torch.ones(3, 1, dtype=torch.int64), torch.ones(3, 1, num_keys + 1, dtype=torch.bool)
+        heard.append(model.hidden(one * 4, one * 5, one * (40 + shift), mask, cache))
+    assert (heard[1] - heard[0]).abs().amax(2).min() > 1e-3
+
+
+@torch.no_grad()
 def test_tables_of_nodes_and_words_are_added() -> None:
     model, source = backbone(), make_sources()
     assert model.num_words == NUM_WORDS
