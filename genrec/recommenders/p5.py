@@ -29,7 +29,7 @@ from genrec.prompts.tasks import NEVER_LEARNT, TaskPrompt, Text, load_task_promp
 from genrec.recommenders.base import register
 from genrec.recommenders.seq2seq_writer import Seq2SeqConfig, Seq2SeqWriter, Sources
 from genrec.training.sources import Asked, Source, SourceWriter, Word
-from genrec.training.task_examples import KindName, TaskExamples, TaskText
+from genrec.training.task_examples import KindName, TaskExamples, TaskText, stars_behind
 from genrec.training.tasks import TaskSteps, TaskWriter
 from genrec.training.trainer import Validate, train
 
@@ -261,12 +261,15 @@ class P5(Seq2SeqWriter):
     ) -> FloatArray:
         """Ratings (N,) that users will give items: expectations over what may be written, or the likeliest of it.
 
+        What is written lies near the stars that it was learnt for, five at 4.75 for one: expectations are of those.
+
         Raises:
             ConfigError: the model has not learnt to rate.
         """
         asked = self._prompt("rating", "stars", prompt, without=frozenset({"title"}))
         values = [self._about(user, int(item)) for user, item in zip(users, items_N, strict=True)]
-        return self._stars(asked, values, STARS, greedy)
+        written_A = np.array([float(word) for word in STARS])
+        return self._stars(asked, values, STARS, written_A if greedy else stars_behind(written_A), greedy)
 
     def predict_rating_from_review(
         self, texts: Sequence[str], *, prompt: Asking = "seen", greedy: bool = False
@@ -277,7 +280,8 @@ class P5(Seq2SeqWriter):
             ConfigError: the model has not learnt to read reviews.
         """
         asked = self._prompt("review", "stars", prompt, without=frozenset({"user"}))
-        return self._stars(asked, [{"review": text, "user": None} for text in texts], _CLASSES, greedy)
+        values = [{"review": text, "user": None} for text in texts]
+        return self._stars(asked, values, _CLASSES, np.array([float(word) for word in _CLASSES]), greedy)
 
     def summarise_review(self, texts: Sequence[str], *, prompt: Asking = "seen") -> list[str]:
         """A headline for each review.
@@ -342,16 +346,21 @@ class P5(Seq2SeqWriter):
         return {"user": self.users_.get(str(user)), "item": item, **values}
 
     def _stars(
-        self, prompt: TaskPrompt, values: Sequence[dict[str, Any]], answers: Sequence[str], greedy: bool
+        self,
+        prompt: TaskPrompt,
+        values: Sequence[dict[str, Any]],
+        answers: Sequence[str],
+        stars_A: FloatArray,
+        greedy: bool,
     ) -> FloatArray:
+        """The stars behind the likeliest answer to each question, or their expectation over all answers."""
         words = [self.tasks_.text(answer) for answer in answers]
-        numbers = np.array([float(answer) for answer in answers])
         sources = (self.tasks_.source(prompt.source, value) for value in values)
         scores_BA = self._scores((self._closed(source, words) for source in sources), len(words))
         if greedy:
-            return np.asarray(numbers[scores_BA.argmax(1)])
+            return np.asarray(stars_A[scores_BA.argmax(1)])
         chance_BA = np.exp(scores_BA - scores_BA.max(1, keepdims=True))
-        return np.asarray((chance_BA / chance_BA.sum(1, keepdims=True)) @ numbers)
+        return np.asarray((chance_BA / chance_BA.sum(1, keepdims=True)) @ stars_A)
 
     def _closed(self, source: Source, words: Sequence[Word]) -> Asked:
         return Asked(source, [self.writer_.answer(word, source.end) for word in words])

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from genrec.data.interactions import IntArray, Interactions
+from genrec.data.interactions import FloatArray, IntArray, Interactions
 from genrec.data.listing import clean
 from genrec.data.tasks import Explanations, Reviews, explanations, feature_words
 from genrec.errors import ConfigError, DataError
@@ -311,6 +311,12 @@ def spread_stars(stars: int, rng: np.random.Generator) -> str:
     """A value of one decimal near 1 to 5 stars, for the model to write."""
     mean, spread = _STARS[stars]
     return f"{float(np.clip(rng.normal(mean, spread), 1, 5)):.1f}"
+
+
+def stars_behind(values: FloatArray) -> FloatArray:
+    """The stars that learnt values stand for: the means of `spread_stars` undone, straight lines between them."""
+    means = [mean for mean, _ in _STARS.values()]
+    return np.interp(values, means, list(_STARS))
 
 
 def whole_stars(rating: float) -> int:

@@ -13,7 +13,7 @@ from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, Interactions
 from genrec.data.split import leave_one_out
 from genrec.errors import ConfigError, DataError
-from genrec.training.task_examples import TaskText, spread_stars, whole_stars
+from genrec.training.task_examples import TaskText, spread_stars, stars_behind, whole_stars
 from task_data import (
     NO_HEADLINE,
     NO_TEXT,
@@ -261,6 +261,14 @@ def test_stars_spread_around_themselves(stars: int) -> None:
     assert ((values >= 1) & (values <= 5)).all()
     assert values.mean() == pytest.approx({1: 1.2, 5: 4.75}.get(stars, stars - 0.05), abs=0.03)
     assert len(set(words)) > 4
+
+
+def test_stars_behind_what_is_learnt() -> None:
+    rng = np.random.default_rng(0)
+    for stars in range(1, 6):
+        values = np.array([spread_stars(stars, rng) for _ in range(2000)], float)
+        assert stars_behind(values).mean() == pytest.approx(stars, abs=0.08)
+    assert stars_behind(np.array([1.0, 1.2, 2.45, 4.75, 5.0])).tolist() == pytest.approx([1, 1, 2.5, 5, 5])
 
 
 def test_whole_stars() -> None:
