@@ -7,47 +7,27 @@ https://arxiv.org/abs/2305.06569. What differs from the papers is told in docs/p
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Sequence
-from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
 import numpy as np
-import torch
 from pydantic import Field
 from torch import Tensor
 
-from genrec.backbones.hardware import device
 from genrec.backbones.tokenizer import WordTokenizer
 from genrec.codes.trie import Codes, Trie
-from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions
-from genrec.data.ranking import Rankings
-from genrec.decoding.text import answer_scores, write_text
+from genrec.data.interactions import Histories, IntArray, Interactions
 from genrec.errors import ConfigError
 from genrec.prompts.tasks import NEVER_LEARNT, TaskPrompt, Text, load_task_prompts, usable
 from genrec.recommenders.base import register
-from genrec.recommenders.seq2seq_writer import Seq2SeqConfig, Seq2SeqWriter, Sources
-from genrec.training.sources import Asked, Source, SourceWriter, Word
-from genrec.training.task_examples import KindName, TaskExamples, TaskText, stars_behind
+from genrec.recommenders.seq2seq_writer import Seq2SeqConfig, Sources
+from genrec.recommenders.task_answers import CLASSES, STARS, TaskAnswers
+from genrec.training.sources import Source, SourceWriter
+from genrec.training.task_examples import KindName, TaskExamples, TaskText
 from genrec.training.tasks import TaskSteps, TaskWriter
 from genrec.training.trainer import Validate, train
 
 FAMILIES = ("rating", "sequential", "explanation", "review", "direct")
-Asking = Literal["seen", "unseen"]
-STARS = tuple(f"{value / 10:.1f}" for value in range(10, 51))  # the 41 ratings that are learnt
-_CLASSES = ("1", "2", "3", "4", "5")
-_ROWS = 32  # questions that are answered at once
-# What each task is asked with: family and group of prompts, and the name in `times` of what teaches it.
-_ASKED = {
-    "sequential": ("sequential", "next", "next"),
-    "rating": ("rating", "stars", "rating"),
-    "rating-from-review": ("review", "stars", "review"),
-    "headline": ("review", "headline", "review"),
-    "explanation": ("explanation", "sentence", "explanation"),
-    "explanation-with-feature": ("explanation", "about", "explanation"),
-    "direct": ("sequential", "next", "next"),
-}
 
 
 class P5Config(Seq2SeqConfig):
@@ -84,7 +64,7 @@ class P5Config(Seq2SeqConfig):
 
 
 @register("p5")
-class P5(Seq2SeqWriter):
+class P5(TaskAnswers):
     """question in words -> encoder–decoder language model -> item by search over the trie, stars, or a sentence.
 
     Practical limits: those of `genrec-seq2seq`; a `choose` question holds a hundred codes, which is dear to learn.
@@ -110,11 +90,6 @@ class P5(Seq2SeqWriter):
         "families": ("sequential",),
         "times": {"next": 1},
     }
-
-    tasks_: TaskWriter
-    prompts_: list[TaskPrompt]
-    dropped_: dict[str, str]  # prompts that the data cannot fill, and why
-    asking: Asking = "seen"  # the prompts that lists are asked for with
 
     # -- learning --------------------------------------------------------------------------------------------
 
@@ -175,7 +150,7 @@ class P5(Seq2SeqWriter):
 
     def _spelt(self) -> list[str]:
         users = [] if self._has_user_tokens else self._user_words()
-        return [*self.prompt_texts(), *STARS, *_CLASSES, "someone", *users, *self.texts_.all_texts()]
+        return [*self.prompt_texts(), *STARS, *CLASSES, "someone", *users, *self.texts_.all_texts()]
 
     @property
     def _has_user_tokens(self) -> bool:
@@ -223,170 +198,6 @@ class P5(Seq2SeqWriter):
         example = self._closed(source, [self.writer_.item(item)])
         hidden_BLD: Tensor = self.backbone_(self._batch([example]))
         return hidden_BLD[0]
-
-    def _prompt(
-        self, family: str, group: str, asking: Asking, without: frozenset[str] = frozenset()
-    ) -> TaskPrompt:
-        """The first prompt of that kind; one that names none of `without` if there is one."""
-        found = [
-            prompt for prompt in self._prompts(asking) if (prompt.family, prompt.group) == (family, group)
-        ]
-        if not found:
-            why = "the model did not learn it" if family not in self.config.families else "no prompt for it"
-            raise ConfigError(
-                f"this p5 cannot be asked for {family} ({group}, {asking} prompts): {why}; train with "
-                f"families={family} on data that have what it needs"
-            )
-        return min(found, key=lambda prompt: len(prompt.fields & without))
-
-    def _prompts(self, asking: Asking) -> list[TaskPrompt]:
-        return [prompt for prompt in self.prompts_ if prompt.held_out == (asking == "unseen")]
-
-    # -- tasks -----------------------------------------------------------------------------------------------
-
-    def tasks(self, prompt: Asking = "seen") -> list[str]:
-        """What it has learnt and can be asked with such prompts: `sequential`, and tasks of `genrec evaluate`."""
-        there = {(asked.family, asked.group) for asked in self._prompts(prompt)}
-        learnt = {name for name, times in self.config.times.items() if times}
-        return [task for task, (*kind, name) in _ASKED.items() if tuple(kind) in there and name in learnt]
-
-    def asked_with(self, prompt: Asking) -> Self:
-        """The same model, its lists asked for with such prompts from now on."""
-        other = copy.copy(self)
-        other.asking = prompt
-        return other
-
-    def predict_rating(
-        self, users: Sequence[str], items_N: IntArray, *, prompt: Asking = "seen", greedy: bool = False
-    ) -> FloatArray:
-        """Ratings (N,) that users will give items: expectations over what may be written, or the likeliest of it.
-
-        What is written lies near the stars that it was learnt for, five at 4.75 for one: expectations are of those.
-
-        Raises:
-            ConfigError: the model has not learnt to rate.
-        """
-        asked = self._prompt("rating", "stars", prompt, without=frozenset({"title"}))
-        values = [self._about(user, int(item)) for user, item in zip(users, items_N, strict=True)]
-        written_A = np.array([float(word) for word in STARS])
-        return self._stars(asked, values, STARS, written_A if greedy else stars_behind(written_A), greedy)
-
-    def predict_rating_from_review(
-        self, texts: Sequence[str], *, prompt: Asking = "seen", greedy: bool = False
-    ) -> FloatArray:
-        """Ratings (N,) that go with these reviews.
-
-        Raises:
-            ConfigError: the model has not learnt to read reviews.
-        """
-        asked = self._prompt("review", "stars", prompt, without=frozenset({"user"}))
-        values = [{"review": text, "user": None} for text in texts]
-        return self._stars(asked, values, _CLASSES, np.array([float(word) for word in _CLASSES]), greedy)
-
-    def summarise_review(self, texts: Sequence[str], *, prompt: Asking = "seen") -> list[str]:
-        """A headline for each review.
-
-        Raises:
-            ConfigError: the model has not learnt to read reviews.
-        """
-        asked = self._prompt("review", "headline", prompt, without=frozenset({"user"}))
-        return self._texts(asked, [{"review": text, "user": None} for text in texts])
-
-    def explain(
-        self,
-        users: Sequence[str],
-        items_N: IntArray,
-        features: Sequence[str] | None = None,
-        *,
-        prompt: Asking = "seen",
-    ) -> list[str]:
-        """A sentence on why each user takes to each item, on this feature of it where one is given.
-
-        Raises:
-            ConfigError: the model has not learnt to explain.
-        """
-        group = "sentence" if features is None else "about"
-        asked = self._prompt("explanation", group, prompt, frozenset({"title", "stars", "headline"}))
-        values = [self._about(user, int(item)) for user, item in zip(users, items_N, strict=True)]
-        if features is not None:
-            for value, feature in zip(values, features, strict=True):
-                value["feature"] = feature
-        return self._texts(asked, values)
-
-    def rank_candidates(
-        self,
-        histories: Histories,
-        candidates_BC: IntArray,
-        *,
-        users: Sequence[str] | None = None,
-        prompt: Asking = "seen",
-    ) -> Rankings:
-        """The candidates of each user by p(item | history), best first. `users` are not asked for.
-
-        Raises:
-            ConfigError: the model has not learnt to recommend.
-        """
-        asked = self._prompt("sequential", "next", prompt, without=frozenset({"user"}))
-        examples = (
-            self._closed(self._history(asked, history), [self.writer_.item(item) for item in candidates])
-            for history, candidates in zip(histories, candidates_BC.tolist(), strict=True)
-        )
-        scores_BC = self._scores(examples, candidates_BC.shape[1])
-        order_BC = np.argsort(-scores_BC, axis=1, kind="stable")
-        return Rankings(
-            np.take_along_axis(candidates_BC, order_BC, 1).astype(np.int32),
-            np.take_along_axis(scores_BC, order_BC, 1),
-            np.ones(len(order_BC), bool),
-        )
-
-    def _about(self, user: str, item: int) -> dict[str, Any]:
-        """What a prompt may name of a user and an item."""
-        row = self.catalogue.table.row(item, named=True)
-        values = {name: str(row.get(name) or "") for name in ("title", "brand", "price")}
-        return {"user": self.users_.get(str(user)), "item": item, **values}
-
-    def _stars(
-        self,
-        prompt: TaskPrompt,
-        values: Sequence[dict[str, Any]],
-        answers: Sequence[str],
-        stars_A: FloatArray,
-        greedy: bool,
-    ) -> FloatArray:
-        """The stars behind the likeliest answer to each question, or their expectation over all answers."""
-        words = [self.tasks_.text(answer) for answer in answers]
-        sources = (self.tasks_.source(prompt.source, value) for value in values)
-        scores_BA = self._scores((self._closed(source, words) for source in sources), len(words))
-        if greedy:
-            return np.asarray(stars_A[scores_BA.argmax(1)])
-        chance_BA = np.exp(scores_BA - scores_BA.max(1, keepdims=True))
-        return np.asarray((chance_BA / chance_BA.sum(1, keepdims=True)) @ stars_A)
-
-    def _closed(self, source: Source, words: Sequence[Word]) -> Asked:
-        return Asked(source, [self.writer_.answer(word, source.end) for word in words])
-
-    def _scores(self, examples: Iterable[Asked], num_answers: int) -> FloatArray:
-        """Log-probability (B, num_answers) of the answers of each example."""
-        self.backbone_.eval()
-        parents = torch.from_numpy(self.trie_.parent_N).long().to(device())
-        parent_N = parents if self.config.objective == "catalogue" else None
-        parts, rest = [np.zeros((0, num_answers), np.float32)], iter(examples)
-        while group := list(islice(rest, _ROWS)):
-            scores_BA = answer_scores(self.backbone_, self._batch(group), self.tensors_, parent_N)
-            parts.append(scores_BA.cpu().numpy())
-        return np.concatenate(parts)
-
-    def _texts(self, prompt: TaskPrompt, values: Sequence[dict[str, Any]]) -> list[str]:
-        self.backbone_.eval()
-        written = []
-        for start in range(0, len(values), _ROWS):
-            sources = [self.tasks_.source(prompt.source, value) for value in values[start : start + _ROWS]]
-            prefix = Sources(sources, self.writer_.continues).prefix(np.arange(len(sources)))
-            written += write_text(self.backbone_, prefix, self.tokenizer_.end[0], 64)
-        return [" ".join(self.tokenizer_.decode(tokens).split()) for tokens in written]
-
-    def _batch(self, examples: Sequence[Asked]) -> dict[str, Tensor]:
-        return {name: tensor.to(device()) for name, tensor in self.writer_.collate(examples).items()}
 
     # -- saving ----------------------------------------------------------------------------------------------
 

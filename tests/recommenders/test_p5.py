@@ -151,7 +151,7 @@ def test_prompts_that_were_never_learnt_can_be_asked(fitted: P5) -> None:
 def test_a_batch_of_any_size_gives_the_same(fitted: P5, monkeypatch: pytest.MonkeyPatch) -> None:
     users, items = USERS * 3, np.tile(ITEMS, 3)
     whole = fitted.predict_rating(users, items), fitted.explain(users, items)
-    monkeypatch.setattr("genrec.recommenders.p5._ROWS", 5)
+    monkeypatch.setattr("genrec.recommenders.task_answers._ROWS", 5)
     np.testing.assert_allclose(fitted.predict_rating(users, items), whole[0], atol=1e-4)
     assert fitted.explain(users, items) == whole[1]
 
