@@ -133,7 +133,7 @@ class Trie:
             bounds.append(int(self.first_child_N1[bounds[-1]]))
         return [slice(start, end) for start, end in pairwise(bounds)]
 
-    @property
+    @cached_property
     def paths(self) -> Histories:
         """The node of each token of each code, 0 in tails; row i is item i's, as long as its code."""
         nodes = np.zeros(len(self.codes.items), np.int32)

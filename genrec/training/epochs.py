@@ -5,6 +5,7 @@ Shape suffixes: U users, P pieces (examples of an epoch), S steps of an epoch.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -67,6 +68,33 @@ class Epoch:
     def __getitem__(self, step: int) -> tuple[IntArray, IntArray, IntArray]:
         """Users, first items and last items (exclusive) of a batch."""
         return self.pieces[self.order_P[self.start_S[step] : self.end_S[step]]]
+
+
+class Calendar:
+    """Several epochs in a row: how many steps they have, and which epoch a step is of."""
+
+    def __init__(self, num_steps: Iterable[int], max_steps: int | None = None) -> None:
+        """Lay them out.
+
+        Args:
+            num_steps: of each epoch; an epoch that `max_steps` does not reach is not asked for.
+            max_steps: end after that many, wherever in an epoch; None: with the last epoch.
+        """
+        first_step = [0]
+        for count in num_steps:
+            first_step.append(first_step[-1] + count)
+            if max_steps is not None and first_step[-1] >= max_steps:
+                break
+        self.first_step = np.array(first_step)
+        self._num_steps = first_step[-1] if max_steps is None else min(max_steps, first_step[-1])
+
+    def __len__(self) -> int:
+        return self._num_steps
+
+    def find(self, step: int) -> tuple[int, int]:
+        """The epoch of a step, and its place in that epoch."""
+        epoch = int(np.searchsorted(self.first_step, step, side="right")) - 1
+        return epoch, step - int(self.first_step[epoch])
 
 
 class Epochs:

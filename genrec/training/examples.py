@@ -24,7 +24,7 @@ from genrec.data.catalogue import BoolArray
 from genrec.data.interactions import Histories, IntArray
 from genrec.errors import ConfigError
 from genrec.prompts.render import PromptTokens
-from genrec.training.epochs import Epochs, Way
+from genrec.training.epochs import Calendar, Epochs, Way
 
 
 @dataclass(frozen=True)
@@ -175,21 +175,22 @@ def collate(examples: Sequence[Example]) -> Batch:
     Returns:
         tokens, nodes, positions (B, T) int64, learnt (B, T) bool and length (B,) int64.
     """
-    lengths = np.array([len(example.tokens_T) for example in examples])
+    lengths = np.array([len(example.tokens_T) for example in examples], np.int64)
     real_BT = np.arange(lengths.max()) < lengths[:, None]
-
-    def padded(arrays: Sequence[IntArray | BoolArray], dtype: type) -> Tensor:
-        table_BT: np.ndarray = np.zeros(real_BT.shape, dtype)
-        table_BT[real_BT] = np.concatenate(arrays)
-        return torch.from_numpy(table_BT)
-
     return {
-        "tokens": padded([example.tokens_T for example in examples], np.int64),
-        "nodes": padded([example.nodes_T for example in examples], np.int64),
-        "positions": padded([example.positions_T for example in examples], np.int64),
-        "learnt": padded([example.learnt_T for example in examples], np.bool_),
-        "length": torch.from_numpy(lengths.astype(np.int64)),
+        "tokens": padded([example.tokens_T for example in examples], real_BT),
+        "nodes": padded([example.nodes_T for example in examples], real_BT),
+        "positions": padded([example.positions_T for example in examples], real_BT),
+        "learnt": padded([example.learnt_T for example in examples], real_BT).bool(),
+        "length": torch.from_numpy(lengths),
     }
+
+
+def padded(arrays: Sequence[IntArray | BoolArray], real_BT: BoolArray, nothing: int = 0) -> Tensor:
+    """Rows of different lengths as one table (B, T) int64; `real_BT` marks what is no padding."""
+    table_BT = np.full(real_BT.shape, nothing, np.int64)
+    table_BT[real_BT] = np.concatenate(arrays)
+    return torch.from_numpy(table_BT)
 
 
 class Batches(Protocol):
@@ -262,20 +263,14 @@ class Steps(torch.utils.data.Dataset[Batch]):
             seed=seed,
         )
         self.epoch = lru_cache(maxsize=1)(self._epochs.plan)
-        first_step = [0]
-        for number in range(num_epochs):
-            first_step.append(first_step[-1] + len(self.epoch(number)))
-            if max_steps is not None and first_step[-1] >= max_steps:
-                break
-        self._first_step = np.array(first_step)
-        self._num_steps = first_step[-1] if max_steps is None else min(max_steps, first_step[-1])
+        self.calendar = Calendar((len(self.epoch(number)) for number in range(num_epochs)), max_steps)
 
     def __len__(self) -> int:
-        return self._num_steps
+        return len(self.calendar)
 
     def __getitem__(self, step: int) -> Batch:
-        number = int(np.searchsorted(self._first_step, step, side="right")) - 1
-        users, firsts, lasts = self.epoch(number)[step - self._first_step[number]]
+        number, place = self.calendar.find(step)
+        users, firsts, lasts = self.epoch(number)[place]
         rng = np.random.default_rng((self.seed, step))
         paraphrases = rng.integers(self.writer.num_paraphrases, size=len(users))
         return self.writer.collate(

@@ -16,6 +16,7 @@ import torch
 from torch.utils.data import Dataset
 
 from genrec.data.interactions import Histories, IntArray
+from genrec.training.epochs import Calendar
 from genrec.training.examples import Batch
 
 
@@ -82,15 +83,16 @@ class ItemSteps(Dataset[Batch]):
         """
         self.histories, self.max_items, self.batch_size, self.seed = histories, max_items, batch_size, seed
         self.windows = lru_cache(maxsize=1)(self._windows)
-        num_steps = [-(-int(self._cut(number)[2].sum()) // batch_size) for number in range(num_epochs)]
-        self._first_step = np.concatenate([[0], np.cumsum(num_steps)])
+        self.calendar = Calendar(
+            -(-int(self._cut(number)[2].sum()) // batch_size) for number in range(num_epochs)
+        )
 
     def __len__(self) -> int:
-        return int(self._first_step[-1])
+        return len(self.calendar)
 
     def __getitem__(self, step: int) -> Batch:
-        epoch = int(np.searchsorted(self._first_step, step, side="right")) - 1
-        first = (step - int(self._first_step[epoch])) * self.batch_size
+        epoch, place = self.calendar.find(step)
+        first = place * self.batch_size
         users, starts, ends = (part[first : first + self.batch_size] for part in self.windows(epoch))
         offsets = self.histories.offsets[users]
         lists = [

@@ -19,7 +19,7 @@ from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import IntArray
 from genrec.errors import ConfigError
 from genrec.training.epochs import Way
-from genrec.training.examples import Batch
+from genrec.training.examples import Batch, padded
 
 WordNumbers = Literal["none", "order", "own", "shared"]
 
@@ -33,6 +33,11 @@ class Word:
     tokens: IntArray
     nodes: IntArray
     number: int = 0
+
+    @classmethod
+    def of_text(cls, tokens: IntArray, number: int = 0) -> Word:
+        """A word that is no item."""
+        return cls(tokens, np.zeros_like(tokens), number)
 
 
 @dataclass(frozen=True)
@@ -162,7 +167,7 @@ class SourceWriter:
         last = rng.random() < self.last_share
         place = len(words) - 1 if last else int(rng.integers(1, len(words)))
         hidden = words[place]
-        words[place] = Word(self.mask, np.zeros_like(self.mask))
+        words[place] = Word.of_text(self.mask)
         source = self.source(words)
         return Asked(source, [self.answer(hidden, source.end)])
 
@@ -204,13 +209,13 @@ class SourceWriter:
         return items[np.searchsorted(-from_here, taken - self.max_tokens) :]
 
     def _words(self, items: IntArray, user: int | None, *, masked: bool) -> list[Word]:
-        words = [Word(self.begin, np.zeros_like(self.begin))]
+        words = [Word.of_text(self.begin)]
         if self.users and user is not None:
             number = 1 + user if self.numbers in ("own", "shared") else 0
-            words.append(Word(self.users[user], np.zeros_like(self.users[user]), number))
+            words.append(Word.of_text(self.users[user], number))
         words += [self.item(item) for item in self._newest(items, user, masked=masked).tolist()]
         if masked:
-            words.append(Word(self.mask, np.zeros_like(self.mask)))
+            words.append(Word.of_text(self.mask))
         return words
 
     def item(self, item: int) -> Word:
@@ -282,19 +287,13 @@ def collate_sources(sources: Sequence[Source]) -> Batch:
     Returns:
         source_tokens, source_nodes, source_positions, source_words, source_reach (B, T) and source_length (B,), int64.
     """
-    lengths = np.array([len(source.tokens_T) for source in sources])
+    lengths = np.array([len(source.tokens_T) for source in sources], np.int64)
     real_BT = np.arange(lengths.max()) < lengths[:, None]
-
-    def padded(arrays: Sequence[IntArray], nothing: int = 0) -> torch.Tensor:
-        table_BT = np.full(real_BT.shape, nothing, np.int64)
-        table_BT[real_BT] = np.concatenate(arrays)
-        return torch.from_numpy(table_BT)
-
     return {
-        "source_tokens": padded([source.tokens_T for source in sources]),
-        "source_nodes": padded([source.nodes_T for source in sources]),
-        "source_positions": padded([source.positions_T for source in sources]),
-        "source_words": padded([source.words_T for source in sources]),
-        "source_reach": padded([source.reach_T for source in sources], nothing=1),
-        "source_length": torch.from_numpy(lengths.astype(np.int64)),
+        "source_tokens": padded([source.tokens_T for source in sources], real_BT),
+        "source_nodes": padded([source.nodes_T for source in sources], real_BT),
+        "source_positions": padded([source.positions_T for source in sources], real_BT),
+        "source_words": padded([source.words_T for source in sources], real_BT),
+        "source_reach": padded([source.reach_T for source in sources], real_BT, nothing=1),
+        "source_length": torch.from_numpy(lengths),
     }

@@ -21,7 +21,7 @@ from genrec.codes.title import Encode
 from genrec.data.interactions import IntArray
 from genrec.errors import ConfigError
 from genrec.prompts.tasks import Field, Segment, Text
-from genrec.training.epochs import deal
+from genrec.training.epochs import Calendar, deal
 from genrec.training.examples import Batch
 from genrec.training.sources import Asked, Source, SourceWriter, Word
 
@@ -76,14 +76,14 @@ class TaskWriter:
     def text(self, text: str, max_tokens: int = 64) -> Word:
         """A text as an answer, closed."""
         tokens = [token for word in text.split() for token in self._text_word(word).tokens.tolist()]
-        return self._item_free_word(np.array([*tokens[:max_tokens], *self.end]))
+        return Word.of_text(np.array([*tokens[:max_tokens], *self.end]))
 
     def _laid_out(
         self, segments: Sequence[Segment], values: Values, packed: bool
     ) -> tuple[list[Word], list[Word]]:
         """The words of a prompt, less those of its history where that is packed, and these."""
         parts = [self._words(segment, values) for segment in segments]
-        begin = self._item_free_word(self.writer.begin)
+        begin = Word.of_text(self.writer.begin)
         excess = len(begin.tokens) + sum(map(_num_tokens, parts)) - self.writer.max_tokens
         if excess > 0:
             self._shorten(segments, parts, excess)
@@ -116,7 +116,7 @@ class TaskWriter:
         if segment.name == "user":
             if value is None:
                 return [self._text_word("someone")]
-            return [self._item_free_word(np.array(self._user_tokens[value]))]
+            return [Word.of_text(np.array(self._user_tokens[value]))]
         if segment.name == "item":
             return [self.item(value)]
         if segment.name == "history":
@@ -127,11 +127,7 @@ class TaskWriter:
 
     def _new_word(self, text: str) -> Word:
         # Some tokenizers put no blank before a text themselves, and words side by side would run together.
-        return self._item_free_word(np.array(self._encode([f" {text}"])[0]))
-
-    @staticmethod
-    def _item_free_word(tokens: IntArray) -> Word:
-        return Word(tokens, np.zeros_like(tokens))
+        return Word.of_text(np.array(self._encode([f" {text}"])[0]))
 
 
 def _num_tokens(words: Sequence[Word]) -> int:
@@ -180,21 +176,14 @@ class TaskSteps(torch.utils.data.Dataset[Batch]):
         )
         self._length_E = np.concatenate([np.tile(kind.lengths_E, kind.times) for kind in kinds])
         self._epoch = lru_cache(maxsize=1)(self._plan)
-        first_step = [0]
-        for number in range(num_epochs):
-            first_step.append(first_step[-1] + len(self._epoch(number)[1]))
-            if max_steps is not None and first_step[-1] >= max_steps:
-                break
-        self._first_step = np.array(first_step)
-        self._num_steps = first_step[-1] if max_steps is None else min(max_steps, first_step[-1])
+        self.calendar = Calendar((len(self._epoch(number)[1]) for number in range(num_epochs)), max_steps)
 
     def __len__(self) -> int:
-        return self._num_steps
+        return len(self.calendar)
 
     def __getitem__(self, step: int) -> Batch:
-        number = int(np.searchsorted(self._first_step, step, side="right")) - 1
+        number, place = self.calendar.find(step)
         order_E, start_S, end_S = self._epoch(number)
-        place = step - self._first_step[number]
         rng = np.random.default_rng((self.seed, step))
         return self.collate(
             [

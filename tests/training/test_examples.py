@@ -165,7 +165,7 @@ def test_packed_learns_every_item_once_an_epoch(max_tokens: int) -> None:
     writer = Writer(CODES, TRIE, [BEGIN], max_items=8, max_tokens=max_tokens)
     one_epoch = len(steps(writer=writer, num_epochs=1))
     planned = steps(writer=writer)
-    starts = [*planned._first_step.tolist()]
+    starts = [*planned.calendar.first_step.tolist()]
     assert starts[1] == one_epoch
     rows_of_epochs = []
     for first, last in itertools.pairwise(starts):
