@@ -15,6 +15,18 @@ from torch import Tensor, nn
 from genrec.backbones.base import Backbone, Prefix, Reading
 
 
+def items_among(batch: Mapping[str, Tensor]) -> Tensor:
+    """Which learnt tokens (B, L) of a batch's answers write items and not text.
+
+    The end of a code below its tip has no nodes, but belongs to an answer that has.
+    """
+    learnt_BL, node_BL, answer_BL = batch["learnt"], batch["nodes"], batch["answer"] + 1  # padding's is 0
+    is_item_BA = learnt_BL.new_zeros((len(learnt_BL), int(answer_BL.max()) + 1))
+    row_N, place_N = torch.nonzero(learnt_BL & (node_BL > 0), as_tuple=True)
+    is_item_BA[row_N, answer_BL[row_N, place_N]] = True
+    return learnt_BL & is_item_BA.gather(1, answer_BL)
+
+
 class Seq2SeqBackbone(Backbone):
     """An encoder–decoder. `hidden` is its decoder's; the cache holds what the encoder read.
 

@@ -170,9 +170,11 @@ def _question_findings(model: NameWriter, split: Split) -> list[Finding]:
     item_N = np.where(trie.num_children_N == 0, trie.item_of_leaf_I[trie.first_leaf_N], -1)
     questions = model.questions(split.test.histories)
     written = []
-    for row in range(len(split.test)):
-        item_T = item_N[questions.prefix(np.array([row])).nodes_BT[0].numpy(force=True)]
-        written.append(item_T[item_T >= 0])
+    for start in range(0, len(split.test), 256):
+        rows = np.arange(start, min(start + 256, len(split.test)))
+        for node_T in questions.prefix(rows).nodes_BT.numpy(force=True):
+            item_T = item_N[node_T]  # padding is at the root, where no item ends
+            written.append(item_T[item_T >= 0])
     return question_findings(Histories.from_lists(written), model.prompt_texts(), split.test)
 
 

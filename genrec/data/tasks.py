@@ -125,6 +125,11 @@ class Explanations:
         )
 
 
+def all_reviews(interactions: Interactions) -> Reviews:
+    """Every interaction as a review, in their order."""
+    return _reviews(interactions, np.arange(interactions.num_interactions))
+
+
 def training_reviews(split: Split) -> Reviews:
     """What may be learnt of ratings, texts and headlines: the training part's.
 

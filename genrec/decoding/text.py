@@ -14,6 +14,7 @@ from torch import Tensor
 
 from genrec.backbones.base import Backbone, Prefix
 from genrec.backbones.children import child_logits
+from genrec.backbones.seq2seq import items_among
 from genrec.decoding.constraint import TrieTensors
 from genrec.decoding.memory import Memory
 
@@ -63,28 +64,24 @@ def answer_scores(
     hidden_ND = hidden_BLD[row_N, place_N - 1]
     node_N, token_N = batch["nodes"][row_N, place_N], batch["tokens"][row_N, place_N]
     log_p_N = torch.zeros(len(row_N), device=hidden_ND.device)
-    item_N = (node_N > 0) & (parent_N is not None)
-    # What follows an item's tip is forced: its nodes are 0, but text it is not.
     answer_N = batch["answer"][row_N, place_N]
-    is_item_BA = torch.zeros(
-        (len(hidden_BLD), int(answer_N.max()) + 1), dtype=torch.bool, device=hidden_ND.device
-    )
-    is_item_BA[row_N[item_N], answer_N[item_N]] = True
-    text_N = torch.nonzero(~is_item_BA[row_N, answer_N]).squeeze(1)
+    # What follows an item's tip is forced: it has no nodes and costs nothing.
+    among_items_N = items_among(batch)[row_N, place_N] & (parent_N is not None)
+    text_N = torch.nonzero(~among_items_N).squeeze(1)
     vectors_VD = backbone.vocabulary_vectors().to(hidden_ND.dtype)
     for part in text_N.split(_HEAD_ROWS):  # type: ignore[no-untyped-call]
         log_p_N[part] = -F.cross_entropy(
             (hidden_ND[part] @ vectors_VD.T).float(), token_N[part], reduction="none"
         )
-    places = torch.nonzero(item_N).squeeze(1)
+    places = torch.nonzero(among_items_N & (node_N > 0)).squeeze(1)
     if parent_N is not None and len(places):
         above_N = parent_N[node_N[places]]
         for group in child_logits(backbone, hidden_ND[places], above_N, trie.token_N, trie.first_child_N1):
             taken_N = node_N[places][group.group_N] - trie.first_child_N1[above_N[group.group_N]]
             chosen_N = group.logits_NC.log_softmax(1).gather(1, taken_N[:, None].long()).squeeze(1)
             log_p_N[places[group.group_N]] = chosen_N
-    scores_BA = torch.zeros_like(is_item_BA, dtype=torch.float32)
+    scores_BA = log_p_N.new_zeros((len(hidden_BLD), int(answer_N.max()) + 1))
     scores_BA.index_put_((row_N, answer_N), log_p_N, accumulate=True)
-    asked_BA = torch.zeros_like(is_item_BA)
+    asked_BA = torch.zeros_like(scores_BA, dtype=torch.bool)
     asked_BA[row_N, answer_N] = True
     return scores_BA.masked_fill(~asked_BA, -torch.inf)

@@ -110,14 +110,7 @@ class GenRec(NameWriter):
     def _new_backbone(self, trie: Trie) -> Backbone:
         config = self.config
         if config.backbone != "compact":
-            return PretrainedBackbone(
-                config.backbone,
-                tuning=config.tuning,
-                lora_rank=config.lora_rank,
-                lora_alpha=config.lora_alpha,
-                lora_dropout=config.lora_dropout,
-                lora_targets=config.lora_targets,
-            )
+            return PretrainedBackbone(config.backbone, **self._tuning())
         return CompactBackbone(
             self.tokenizer_.vocab_size,
             depth=config.depth,

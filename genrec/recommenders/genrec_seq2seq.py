@@ -85,6 +85,8 @@ class GenRecSeq2Seq(Seq2SeqWriter):
         "bf16": False,
     }
 
+    item_of_: dict[str, int]  # by what its code says; for free decoding
+
     # -- learning --------------------------------------------------------------------------------------------
 
     def _learn(self, train_data: Interactions, validate: Validate | None, folder: Path, resume: bool) -> None:
@@ -123,6 +125,8 @@ class GenRecSeq2Seq(Seq2SeqWriter):
 
     def _write_with(self, codes: Codes, trie: Trie) -> None:
         config, tokenizer = self.config, self.tokenizer_
+        if config.decoding == "free":  # of equal names the first item's
+            self.item_of_ = {name: item for item, name in reversed(list(enumerate(map(self._read, codes))))}
         mask, *users = tokenizer.encode([_MASK, *self._user_words()])
         self.writer_ = SourceWriter(
             codes,
@@ -158,7 +162,6 @@ class GenRecSeq2Seq(Seq2SeqWriter):
             return super()._rank(histories, k, exclude_seen=exclude_seen, allowed=allowed, exact=exact)
         if exact:
             raise ConfigError("free decoding proves nothing: take decoding=constrained, or ask without exact")
-        item_of = {name: item for item, name in reversed(list(enumerate(map(self._read, self.codes_))))}
         items_BK, scores_BK = (
             np.full((len(histories), k), -1, np.int32),
             np.full((len(histories), k), -np.inf),
@@ -170,7 +173,7 @@ class GenRecSeq2Seq(Seq2SeqWriter):
             found = free_beams(self.backbone_, questions.prefix(rows), self.tokenizer_.end[0], width, longest)
             for row, beams in zip(rows.tolist(), found, strict=True):
                 seen = set(histories[row].tolist()) if exclude_seen else set()
-                named = [(item_of.get(self._read(tokens), -1), score) for tokens, score in beams]
+                named = [(self.item_of_.get(self._read(tokens), -1), score) for tokens, score in beams]
                 kept = [
                     (item, score)
                     for item, score in named

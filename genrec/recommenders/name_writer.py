@@ -10,7 +10,7 @@ import tempfile
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -197,6 +197,15 @@ class NameWriter(Recommender):
         with tempfile.TemporaryDirectory() as scratch:
             self._learn(train_data, validate, run if run is not None else Path(scratch), resume)
 
+    @property
+    def _mixed_precision(self) -> bool:
+        return bool(self.config.bf16 and not full_precision())
+
+    def _tuning(self) -> dict[str, Any]:
+        """How a checkpoint is tuned, as pretrained backbones take it."""
+        names = ("tuning", "lora_rank", "lora_alpha", "lora_dropout", "lora_targets")
+        return {name: getattr(self.config, name) for name in names}
+
     def _training_options(self) -> TrainingOptions:
         config = self.config
         return TrainingOptions(
@@ -206,7 +215,7 @@ class NameWriter(Recommender):
             warmup_steps=config.warmup_steps,
             lr_scheduler_type=config.lr_scheduler_type,
             gradient_accumulation_steps=config.gradient_accumulation_steps,
-            bf16=config.bf16 and not full_precision(),
+            bf16=self._mixed_precision,
             seed=config.seed,
             evaluations=config.evaluations,
             patience=config.patience,
@@ -216,8 +225,7 @@ class NameWriter(Recommender):
         )
 
     def _loss(self) -> CodeLoss:
-        low = self.config.bf16 and not full_precision()
-        dtype = torch.bfloat16 if low else torch.float32
+        dtype = torch.bfloat16 if self._mixed_precision else torch.float32
         return CodeLoss(self.trie_, self.config.objective, device(), dtype)
 
     def _numbers(self, train_data: Interactions) -> np.ndarray | None:

@@ -82,15 +82,7 @@ class Seq2SeqWriter(NameWriter):
             config.word_vectors, len(self._user_words()), len(trie.codes), config.max_items
         )
         if config.backbone != "compact":
-            return PretrainedSeq2SeqBackbone(
-                config.backbone,
-                num_words=num_words,
-                tuning=config.tuning,
-                lora_rank=config.lora_rank,
-                lora_alpha=config.lora_alpha,
-                lora_dropout=config.lora_dropout,
-                lora_targets=config.lora_targets,
-            )
+            return PretrainedSeq2SeqBackbone(config.backbone, num_words=num_words, **self._tuning())
         return CompactSeq2SeqBackbone(
             self.tokenizer_.vocab_size,
             depth=config.depth,

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from genrec.backbones.base import Backbone
 from genrec.backbones.children import child_vectors
+from genrec.backbones.seq2seq import items_among
 from genrec.codes.trie import Trie
 from genrec.training.examples import Batch
 
@@ -53,22 +54,22 @@ class CodeLoss:
     def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
         backbone = unwrapped(model)
         assert isinstance(backbone, Backbone)
-        hidden_BTD = model(batch)
-        learnt_BT = batch["learnt"]
-        num_items = (learnt_BT & self.leaf_N[batch["nodes"]]).sum().clamp_min(1)
+        num_items = (batch["learnt"] & self.leaf_N[batch["nodes"]]).sum().clamp_min(1)
+        return self._items(backbone, model(batch), batch, batch["learnt"]) / num_items
+
+    def _items(self, backbone: Backbone, hidden_BTD: Tensor, batch: Batch, learnt_BT: Tensor) -> Tensor:
+        """What the learnt tokens of items cost together."""
         if self.objective == "catalogue":
             learnt_BT = learnt_BT & self.chosen_N[batch["nodes"]]
         place_N = torch.nonzero(learnt_BT.flatten()).squeeze(1)
         hidden_ND = hidden_BTD.flatten(0, 1).index_select(0, place_N - 1)
         if self.objective == "token":
-            loss = token_loss(backbone, hidden_ND, batch["tokens"].flatten()[place_N])
-        else:
-            target_N = batch["nodes"].flatten()[place_N]
-            parent_N = self.parent_N[target_N]
-            loss = catalogue_loss(
-                backbone, hidden_ND, parent_N, target_N, self.token_N, self.first_child_N1, self.dtype
-            )
-        return loss / num_items
+            return token_loss(backbone, hidden_ND, batch["tokens"].flatten()[place_N])
+        target_N = batch["nodes"].flatten()[place_N]
+        parent_N = self.parent_N[target_N]
+        return catalogue_loss(
+            backbone, hidden_ND, parent_N, target_N, self.token_N, self.first_child_N1, self.dtype
+        )
 
     def num_items(self, batch: Batch) -> int:
         return int((batch["learnt"] & self.leaf_N[batch["nodes"]]).sum())
@@ -84,41 +85,17 @@ class TaskLoss(CodeLoss):
         backbone = unwrapped(model)
         assert isinstance(backbone, Backbone)
         hidden_BLD: Tensor = model(batch)
-        learnt_BL, node_BL, answer_BL = batch["learnt"], batch["nodes"], batch["answer"]
-        # The end of an item's code below its tip has no nodes, but belongs to an answer that has.
-        rows_B1 = torch.arange(len(node_BL), device=node_BL.device)[:, None] * (int(answer_BL.max()) + 2)
-        answer_of_place = rows_B1 + answer_BL + 1
-        size = len(node_BL) * (int(answer_BL.max()) + 2)
-        is_item = torch.zeros(size, dtype=torch.bool, device=node_BL.device)
-        is_item[answer_of_place[learnt_BL & (node_BL > 0)]] = True
-        item_BL = learnt_BL & is_item[answer_of_place]
-        text_BL = learnt_BL & ~item_BL
-        flat_ND, token_N = hidden_BLD.flatten(0, 1), batch["tokens"].flatten()
-        loss = hidden_BLD.new_zeros(())
-        if self.objective == "catalogue":
-            place_N = torch.nonzero((item_BL & self.chosen_N[node_BL]).flatten()).squeeze(1)
-            target_N = node_BL.flatten()[place_N]
-            loss = loss + catalogue_loss(
-                backbone,
-                flat_ND.index_select(0, place_N - 1),
-                self.parent_N[target_N],
-                target_N,
-                self.token_N,
-                self.first_child_N1,
-                self.dtype,
-            )
-        else:
-            place_N = torch.nonzero(item_BL.flatten()).squeeze(1)
-            loss = loss + token_loss(backbone, flat_ND.index_select(0, place_N - 1), token_N[place_N])
+        item_BL = items_among(batch)
+        loss = self._items(backbone, hidden_BLD, batch, item_BL)
+        text_BL = batch["learnt"] & ~item_BL
         place_N = torch.nonzero(text_BL.flatten()).squeeze(1)
         if len(place_N):
-            of_N = answer_of_place.flatten()[place_N]
-            length_N = torch.bincount(of_N, minlength=size)[of_N]
-            logits_NV = (
-                flat_ND.index_select(0, place_N - 1) @ backbone.vocabulary_vectors().to(flat_ND.dtype).T
-            )
-            cost_N = F.cross_entropy(logits_NV.float(), token_N[place_N], reduction="none")
-            loss = loss + (cost_N / length_N).sum()
+            hidden_ND = hidden_BLD.flatten(0, 1).index_select(0, place_N - 1)
+            cost_N = token_loss(backbone, hidden_ND, batch["tokens"].flatten()[place_N], reduction="none")
+            answer_BL = batch["answer"] + 1  # padding's is 0
+            length_BA = answer_BL.new_zeros((len(answer_BL), int(answer_BL.max()) + 1))
+            length_BA.scatter_add_(1, answer_BL, text_BL.long())
+            loss = loss + (cost_N / length_BA.gather(1, answer_BL)[text_BL]).sum()
         return loss / max(1, self.num_items(batch))
 
     def num_items(self, batch: Batch) -> int:
@@ -126,10 +103,12 @@ class TaskLoss(CodeLoss):
         return int(((batch["answer"] >= 0) & ~batch["learnt"]).sum())
 
 
-def token_loss(backbone: Backbone, hidden_ND: Tensor, target_token_N: Tensor) -> Tensor:
-    """Cross-entropy over the vocabulary, summed over places. Cost: N x V."""
+def token_loss(
+    backbone: Backbone, hidden_ND: Tensor, target_token_N: Tensor, reduction: str = "sum"
+) -> Tensor:
+    """Cross-entropy over the vocabulary, summed over places, or (N,) with `reduction="none"`. Cost: N x V."""
     logits_NV = hidden_ND @ backbone.vocabulary_vectors().to(hidden_ND.dtype).T
-    return F.cross_entropy(logits_NV.float(), target_token_N, reduction="sum")
+    return F.cross_entropy(logits_NV.float(), target_token_N, reduction=reduction)
 
 
 def catalogue_loss(

@@ -6,14 +6,14 @@ Geng et al. 2022, https://arxiv.org/abs/2203.13366; sections 4.1 and 5.1, and ht
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
 from genrec.data.interactions import FloatArray, IntArray, Interactions
-from genrec.data.listing import clean
-from genrec.data.tasks import Explanations, Reviews, explanations, feature_words
+from genrec.data.tasks import Explanations, all_reviews, explanations, feature_words
 from genrec.errors import ConfigError, DataError
 from genrec.prompts.tasks import Segment, TaskPrompt, Text
 from genrec.training.sources import Asked, Word
@@ -35,9 +35,9 @@ class TaskText:
     """What the training part says in words, and which fields of prompts it can fill."""
 
     def __init__(self, train: Interactions) -> None:
-        users = np.repeat(np.arange(train.num_users), train.histories.lengths)
-        self.reviews = Reviews(
-            users, train.histories.items, train.ratings, _written(train.texts), _written(train.headlines)
+        reviews = all_reviews(train)
+        self.reviews = replace(
+            reviews, texts=_any_written(reviews.texts), headlines=_any_written(reviews.headlines)
         )
         fields = {"user", "item", "history", "candidates"}
         table = train.catalogue.table
@@ -329,7 +329,6 @@ def _of_users(users: IntArray, make: OfUser) -> OfUser:
     return lambda datum, rng: make(int(users[datum]), rng)
 
 
-def _written(values: pl.Series | None) -> pl.Series | None:
-    """Texts on one line, null where there is none; None where nobody wrote one."""
-    cleaned = None if values is None else clean(values)[0]
-    return cleaned if cleaned is not None and cleaned.count() else None
+def _any_written(values: pl.Series | None) -> pl.Series | None:
+    """The texts; None where nobody wrote one."""
+    return values if values is not None and values.count() else None
