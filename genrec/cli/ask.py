@@ -53,7 +53,9 @@ def ask(
     prompt: Annotated[
         str,
         typer.Option(
-            "--prompt", metavar="seen|unseen", help="Ask with words known from training, or held out of it."
+            "--prompt",
+            metavar="seen|unseen|new",
+            help="Ask with words known from training, held out of it, or that describe an item nobody took yet.",
         ),
     ] = "seen",
     data: MovedData = None,
@@ -63,8 +65,10 @@ def ask(
 
     Ids and titles are taken as `genrec recommend` takes them. Every recommender can recommend and rank.
     """
+    from genrec.evaluation.task_recommender import PROMPTS
+
     one_of(task, tuple(_TASKS), "the task")
-    one_of(prompt, ("seen", "unseen"), "the prompt")
+    one_of(prompt, PROMPTS, "the prompt")
     options = {
         "history": history,
         "user": user,

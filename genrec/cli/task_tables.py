@@ -66,10 +66,11 @@ def measure_tasks(measured: MeasuredRun, wanted: str) -> dict[str, Any]:
 
 def _chosen(measured: MeasuredRun, model: TaskRecommender | None, wanted: str) -> list[str]:
     """The tasks to measure, each of which can be."""
+    from genrec.evaluation.task_recommender import PROMPTS
     from genrec.evaluation.tasks import TASKS, possible_tasks
 
     possible = [SEQUENTIAL, *possible_tasks(measured.interactions)]
-    learnt = [SEQUENTIAL] if model is None else [*model.tasks("seen"), *model.tasks("unseen")]
+    learnt = [SEQUENTIAL] if model is None else [task for prompt in PROMPTS for task in model.tasks(prompt)]
     if wanted == "all":
         for task in (SEQUENTIAL, *TASKS):
             if task not in possible:
@@ -124,8 +125,10 @@ def _sequential(measured: MeasuredRun) -> Iterator[tuple[str, dict[str, float]]]
 
 def print_tasks(found: Mapping[str, Any], title: str) -> None:
     """Print a table for each task: who answered, and each metric."""
+    from genrec.evaluation.task_recommender import PROMPTS
+
     about = found["provenance"]
-    who = {asking: f"{about['recommender']}, {asking} prompts" for asking in ("seen", "unseen")}
+    who = {asking: f"{about['recommender']}, {asking} prompts" for asking in PROMPTS}
     for task, rows in found["tasks"].items():
         first = next(iter(rows.values()))
         told = f"{task}: {int(first['num_questions']):,} questions"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol, Self, runtime_checkable
+from typing import Literal, Protocol, Self, get_args, runtime_checkable
 
 from genrec.data.interactions import FloatArray, Histories, IntArray
 from genrec.data.ranking import Rankings
 
-Prompt = Literal["seen", "unseen"]  # among the prompts that were trained on, or held out of training
+# Prompts that were trained on, those held out of training, or those that tell of an item by title, brand and price.
+Prompt = Literal["seen", "unseen", "new"]
+PROMPTS: tuple[Prompt, ...] = get_args(Prompt)
 
 
 @runtime_checkable

@@ -30,7 +30,7 @@ from genrec.data.tasks import (
 from genrec.errors import ConfigError
 from genrec.evaluation import task_baselines as baselines
 from genrec.evaluation.metrics import check_bounds, per_user, ranks
-from genrec.evaluation.task_recommender import Prompt, TaskRecommender
+from genrec.evaluation.task_recommender import PROMPTS, Prompt, TaskRecommender
 from genrec.evaluation.text_metrics import rating_metrics, text_metrics
 
 Rows = dict[str, dict[str, float]]  # who answered -> metric -> value
@@ -73,7 +73,7 @@ def evaluate_tasks(
     targets: Targets,
     tasks: Sequence[str] | None = None,
     *,
-    prompts: Sequence[Prompt] = ("seen", "unseen"),
+    prompts: Sequence[Prompt] = PROMPTS,
     seed: int = 0,
 ) -> dict[str, Rows]:
     """Measure a model on tasks, beside simple answers learnt from the same training reviews.
@@ -88,8 +88,8 @@ def evaluate_tasks(
         seed: of the negatives.
 
     Returns:
-        Task to rows: "seen", "unseen", and the name of each simple answer. A row has `num_questions` and, for tasks
-        of texts, `num_copies`, the reviews left out. Ratings: `RMSE MAE` and, of a model, `RMSE greedy` and
+        Task to rows: "seen", "unseen", "new", and the name of each simple answer. A row has `num_questions` and, for
+        tasks of texts, `num_copies`, the reviews left out. Ratings: `RMSE MAE` and, of a model, `RMSE greedy` and
         `MAE greedy`. Texts: `BLEU-2 BLEU-4 ROUGE-1 ROUGE-2 ROUGE-L` in percent. `direct`, one target among 99
         negatives: `HR@k NDCG@k` at 1, 5 and 10, and `MRR` truncated at 10.
 

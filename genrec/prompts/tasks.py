@@ -208,6 +208,13 @@ def load_task_prompts(name: str | Path) -> dict[str, list[TaskPrompt]]:
     return {family: found[family] for family in GROUPS if family in found}
 
 
+def save_task_prompts(name: str | Path, folder: Path) -> None:
+    """Copy the files of a prompt folder, named as `load_task_prompts` takes it, to a new folder."""
+    folder.mkdir()
+    for path in _files(name):
+        (folder / path.name).write_bytes(path.read_bytes())
+
+
 class _Entry(BaseModel):
     """A prompt as it stands in a file."""
 

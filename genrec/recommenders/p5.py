@@ -7,6 +7,7 @@ https://arxiv.org/abs/2305.06569. What differs from the papers is told in docs/p
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,7 +19,14 @@ from genrec.backbones.tokenizer import WordTokenizer
 from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import Histories, IntArray, Interactions
 from genrec.errors import ConfigError
-from genrec.prompts.tasks import NEVER_LEARNT, TaskPrompt, Text, load_task_prompts, usable
+from genrec.prompts.tasks import (
+    NEVER_LEARNT,
+    TaskPrompt,
+    Text,
+    load_task_prompts,
+    save_task_prompts,
+    usable,
+)
 from genrec.recommenders.base import register
 from genrec.recommenders.seq2seq_writer import Seq2SeqConfig, Sources
 from genrec.recommenders.task_answers import CLASSES, STARS, TaskAnswers
@@ -33,10 +41,10 @@ FAMILIES = ("rating", "sequential", "explanation", "review", "direct")
 class P5Config(Seq2SeqConfig):
     """Options of `p5`; the defaults are the recipe `p5-best`."""
 
-    code: Literal["title", "random", "sequential", "collaborative", "original"] = Field(
-        "sequential",
-        description="what is written for an item; original: the data's own ids, which mostly leak",
-    )
+    depth: int = Field(1, ge=1, description="layers of each stack of the compact backbone; its one dial")
+    width: int | None = Field(128, ge=16, description="its hidden size; 64 x depth if not given")
+    dropout: float = Field(0.3, ge=0, lt=1, description="its dropout on embeddings and residual branches")
+    epochs: int = Field(12, ge=1)
     prompts: str = Field("p5", description="folder of prompts: p5, or a path")
     families: tuple[str, ...] = Field(FAMILIES, description="families of tasks that are learnt")
     word_vectors: Literal["none", "order"] = Field(
@@ -44,6 +52,9 @@ class P5Config(Seq2SeqConfig):
     )
     user_tokens: bool = Field(
         True, description="each user has a token of their own; False: spelt as text (paper; checkpoints)"
+    )
+    named_users: float = Field(
+        0.0, ge=0, le=1, description="share of the histories and reviews learnt with their user's name"
     )
     packed: bool = Field(
         True, description="histories as packed rows; False: one drawn piece an example (paper)"
@@ -71,6 +82,7 @@ class P5(TaskAnswers):
     """
 
     Config = P5Config
+    _prompts_from_: str | Path
     pipeline = (
         "question in words -> encoder-decoder language model -> item over the trie, stars or a sentence"
     )
@@ -95,11 +107,13 @@ class P5(TaskAnswers):
 
     def _prepare(self, train_data: Interactions) -> None:
         self.users_ = {str(user): row for row, user in enumerate(train_data.users)}
-        self.texts_ = TaskText(train_data)
+        reads = {"explanation", "review"} & set(self.config.families)
+        self.texts_ = TaskText(train_data if reads else replace(train_data, texts=None, headlines=None))
+        self._prompts_from_ = self.config.prompts
         self._choose_prompts(self.texts_.fields)
 
     def _choose_prompts(self, fields: frozenset[str]) -> None:
-        config, families = self.config, load_task_prompts(self.config.prompts)
+        config, families = self.config, load_task_prompts(self._prompts_from_)
         unknown = sorted(set(config.families) - set(FAMILIES))
         if unknown or not config.families:
             raise ConfigError(
@@ -128,6 +142,7 @@ class P5(TaskAnswers):
             self.texts_,
             packed=config.packed,
             times=config.times,
+            named_users=config.named_users,
         )
         steps = TaskSteps(
             examples.kinds(),
@@ -204,7 +219,10 @@ class P5(TaskAnswers):
     def _save(self, folder: Path) -> None:
         super()._save(folder)
         (folder / "fields.txt").write_text("\n".join(sorted(self.fields_)) + "\n")
+        save_task_prompts(self._prompts_from_, folder / "prompts")
 
     def _load(self, folder: Path) -> None:
+        # A run stays what it is wherever the folder that it learnt from went.
+        self._prompts_from_ = folder / "prompts"
         self._choose_prompts(frozenset((folder / "fields.txt").read_text().split()))
         super()._load(folder)

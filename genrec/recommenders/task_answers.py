@@ -20,25 +20,26 @@ from genrec.data.interactions import FloatArray, Histories, IntArray
 from genrec.data.ranking import Rankings
 from genrec.decoding.text import answer_scores, write_text
 from genrec.errors import ConfigError
-from genrec.prompts.tasks import TaskPrompt
+from genrec.prompts.tasks import NEVER_LEARNT, TaskPrompt
 from genrec.recommenders.seq2seq_writer import Seq2SeqWriter, Sources
 from genrec.training.sources import Asked, Source, Word
 from genrec.training.task_examples import stars_behind
 from genrec.training.tasks import TaskWriter
 
-Asking = Literal["seen", "unseen"]
+Asking = Literal["seen", "unseen", "new"]
 STARS = tuple(f"{value / 10:.1f}" for value in range(10, 51))  # the 41 ratings that are learnt
 CLASSES = ("1", "2", "3", "4", "5")
 _ROWS = 32  # questions that are answered at once
-# What each task is asked with: family and group of prompts, and the name in `times` of what teaches it.
+# What each task is asked with: family and group of prompts, and the name in `times` of what teaches it. The first that
+# was learnt is taken.
 _ASKED = {
-    "sequential": ("sequential", "next", "next"),
-    "rating": ("rating", "stars", "rating"),
-    "rating-from-review": ("review", "stars", "review"),
-    "headline": ("review", "headline", "review"),
-    "explanation": ("explanation", "sentence", "explanation"),
-    "explanation-with-feature": ("explanation", "about", "explanation"),
-    "direct": ("sequential", "next", "next"),
+    "sequential": [("sequential", "next", "next")],
+    "rating": [("rating", "stars", "rating")],
+    "rating-from-review": [("review", "stars", "review")],
+    "headline": [("review", "headline", "review")],
+    "explanation": [("explanation", "sentence", "explanation")],
+    "explanation-with-feature": [("explanation", "about", "explanation")],
+    "direct": [("sequential", "next", "next"), ("direct", "choose", "direct-choose")],
 }
 
 
@@ -62,9 +63,7 @@ class TaskAnswers(Seq2SeqWriter):
 
     def _prompts_of(self, family: str, group: str, asking: Asking) -> list[TaskPrompt]:
         """All prompts of that kind, at least one."""
-        found = [
-            prompt for prompt in self._prompts(asking) if (prompt.family, prompt.group) == (family, group)
-        ]
+        found = self._there(family, group, asking)
         if not found:
             why = "the model did not learn it" if family not in self.config.families else "no prompt for it"
             raise ConfigError(
@@ -73,14 +72,27 @@ class TaskAnswers(Seq2SeqWriter):
             )
         return found
 
-    def _prompts(self, asking: Asking) -> list[TaskPrompt]:
-        return [prompt for prompt in self.prompts_ if prompt.held_out == (asking == "unseen")]
+    def _there(self, family: str, group: str, asking: Asking) -> list[TaskPrompt]:
+        """The prompts of that kind; asked as of a new item, those of the family that is never learnt."""
+        if asking == "new":
+            family = (
+                NEVER_LEARNT if family in ("rating", "explanation") else ""
+            )  # no other family has such prompts
+        asked = (family, group, asking != "seen")
+        return [prompt for prompt in self.prompts_ if (prompt.family, prompt.group, prompt.held_out) == asked]
+
+    def _ways(self, task: str, asking: Asking) -> list[tuple[str, str]]:
+        """Families and groups of prompts by which that task was learnt and can be asked, best first."""
+        times, families = self.config.times, self.config.families
+        return [
+            (family, group)
+            for family, group, name in _ASKED[task]
+            if family in families and times.get(name) and self._there(family, group, asking)
+        ]
 
     def tasks(self, prompt: Asking = "seen") -> list[str]:
         """What it has learnt and can be asked with such prompts: `sequential`, and tasks of `genrec evaluate`."""
-        there = {(asked.family, asked.group) for asked in self._prompts(prompt)}
-        learnt = {name for name, times in self.config.times.items() if times}
-        return [task for task, (*kind, name) in _ASKED.items() if tuple(kind) in there and name in learnt]
+        return [task for task in _ASKED if self._ways(task, prompt)]
 
     def asked_with(self, prompt: Asking) -> Self:
         """The same model, its lists asked for with such prompts from now on."""
@@ -159,15 +171,30 @@ class TaskAnswers(Seq2SeqWriter):
         users: Sequence[str] | None = None,
         prompt: Asking = "seen",
     ) -> Rankings:
-        """The candidates of each user by p(item | history), best first. `users` are not asked for.
+        """The candidates of each user by p(item | history), best first.
+
+        A model that has not learnt what comes next, and has learnt to choose for a user (the family `direct`), ranks by
+        p(item | user, candidates): it needs `users`, and histories tell it nothing.
 
         Raises:
-            ConfigError: the model has not learnt to recommend.
+            ConfigError: the model has not learnt to recommend, or it needs `users`.
         """
-        asked = self._prompt("sequential", "next", prompt, without=frozenset({"user"}))
+        way = next(iter(self._ways("direct", prompt)), ("sequential", "next"))
+        asked = self._prompt(*way, prompt, without=frozenset({"user"}) if "next" in way else frozenset())
+        if "next" in way:
+            sources = (self._history(asked, history) for history in histories)
+        elif users is None:
+            raise ConfigError("this model knows users by name alone: say with `users` who they are")
+        else:
+            sources = (
+                self.tasks_.source(
+                    asked.source, {"user": self.users_.get(str(user)), "candidates": candidates}
+                )
+                for user, candidates in zip(users, candidates_BC, strict=True)
+            )
         examples = (
-            self._closed(self._history(asked, history), [self.writer_.item(item) for item in candidates])
-            for history, candidates in zip(histories, candidates_BC.tolist(), strict=True)
+            self._closed(source, [self.writer_.item(item) for item in candidates])
+            for source, candidates in zip(sources, candidates_BC.tolist(), strict=True)
         )
         scores_BC = self._scores(examples, candidates_BC.shape[1])
         order_BC = np.argsort(-scores_BC, axis=1, kind="stable")

@@ -69,6 +69,7 @@ class TaskExamples:
         *,
         packed: bool,
         times: Mapping[KindName, int],
+        named_users: float = 0.0,
     ) -> None:
         """Get ready.
 
@@ -79,11 +80,13 @@ class TaskExamples:
             texts: what it says in words.
             packed: every item of a history is an answer, in one row; False: pieces are drawn, with one answer.
             times: examples of each kind that are drawn of a user or review in an epoch; a kind left out is not learnt.
+            named_users: share of the histories and reviews whose user is named; `someone` stands in the others.
 
         Raises:
             DataError: stars are asked for, and ratings are of another scale.
         """
         self.writer, self.train, self.texts, self.packed, self.times = writer, train, texts, packed, times
+        self.named_users = named_users
         self.catalogue = train.catalogue.table.to_dicts()
         self.groups: dict[tuple[str, str], list[TaskPrompt]] = {}
         for prompt in prompts:
@@ -208,8 +211,8 @@ class TaskExamples:
         return rng.permutation(drawn)[:count]
 
     def _someone(self, user: int, rng: np.random.Generator) -> int | None:
-        """The user, or as often nobody by name: users of tomorrow are not known."""
-        return user if rng.random() < 0.5 else None
+        """The user, or nobody by name: users of tomorrow are not known."""
+        return user if rng.random() < self.named_users else None
 
     # -- ratings and reviews ---------------------------------------------------------------------------------
 
@@ -275,7 +278,7 @@ class TaskExamples:
         prompt, reviews = self._draw_family("review", rng), self._read
         assert reviews.texts is not None
         values = {
-            "user": None if rng.random() < 0.5 else int(reviews.users[datum]),
+            "user": self._someone(int(reviews.users[datum]), rng),
             "review": reviews.texts[datum],
             "headline": None if reviews.headlines is None else reviews.headlines[datum],
             "stars": None if reviews.ratings is None else str(whole_stars(reviews.ratings[datum])),

@@ -13,7 +13,7 @@ from genrec.data.interactions import FloatArray, Histories, IntArray, Interactio
 from genrec.data.ranking import Rankings
 from genrec.data.split import Split, leave_one_out
 from genrec.errors import ConfigError, DataError
-from genrec.evaluation.task_recommender import Prompt, TaskRecommender, recommends
+from genrec.evaluation.task_recommender import PROMPTS, Prompt, TaskRecommender, recommends
 from genrec.evaluation.tasks import NEEDS, TASKS, evaluate_tasks, possible_tasks
 
 NUM_USERS, NUM_ITEMS, LENGTH = 30, 130, 6
@@ -47,7 +47,7 @@ class Oracle:
     def __init__(self, data: Interactions) -> None:
         self.users_ = {user: row for row, user in enumerate(data.users)}
         self.dropped_: dict[str, str] = {}
-        self.learnt: dict[str, list[str]] = {"seen": list(TASKS), "unseen": list(TASKS)}
+        self.learnt: dict[str, list[str]] = {"seen": list(TASKS), "unseen": list(TASKS), "new": []}
         users = np.repeat(data.users.to_list(), data.histories.lengths).tolist()
         self.place = {
             pair: place for place, pair in enumerate(zip(users, data.histories.items.tolist(), strict=True))
@@ -178,10 +178,14 @@ def test_some_questions_some_prompts_and_no_model(data: Interactions, split: Spl
 
 def test_only_what_the_model_has_learnt_is_asked(data: Interactions, split: Split) -> None:
     model = Oracle(data)
-    model.learnt = {"seen": ["sequential", "rating", "direct"], "unseen": ["sequential", "rating"]}
+    model.learnt = {
+        "seen": ["sequential", "rating", "direct"],
+        "unseen": ["sequential", "rating"],
+        "new": ["rating"],
+    }
     figures = evaluate_tasks(model, data, split, split.test)
-    assert {task: [name for name in rows if "seen" in name] for task, rows in figures.items()} == {
-        "rating": ["seen", "unseen"],
+    assert {task: [name for name in rows if name in PROMPTS] for task, rows in figures.items()} == {
+        "rating": ["seen", "unseen", "new"],
         "direct": ["seen"],
     }
     assert recommends(model)

@@ -15,6 +15,7 @@ from genrec.data.interactions import Histories, Interactions
 from genrec.errors import ConfigError
 from genrec.recommenders.base import create, load
 from genrec.recommenders.p5 import P5
+from genrec.training.task_examples import TaskExamples
 
 NUM_ITEMS, NUM_USERS, LENGTH = 8, 16, 5
 # Even items are good strings and get 5 stars, odd ones poor pedals and get 1; that is all there is to know.
@@ -50,6 +51,12 @@ PROMPTS = {
     "review": ('group: headline, target: "{headline}"', "Title {review}", "{review} in short"),
     "judgement": ('group: stars, target: "{stars}"', "Judge {review}", "{review} in stars"),
 }
+NEW = """
+family: new
+prompts:
+  - {id: new-1, group: stars, target: "{stars}", source: "{title} : {user} stars", held_out: true}
+  - {id: new-2, group: sentence, target: "{explanation}", source: "{user} on {title}", held_out: true}
+"""
 FAMILY_OF = {"about": "explanation", "judgement": "review"}
 
 
@@ -148,6 +155,57 @@ def test_prompts_that_were_never_learnt_can_be_asked(fitted: P5) -> None:
     assert fitted.predict_rating_from_review([GOOD[0]], prompt="unseen").shape == (1,)
 
 
+def test_new_items_are_asked_for_by_what_is_told_of_them(fitted: P5, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot be asked for rating \(stars, new prompts\)"):
+        fitted.predict_rating(USERS, ITEMS, prompt="new")
+    folder = write_prompts(tmp_path)
+    (tmp_path / "new.yaml").write_text(NEW)
+    model = p5(prompts=folder, max_steps=1).fit(reviewed())
+    assert model.tasks("new") == ["rating", "explanation"]
+    found = model.predict_rating(USERS, ITEMS, prompt="new")
+    assert (found >= 1).all()
+    assert (found <= 5).all()
+    assert np.abs(found - model.predict_rating(USERS, ITEMS, prompt="unseen")).max() > 1e-6
+    assert len(model.explain(USERS, ITEMS, prompt="new")) == 4
+    with pytest.raises(ConfigError, match=r"cannot be asked for explanation \(about, new prompts\)"):
+        model.explain(USERS, ITEMS, ["strings"] * 4, prompt="new")
+
+
+def test_what_learnt_to_choose_for_users_knows_them_and_no_histories() -> None:
+    data = reviewed()
+    model = p5(max_steps=20, families=("direct",), times={"direct-choose": 1}).fit(data)
+    assert model.tasks() == ["direct"]
+    candidates_BC = np.array([[0, 3, 5, 7]] * 3)
+    histories = Histories.from_lists([[1, 2], [6], [6]])
+    found = model.rank_candidates(histories, candidates_BC, users=["u3", "u3", "u9"])
+    scores_BC = np.take_along_axis(found.scores_BK, np.argsort(found.items_BK, axis=1), 1)
+    np.testing.assert_allclose(scores_BC[0], scores_BC[1], atol=1e-5)
+    assert np.abs(scores_BC[1] - scores_BC[2]).max() > 1e-3
+    with pytest.raises(ConfigError, match="say with `users` who they are"):
+        model.rank_candidates(histories, candidates_BC)
+
+
+def test_users_are_named_as_often_as_is_asked() -> None:
+    data = reviewed()
+    rare, always = (p5(max_steps=1, named_users=share).fit(data) for share in (0.0, 1.0))
+    named = []
+    for model in (rare, always):
+        users = {int(token) for tokens in model.tasks_._user_tokens for token in tokens}
+        kinds = TaskExamples(
+            model.tasks_,
+            [prompt for prompt in model.prompts_ if prompt.id == "sequential-1"],
+            data,
+            model.texts_,
+            packed=True,
+            times={"next": 1},
+            named_users=model.config.named_users,
+        ).kinds()
+        read = [kinds[0].make(user, np.random.default_rng(0)).source for user in range(NUM_USERS)]
+        named.append([bool(users & set(source.tokens_T.tolist())) for source in read])
+    assert not any(named[0])
+    assert all(named[1])
+
+
 def test_a_batch_of_any_size_gives_the_same(fitted: P5, monkeypatch: pytest.MonkeyPatch) -> None:
     users, items = USERS * 3, np.tile(ITEMS, 3)
     whole = fitted.predict_rating(users, items), fitted.explain(users, items)
@@ -164,6 +222,12 @@ def test_nobody_asks(fitted: P5) -> None:
 
 
 def test_save_and_load_give_the_same_answers(fitted: P5, tmp_path: Path) -> None:
+    own = write_prompts(tmp_path)
+    model = p5(max_steps=1, prompts=own).fit(reviewed())
+    model.save(tmp_path / "moved")
+    for path in tmp_path.glob("*.yaml"):
+        path.unlink()
+    assert load(tmp_path / "moved").save(tmp_path / "again").is_dir()
     again = load(fitted.save(tmp_path / "saved"))
     assert isinstance(again, P5)
     assert again.dropped_ == fitted.dropped_
