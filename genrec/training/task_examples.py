@@ -69,7 +69,7 @@ class TaskExamples:
         *,
         packed: bool,
         times: Mapping[KindName, int],
-        named_users: float = 0.0,
+        named_users: float,
     ) -> None:
         """Get ready.
 

@@ -96,7 +96,11 @@ def make(
     prompts, _ = usable([prompt for family in families for prompt in loaded[family]], texts.fields)
     learnt = [prompt for prompt in prompts if not prompt.held_out]
     writer = TaskWriter(sources, letters.encode, [0], letters.encode(users))
-    return TaskExamples(writer, learnt, train, texts, packed=packed, times=times), letters, prompts
+    return (
+        TaskExamples(writer, learnt, train, texts, packed=packed, times=times, named_users=0.5),
+        letters,
+        prompts,
+    )
 
 
 def drawn(kind: Kind, letters: Letters, passes: int = 20) -> list[tuple[int, str, list[str], Asked]]:
