@@ -148,11 +148,12 @@ class Constraint:
         if allowed is not None:
             self._only(allowed)
         self._seen_S = self._hidden(seen)
+        self._offered_S: Tensor | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether everybody may get everything, so that there is no need to ask."""
-        return self._allowed is None and self._seen_S is None
+        return self._allowed is None and self._seen_S is None and self._offered_S is None
 
     def hiding(self, seen: Histories | None) -> Constraint:
         """The same mask for other users, who must not get these items; what the mask cost is not paid again."""
@@ -160,12 +161,22 @@ class Constraint:
         other._seen_S = self._hidden(seen)
         return other
 
+    def offering(self, items: Histories) -> Constraint:
+        """The same mask for other users, each of whom may get their own items only: the trie of these candidates."""
+        other = copy(self)
+        other._seen_S, other._offered_S = None, self._keys(items)
+        return other
+
     def allows(self, user_E: Tensor, node_E: Tensor) -> Tensor:
         """Whether (E,) there is an item below node_E that user_E may get; cheaper than `num_allowed`."""
-        if self._before_I1 is not None or (self._seen_S is not None and self._short is not None):
+        mixed = self._before_I1 is not None or (self._seen_S is not None and self._short is not None)
+        if mixed and self._offered_S is None:
             return self.num_allowed(user_E, node_E) > 0
         first_E = self.trie.first_leaf_N.index_select(0, node_E)
         last_E = self.trie.last_leaf_N.index_select(0, node_E)
+        if self._offered_S is not None:
+            base_E = user_E * self.trie.num_items
+            return _holds_any(self._offered_S, base_E + first_E, base_E + last_E)
         if self._seen_S is not None:
             base_E = user_E * self.trie.num_items
             return ~_holds_all(self._seen_S, base_E + first_E, base_E + last_E)
@@ -179,6 +190,9 @@ class Constraint:
         """Items (E,) that user_E may get among those below node_E."""
         first_E = self.trie.first_leaf_N.index_select(0, node_E)
         last_E = self.trie.last_leaf_N.index_select(0, node_E)
+        if self._offered_S is not None:
+            base_E = user_E * self.trie.num_items
+            return _num_between(self._offered_S, base_E + first_E, base_E + last_E)
         if self._before_I1 is not None:
             count_E = self._before_I1.index_select(0, last_E) - self._before_I1.index_select(0, first_E)
         elif self._short is None:
@@ -206,12 +220,14 @@ class Constraint:
 
     def _hidden(self, seen: Histories | None) -> Tensor | None:
         """Leaves of what each user has seen and could get otherwise, as sorted user x num_items + leaf."""
-        if seen is None or not len(seen.items):
-            return None
-        users = np.repeat(np.arange(len(seen)) * self.trie.num_items, seen.lengths)
-        keys = users + self.trie.leaf_of_item_I[seen.items]
+        return None if seen is None or not len(seen.items) else self._keys(seen)
+
+    def _keys(self, lists: Histories) -> Tensor:
+        """The leaves of each user's items that the mask allows, as sorted user x num_items + leaf."""
+        users = np.repeat(np.arange(len(lists)) * self.trie.num_items, lists.lengths)
+        keys = users + self.trie.leaf_of_item_I[lists.items]
         if self._allowed is not None:  # what is not allowed anyway must not be subtracted twice
-            keys = keys[self._allowed[seen.items]]
+            keys = keys[self._allowed[lists.items]]
         return _sorted(keys, self.trie.token_N.device)
 
 

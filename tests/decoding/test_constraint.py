@@ -60,6 +60,30 @@ def test_counts_what_is_neither_seen_nor_forbidden(data: st.DataObject) -> None:
     assert backwards.tolist() == expected[::-1]
 
 
+@settings(deadline=None)
+@given(st.data())
+def test_counts_what_is_offered(data: st.DataObject) -> None:
+    codes = data.draw(code_lists)
+    items = st.integers(0, len(codes) - 1)
+    offered = data.draw(st.lists(st.lists(items, max_size=12), min_size=1, max_size=4))  # may repeat
+    allowed = data.draw(st.none() | st.lists(st.booleans(), min_size=len(codes), max_size=len(codes)))
+    trie, tensors = catalogue(codes)
+    with patch.object(constraint_module, "_SHORT", data.draw(st.sampled_from([1, 64]))):
+        mask = Constraint(tensors, allowed=None if allowed is None else np.array(allowed))
+    constraint = mask.hiding(Histories.from_lists([[0]])).offering(Histories.from_lists(offered))
+    assert not constraint.is_open
+    paths = [[node for node in path.tolist() if node] for path in trie.paths]
+    expected = [
+        sum((node == 0 or node in paths[item]) and (allowed is None or allowed[item]) for item in set(mine))
+        for mine in offered
+        for node in range(trie.num_nodes)
+    ]
+    user_E = torch.tensor([user for user in range(len(offered)) for _ in range(trie.num_nodes)])
+    node_E = torch.arange(trie.num_nodes).repeat(len(offered))
+    assert constraint.num_allowed(user_E, node_E).tolist() == expected
+    assert constraint.allows(user_E, node_E).tolist() == [count > 0 for count in expected]
+
+
 def test_no_filters_count_everything() -> None:
     _, tensors = catalogue([(0, 9), (1, 0, 9), (1, 1, 9)])
     nobody = Constraint(tensors, seen=Histories.from_lists([[], []]))
