@@ -67,9 +67,8 @@ class EndpointChat:
             raise ConfigError(f"{KEY} holds a character that no key has: copy the key again, without breaks")
         path = parts.path.rstrip("/").removesuffix(_PATH) + _PATH
         self._address = parts._replace(path=path, fragment="").geturl()
-        self.url = parts._replace(
-            path=path, query="", fragment=""
-        ).geturl()  # for messages: a query may hold a key
+        # What messages show: a query may hold a key.
+        self.url = parts._replace(path=path, query="", fragment="").geturl()
         self.name, self.timeout_s, self.attempts = model, timeout_s, attempts
         self._key, self._sleep = key, sleep
         self._jitter = random.Random()  # the shared generator stays as its user seeded it
