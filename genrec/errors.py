@@ -7,7 +7,8 @@
     ├── ConfigError        a recipe, option or argument outside what is allowed
     ├── NotFittedError     a recommender that was asked before it was fitted
     ├── RunError           a run folder that is missing, half written or of another kind
-    └── BackendMissingError    an optional library or device that is needed and not there
+    ├── BackendMissingError    an optional library or device that is needed and not there
+    └── ChatError          a chat model or endpoint that does not answer
 
 Each message says what was found, what is allowed and what to do. The command line prints it in one line and
 exits with 2. Mistakes of our own are `assert`s and end in a traceback.
@@ -44,3 +45,7 @@ class RunError(GenrecError):
 
 class BackendMissingError(GenrecError):
     """An optional library or device that is needed and not there."""
+
+
+class ChatError(GenrecError):
+    """A chat model or endpoint that does not answer."""
