@@ -19,15 +19,18 @@ TIE = 1e-3  # places that each further member's items stand behind the first mem
 
 
 class UnionConfig(Config):
-    """Options of `union`."""
+    """Options of `union`.
+
+    The paper's rank constant is 60; 20 was better on the validation parts of ML-100K and Amazon Beauty.
+    """
 
     members: tuple[str, ...] = (
         "itemknn",
         "tfidf",
-    )  # of two items at the same place, the first member's comes first
+    )  # in order: of two items at one place, the first one's leads
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)  # a member's own options, by its name
     depth: int = Field(default=100, ge=1)  # places of each member's list that count
-    rank_constant: float = Field(default=60.0, ge=0)  # the larger, the less it matters to be first in a list
+    rank_constant: float = Field(default=20.0, ge=0)  # the larger, the less it matters to be first in a list
 
     @field_validator("members")
     @classmethod
@@ -43,14 +46,15 @@ class Union(Recommender):
 
     An item scores the sum over the members of 1 / (rank_constant + its place), for places up to `depth` (Cormack,
     Clarke & Büttcher 2009, https://doi.org/10.1145/1571941.1572114): scores of different scales need not be
-    compared, and what a single member finds is not lost. Items past `depth` in every list come last, by their best
-    place, so that a list can be as long as the catalogue. Costs what its members cost; items can be added where
-    all of them can take new ones.
+    compared, and what a single member finds is not lost. All members weigh the same: one much weaker than the
+    others makes the list worse than theirs (`tfidf` does, on films whose titles say little). Items past `depth` in
+    every list come last, by their best place, so that a list can be as long as the catalogue. Costs what its members
+    cost; items can be added where all of them can take new ones.
     """
 
     Config = UnionConfig
     pipeline: ClassVar[str] = (
-        "the lists of several recommenders -> the sum of 1 / (60 + place) over the lists"
+        "the lists of several recommenders -> the sum of 1 / (constant + place) over the lists"
     )
     paper: ClassVar[str] = "Cormack, Clarke & Büttcher 2009, https://doi.org/10.1145/1571941.1572114"
     tiny: ClassVar[dict[str, Any]] = {"options": {"itemknn": {"num_neighbours": 10, "shrink": 1.0}}}
