@@ -24,10 +24,7 @@ class UnionConfig(Config):
     The paper's rank constant is 60; 20 was better on the validation parts of ML-100K and Amazon Beauty.
     """
 
-    members: tuple[str, ...] = (
-        "itemknn",
-        "tfidf",
-    )  # in order: of two items at one place, the first one's leads
+    members: tuple[str, ...] = ("itemknn", "tfidf")  # of two items at one place, the first member's leads
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)  # a member's own options, by its name
     depth: int = Field(default=100, ge=1)  # places of each member's list that count
     rank_constant: float = Field(default=20.0, ge=0)  # the larger, the less it matters to be first in a list
