@@ -164,12 +164,12 @@ def test_lists_hold_all_targets_and_nothing_else_of_the_history(
     targets = Histories.from_lists([target for _, target in examples])
     train = interactions(walks)
     rankings = Popular().fit(train).rank(histories, 4) if retrieved else None
-    found = CandidateLists(train, 6).draw(histories, targets, np.random.default_rng(seed), rankings=rankings)
-    assert found.shape == (len(examples), 6)
+    found = CandidateLists(train, 8).draw(histories, targets, np.random.default_rng(seed), rankings=rankings)
+    assert found.shape == (len(examples), 8)
     assert found.dtype == np.int32
     for items_N, (history, wanted) in zip(found.tolist(), examples, strict=True):
         drawn = [item for item in items_N if item >= 0]
-        assert len(set(drawn)) == len(drawn) == min(6, NUM_ITEMS - len(set(history) - set(wanted)))
+        assert len(set(drawn)) == len(drawn) == min(8, NUM_ITEMS - len(set(history) - set(wanted)))
         assert drawn == items_N[: len(drawn)]
         assert set(wanted) <= set(drawn)
         assert not (set(drawn) - set(wanted)) & set(history)
@@ -220,6 +220,7 @@ def test_the_head_of_a_ranking_comes_first_and_takes_turns() -> None:
     train = interactions([[3, 8], [0, 9]])
     rankings = Rankings(np.tile([7, 11, 10], (50, 1)), np.zeros((50, 3), np.float32), np.ones(50, bool))
     counts = drawn(train, [0], [3], 50, 4, rankings=rankings)
+    assert drawn(train, [0], [3], 50, 2, rankings=rankings)[[3, 7]].tolist() == [50, 50]
     assert counts[7] == 50
     assert counts[[11, 10]].sum() < 50  # two others stand between 7 and 11
     assert counts[[1, 4, 8, 9]].sum() >= 50

@@ -29,20 +29,22 @@ TITLES = [
 ]
 BRANDS = ["Opi", "Opi", None, "Lush", "Lush", "Nobody", None]
 TAGS = [["Nails"], ["Nails", "Gift Set"], ["Hair"], None, ["Hair", None], [], ["Tools"]]
+SHOP = "Beauty"  # a word of every item says nothing
 NUM_ITEMS = len(TITLES)
 
 
 def interactions(walks: list[list[int]], catalogue: Catalogue | None = None) -> Interactions:
     if catalogue is None:
         ids = [f"i{row}" for row in range(NUM_ITEMS)]
-        catalogue = Catalogue.from_lists(ids, TITLES, brand=BRANDS, tags=TAGS, year=list(range(NUM_ITEMS)))
+        fields = {"brand": BRANDS, "tags": TAGS, "year": list(range(NUM_ITEMS)), "shop": [SHOP] * NUM_ITEMS}
+        catalogue = Catalogue.from_lists(ids, TITLES, **fields)
     users = pl.Series([f"u{user}" for user in range(len(walks))])
     return Interactions(catalogue, users, Histories.from_lists(walks))
 
 
 def words(row: int) -> list[str]:
     tags = [tag for tag in TAGS[row] or [] if tag]
-    return re.findall(r"\w+", " ".join([TITLES[row], BRANDS[row] or "", *tags]).casefold())
+    return re.findall(r"\w+", " ".join([TITLES[row], BRANDS[row] or "", *tags, SHOP]).casefold())
 
 
 def rarity(word: str) -> float:
@@ -85,7 +87,7 @@ def test_scores_follow_the_definition(
 
 
 def test_text_is_the_title_and_every_field_of_words() -> None:
-    assert text_fields(interactions([]).catalogue) == ["title", "brand", "tags"]
+    assert text_fields(interactions([]).catalogue) == ["title", "brand", "tags", "shop"]
     model = Tfidf().fit(interactions([[6]]))
     found = {name: [item.title for item in model.recommend([[name]], k=3)[0].items] for name in ("i2", "i4")}
     assert found["i2"] == ["Red Shampoo", "Ægir's Oil", "Brush"]  # by the title, by the tag, by popularity
