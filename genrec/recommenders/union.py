@@ -75,9 +75,7 @@ class Union(Recommender):
         for member in self.members_:
             folder = None if run is None else run / member.name
             member.fit(train, validation, run=folder, resume=resume)
-            member.removed_ = (
-                self.removed_
-            )  # one mask for all: what is removed here is removed from the members
+            member.removed_ = self.removed_  # one mask for all: a removal here reaches the members
 
     def _rank(
         self, histories: Histories, k: int, *, exclude_seen: bool, allowed: BoolArray | None, exact: bool
