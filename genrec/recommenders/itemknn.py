@@ -49,15 +49,15 @@ class ItemKNN(Recommender):
     sequential: ClassVar[bool] = False
 
     def _fit(self, train: Interactions, validation: Targets | None, run: Path | None, resume: bool) -> None:
-        matrix_UI = _matrix(train.histories, np.ones(train.num_interactions, np.float32), train.num_items)
-        matrix_UI.data[:] = 1.0  # taking an item twice says no more than taking it once
-        self.neighbours_II_ = _cosine_neighbours(matrix_UI, self.config.num_neighbours, self.config.shrink)
-        self.popularity_I_: FloatArray = _share(np.bincount(train.histories.items, minlength=train.num_items))
+        self.neighbours_II_ = co_consumed(train, self.config.num_neighbours, self.config.shrink)
+        self.popularity_I_: FloatArray = share_of_largest(
+            np.bincount(train.histories.items, minlength=train.num_items)
+        )
 
     def _score(self, histories: Histories) -> FloatArray:
         from_end = np.repeat(histories.offsets[1:], histories.lengths) - 1 - np.arange(len(histories.items))
         weights = np.power(self.config.decay, from_end, dtype=np.float32)
-        weights_BI = _matrix(histories, weights, len(self.catalogue))
+        weights_BI = history_matrix(histories, weights, len(self.catalogue))
         scores_BI = (weights_BI @ self.neighbours_II_).toarray()
         return np.where(scores_BI > 0, scores_BI, self.popularity_I_ - 1)  # below every item with a neighbour
 
@@ -84,7 +84,14 @@ class ItemKNN(Recommender):
         self.popularity_I_ = np.pad(self.popularity_I_, (0, size - len(self.popularity_I_)))
 
 
-def _matrix(histories: Histories, values: FloatArray, num_items: int) -> Any:
+def co_consumed(train: Interactions, num_neighbours: int, shrink: float) -> Any:
+    """Nearest neighbours of each item by the shrunk cosine over users; sparse (num_items, num_items) float32."""
+    matrix_UI = history_matrix(train.histories, np.ones(train.num_interactions, np.float32), train.num_items)
+    matrix_UI.data[:] = 1.0  # taking an item twice says no more than taking it once
+    return _cosine_neighbours(matrix_UI, num_neighbours, shrink)
+
+
+def history_matrix(histories: Histories, values: FloatArray, num_items: int) -> Any:
     """Histories as sparse rows (B, num_items); the values of a repeated item add up."""
     shape = (len(histories), num_items)
     # A copy, since adding up reorders the arrays in place and they belong to the caller.
@@ -93,7 +100,7 @@ def _matrix(histories: Histories, values: FloatArray, num_items: int) -> Any:
     return matrix_BI
 
 
-def _share(counts_I: IntArray) -> FloatArray:
+def share_of_largest(counts_I: IntArray) -> FloatArray:
     """Counts as shares of the largest, from 0 to just below 1."""
     share_I: FloatArray = (counts_I / (counts_I.max() + 1)).astype(np.float32)
     return share_I

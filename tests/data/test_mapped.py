@@ -20,7 +20,7 @@ LOG = pl.DataFrame(
         "item": np.random.default_rng(0).permuted(np.tile(np.arange(20), (40, 1)), axis=1)[:, :6].ravel(),
         "time": np.arange(240),
     }
-)
+).with_columns(title=pl.format("Film {}, part {}", pl.col("item") // 4, pl.col("item") % 4))
 
 
 def is_mapped(array: Any) -> bool:
@@ -80,7 +80,7 @@ def test_training_from_mapped_data_is_the_same(
     lists = []
     for smallest in (2**40, 0):
         monkeypatch.setattr(module, "SMALLEST", smallest)
-        data = genrec.read(LOG, untitled="id")
+        data = genrec.read(LOG)
         assert is_mapped(data.train.histories.items) == (smallest == 0)
         model = genrec.create(name, **options).fit(data.train, data.validation)
         lists.append(model.rank(data.test.histories))
