@@ -129,6 +129,11 @@ class AttributeProfiles:
         self._implied = _implied(has)
 
     @property
+    def words(self) -> list[str]:
+        """All keywords that a profile may have."""
+        return self._words
+
+    @property
     def has_attributes(self) -> bool:
         """Whether the catalogue tells anything by which tastes differ; without it all profiles are empty."""
         return bool(self._words)

@@ -25,7 +25,10 @@ from genrec.errors import ConfigError
 
 REFERENCES = frozenset({"user", "item", "history", "candidates"})
 TEXTS = frozenset(
-    {"title", "brand", "price", "stars", "guess", "headline", "review", "feature", "explanation"}
+    {
+        *("title", "brand", "price", "stars", "guess", "headline", "review", "feature", "explanation"),
+        *("profile", "count"),
+    }
 )
 NEVER_LEARNT = "new"
 """The family about items that nobody took yet; all its prompts are held out."""

@@ -9,29 +9,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from genrec.backbones.base import Backbone, Prefix
-from genrec.backbones.compact import CompactBackbone
 from genrec.backbones.hardware import device
-from genrec.backbones.pretrained import PretrainedBackbone, decoder_config
-from genrec.backbones.tokenizer import TextTokenizer
 from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import Histories, IntArray, Interactions
 from genrec.errors import ConfigError
 from genrec.prompts.render import load_prompts, tokenise
 from genrec.recommenders.base import register
-from genrec.recommenders.name_writer import NameWriter, WriterConfig
+from genrec.recommenders.decoder_writer import DecoderConfig, DecoderWriter, Rows
 from genrec.training.examples import Steps, Writer, collate
 from genrec.training.trainer import Validate, train
 
 
-class GenRecConfig(WriterConfig):
+class GenRecConfig(DecoderConfig):
     """Options of `genrec`; the defaults are the recipe `genrec-best`."""
 
-    lora_targets: tuple[str, ...] = ("q_proj", "v_proj")
     prompt: str = Field("none", description="prompt file: none, next_item or a path")
     examples: Literal["packed", "prefixes", "last"] = Field(
         "packed", description="packed, prefixes or last; see genrec.training.examples"
@@ -52,7 +46,7 @@ class GenRecConfig(WriterConfig):
 
 
 @register("genrec")
-class GenRec(NameWriter):
+class GenRec(DecoderWriter):
     """history -> titles as tokens -> decoder-only language model -> beam search over the catalogue's trie.
 
     Practical limits: the trie and all titles are held in memory (about 10 bytes a code token); decoding costs
@@ -98,29 +92,9 @@ class GenRec(NameWriter):
         options = self._training_options()
         train(self.backbone_, self._loss(), steps, options, folder, validate=validate, resume=resume)
 
-    def _new_tokenizer(self) -> TextTokenizer:
-        if self.config.backbone != "compact":  # what is no decoder is told before its tokenizer is missed
-            decoder_config(self.config.backbone)
-        return super()._new_tokenizer()
-
     def prompt_texts(self) -> list[str]:
         prompts = load_prompts(self.config.prompt)
         return [text for prompt in prompts for text in (prompt.before, prompt.after)]
-
-    def _new_backbone(self, trie: Trie) -> Backbone:
-        config = self.config
-        if config.backbone != "compact":
-            return PretrainedBackbone(config.backbone, **self._tuning())
-        return CompactBackbone(
-            self.tokenizer_.vocab_size,
-            depth=config.depth,
-            width=config.width,
-            dropout=config.dropout,
-            num_nodes=trie.num_nodes if config.node_vectors else 0,
-        )
-
-    def _saved_backbone(self, folder: Path, compact: bool) -> Backbone:
-        return CompactBackbone.load(folder) if compact else PretrainedBackbone.load(folder)
 
     def _write_with(self, codes: Codes, trie: Trie) -> None:
         config, tokenizer, max_positions = self.config, self.tokenizer_, self.backbone_.max_positions
@@ -140,25 +114,11 @@ class GenRec(NameWriter):
             learn_prompt=config.learn_prompt,
         )
 
-    def questions(self, histories: Histories) -> _Questions:
-        return _Questions(self.writer_, histories)
+    def questions(self, histories: Histories) -> Rows:
+        return Rows([self.writer_.question(history) for history in histories])
 
     def _states_before(self, history: IntArray, item: int) -> Tensor:
         row = self.writer_.single(history, item)
         batch = {name: tensor.to(device()) for name, tensor in collate([row]).items()}
         hidden_BTD: Tensor = self.backbone_(batch)
         return hidden_BTD[0, -len(self.codes_[item]) - 1 : -1]
-
-
-class _Questions:
-    """Histories as rows of tokens."""
-
-    def __init__(self, writer: Writer, histories: Histories) -> None:
-        self._rows = [writer.question(history) for history in histories]
-        self.lengths = [len(row.tokens_T) for row, _ in self._rows]
-
-    def prefix(self, rows: IntArray) -> Prefix:
-        asked = [self._rows[row] for row in rows]
-        batch = {name: tensor.to(device()) for name, tensor in collate([row for row, _ in asked]).items()}
-        start_B = torch.tensor([start for _, start in asked], device=device())
-        return Prefix(batch["tokens"], batch["nodes"], batch["positions"], batch["length"], start_B)

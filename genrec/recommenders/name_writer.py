@@ -279,7 +279,7 @@ class NameWriter(Recommender):
         questions = self.questions(histories)
         found = Found.nothing(len(histories), k, device())
         open_to_all = Constraint(self.tensors_, allowed=allowed)
-        for group in _of_like_length(questions.lengths):
+        for group in of_like_length(questions.lengths):
 
             def constraint(rows: torch.Tensor, group: np.ndarray = group) -> Constraint:
                 seen = histories.take(group[rows.cpu().numpy()]) if exclude_seen else None
@@ -292,7 +292,7 @@ class NameWriter(Recommender):
                 way = search.search if self.config.search == "beam" else search.search_best_first
                 lists = way(prefix, constraint(torch.arange(len(group))), k, self.config.beams)
             found.put(torch.from_numpy(group).to(device()), lists)
-        return _rankings(found)
+        return as_rankings(found)
 
     @torch.inference_mode()
     def _why(self, history: list[int], item: int) -> list[tuple[str, float]]:
@@ -374,13 +374,14 @@ class NameWriter(Recommender):
         self._use_codes(codes, trie)
 
 
-def _of_like_length(lengths: Sequence[int]) -> list[np.ndarray]:
+def of_like_length(lengths: Sequence[int]) -> list[np.ndarray]:
     """The rows in groups of about the same length, so that few tokens are padding."""
     steps = np.ceil(np.log2(np.array(lengths) + 16) * 3).astype(int)  # a step is a quarter of the length
     return [np.flatnonzero(steps == step) for step in np.unique(steps)]
 
 
-def _rankings(found: Found) -> Rankings:
+def as_rankings(found: Found) -> Rankings:
+    """What a search found, as what a recommender answers."""
     return Rankings(
         found.item_Bk.cpu().numpy().astype(np.int32),
         found.score_Bk.float().cpu().numpy(),

@@ -41,10 +41,7 @@ FAMILIES = ("rating", "sequential", "explanation", "review", "direct")
 class P5Config(Seq2SeqConfig):
     """Options of `p5`; the defaults are the recipe `p5-best`."""
 
-    depth: int = Field(1, ge=1, description="layers of each stack of the compact backbone; its one dial")
-    width: int | None = Field(128, ge=16, description="its hidden size; 64 x depth if not given")
-    dropout: float = Field(0.3, ge=0, lt=1, description="its dropout on embeddings and residual branches")
-    epochs: int = Field(12, ge=1)
+    dropout: float = Field(0.4, ge=0, lt=1, description="its dropout on embeddings and residual branches")
     prompts: str = Field("p5", description="folder of prompts: p5, or a path")
     families: tuple[str, ...] = Field(FAMILIES, description="families of tasks that are learnt")
     word_vectors: Literal["none", "order"] = Field(

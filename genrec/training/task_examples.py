@@ -25,7 +25,7 @@ KindName = Literal[
 
 OfUser = Callable[[int, np.random.Generator], Asked]
 
-_PROMPT_TOKENS = 30  # of a prompt's own words, about
+_FIELD_TOKENS = 4  # of a user, an item or a word, about; histories, candidates and reviews are counted
 _CANDIDATES = 100
 # Mean and spread of what is learnt for each number of stars (section 4.1): 41 values say more than five classes.
 _STARS = {1: (1.2, 0.1), 2: (1.95, 0.225), 3: (2.95, 0.225), 4: (3.95, 0.225), 5: (4.75, 0.125)}
@@ -139,7 +139,8 @@ class TaskExamples:
             )
             users = np.flatnonzero(fits_U)
             if group in self.groups and times.get(name) and len(users):
-                kinds.append(Kind(tokens_U[users] + _PROMPT_TOKENS, times[name], _of_users(users, make)))
+                around = self._around(self.groups[group])
+                kinds.append(Kind(tokens_U[users] + around, times[name], _of_users(users, make)))
         return kinds
 
     def _packed(self, user: int, rng: np.random.Generator) -> Asked:
@@ -220,12 +221,12 @@ class TaskExamples:
         texts, kinds = self.texts, []
         families = {family for family, _ in self.groups}
         if "rating" in families and self.times.get("rating"):
-            lengths = np.full(len(texts.reviews), _PROMPT_TOKENS)
+            lengths = np.full(len(texts.reviews), self._around(self._of_family("rating")))
             kinds.append(Kind(lengths, self.times["rating"], self._rating))
         if texts.explanations is None:
             return kinds
         if "explanation" in families and self.times.get("explanation"):
-            lengths = np.full(len(texts.explanations), _PROMPT_TOKENS)
+            lengths = np.full(len(texts.explanations), self._around(self._of_family("explanation")))
             kinds.append(Kind(lengths, self.times["explanation"], self._explanation))
         if "review" in families and self.times.get("review"):
             asked_for = {"headline": "headlines", "stars": "ratings"}
@@ -234,7 +235,8 @@ class TaskExamples:
             assert self._read.texts is not None
             words = self._read.texts.str.count_matches(" ").to_numpy()
             room = self.writer.writer.max_tokens
-            lengths = np.minimum(_PROMPT_TOKENS + 1.4 * words, room).astype(np.int64)
+            around = self._around(self._of_family("review"))
+            lengths = np.minimum(around + 1.4 * words, room).astype(np.int64)
             kinds.append(Kind(lengths, self.times["review"], self._review))
         return kinds
 
@@ -293,8 +295,19 @@ class TaskExamples:
         return prompts[int(rng.integers(len(prompts)))]
 
     def _draw_family(self, family: str, rng: np.random.Generator) -> TaskPrompt:
-        prompts = [prompt for (of, _), group in self.groups.items() for prompt in group if of == family]
+        prompts = self._of_family(family)
         return prompts[int(rng.integers(len(prompts)))]
+
+    def _of_family(self, family: str) -> list[TaskPrompt]:
+        return [prompt for (of, _), group in self.groups.items() for prompt in group if of == family]
+
+    def _around(self, prompts: Sequence[TaskPrompt]) -> int:
+        """About how many tokens the sources of these prompts have beside histories, candidates and reviews."""
+        lengths = [
+            1 + self.writer.own_length(prompt.source) + _FIELD_TOKENS * len(prompt.fields)
+            for prompt in prompts
+        ]
+        return round(sum(lengths) / len(lengths))
 
     def _described(self, item: int) -> dict[str, Any]:
         about = self.catalogue[item]

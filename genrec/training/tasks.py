@@ -69,6 +69,10 @@ class TaskWriter:
             start += len(item.tokens)
         return Asked(source, answers)
 
+    def own_length(self, segments: Sequence[Segment]) -> int:
+        """Tokens of a prompt's own words."""
+        return sum(_num_tokens(self._words(part, {})) for part in segments if isinstance(part, Text))
+
     def item(self, item: int) -> Word:
         """An item as an answer."""
         return self.writer.item(item)
@@ -136,11 +140,14 @@ def _num_tokens(words: Sequence[Word]) -> int:
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of example: how long each of its examples is about, how often each is drawn, and how it is made."""
+    """One kind of example: how long each of its examples is about, how often each is drawn, and how it is made.
+
+    All kinds of a training make what its `collate` takes.
+    """
 
     lengths_E: IntArray
     times: int
-    make: Callable[[int, np.random.Generator], Asked]
+    make: Callable[[int, np.random.Generator], Any]
 
 
 class TaskSteps(torch.utils.data.Dataset[Batch]):
@@ -149,7 +156,7 @@ class TaskSteps(torch.utils.data.Dataset[Batch]):
     def __init__(
         self,
         kinds: Sequence[Kind],
-        collate: Callable[[Sequence[Asked]], Batch],
+        collate: Callable[[Sequence[Any]], Batch],
         *,
         batch_tokens: int,
         num_epochs: int,

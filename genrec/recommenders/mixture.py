@@ -1,0 +1,40 @@
+"""Weights of several scores of the same candidates, learnt from which of them came true.
+
+Shape suffixes: B users, C candidates, F scores of each.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+
+from genrec.data.catalogue import BoolArray
+from genrec.data.interactions import FloatArray, IntArray
+
+
+def fit_weights(scores_BCF: FloatArray, there_BC: BoolArray, chosen_B: IntArray) -> FloatArray:
+    """Weights (F,), none below 0, under which p(candidate) = softmax(scores · weights) fits the choices best.
+
+    This is the conditional logit of McFadden (1974, https://eml.berkeley.edu/reprints/mcfadden/zarembka.pdf); the loss
+    is convex, so there is one answer.
+
+    Args:
+        scores_BCF: finite scores of each candidate.
+        there_BC: which places hold a candidate.
+        chosen_B: column of the one that was taken.
+    """
+    scale_F = scores_BCF[there_BC].std(axis=0) + 1e-9
+    scaled_BCF = np.where(there_BC[..., None], scores_BCF / scale_F, 0.0)
+    rows_B = np.arange(len(chosen_B))
+    chosen_BF = scaled_BCF[rows_B, chosen_B]
+
+    def loss(weights_F: FloatArray) -> tuple[float, FloatArray]:
+        log_chance_BC = log_softmax(np.where(there_BC, scaled_BCF @ weights_F, -np.inf), axis=1)
+        expected_BF = np.einsum("bc,bcf->bf", np.exp(log_chance_BC), scaled_BCF)
+        return -float(log_chance_BC[rows_B, chosen_B].mean()), (expected_BF - chosen_BF).mean(axis=0)
+
+    found = minimize(
+        loss, np.ones(len(scale_F)), jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(scale_F)
+    )
+    return np.asarray(found.x / scale_F)

@@ -1,0 +1,479 @@
+"""PALR: a retriever proposes, a profile tells what somebody likes, and a language model writes the list from the two.
+
+Yang, Chen, Jiang, Cho, Huang, Lu 2023, https://arxiv.org/abs/2305.07622. What differs from the paper is told in
+docs/palr.md; the recipes `palr-paper` and `palr-best` stand for both ways.
+
+Shape suffixes: B users, C candidates, F scores of a candidate, k items wanted.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from pydantic import Field, model_validator
+from scipy.special import log_softmax
+from torch import Tensor
+
+from genrec.backbones.chat import open_chat
+from genrec.backbones.hardware import device
+from genrec.codes.trie import Codes, Trie
+from genrec.data.catalogue import BoolArray, Catalogue
+from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
+from genrec.data.ranking import Rankings
+from genrec.decoding.beam import BeamSearch, Normalise
+from genrec.decoding.constraint import Constraint
+from genrec.decoding.frontier import Found
+from genrec.errors import ConfigError
+from genrec.prompts.lists import load_list_prompts
+from genrec.prompts.llm_profiles import LLMProfiles
+from genrec.prompts.profiles import AttributeProfiles, Profile, profile_text
+from genrec.prompts.render import PromptTokens
+from genrec.prompts.tasks import Field as Named
+from genrec.prompts.tasks import Text
+from genrec.recommenders.affinity import affinity, enrichment
+from genrec.recommenders.base import Recommender, create, load, register, write_atomically
+from genrec.recommenders.candidates import CandidateLists, retrieve
+from genrec.recommenders.decoder_writer import DecoderConfig, DecoderWriter, Rows
+from genrec.recommenders.mixture import fit_weights
+from genrec.recommenders.name_writer import as_rankings, of_like_length
+from genrec.training.examples import Example, Writer, collate
+from genrec.training.list_examples import ListTasks, ListWriter
+from genrec.training.tasks import Kind, TaskSteps
+from genrec.training.trainer import Validate, train
+
+Task = Literal["recommend", "candidates"]
+_USERS_AT_ONCE = 256  # of a calibration
+_NOTHING = -1e9  # the score of a place without a candidate; finite, since a user may have none
+
+
+class PalrConfig(DecoderConfig):
+    """Options of `palr`; the defaults are the recipe `palr-best`."""
+
+    max_items: int = Field(20, ge=1, description="most recent items of a history that are read")
+    retriever: str = Field("sasrec", description="a recommender by its name, or the run of a fitted one")
+    retriever_options: dict[str, Any] = Field({}, description="of a retriever that is fitted here")
+    num_candidates: int = Field(50, ge=2, description="items that the retriever proposes")
+    profile: Literal["none", "attributes", "chat"] = Field(
+        "attributes", description="keywords of a user: none, from items' attributes, or by a chat model"
+    )
+    chat: str = Field(
+        "endpoint", description="the chat model: endpoint (set by GENREC_CHAT_URL) or a checkpoint"
+    )
+    chat_cache: str = Field("~/.cache/genrec/profiles", description="where the chat model's answers are kept")
+    prompt: str = Field("palr_short", description="prompt file: palr, palr_short or a path")
+    tasks: tuple[Task, ...] = Field(("recommend", "candidates"), description="lists that are learnt")
+    packed: bool = Field(True, description="recommend: without words, every item of a history an answer")
+    num_targets: int = Field(1, ge=1, description="most items of an answer that is learnt")
+    users_share: float = Field(0.2, gt=0, le=1, description="users whose lists are learnt; packed: all")
+    swap_share: float = Field(0.0, ge=0, le=1, description="lists that change an item with their history")
+    enrich_to: int = Field(0, ge=0, description="items that shorter histories are filled up to by affinity")
+    ranking: Literal["likelihood", "list"] = Field(
+        "likelihood", description="candidates by their likelihoods, or a list written item by item"
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> PalrConfig:
+        if not self.tasks:
+            raise ValueError("tasks: choose recommend, candidates or both")
+        if self.stride:
+            raise ValueError("positions of a list count tokens: stride has to be 0")
+        return self
+
+
+@dataclass(frozen=True)
+class Trace:
+    """How one user's list came about.
+
+    `filled`: which of the chosen the model did not rank, so that they stand in the retriever's order.
+    """
+
+    profile: Profile
+    candidates: IntArray
+    chosen: IntArray
+    filled: BoolArray
+
+
+@register("palr")
+class Palr(DecoderWriter):
+    """history -> retriever's candidates + profile -> decoder-only language model -> the candidates in its order.
+
+    What is no candidate cannot be recommended: HR@k never exceeds the retriever's HR@num_candidates. Practical limits:
+    those of `genrec` and of the retriever, and a question holds every candidate's code.
+    """
+
+    Config = PalrConfig
+    pipeline = (
+        "retriever's candidates and a profile in words -> decoder-only language model -> candidates in order"
+    )
+    paper = "Yang et al. 2023, https://arxiv.org/abs/2305.07622"
+    tiny = {  # noqa: RUF012
+        "depth": 1,
+        "width": 64,
+        "vocab_size": 300,
+        "dropout": 0.0,
+        "epochs": 60,
+        "batch_tokens": 2000,
+        "learning_rate": 1e-2,
+        "warmup_steps": 10,
+        "evaluations": 1,
+        "beams": 10,
+        "bf16": False,
+        "retriever": "itemknn",
+        "tasks": ("recommend",),
+    }
+
+    retriever_: Recommender
+    profiles_: AttributeProfiles | LLMProfiles | None
+    weights_: FloatArray  # of each score in `_scores`
+    packed_: Writer
+    writer_: ListWriter
+
+    # -- learning --------------------------------------------------------------------------------------------
+
+    def _fit(
+        self, train_data: Interactions, validation: Targets | None, run: Path | None, resume: bool
+    ) -> None:
+        self.retriever_ = self._fitted_retriever(train_data, validation, run, resume)
+        self.weights_ = np.ones(len(self.config.tasks) + 1)
+        super()._fit(train_data, validation, run, resume)
+        if validation is not None and self.config.ranking == "likelihood":
+            self.calibrate(validation)
+
+    def _fitted_retriever(
+        self, train_data: Interactions, validation: Targets | None, run: Path | None, resume: bool
+    ) -> Recommender:
+        config = self.config
+        if Path(config.retriever).is_dir():
+            return load(config.retriever)
+        if config.retriever == self.name:
+            raise ConfigError("palr cannot retrieve for itself: choose another retriever")
+        options = {"seed": config.seed, "threads": config.threads} | config.retriever_options
+        known = create(config.retriever).Config.model_fields
+        retriever = create(
+            config.retriever, **{name: value for name, value in options.items() if name in known}
+        )
+        unknown = sorted(set(config.retriever_options) - set(known))
+        if unknown:
+            raise ConfigError(f"{config.retriever} has no option {unknown[0]!r}; it has {', '.join(known)}")
+        folder = None if run is None else run / "retriever"
+        return retriever.fit(
+            train_data, validation, run=folder, resume=resume and folder is not None and folder.exists()
+        )
+
+    def _use_profiles(self) -> None:
+        """Make profiles of the present catalogue."""
+        config, by_attributes = self.config, AttributeProfiles(self.catalogue)
+        self.profiles_ = None if config.profile == "none" else by_attributes
+        if config.profile == "chat":
+            self.profiles_ = LLMProfiles(
+                open_chat(config.chat), by_attributes, Path(config.chat_cache).expanduser()
+            )
+
+    def _prepare(self, train_data: Interactions) -> None:
+        self._use_profiles()
+
+    def _learn(self, train_data: Interactions, validate: Validate | None, folder: Path, resume: bool) -> None:
+        config = self.config
+        steps = TaskSteps(
+            self._kinds(train_data),
+            collate,
+            batch_tokens=config.batch_tokens,
+            num_epochs=config.epochs,
+            seed=config.seed,
+            max_steps=config.max_steps,
+        )
+        options = self._training_options()
+        train(self.backbone_, self._loss(), steps, options, folder, validate=validate, resume=resume)
+
+    def _kinds(self, train_data: Interactions) -> list[Kind]:
+        """The examples of all tasks."""
+        config, histories = self.config, train_data.histories
+        longer = histories
+        if config.enrich_to:
+            added = enrichment(histories, affinity(train_data), config.enrich_to)
+            longer = Histories.from_lists(
+                [np.concatenate(both) for both in zip(histories, added, strict=True)]
+            )
+        similar = CandidateLists(train_data, config.num_candidates)
+
+        def candidates(history: IntArray, targets: IntArray, rng: np.random.Generator) -> IntArray:
+            asked, wanted = (Histories.from_lists([items]) for items in (history, targets))
+            found = similar.draw(asked, wanted, rng)[0]
+            return np.asarray(found[found >= 0])
+
+        lists = ListTasks(
+            self.writer_,
+            longer,
+            self._profile_text,
+            candidates,
+            config.num_targets,
+            config.swap_share,
+            one_piece=config.profile == "chat",
+        )
+        able = np.flatnonzero(longer.lengths >= 2)
+        count = round(config.users_share * len(able))
+        users = np.sort(np.random.default_rng(config.seed).choice(able, count, replace=False))
+        kinds = []
+        for task in config.tasks:
+            if task == "recommend" and config.packed:
+                kinds.append(self._packed(histories))
+            elif len(users):
+                kinds.append(lists.kind(self.prompts_[task], users, config.num_candidates, 1))
+        if not kinds:
+            raise ConfigError("no history has two items: there is no list to learn")
+        return kinds
+
+    def _packed(self, histories: Histories) -> Kind:
+        """Histories of which every item is learnt."""
+        users, width = np.flatnonzero(histories.lengths), self.config.max_items
+
+        def make(datum: int, rng: np.random.Generator) -> Example:
+            items = histories[int(users[datum])]
+            end = len(items) if len(items) <= width else int(rng.integers(width, len(items) + 1))
+            return self.packed_.packed(items[max(0, end - width) : end])
+
+        lengths = np.minimum(histories.lengths[users], width) * self.codes_.lengths.mean()
+        return Kind(lengths.astype(np.int64) + 1, 1, make)
+
+    def prompt_texts(self) -> list[str]:
+        return [
+            segment.text
+            for segments in load_list_prompts(self.config.prompt).values()
+            for segment in segments
+            if isinstance(segment, Text)
+        ]
+
+    def _spelt(self) -> list[str]:
+        profiles = AttributeProfiles(self.catalogue) if self.config.profile != "none" else None
+        return [*self.prompt_texts(), *([] if profiles is None else profiles.words), *map(str, range(1, 21))]
+
+    def _write_with(self, codes: Codes, trie: Trie) -> None:
+        config, tokenizer = self.config, self.tokenizer_
+        begin = tokenizer.begin or tokenizer.end
+        max_tokens = min(config.max_tokens, self.backbone_.max_positions)
+        self.prompts_ = load_list_prompts(config.prompt)
+        nothing = PromptTokens(np.array(begin, np.int32), np.array([], np.int32))
+        self.packed_ = Writer(codes, trie, [nothing], max_items=config.max_items, max_tokens=max_tokens)
+        self.writer_ = ListWriter(
+            codes, trie, tokenizer.encode, begin, max_items=config.max_items, max_tokens=max_tokens
+        )
+
+    def _profile(self, history: IntArray) -> Profile:
+        return () if self.profiles_ is None else self.profiles_.of(history)
+
+    def _profile_text(self, history: IntArray) -> str:
+        """Keywords alone, in a line: the history is there already to say whence they are."""
+        text = profile_text(self._profile(history), self.catalogue.titles, num_titles=0)
+        return f"{text}. " if text else ""
+
+    # -- asking ----------------------------------------------------------------------------------------------
+
+    def questions(self, histories: Histories) -> Rows:
+        task = self.config.tasks[0]
+        return self._questions(
+            task, histories, self._proposed(histories, self.config.num_candidates).items_BK
+        )
+
+    def _questions(self, task: Task, histories: Histories, candidates_BC: IntArray) -> Rows:
+        """A task's question for each history; the candidates are named in an order that tells nothing."""
+        if task == "recommend" and self.config.packed:
+            return Rows([self.packed_.question(history) for history in histories])
+        segments, room = self.prompts_[task], self.config.num_targets * self.packed_.longest_code
+        if Named("profile") in segments and self.profiles_ is not None:
+            self.profiles_.of_all(histories)  # a chat model is asked for many at once, and remembers
+        rows = []
+        for history, candidates in zip(histories, candidates_BC, strict=True):
+            values = {"history": history, "candidates": np.sort(candidates[candidates >= 0]), "count": 1}
+            if Named("profile") in segments:
+                values["profile"] = self._profile_text(history)
+            question = self.writer_.question(segments, values, room)
+            rows.append((question, len(question.tokens_T)))
+        return Rows(rows)
+
+    def _proposed(
+        self, histories: Histories, count: int, *, exclude_seen: bool = True, allowed: BoolArray | None = None
+    ) -> Rankings:
+        """The retriever's best items."""
+        return retrieve(
+            self.retriever_,
+            histories,
+            count,
+            exclude_seen=exclude_seen,
+            catalogue=self.catalogue,
+            allowed=allowed,
+        )
+
+    def _rank(
+        self, histories: Histories, k: int, *, exclude_seen: bool, allowed: BoolArray | None, exact: bool
+    ) -> Rankings:
+        proposed = self._proposed(
+            histories, max(k, self.config.num_candidates), exclude_seen=exclude_seen, allowed=allowed
+        )
+        return self._ordered(histories, proposed, k)[0]
+
+    def _ordered(self, histories: Histories, proposed: Rankings, k: int) -> tuple[Rankings, BoolArray]:
+        """The proposed items in the model's order, and which of them (B, k) are there in the retriever's order only."""
+        num_candidates = self.config.num_candidates
+        candidates_BC = proposed.items_BK[:, :num_candidates]
+        if self.config.ranking == "list":
+            ranked_BC, scores_BC = self._written(histories, candidates_BC, min(k, num_candidates))
+        else:
+            ranked_BC, scores_BC = self._by_likelihood(histories, candidates_BC, proposed.scores_BK)
+        items_BK = np.full((len(histories), k), -1, np.int32)
+        scores_BK = np.full((len(histories), k), -np.inf, np.float32)
+        filled_BK = np.zeros((len(histories), k), bool)
+        for row, (ranked, scores, all_proposed) in enumerate(
+            zip(ranked_BC, scores_BC, proposed.items_BK, strict=True)
+        ):
+            ranked, scores = ranked[ranked >= 0], scores[ranked >= 0]
+            rest = all_proposed[(all_proposed >= 0) & ~np.isin(all_proposed, ranked)]
+            lowest = scores.min(initial=0.0)
+            items = np.concatenate([ranked, rest])[:k]
+            items_BK[row, : len(items)] = items
+            scores_BK[row, : len(items)] = np.concatenate([scores, lowest - 1 - np.arange(len(rest))])[:k]
+            filled_BK[row, len(ranked) : len(items)] = True
+        return Rankings(items_BK, scores_BK, np.asarray(~filled_BK.any(axis=1))), filled_BK
+
+    def _by_likelihood(
+        self, histories: Histories, candidates_BC: IntArray, retrieved_BK: FloatArray
+    ) -> tuple[IntArray, FloatArray]:
+        """The candidates by the weighted sum of their scores, as log-probabilities among them."""
+        there_BC = candidates_BC >= 0
+        total_BC = self._scores(histories, candidates_BC, retrieved_BK) @ self.weights_
+        scores_BC = log_softmax(np.where(there_BC, total_BC, _NOTHING), axis=1)
+        order_BC = np.argsort(-scores_BC, axis=1, kind="stable")
+        return np.take_along_axis(candidates_BC, order_BC, 1), np.take_along_axis(scores_BC, order_BC, 1)
+
+    def _scores(self, histories: Histories, candidates_BC: IntArray, retrieved_BK: FloatArray) -> FloatArray:
+        """Scores (B, C, F): log p(item) by each task's question, and what the retriever gives; 0 where none stands."""
+        there_BC = candidates_BC >= 0
+        retrieved_BC = retrieved_BK[:, : candidates_BC.shape[1]]
+        scores = [self._log_likelihood(task, histories, candidates_BC) for task in self.config.tasks]
+        return np.stack([np.where(there_BC, score_BC, 0.0) for score_BC in (*scores, retrieved_BC)], axis=2)
+
+    def _log_likelihood(self, task: Task, histories: Histories, candidates_BC: IntArray) -> FloatArray:
+        """log p(item | question) (B, C) of the candidates, by a search that goes through their trie to the end."""
+        num_candidates = candidates_BC.shape[1]
+        found = self._search(self._questions(task, histories, candidates_BC), candidates_BC, num_candidates)
+        # Both by item, padding first: places of equal rank belong together.
+        order_BC, place_BC = np.argsort(candidates_BC, axis=1), np.argsort(found.items_BK, axis=1)
+        scores_BC = np.empty(candidates_BC.shape, np.float32)
+        np.put_along_axis(scores_BC, order_BC, np.take_along_axis(found.scores_BK, place_BC, 1), 1)
+        return scores_BC
+
+    def _search(self, questions: Rows, candidates_BC: IntArray, k: int) -> Rankings:
+        """The best `k` of each user's candidates."""
+        normalise: Normalise = "children" if self.config.objective == "catalogue" else "vocabulary"
+        search, mask = BeamSearch(self.backbone_, self.tensors_, normalise), Constraint(self.tensors_)
+        found = Found.nothing(len(candidates_BC), k, device())
+        for group in of_like_length(questions.lengths):
+            offered = Histories.from_lists([row[row >= 0] for row in candidates_BC[group]])
+            lists = search.search_best_first(
+                questions.prefix(group), mask.offering(offered), k, self.config.beams
+            )
+            found.put(torch.from_numpy(group).to(device()), lists)
+        return as_rankings(found)
+
+    def _written(self, histories: Histories, candidates_BC: IntArray, k: int) -> tuple[IntArray, FloatArray]:
+        """A list of `k` candidates, written one after another, none twice; scores fall by one a place."""
+        task = self.config.tasks[-1]
+        rows = [row for row, _ in self._questions(task, histories, candidates_BC).rows]
+        left_BC, written_Bk = candidates_BC.copy(), np.full((len(histories), k), -1, np.int32)
+        for place in range(k):
+            best_B = self._search(Rows([(row, len(row.tokens_T)) for row in rows]), left_BC, 1).items_BK[:, 0]
+            written_Bk[:, place] = best_B
+            left_BC[left_BC == best_B[:, None]] = -1
+            rows = [
+                self.writer_.followed(row, np.array([item] if item >= 0 else [], np.int32))
+                for row, item in zip(rows, best_B.tolist(), strict=True)
+            ]
+        return written_Bk, np.tile(-np.arange(k, dtype=np.float32), (len(histories), 1))
+
+    @torch.inference_mode()
+    def calibrate(self, validation: Targets, num_users: int = 5000) -> Self:
+        """Learn the weights of the language model's and the retriever's scores from which candidates came true.
+
+        Raises:
+            ConfigError: the retriever proposes the target of none of these users.
+        """
+        asked = validation.sample(num_users, self.config.seed)
+        self.backbone_.eval()
+        parts = []
+        for start in range(0, len(asked), _USERS_AT_ONCE):
+            some = asked.take(np.arange(start, min(start + _USERS_AT_ONCE, len(asked))))
+            proposed = self._proposed(some.histories, self.config.num_candidates)
+            hits_BC = proposed.items_BK == some.items[:, None]
+            rows = np.flatnonzero(hits_BC.any(axis=1))
+            if len(rows):
+                kept = proposed.take(rows)
+                scores_BCF = self._scores(some.histories.take(rows), kept.items_BK, kept.scores_BK)
+                parts.append((scores_BCF, kept.items_BK >= 0, hits_BC[rows].argmax(axis=1)))
+        if not parts:
+            raise ConfigError(
+                f"{self.retriever_.name} proposes none of the {len(asked)} validation targets: take more candidates or "
+                "another retriever"
+            )
+        self.weights_ = fit_weights(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+        return self
+
+    def with_retriever(self, retriever: Recommender, validation: Targets | None = None) -> Self:
+        """Take candidates from another fitted retriever from now on.
+
+        Args:
+            retriever: fitted on the same catalogue.
+            validation: to learn the weights anew, whose old values are for the old retriever's scores.
+
+        Raises:
+            ConfigError: the retriever knows other items.
+        """
+        retrieve(retriever, Histories.from_lists([[]]), 1, catalogue=self.catalogue)
+        self.retriever_ = retriever
+        return self if validation is None else self.calibrate(validation)
+
+    def trace(self, history: IntArray, k: int = 10) -> Trace:
+        """How the list of one history comes about; `history` holds rows of the catalogue."""
+        histories = Histories.from_lists([history])
+        allowed = ~self.removed_ if self.removed_.any() else None
+        proposed = self._proposed(histories, max(k, self.config.num_candidates), allowed=allowed)
+        rankings, filled_BK = self._ordered(histories, proposed, k)
+        there = rankings.items_BK[0] >= 0
+        candidates = proposed.items_BK[0, : self.config.num_candidates]
+        return Trace(
+            self._profile(history),
+            candidates[candidates >= 0],
+            rankings.items_BK[0][there],
+            filled_BK[0][there],
+        )
+
+    def _states_before(self, history: IntArray, item: int) -> Tensor:
+        question = self.questions(Histories.from_lists([history])).rows[0][0]
+        row = self.writer_.after(question, self.codes_[item], self.writer_.paths[item], learnt=False)
+        batch = {name: tensor.to(device()) for name, tensor in collate([row]).items()}
+        hidden_BTD: Tensor = self.backbone_(batch)
+        return hidden_BTD[0, -len(self.codes_[item]) - 1 : -1]
+
+    # -- the catalogue lives ---------------------------------------------------------------------------------
+
+    def _catalogue_changed(self, old: Catalogue) -> None:
+        super()._catalogue_changed(old)
+        self.retriever_.add_items(self.catalogue.table)
+        self._use_profiles()
+
+    # -- saving ----------------------------------------------------------------------------------------------
+
+    def _save(self, folder: Path) -> None:
+        super()._save(folder)
+        self.retriever_.save(folder / "retriever")
+        text = json.dumps({"weights": self.weights_.tolist()}) + "\n"
+        write_atomically(folder / "palr.json", lambda path: path.write_text(text))
+
+    def _load(self, folder: Path) -> None:
+        self.retriever_ = load(folder / "retriever")
+        self.weights_ = np.array(json.loads((folder / "palr.json").read_text())["weights"])
+        self._use_profiles()
+        super()._load(folder)
