@@ -24,7 +24,7 @@ def load_list_prompts(name: str) -> dict[str, tuple[Segment, ...]]:
         ConfigError: there is no such file, or its templates do not name what they must.
     """
     folder = files("genrec.prompts")
-    source = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
+    source = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.lists.yaml"
     if not source.is_file():
         raise ConfigError(
             f"there is no prompt file {name!r}; choose palr, palr_short or give a .yaml file of your own"

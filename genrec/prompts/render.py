@@ -44,7 +44,9 @@ def load_prompts(name: str) -> list[Prompt]:
     source = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
     if not source.is_file():
         known = sorted(
-            entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
+            entry.name.removesuffix(".yaml")
+            for entry in folder.iterdir()
+            if entry.name.endswith(".yaml") and not entry.name.endswith(".lists.yaml")
         )
         raise ConfigError(
             f"there is no prompt file {name!r}; choose one of {', '.join(known)} or give a .yaml file"
