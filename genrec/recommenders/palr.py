@@ -72,6 +72,9 @@ class PalrConfig(DecoderConfig):
     users_share: float = Field(0.2, gt=0, le=1, description="users whose lists are learnt; packed: all")
     swap_share: float = Field(0.0, ge=0, le=1, description="lists that change an item with their history")
     enrich_to: int = Field(0, ge=0, description="items that shorter histories are filled up to by affinity")
+    order: Literal["catalogue", "retriever", "shuffled"] = Field(
+        "catalogue", description="in which candidates are named when it is asked"
+    )
     ranking: Literal["likelihood", "list"] = Field(
         "likelihood", description="candidates by their likelihoods, or a list written item by item"
     )
@@ -280,7 +283,7 @@ class Palr(DecoderWriter):
         )
 
     def _questions(self, task: Task, histories: Histories, candidates_BC: IntArray) -> Rows:
-        """A task's question for each history; the candidates are named in an order that tells nothing."""
+        """A task's question for each history; `candidates_BC` in the retriever's order."""
         if task == "recommend" and self.config.packed:
             return Rows([self.packed_.question(history) for history in histories])
         segments, room = self.prompts_[task], self.config.num_targets * self.packed_.longest_code
@@ -288,12 +291,21 @@ class Palr(DecoderWriter):
             self.profiles_.of_all(histories)  # a chat model is asked for many at once, and remembers
         rows = []
         for history, candidates in zip(histories, candidates_BC, strict=True):
-            values = {"history": history, "candidates": np.sort(candidates[candidates >= 0]), "count": 1}
+            named = self._in_order(candidates[candidates >= 0], history)
+            values = {"history": history, "candidates": named, "count": self.config.num_targets}
             if Named("profile") in segments:
                 values["profile"] = self._profile_text(history)
             question = self.writer_.question(segments, values, room)
             rows.append((question, len(question.tokens_T)))
         return Rows(rows)
+
+    def _in_order(self, candidates: IntArray, history: IntArray) -> IntArray:
+        if self.config.order == "retriever":
+            return candidates
+        if self.config.order == "catalogue":
+            return np.sort(candidates)
+        rng = np.random.default_rng((self.config.seed, *history.tolist()))
+        return rng.permutation(np.sort(candidates))
 
     def _proposed(
         self, histories: Histories, count: int, *, exclude_seen: bool = True, allowed: BoolArray | None = None

@@ -97,6 +97,20 @@ def test_the_order_in_which_the_retriever_proposes_is_not_told(fitted: Palr) -> 
     np.testing.assert_allclose(one, other[:, ::-1], atol=1e-6)
 
 
+@pytest.mark.parametrize("order", ["retriever", "shuffled"])
+def test_other_orders_of_the_candidates(order: str) -> None:
+    model = palr(max_steps=2, tasks=("candidates",), order=order).fit(walks())
+    candidates = np.array([[9, 5, 1, 7]])
+    rows = model._questions("candidates", Histories.from_lists([[3, 4]]), candidates).rows
+    again = model._questions("candidates", Histories.from_lists([[3, 4]]), candidates).rows
+    nodes = rows[0][0].nodes_T.tolist()
+    tips = {model.trie_.paths[item][-1]: item for item in range(NUM_ITEMS)}
+    named = [tips[node] for node in nodes if node in tips][2:]
+    assert nodes == again[0][0].nodes_T.tolist()
+    assert sorted(named) == [1, 5, 7, 9]
+    assert (named == [9, 5, 1, 7]) == (order == "retriever")
+
+
 def test_weights_are_learnt_on_validation() -> None:
     data = walks()
     model = palr().fit(data, next_ones(data))

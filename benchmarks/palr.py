@@ -1,0 +1,102 @@
+"""What `palr` makes of its retriever's candidates, on the test split.
+
+    python benchmarks/palr.py RUN [RUN ...] --data ../shared/data/amazon2014_beauty
+
+For each run: the retriever alone and its ceiling (HR at the number of candidates), palr, the p-value of a paired test
+of their HR@10 and NDCG@10 (10,000 sign flips over users), the share of the ten items that would lie outside the
+candidates if decoding were held to the catalogue only, what another order of the candidates changes, and times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import genrec
+import numpy as np
+from genrec.data.interactions import Targets
+from genrec.data.ranking import Rankings
+from genrec.decoding.beam import BeamSearch
+from genrec.decoding.constraint import Constraint
+from genrec.evaluation.metrics import hit_rate, ndcg, ranks
+from genrec.evaluation.significance import compare
+from genrec.recommenders.candidates import ceiling, retrieve
+from genrec.recommenders.palr import Palr
+
+from pages import add_out, head, publish
+
+
+def main() -> None:
+    """Measure every run and write the page."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("runs", nargs="+")
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--questions", type=int, default=10**9, help="test questions; all if not given")
+    add_out(parser)
+    options = parser.parse_args()
+    data = genrec.read(options.data)
+    asked = data.test.sample(options.questions)
+    lines = [
+        head(f"palr on {data.name}", "torch", used=", one thread"),
+        f"{len(asked):,} test questions, seen items excluded.\n",
+        "| run | candidates from | HR@50 | HR@10 alone | NDCG@10 alone | HR@10 | NDCG@10 | p (HR, NDCG) | outside | "
+        "other order: HR@10, same items | ms a user: retriever, palr |\n" + "|---" * 11 + "|",
+    ]
+    for run in options.runs:
+        model = genrec.load(run)
+        if not isinstance(model, Palr):
+            parser.error(f"{run} is a run of {model.name}, not of palr")
+        lines.append(told(run, model, asked))
+        print(lines[-1], flush=True)
+    publish("\n".join(lines) + "\n", options.out)
+
+
+def told(run: str, model: Palr, asked: Targets) -> str:
+    """A line of the table."""
+    count, histories = model.config.num_candidates, asked.histories
+    start = time.perf_counter()
+    proposed = retrieve(model.retriever_, histories, count, catalogue=model.catalogue)
+    retrieving = time.perf_counter() - start
+    start = time.perf_counter()
+    ranked = model.rank(histories, 10)
+    ranking = time.perf_counter() - start
+    alone_B, ranks_B = (ranks(found, asked.items) for found in (cut(proposed, 10), ranked))
+    metrics = [(hit_rate(found_B, 10), ndcg(found_B, 10)) for found_B in (alone_B, ranks_B)]
+    p_values = [compare(ours_B, its_B).p_value for its_B, ours_B in zip(*metrics, strict=True)]
+    outside = outside_share(model, asked, proposed)
+    model.config = model.config.model_copy(update={"order": "shuffled"})
+    other = model.rank(histories, 10)
+    same = np.mean(
+        [len(np.intersect1d(one, two)) / 10 for one, two in zip(ranked.items_BK, other.items_BK, strict=True)]
+    )
+    (hits_B, gains_B), (our_hits_B, our_gains_B) = metrics
+    return (
+        f"| {run} | {model.retriever_.name} | {ceiling(proposed, asked.items):.4f} | {hits_B.mean():.4f} | "
+        f"{gains_B.mean():.4f} | {our_hits_B.mean():.4f} | {our_gains_B.mean():.4f} | "
+        f"{p_values[0]:.4f}, {p_values[1]:.4f} | {outside:.1%} | "
+        f"{hit_rate(ranks(other, asked.items), 10).mean():.4f}, {same:.1%} | "
+        f"{1e3 * retrieving / len(asked):.1f}, {1e3 * (ranking - retrieving) / len(asked):.1f} |"
+    )
+
+
+def cut(rankings: Rankings, k: int) -> Rankings:
+    """The heads of lists."""
+    return Rankings(rankings.items_BK[:, :k], rankings.scores_BK[:, :k], rankings.exact_B)
+
+
+def outside_share(model: Palr, asked: Targets, proposed: Rankings) -> float:
+    """How many of the ten likeliest unseen items of the catalogue are no candidates."""
+    search = BeamSearch(
+        model.backbone_, model.tensors_, "children" if model.config.objective == "catalogue" else "vocabulary"
+    )
+    outside = []
+    for start in range(0, len(asked), 64):
+        rows = np.arange(start, min(start + 64, len(asked)))
+        histories, items_BC = asked.histories.take(rows), proposed.items_BK[rows]
+        prefix = model._questions(model.config.tasks[-1], histories, items_BC).prefix(np.arange(len(rows)))
+        found = search.search_best_first(prefix, Constraint(model.tensors_, seen=histories), 10, 50)
+        for free, candidates in zip(found.item_Bk.tolist(), items_BC, strict=True):
+            outside.append(np.mean(~np.isin(free, candidates)))
+    return float(np.mean(outside))
