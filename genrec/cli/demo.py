@@ -128,6 +128,7 @@ def _write_report(
                 for name, model in models.items()
             },
             titles[target],
+            _background(models, [ids[row] for row in history]),
         )
         for user, history, target in zip(questions.users, questions.histories, questions.items, strict=True)
     ]
@@ -142,6 +143,15 @@ def _write_report(
         notes=dataset.report.notes,
         synthetic=dataset.synthetic,
     )
+
+
+def _background(models: Mapping[str, Recommender], history: Sequence[str]) -> dict[str, list[str]]:
+    """What the recommenders' lists are made from beside the history."""
+    return {
+        f"{name}: {heading}": lines
+        for name, model in models.items()
+        for heading, lines in model.background(history).items()
+    }
 
 
 def _log(path: Path) -> list[dict[str, Any]]:

@@ -160,11 +160,12 @@ def answer_for(
     catalogue = model.catalogue
     rows = catalogue.rows(names)
     history = [{"item_id": catalogue.ids[row], "title": catalogue.titles[row]} for row in rows]
-    return {"history": history, "exact": ranking.exact, "items": items}
+    background = {"background": model.background(names)} if why else {}
+    return {"history": history, "exact": ranking.exact, "items": items, **background}
 
 
 def print_answer(answer: Mapping[str, Any], num_history: int = 10) -> None:
-    """Print the end of a history and the ranking for it."""
+    """Print the end of a history, what else the list is made from, and the list."""
     history = answer["history"]
     left_out = len(history) - num_history
     shown = [item["title"] for item in history[-num_history:]]
@@ -172,6 +173,8 @@ def print_answer(answer: Mapping[str, Any], num_history: int = 10) -> None:
         ["history" + (f" (the last {num_history} of {len(history)})" if left_out > 0 else "")],
         [[title] for title in shown] or [["(empty)"]],
     )
+    for heading, lines in answer.get("background", {}).items():
+        print_table([heading], [[line] for line in lines] or [["(nothing)"]])
     with_probability = any(item["probability"] is not None for item in answer["items"])
     rows = []
     for item in answer["items"]:

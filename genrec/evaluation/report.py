@@ -55,12 +55,14 @@ class ShownUser:
         history: titles, oldest first.
         lists: recommender to its (title, probability), best first; None where it gives no probability.
         target: title of what the user did take next, where that is known.
+        background: what else a list was made from, such as a profile: lines under their headings.
     """
 
     name: str
     history: Sequence[str]
     lists: Mapping[str, Sequence[tuple[str, float | None]]] = field(default_factory=dict)
     target: str | None = None
+    background: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def write_report(
@@ -226,9 +228,15 @@ def user_card(user: ShownUser) -> str:
         f"<div><h3>{escape(name)}</h3><ol>{_entries(entries, user.target)}</ol></div>"
         for name, entries in user.lists.items()
     )
+    background = "".join(
+        f"<details><summary>{escape(heading)}</summary><ol>"
+        f"{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ol></details>"
+        for heading, lines in user.background.items()
+        if lines
+    )
     return (
         f'<article class="card user"><div class="history"><h3>{escape(user.name)}</h3><div class="trail">'
-        f'{"".join(trail)}</div></div><div class="lists">{lists}</div></article>'
+        f'{"".join(trail)}</div>{background}</div><div class="lists">{lists}</div></article>'
     )
 
 

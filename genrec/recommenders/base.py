@@ -283,6 +283,10 @@ class Recommender(ABC):
         """
         return self._why(self.catalogue.rows(history), self.catalogue.resolve(item))
 
+    def background(self, history: Sequence[str | int]) -> dict[str, list[str]]:
+        """What a list is made from beside the history: lines under their headings; nothing by default."""
+        return {}
+
     def _why(self, history: list[int], item: int) -> list[tuple[str, float]]:
         raise ConfigError(f"{self.name} does not write names, so there are no decisions to show")
 

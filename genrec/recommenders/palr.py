@@ -9,6 +9,7 @@ Shape suffixes: B users, C candidates, F scores of a candidate, k items wanted.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -446,6 +447,13 @@ class Palr(DecoderWriter):
         retrieve(retriever, Histories.from_lists([[]]), 1, catalogue=self.catalogue)
         self.retriever_ = retriever
         return self if validation is None else self.calibrate(validation)
+
+    def background(self, history: Sequence[str | int]) -> dict[str, list[str]]:
+        """The profile, a line a keyword, and the candidates in the retriever's order."""
+        found, titles = self.trace(np.array(self.catalogue.rows(history), np.int32)), self.catalogue.titles
+        profile = [f"{one.word}: {'; '.join(titles[row] for row in one.items)}" for one in found.profile]
+        candidates = [titles[row] for row in found.candidates]
+        return {"profile": profile, f"candidates ({self.retriever_.name})": candidates}
 
     def trace(self, history: IntArray, k: int = 10) -> Trace:
         """How the list of one history comes about; `history` holds rows of the catalogue."""

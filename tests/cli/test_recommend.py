@@ -80,6 +80,22 @@ def test_why_shows_each_decision(cli, popular_run: Path, monkeypatch) -> None:
     assert "25.00%" in cli(*words).out
 
 
+def test_why_shows_what_a_list_is_made_from(cli, popular_run: Path, monkeypatch) -> None:
+    def background(self: Popular, history: list[str]) -> dict[str, list[str]]:
+        return {"profile": [f"likes {len(history)} things"], "candidates (nobody)": []}
+
+    monkeypatch.setattr(Popular, "background", background)
+    monkeypatch.setattr(Popular, "why", lambda *_: [], raising=False)
+    words = ("recommend", popular_run, "--user", "user0001", "--why")
+    count = len(DATA.interactions.histories[0])
+    answer = cli(*words, "--json").json
+    assert answer["background"] == {"profile": [f"likes {count} things"], "candidates (nobody)": []}
+    shown = cli(*words).out
+    assert f"likes {count} things" in shown
+    assert "(nothing)" in shown
+    assert "background" not in cli(*words[:-1], "--json").json
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

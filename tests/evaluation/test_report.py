@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
-from genrec.evaluation.report import ShownUser, write_report
+from genrec.evaluation.report import ShownUser, user_card, write_report
 
 METRICS = {
     "num_users": 943,
@@ -48,6 +49,15 @@ CURVE = [
     {"step": 40, "eval_NDCG@10": 0.0912},
     {"step": 30, "loss": float("nan")},
 ]
+
+
+def test_what_a_list_is_made_from_is_folded_under_the_history() -> None:
+    background = {"palr: profile": ["<War>: Heat"], "palr: candidates": [], "other": ["Alien"]}
+    card = user_card(replace(USER, background=background))
+    assert "<details><summary>palr: profile</summary><ol><li>&lt;War&gt;: Heat</li></ol></details>" in card
+    assert "palr: candidates" not in card
+    assert card.count("<details>") == 2
+    assert "<details>" not in user_card(USER)
 
 
 class Page(HTMLParser):

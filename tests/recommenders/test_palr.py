@@ -76,6 +76,13 @@ def test_longer_lists_are_filled_in_the_retrievers_order_and_marked(ranking: str
     assert {keyword.word for keyword in trace.profile} == {"Water", "Land"}
 
 
+def test_the_background_of_a_list(fitted: Palr) -> None:
+    told = fitted.background(["i1", "i3"])
+    assert told["profile"] == ["Water: Sea 3; Sea 1"]
+    proposed = fitted.retriever_.recommend([["i1", "i3"]], k=6)[0].items
+    assert told["candidates (itemknn)"] == [item.title for item in proposed]
+
+
 def test_candidates_are_told_apart_by_what_was_learnt(fitted: Palr) -> None:
     found = fitted.rank(HISTORIES, 1)
     assert found.items_BK[:3, 0].tolist() == [2, 8, 11]
