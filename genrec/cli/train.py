@@ -104,10 +104,13 @@ def train_run(
     with stoppable("go on with the same command and --resume"):
         recommender.fit(parts.train, parts.validation, run=folder, resume=resume)
         run.save_model(recommender)
+    for line in recommender.notes():
+        note(line)
     cost = {
         "seconds": time.perf_counter() - start,
         "resumed": resume,
         "peak_memory_mb": peak_memory_mb(),
+        "notes": recommender.notes(),
     }
     run.add_metrics("training", cost)
     return run, dataset

@@ -287,6 +287,10 @@ class Recommender(ABC):
         """What a list is made from beside the history: lines under their headings; nothing by default."""
         return {}
 
+    def notes(self) -> list[str]:
+        """What is worth knowing of how it was fitted and asked so far, a sentence each; nothing by default."""
+        return []
+
     def _why(self, history: list[int], item: int) -> list[tuple[str, float]]:
         raise ConfigError(f"{self.name} does not write names, so there are no decisions to show")
 

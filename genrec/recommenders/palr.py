@@ -134,6 +134,9 @@ class Palr(DecoderWriter):
     retriever_: Recommender
     profiles_: AttributeProfiles | LLMProfiles | None
     weights_: FloatArray  # of each score in `_scores`
+    ceiling_: float | None = None  # HR of the candidates of validation users
+    num_profiles_: int = 0  # that stood in a question, learnt or asked
+    num_empty_profiles_: int = 0
     packed_: Writer
     writer_: ListWriter
 
@@ -272,7 +275,10 @@ class Palr(DecoderWriter):
 
     def _profile_text(self, history: IntArray) -> str:
         """Keywords alone, in a line: the history is there already to say whence they are."""
-        text = profile_text(self._profile(history), self.catalogue.titles, num_titles=0)
+        profile = self._profile(history)
+        self.num_profiles_ += 1
+        self.num_empty_profiles_ += not profile
+        text = profile_text(profile, self.catalogue.titles, num_titles=0)
         return f"{text}. " if text else ""
 
     # -- asking ----------------------------------------------------------------------------------------------
@@ -416,12 +422,13 @@ class Palr(DecoderWriter):
         """
         asked = validation.sample(num_users, self.config.seed)
         self.backbone_.eval()
-        parts = []
+        parts, num_hits = [], 0
         for start in range(0, len(asked), _USERS_AT_ONCE):
             some = asked.take(np.arange(start, min(start + _USERS_AT_ONCE, len(asked))))
             proposed = self._proposed(some.histories, self.config.num_candidates)
             hits_BC = proposed.items_BK == some.items[:, None]
             rows = np.flatnonzero(hits_BC.any(axis=1))
+            num_hits += len(rows)
             if len(rows):
                 kept = proposed.take(rows)
                 scores_BCF = self._scores(some.histories.take(rows), kept.items_BK, kept.scores_BK)
@@ -431,6 +438,7 @@ class Palr(DecoderWriter):
                 f"{self.retriever_.name} proposes none of the {len(asked)} validation targets: take more candidates or "
                 "another retriever"
             )
+        self.ceiling_ = num_hits / len(asked)
         self.weights_ = fit_weights(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
         return self
 
@@ -447,6 +455,29 @@ class Palr(DecoderWriter):
         retrieve(retriever, Histories.from_lists([[]]), 1, catalogue=self.catalogue)
         self.retriever_ = retriever
         return self if validation is None else self.calibrate(validation)
+
+    def notes(self) -> list[str]:
+        """The ceiling, the weights, and profiles that could not be had."""
+        told = []
+        if self.ceiling_ is not None:
+            told.append(
+                f"{self.retriever_.name} proposes the next item of {self.ceiling_:.1%} of the validation users among "
+                f"{self.config.num_candidates} candidates: no list can find more"
+            )
+            names = [*self.config.tasks, self.retriever_.name]
+            weights = zip(names, self.weights_.tolist(), strict=True)
+            told.append(
+                "weights of the scores: " + ", ".join(f"{name} {value:.3g}" for name, value in weights)
+            )
+        if self.num_profiles_:
+            told.append(f"{self.num_empty_profiles_:,} of {self.num_profiles_:,} profiles had nothing to say")
+        if isinstance(self.profiles_, LLMProfiles):
+            counts = self.profiles_.counts
+            told.append(
+                f"profiles: {counts.asked:,} asked for, {counts.cached:,} known already, {counts.fallbacks:,} answers "
+                "unusable and made from attributes"
+            )
+        return told
 
     def background(self, history: Sequence[str | int]) -> dict[str, list[str]]:
         """The profile, a line a keyword, and the candidates in the retriever's order."""

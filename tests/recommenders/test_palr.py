@@ -128,6 +128,19 @@ def test_weights_are_learnt_on_validation() -> None:
     assert misled.rank(next_ones(data).histories, 1).items_BK[:, 0].tolist() == next_ones(data).items.tolist()
 
 
+def test_what_is_worth_knowing_is_told() -> None:
+    data = walks()
+    plain = Interactions(Catalogue(data.catalogue.table.drop("genres")), data.users, data.histories)
+    model = palr(tasks=("candidates",), max_steps=2).fit(plain, next_ones(plain))
+    ceiling, weights, profiles = model.notes()
+    assert ceiling.startswith(
+        "itemknn proposes the next item of 100.0% of the validation users among 6 candidates"
+    )
+    assert weights.startswith("weights of the scores: candidates ")
+    assert model.num_profiles_ == model.num_empty_profiles_ > 0
+    assert profiles == f"{model.num_profiles_:,} of {model.num_profiles_:,} profiles had nothing to say"
+
+
 def test_targets_that_no_retriever_proposes(fitted: Palr) -> None:
     data = walks()
     seen = Targets(data.catalogue, data.users, data.histories, data.histories.items[::5])
