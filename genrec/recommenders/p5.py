@@ -41,11 +41,15 @@ FAMILIES = ("rating", "sequential", "explanation", "review", "direct")
 class P5Config(Seq2SeqConfig):
     """Options of `p5`; the defaults are the recipe `p5-best`."""
 
-    dropout: float = Field(0.4, ge=0, lt=1, description="its dropout on embeddings and residual branches")
+    depth: int = Field(1, ge=1, description="layers of each stack of the compact backbone; its one dial")
+    width: int | None = Field(128, ge=16, description="its hidden size; 64 x depth if not given")
+    dropout: float = Field(0.3, ge=0, lt=1, description="its dropout on embeddings and residual branches")
+    epochs: int = Field(18, ge=1)
+    batch_tokens: int = Field(3000, ge=16, description="tokens in a batch, padding included")
     prompts: str = Field("p5", description="folder of prompts: p5, or a path")
     families: tuple[str, ...] = Field(FAMILIES, description="families of tasks that are learnt")
     word_vectors: Literal["none", "order"] = Field(
-        "order", description="order: whole-word embeddings, by a word's place in the source"
+        "none", description="order: whole-word embeddings, by a word's place in the source (paper)"
     )
     user_tokens: bool = Field(
         True, description="each user has a token of their own; False: spelt as text (paper; checkpoints)"
