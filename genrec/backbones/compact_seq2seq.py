@@ -24,10 +24,10 @@ from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
 from genrec.backbones.cache import GrowingCache
 from genrec.backbones.compact import CompactBackbone, look_up
-from genrec.backbones.seq2seq import Seq2SeqBackbone
+from genrec.backbones.seq2seq import EncoderDecoder
 
 
-class CompactSeq2SeqBackbone(Seq2SeqBackbone, CompactBackbone):
+class CompactSeq2SeqBackbone(EncoderDecoder, CompactBackbone):
     """An encoder and a decoder of `depth` layers each over one small vocabulary."""
 
     def __init__(

@@ -22,7 +22,7 @@ from genrec.backbones.base import Backbone
 from genrec.backbones.cache import GrowingCache
 from genrec.backbones.compact import look_up
 from genrec.backbones.pretrained import PretrainedBackbone, Tuning, checkpoint_config
-from genrec.backbones.seq2seq import Seq2SeqBackbone
+from genrec.backbones.seq2seq import EncoderDecoder
 from genrec.backbones.t5_and_bart import FAMILIES, Family
 from genrec.errors import ConfigError
 
@@ -39,7 +39,7 @@ class SourceCache(GrowingCache):
     reach: Tensor
 
 
-class PretrainedSeq2SeqBackbone(Seq2SeqBackbone, PretrainedBackbone):
+class PretrainedSeq2SeqBackbone(EncoderDecoder, PretrainedBackbone):
     """A T5 or BART.
 
     In its pretraining the positions of source and answer both started at 0, the answer's with its start token, so

@@ -1,4 +1,4 @@
-"""Encoder–decoder backbones: a source is read once, in both directions, and answers are written with it in view.
+"""Backbones that read a source once, in both directions, and write answers with it in view.
 
 Shape suffixes: B rows, T tokens of the source, L tokens of the answers, K keys of the decoder, D width.
 """
@@ -28,7 +28,7 @@ def items_among(batch: Mapping[str, Tensor]) -> Tensor:
 
 
 class Seq2SeqBackbone(Backbone):
-    """An encoder–decoder. `hidden` is its decoder's; the cache holds what the encoder read.
+    """A source is taken in, and answers follow it. `hidden` is of the answers; the cache holds what was taken in.
 
     start_token: what the decoder is given before an answer's first token, at the position before it.
     word_vectors: the word table; None: there is none.
@@ -43,10 +43,13 @@ class Seq2SeqBackbone(Backbone):
         return 0 if self.word_vectors is None else self.word_vectors.num_embeddings
 
     @abstractmethod
-    def encode(
+    def take_in(
         self, tokens_BT: Tensor, nodes_BT: Tensor, positions_BT: Tensor, words_BT: Tensor, reach_BT: Tensor
-    ) -> Tensor:
-        """States (B, T, D) of a source.
+    ) -> tuple[Any, int]:
+        """A cache that has read a source, and how many of its keys stand for that.
+
+        Where answers attend to the source apart from their own tokens, these are 0 keys, and `see` tells how much of
+        the source may be seen.
 
         Args:
             tokens_BT: token ids, padded on the right.
@@ -57,33 +60,24 @@ class Seq2SeqBackbone(Backbone):
         """
 
     @abstractmethod
-    def remember(self, states_BTD: Tensor, positions_BT: Tensor) -> tuple[Any, int]:
-        """A cache whose decoder sees the encoder's states, and how many of the decoder's keys stand for them.
-
-        Where a decoder attends to the source apart from its own tokens, these are 0 keys, and `see` tells it how much
-        of the source may be seen.
-        """
-
-    @abstractmethod
     def see(self, cache: Any, reach_BL: Tensor) -> None:
         """Let the tokens of the next call of `hidden` see that many tokens of the source."""
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Decoder states (B, L, D) of a batch of training; several answers may share a source.
+        """States (B, L, D) of the answers of a batch of training; several answers may share a source.
 
         Args:
             batch: tokens, nodes and positions (B, L) of the answers of a row side by side, each after a start token;
                 answer (B, L), the number of the answer that a token belongs to; reach (B, L), how many tokens of the
                 source it sees; source_tokens, source_nodes, source_positions, source_words and source_reach (B, T).
         """
-        states_BTD = self.encode(
+        cache, num_keys = self.take_in(
             batch["source_tokens"],
             batch["source_nodes"],
             batch["source_positions"],
             batch["source_words"],
             batch["source_reach"],
         )
-        cache, num_keys = self.remember(states_BTD, batch["source_positions"])
         answer_BL, reach_BL = batch["answer"], batch["reach"]
         self.see(cache, reach_BL)
         length = answer_BL.shape[1]
@@ -94,14 +88,13 @@ class Seq2SeqBackbone(Backbone):
         return self.hidden(batch["tokens"], batch["nodes"], batch["positions"], mask_BLK, cache)
 
     def read(self, prefix: Prefix) -> Reading:
-        """Read sources and give the decoder its start token."""
+        """Read sources, and the start token of an answer after them."""
         tokens_BT, length_B = prefix.tokens_BT, prefix.length_B
         nothing_BT = torch.zeros_like(tokens_BT)
         whole_BT = length_B[:, None].expand_as(tokens_BT)
         words_BT = nothing_BT if prefix.words_BT is None else prefix.words_BT
         reach_BT = whole_BT if prefix.reach_BT is None else prefix.reach_BT
-        states_BTD = self.encode(tokens_BT, prefix.nodes_BT, prefix.positions_BT, words_BT, reach_BT)
-        cache, num_keys = self.remember(states_BTD, prefix.positions_BT)
+        cache, num_keys = self.take_in(tokens_BT, prefix.nodes_BT, prefix.positions_BT, words_BT, reach_BT)
         self.see(cache, length_B[:, None])
         start_B1 = torch.full_like(length_B, self.start_token)[:, None]
         source_BT = torch.arange(num_keys, device=length_B.device) < length_B[:, None]
@@ -110,3 +103,23 @@ class Seq2SeqBackbone(Backbone):
             start_B1, torch.zeros_like(start_B1), prefix.start_B[:, None] - 1, visible_BK[:, None], cache
         )
         return Reading(cache, hidden_B1D[:, 0], visible_BK)
+
+
+class EncoderDecoder(Seq2SeqBackbone):
+    """A model of two stacks: an encoder for the source and a decoder, whose `hidden` is, for the answers."""
+
+    @abstractmethod
+    def encode(
+        self, tokens_BT: Tensor, nodes_BT: Tensor, positions_BT: Tensor, words_BT: Tensor, reach_BT: Tensor
+    ) -> Tensor:
+        """States (B, T, D) of a source, given as in `take_in`."""
+
+    @abstractmethod
+    def remember(self, states_BTD: Tensor, positions_BT: Tensor) -> tuple[Any, int]:
+        """A cache whose decoder sees the encoder's states; returned as by `take_in`."""
+
+    def take_in(
+        self, tokens_BT: Tensor, nodes_BT: Tensor, positions_BT: Tensor, words_BT: Tensor, reach_BT: Tensor
+    ) -> tuple[Any, int]:
+        states_BTD = self.encode(tokens_BT, nodes_BT, positions_BT, words_BT, reach_BT)
+        return self.remember(states_BTD, positions_BT)
