@@ -15,18 +15,6 @@ from torch import Tensor, nn
 from genrec.backbones.base import Backbone, Prefix, Reading
 
 
-def items_among(batch: Mapping[str, Tensor]) -> Tensor:
-    """Which learnt tokens (B, L) of a batch's answers write items and not text.
-
-    The end of a code below its tip has no nodes, but belongs to an answer that has.
-    """
-    learnt_BL, node_BL, answer_BL = batch["learnt"], batch["nodes"], batch["answer"] + 1  # padding's is 0
-    is_item_BA = learnt_BL.new_zeros((len(learnt_BL), int(answer_BL.max()) + 1))
-    row_N, place_N = torch.nonzero(learnt_BL & (node_BL > 0), as_tuple=True)
-    is_item_BA[row_N, answer_BL[row_N, place_N]] = True
-    return learnt_BL & is_item_BA.gather(1, answer_BL)
-
-
 class Seq2SeqBackbone(Backbone):
     """A source is taken in, and answers follow it. `hidden` is of the answers; the cache holds what was taken in.
 
@@ -68,8 +56,9 @@ class Seq2SeqBackbone(Backbone):
 
         Args:
             batch: tokens, nodes and positions (B, L) of the answers of a row side by side, each after a start token;
-                answer (B, L), the number of the answer that a token belongs to; reach (B, L), how many tokens of the
-                source it sees; source_tokens, source_nodes, source_positions, source_words and source_reach (B, T).
+                sees (B, L), a number that a token shares with those of the tokens before it that it sees: its answer's,
+                or one for all answers of a row; reach (B, L), how many tokens of the source it sees; source_tokens,
+                source_nodes, source_positions, source_words and source_reach (B, T).
         """
         cache, num_keys = self.take_in(
             batch["source_tokens"],
@@ -78,12 +67,12 @@ class Seq2SeqBackbone(Backbone):
             batch["source_words"],
             batch["source_reach"],
         )
-        answer_BL, reach_BL = batch["answer"], batch["reach"]
+        sees_BL, reach_BL = batch["sees"], batch["reach"]
         self.see(cache, reach_BL)
-        length = answer_BL.shape[1]
-        before_LL = torch.ones((length, length), dtype=torch.bool, device=answer_BL.device).tril()
-        own_BLL = (answer_BL[:, :, None] == answer_BL[:, None]) & before_LL
-        source_BLT = torch.arange(num_keys, device=answer_BL.device) < reach_BL[:, :, None]
+        length = sees_BL.shape[1]
+        before_LL = torch.ones((length, length), dtype=torch.bool, device=sees_BL.device).tril()
+        own_BLL = (sees_BL[:, :, None] == sees_BL[:, None]) & before_LL
+        source_BLT = torch.arange(num_keys, device=sees_BL.device) < reach_BL[:, :, None]
         mask_BLK = torch.cat([source_BLT, own_BLL], dim=2)
         return self.hidden(batch["tokens"], batch["nodes"], batch["positions"], mask_BLK, cache)
 

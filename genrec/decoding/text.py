@@ -14,7 +14,6 @@ from torch import Tensor
 
 from genrec.backbones.base import Backbone, Prefix
 from genrec.backbones.children import child_logits
-from genrec.backbones.seq2seq import items_among
 from genrec.decoding.constraint import TrieTensors
 from genrec.decoding.memory import Memory
 
@@ -54,7 +53,7 @@ def answer_scores(
 
     Args:
         backbone: an encoder–decoder in evaluation mode.
-        batch: as `Seq2SeqBackbone.forward` takes it, with `learnt`; items and text may stand side by side.
+        batch: as `Seq2SeqBackbone.forward` takes it, with `learnt` and `items`, which tells codes from text.
         trie: of the items' codes.
         parent_N: parent of each of its nodes, where items' tokens are scored among the children of their nodes; None:
             in the vocabulary, as text is.
@@ -66,7 +65,7 @@ def answer_scores(
     log_p_N = torch.zeros(len(row_N), device=hidden_ND.device)
     answer_N = batch["answer"][row_N, place_N]
     # What follows an item's tip is forced: it has no nodes and costs nothing.
-    among_items_N = items_among(batch)[row_N, place_N] & (parent_N is not None)
+    among_items_N = batch["items"][row_N, place_N] & (parent_N is not None)
     text_N = torch.nonzero(~among_items_N).squeeze(1)
     vectors_VD = backbone.vocabulary_vectors().to(hidden_ND.dtype)
     for part in text_N.split(_HEAD_ROWS):  # type: ignore[no-untyped-call]

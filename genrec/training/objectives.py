@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from genrec.backbones.base import Backbone
 from genrec.backbones.children import child_vectors
-from genrec.backbones.seq2seq import items_among
 from genrec.codes.trie import Trie
 from genrec.training.examples import Batch
 
@@ -85,7 +84,7 @@ class TaskLoss(CodeLoss):
         backbone = unwrapped(model)
         assert isinstance(backbone, Backbone)
         hidden_BLD: Tensor = model(batch)
-        item_BL = items_among(batch)
+        item_BL = batch["learnt"] & batch["items"]
         loss = self._items(backbone, hidden_BLD, batch, item_BL)
         text_BL = batch["learnt"] & ~item_BL
         place_N = torch.nonzero(text_BL.flatten()).squeeze(1)

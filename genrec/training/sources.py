@@ -28,11 +28,15 @@ _PROMPT_WORDS = 200  # words around a history that are told apart by their order
 
 @dataclass(frozen=True)
 class Word:
-    """Tokens of one word, the trie nodes that they write (0: none), and its row in the word table (0: none)."""
+    """Tokens of one word, the trie nodes that they write (0: none), and its row in the word table (0: none).
+
+    An item's code may end with tokens that write no node, as its tail below a tip does: `is_item` tells it from text.
+    """
 
     tokens: IntArray
     nodes: IntArray
     number: int = 0
+    is_item: bool = False
 
     @classmethod
     def of_text(cls, tokens: IntArray, number: int = 0) -> Word:
@@ -58,20 +62,25 @@ class Source:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is learnt: tokens and the nodes that they write, its first position, and how much of the source it sees."""
+    """What is learnt: words, the position of their first token, and how much of the source they see."""
 
-    tokens: IntArray
-    nodes: IntArray
+    words: Sequence[Word]
     start: int
     reach: int
+
+    @property
+    def tokens(self) -> IntArray:
+        """Tokens of all words."""
+        return np.concatenate([word.tokens for word in self.words])
 
 
 @dataclass(frozen=True)
 class Asked:
-    """An example: a source and its answers."""
+    """An example: a source and its answers; `chained`: each sees those before it."""
 
     source: Source
     answers: Sequence[Answer]
+    chained: bool = False
 
 
 def num_word_vectors(numbers: WordNumbers, num_users: int, num_items: int, max_items: int) -> int:
@@ -221,7 +230,8 @@ class SourceWriter:
     def item(self, item: int) -> Word:
         """An item as a word."""
         number = {"own": 1 + len(self.users) + item, "shared": 1 + item}.get(self.numbers, 0)
-        return Word(self.codes[item], self.paths[item], number if number < self.num_words else 0)
+        number = number if number < self.num_words else 0
+        return Word(self.codes[item], self.paths[item], number, is_item=True)
 
     def source(self, words: Sequence[Word], in_order_from: int | None = None) -> Source:
         """Words side by side; from word `in_order_from` on each sees only what came before it and itself."""
@@ -244,40 +254,51 @@ class SourceWriter:
 
     def answer(self, word: Word, reach: int) -> Answer:
         """A word as the answer to the first `reach` tokens of a source."""
-        return Answer(word.tokens, word.nodes, reach if self.continues else 1, reach)
+        return Answer([word], reach if self.continues else 1, reach)
 
     # -- batches ---------------------------------------------------------------------------------------------
 
     def collate(self, examples: Sequence[Asked]) -> Batch:
-        """Sources and answers of several examples, as `Seq2SeqBackbone.forward` takes them; `learnt` (B, L) marks
-        what is predicted.
+        """Sources and answers of several examples, as `Seq2SeqBackbone.forward` takes them.
+
+        `learnt` (B, L) marks what is predicted, `items` what of it belongs to codes of items and not to text.
         """
         batch = collate_sources([example.source for example in examples])
-        lengths = [sum(1 + len(answer.tokens) for answer in example.answers) for example in examples]
+        lengths = [
+            sum(1 + sum(len(word.tokens) for word in answer.words) for answer in example.answers)
+            for example in examples
+        ]
         shape = (len(examples), max(lengths))
-        names = ("tokens", "nodes", "positions", "answer", "reach", "learnt")
+        names = ("tokens", "nodes", "positions", "answer", "sees", "reach", "learnt", "items")
         table = {name: np.zeros(shape, np.int64) for name in names}
         table["answer"] -= 1  # padding answers nothing
+        table["sees"] -= 1
         for row, example in enumerate(examples):
             place = 0
             for number, answer in enumerate(example.answers):
-                here = (row, slice(place, place + 1 + len(answer.tokens)))
-                table["tokens"][here] = [self.start_token, *answer.tokens.tolist()]
-                table["nodes"][row, place + 1 : here[1].stop] = answer.nodes
-                table["positions"][here] = np.arange(answer.start - 1, answer.start + len(answer.tokens))
+                start = place
+                table["tokens"][row, place] = self.start_token
+                place += 1
+                for word in answer.words:
+                    here = (row, slice(place, place + len(word.tokens)))
+                    table["tokens"][here], table["nodes"][here] = word.tokens, word.nodes
+                    table["items"][here] = word.is_item
+                    place = here[1].stop
+                here = (row, slice(start, place))
+                table["positions"][here] = np.arange(answer.start - 1, answer.start - 1 + place - start)
                 table["answer"][here], table["reach"][here] = number, answer.reach
-                table["learnt"][row, place + 1 : here[1].stop] = 1
-                place = here[1].stop
+                table["sees"][here] = 0 if example.chained else number
+                table["learnt"][row, start + 1 : place] = 1
             if self.scores_padding and example.answers:
                 last = example.answers[-1]
-                table["answer"][row, place:], table["reach"][row, place:] = (
-                    len(example.answers) - 1,
-                    last.reach,
-                )
+                table["answer"][row, place:] = table["sees"][row, place:] = len(example.answers) - 1
+                table["reach"][row, place:] = last.reach
                 table["positions"][row, place:] = last.start + len(last.tokens) + np.arange(shape[1] - place)
                 table["learnt"][row, place:] = 1
+                table["items"][row, place:] = last.words[-1].is_item
         batch |= {name: torch.from_numpy(values) for name, values in table.items()}
-        batch["learnt"] = batch["learnt"].bool()
+        for name in ("learnt", "items"):
+            batch[name] = batch[name].bool()
         return batch
 
 

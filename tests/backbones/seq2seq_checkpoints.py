@@ -85,7 +85,7 @@ def make_answers(*lengths: int) -> Batch:
         "tokens": tokens_BL,
         "nodes": torch.zeros_like(tokens_BL),
         "positions": positions.expand(3, -1),
-        "answer": number.expand(3, -1),
+        "sees": number.expand(3, -1),
         "reach": LENGTHS[:, None].expand_as(tokens_BL),
     }
 

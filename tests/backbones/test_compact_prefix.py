@@ -48,7 +48,7 @@ def make_batch() -> Batch:
         "tokens": tokens,
         "nodes": nodes,
         "positions": inter * INTRA + 1 + step,
-        "answer": answer,
+        "sees": answer,
         "reach": REACH.repeat_interleave(torch.tensor([3, 4]), dim=1),
     }
 

@@ -59,7 +59,7 @@ def make_answers() -> Batch:
     nodes = torch.randint(NUM_NODES, (3, 12), generator=generator)
     tokens[:, step == 0], nodes[:, step == 0] = START, 0
     reach = torch.tensor([[2, 7, 4], [1, 2, 3], [11, 5, 0]]).repeat_interleave(lengths, dim=1)
-    return {"tokens": tokens, "nodes": nodes, "positions": step + reach + 2, "answer": answer, "reach": reach}
+    return {"tokens": tokens, "nodes": nodes, "positions": step + reach + 2, "sees": answer, "reach": reach}
 
 
 def pick(batch: Batch, row: int, source: int, answer: slice) -> Batch:
@@ -140,7 +140,7 @@ def test_a_token_of_the_source_never_sees_beyond_its_reach() -> None:
 @torch.no_grad()
 def test_distances_from_answer_to_source_matter_and_nothing_else_of_positions() -> None:
     model, batch = backbone(), make_sources() | make_answers()
-    real = batch["answer"] >= 0
+    real = batch["sees"] >= 0
     plain = model(batch)[real]
     both = batch | {name: batch[name] + 50 for name in ("positions", "source_positions")}
     torch.testing.assert_close(model(both)[real], plain, rtol=1e-3, atol=1e-3)
@@ -205,7 +205,7 @@ def test_gradients_reach_every_weight(objective: str) -> None:
     trie = Trie.build(Codes.from_lists(codes))
     batch = make_sources()
     code, path = torch.tensor([START, 4, 6, 2]), torch.tensor([0, *trie.paths[1]])
-    table = {"tokens": code, "nodes": path, "positions": torch.arange(12, 16), "answer": torch.zeros(4)}
+    table = {"tokens": code, "nodes": path, "positions": torch.arange(12, 16), "sees": torch.zeros(4)}
     batch |= {name: values.long().repeat(3, 1) for name, values in table.items()}
     batch["reach"] = LENGTHS[:, None].repeat(1, 4)
     batch["learnt"] = torch.tensor([False, True, True, True]).repeat(3, 1)
@@ -269,7 +269,7 @@ def every_item(
         }
         batch |= {"tokens": code_IL.clamp_min(0), "nodes": path_IL}
         batch["positions"] = (start_B[row] - 1 + step_L).repeat(len(codes), 1)
-        batch["answer"], batch["reach"] = torch.zeros_like(code_IL), torch.full_like(code_IL, length)
+        batch["sees"], batch["reach"] = torch.zeros_like(code_IL), torch.full_like(code_IL, length)
         states_ILD = model(batch)[:, :-1]
         if normalise == "children":
             logits = states_ILD @ model.edge_vectors(token_N, torch.arange(len(token_N))).T

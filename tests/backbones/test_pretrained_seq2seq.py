@@ -73,7 +73,7 @@ def test_padding_changes_nothing(seq2seq: Callable[..., PretrainedSeq2SeqBackbon
     model, batch = seq2seq(family), make_sources() | make_answers(9)
     batch["source_reach"] = batch["source_reach"] * (batch["source_positions"] < LENGTHS[:, None])
     batch["reach"] = batch["reach"] * torch.tensor([[1] * 9, [1] * 4 + [0] * 5, [1] * 6 + [0] * 3])
-    batch["answer"] = batch["answer"] - (batch["reach"] == 0).long()
+    batch["sees"] = batch["sees"] - (batch["reach"] == 0).long()
     together = model(batch)
     assert together.isfinite().all()
     for row, length in enumerate((9, 4, 6)):

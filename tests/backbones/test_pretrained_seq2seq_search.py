@@ -54,7 +54,7 @@ class Case:
                     "tokens": nn.functional.pad(code_IL.clamp_min(0), (1, 0), value=START),
                     "nodes": nn.functional.pad(path_IL, (1, 0)),
                     "positions": of_user.start_B[:, None] - 1 + place_L,
-                    "answer": torch.zeros_like(place_L).expand(num_items, -1),
+                    "sees": torch.zeros_like(place_L).expand(num_items, -1),
                     "reach": length_I1.expand(-1, len(place_L)),
                 }
             )[:, :-1]

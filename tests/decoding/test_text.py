@@ -87,9 +87,9 @@ def log_p(model: CompactSeq2SeqBackbone, source: Source, answer: Answer, of_chil
     states_LD = model(WRITER.collate([Asked(source, [answer])]))[0]
     total = 0.0
     parents, tokens = torch.as_tensor(TRIE.parent_N), torch.as_tensor(TRIE.token_N).long()
-    nodes = [*answer.nodes.tolist(), *[0] * (len(answer.tokens) - len(answer.nodes))]
+    nodes = [*answer.words[0].nodes.tolist(), *[0] * (len(answer.tokens) - len(answer.words[0].nodes))]
     for place, (token, node) in enumerate(zip(answer.tokens.tolist(), nodes, strict=True)):
-        if of_children and answer.nodes.any():
+        if of_children and answer.words[0].nodes.any():
             siblings = torch.nonzero(parents == parents[node]).flatten()
             siblings = siblings[siblings > 0]
             vectors = model.edge_vectors(tokens[siblings], siblings)

@@ -165,7 +165,7 @@ def test_masked_users_are_learnt(walks: Interactions) -> None:
     hidden_user = next(
         example
         for example in (writer.masked(np.array([1, 2]), 0, rng) for _ in range(100))
-        if not example.answers[0].nodes.any()
+        if not example.answers[0].words[0].nodes.any()
     )
     loss = model._loss()
     batch = writer.collate([hidden_user])

@@ -13,7 +13,7 @@ from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, Interactions
 from genrec.errors import ConfigError
 from genrec.recommenders.base import Recommender, create, load
-from genrec.training.sources import Answer
+from genrec.training.sources import Answer, Word
 
 OPTIONS: dict[str, Any] = {
     "depth": 1, "width": 16, "vocab_size": 300, "dropout": 0.0, "epochs": 3, "batch_tokens": 300, "evaluations": 1,
@@ -82,7 +82,7 @@ def test_padding_is_learnt_where_asked_for(fitted: Recommender) -> None:
     nodes = np.zeros_like
     examples = [
         type(model.writer_.single(np.array([0]), 1, None))(
-            source, [Answer(code, nodes(code), source.end, source.end)]
+            source, [Answer([Word(code, nodes(code), is_item=True)], source.end, source.end)]
         )
         for code in (short[:1], long)
     ]

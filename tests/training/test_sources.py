@@ -12,7 +12,15 @@ from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import Histories
 from genrec.errors import ConfigError
 from genrec.training.examples import Steps
-from genrec.training.sources import Source, SourceWriter, collate_sources, num_word_vectors
+from genrec.training.sources import (
+    Answer,
+    Asked,
+    Source,
+    SourceWriter,
+    Word,
+    collate_sources,
+    num_word_vectors,
+)
 
 # Item 0 writes 1 token and the end (9), item 1 two, item 2 three, ... item 5 six; they share first tokens.
 CODES = Codes.from_lists([[10 + row % 3, *range(20, 20 + row), 9] for row in range(6)])
@@ -54,7 +62,7 @@ def test_a_single_example_is_the_question_and_its_answer(continues: bool) -> Non
     assert as_lists(example.source) == as_lists(made.question(ITEMS[:3], None))
     (answer,) = example.answers
     assert answer.tokens.tolist() == codes(4)
-    assert answer.nodes.tolist() == TRIE.paths[4].tolist()
+    assert answer.words[0].nodes.tolist() == TRIE.paths[4].tolist()
     assert answer.reach == example.source.end
     assert answer.start == (example.source.end if continues else 1)
 
@@ -97,7 +105,7 @@ def test_one_word_is_hidden_and_the_last_item_with_its_share() -> None:
         assert example.source.tokens_T.tolist() == [token for word in rest for token in word]
         rows = [0 if number == place else row for number, row in enumerate(numbers)]
         assert example.source.words_T.tolist() == np.repeat(rows, list(map(len, rest))).tolist()
-        assert answer.nodes.any() == (place != 1)
+        assert answer.words[0].nodes.any() == (place != 1)
         assert (example.source.reach_T == example.source.end).all()
         assert answer.start == answer.reach == example.source.end
     assert sorted(hidden) == [1, 2, 3, 4, 5, 6]  # never the word that begins every source
@@ -169,15 +177,33 @@ def test_a_batch_holds_every_example_and_padding_learns_nothing() -> None:
         [False, True, True, False, True, True, True],
         [False] + [True] * 4 + [False] * 2,
     ]
+    assert batch["sees"].tolist() == batch["answer"].tolist()
+    assert batch["items"].equal(batch["learnt"])
     assert batch["reach"].tolist() == [[1, 1, 1, 3, 3, 3, 3], [8] * 5 + [0, 0]]
     assert batch["positions"].tolist() == [[0, 1, 2, 2, 3, 4, 5], [7, 8, 9, 10, 11, 0, 0]]
     assert batch["nodes"][0].tolist() == [0, *TRIE.paths[0], 0, *TRIE.paths[1]]
     assert batch["source_length"].tolist() == [6, 8]
     assert batch["source_reach"].tolist() == [[1, 3, 3, 6, 6, 6, 1, 1], [8] * 8]
     assert batch["source_tokens"][0].tolist() == [1, *codes(0, 1), 0, 0]
-    assert all(values.dtype == torch.int64 for name, values in batch.items() if name != "learnt")
+    assert all(
+        values.dtype == torch.int64 for name, values in batch.items() if name not in ("learnt", "items")
+    )
     alone = collate_sources([examples[0].source])
     assert alone["source_tokens"].tolist() == [[1, *codes(0, 1)]]
+
+
+def test_chained_answers_see_those_before_them_and_words_of_either_kind_stand_side_by_side() -> None:
+    made = writer()
+    text = Word.of_text(np.array([30, 31]))
+    answers = [Answer([made.item(0), text], 5, 3), Answer([text], 9, 3)]
+    example = Asked(made.question(np.array([3]), None), answers, chained=True)
+    batch = made.collate([example, made.packed(np.array([0, 1]), None)])
+    assert batch["tokens"][0].tolist() == [START, *codes(0), 30, 31, START, 30, 31]
+    assert batch["items"][0].tolist() == [False, True, True, False, False, False, False, False]
+    assert batch["answer"][0].tolist() == [0] * 5 + [1] * 3
+    assert batch["sees"].tolist() == [[0] * 8, [0, 0, 0, 1, 1, 1, 1, -1]]
+    assert batch["positions"][0].tolist() == [4, 5, 6, 7, 8, 8, 9, 10]
+    assert example.answers[0].tokens.tolist() == [*codes(0), 30, 31]
 
 
 @pytest.mark.parametrize("way", ["packed", "masked", "prefixes", "last"])

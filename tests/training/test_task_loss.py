@@ -44,12 +44,13 @@ def cost(model: CompactSeq2SeqBackbone, example: Asked, answer: Answer, objectiv
     logits_LV = hidden_LD[:-1] @ model.vocabulary_vectors().T
     tokens = torch.as_tensor(answer.tokens)
     of_tokens = -logits_LV.log_softmax(1)[torch.arange(len(tokens)), tokens]
-    if not answer.nodes.any():
+    (word,) = answer.words
+    if not word.is_item:
         return of_tokens.mean()
     if objective == "token":
         return of_tokens.sum()
     total = torch.zeros(())
-    for place, node in enumerate(answer.nodes[answer.nodes > 0].tolist()):
+    for place, node in enumerate(word.nodes[word.nodes > 0].tolist()):
         siblings = torch.nonzero(torch.as_tensor(TRIE.parent_N) == TRIE.parent_N[node]).flatten()
         siblings = siblings[siblings > 0]
         vectors = model.edge_vectors(torch.as_tensor(TRIE.token_N).long()[siblings], siblings)
