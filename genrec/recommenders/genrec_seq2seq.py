@@ -151,8 +151,7 @@ class GenRecSeq2Seq(Seq2SeqWriter):
         users = histories.users if self.config.reads_users else None
         rows = [None] * len(histories) if users is None else [self.users_.get(str(user)) for user in users]
         return Sources(
-            [self.writer_.question(history, row) for history, row in zip(histories, rows, strict=True)],
-            self.writer_.continues,
+            [self.writer_.question(history, row) for history, row in zip(histories, rows, strict=True)]
         )
 
     def _rank(

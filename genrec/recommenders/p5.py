@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -82,7 +82,7 @@ class P5(TaskAnswers):
     Practical limits: those of `genrec-seq2seq`; a `choose` question holds a hundred codes, which is dear to learn.
     """
 
-    Config = P5Config
+    Config: ClassVar[type[P5Config]] = P5Config
     _prompts_from_: str | Path
     pipeline = (
         "question in words -> encoder-decoder language model -> item over the trie, stars or a sentence"
@@ -178,7 +178,7 @@ class P5(TaskAnswers):
 
     def _write_with(self, codes: Codes, trie: Trie) -> None:
         config, tokenizer = self.config, self.tokenizer_
-        self.writer_ = SourceWriter(
+        self.writer_ = self._new_writer(
             codes,
             trie,
             begin=np.array(tokenizer.begin or tokenizer.end),
@@ -197,11 +197,14 @@ class P5(TaskAnswers):
             users = tokenizer.encode(self._user_words())
         self.tasks_ = TaskWriter(self.writer_, tokenizer.encode, tokenizer.end, users)
 
+    def _new_writer(self, codes: Codes, trie: Trie, **options: Any) -> SourceWriter:
+        return SourceWriter(codes, trie, **options)
+
     # -- recommending ----------------------------------------------------------------------------------------
 
     def questions(self, histories: Histories) -> Sources:
         prompt = self._prompt("sequential", "next", self.asking, without=frozenset({"user"}))
-        return Sources([self._history(prompt, history) for history in histories], self.writer_.continues)
+        return Sources([self._history(prompt, history) for history in histories])
 
     def _history(self, prompt: TaskPrompt, history: IntArray) -> Source:
         return self.tasks_.source(

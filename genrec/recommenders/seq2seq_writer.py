@@ -36,21 +36,19 @@ class Seq2SeqConfig(WriterConfig):
 class Sources:
     """Questions for an encoder."""
 
-    def __init__(self, sources: Sequence[Source], continues: bool) -> None:
-        """`continues`: positions of an answer go on from those of the source, as in `SourceWriter`."""
-        self._sources, self._continues = sources, continues
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._sources = sources
         self.lengths = [len(source.tokens_T) for source in sources]
 
     def prefix(self, rows: IntArray) -> Prefix:
         batch = collate_sources([self._sources[row] for row in rows])
         batch = {name: tensor.to(device()) for name, tensor in batch.items()}
-        length_B = batch["source_length"]
         return Prefix(
             batch["source_tokens"],
             batch["source_nodes"],
             batch["source_positions"],
-            length_B,
-            length_B if self._continues else torch.ones_like(length_B),
+            batch["source_length"],
+            torch.tensor([self._sources[row].start for row in rows], device=device()),
             batch["source_words"],
             batch["source_reach"],
         )

@@ -228,7 +228,7 @@ class TaskAnswers(Seq2SeqWriter):
         return np.asarray((chance_BA / chance_BA.sum(1, keepdims=True)) @ stars_A)
 
     def _closed(self, source: Source, words: Sequence[Word]) -> Asked:
-        return Asked(source, [self.writer_.answer(word, source.end) for word in words])
+        return Asked(source, [self.writer_.after(source, word) for word in words])
 
     def _scores(self, examples: Iterable[Asked], num_answers: int) -> FloatArray:
         """Log-probability (B, num_answers) of the answers of each example."""
@@ -246,7 +246,7 @@ class TaskAnswers(Seq2SeqWriter):
         written = []
         for start in range(0, len(values), _ROWS):
             sources = [self.tasks_.source(prompt.source, value) for value in values[start : start + _ROWS]]
-            prefix = Sources(sources, self.writer_.continues).prefix(np.arange(len(sources)))
+            prefix = Sources(sources).prefix(np.arange(len(sources)))
             written += write_text(self.backbone_, prefix, self.tokenizer_.end[0], 64)
         return [" ".join(self.tokenizer_.decode(tokens).split()) for tokens in written]
 

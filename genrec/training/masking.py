@@ -25,13 +25,9 @@ _MEAN_CUT = 3.0  # tokens of a span that is cut anywhere, as in GLM
 
 @dataclass(frozen=True)
 class Passage:
-    """A text: its words, an entity being one word however many tokens it has.
-
-    Shape: entity_W, which words are entities; sentence_W, the number of the sentence that a word stands in, ascending.
-    """
+    """A text: its words, and the number of the sentence that each stands in, ascending."""
 
     words: Sequence[Word]
-    entity_W: Sequence[bool]
     sentence_W: Sequence[int]
 
 
@@ -106,7 +102,7 @@ def _chosen(
             if (group := list(found))
         ]
     elif whole:
-        entities = [place for place, is_entity in enumerate(passage.entity_W) if is_entity]
+        entities = [place for place, word in enumerate(passage.words) if word.is_entity]
         units = [(place, place + 1) for place in entities or range(count)]
     else:
         units = _cuts(count, rng)
@@ -129,4 +125,4 @@ def _apart(passage: Passage) -> Passage:
         for token, node in zip(word.tokens, word.nodes, strict=True):
             words.append(Word(np.array([token]), np.array([node]), 0, word.is_item))
             sentences.append(sentence)
-    return Passage(words, [False] * len(words), sentences)
+    return Passage(words, sentences)

@@ -31,12 +31,17 @@ class Word:
     """Tokens of one word, the trie nodes that they write (0: none), and its row in the word table (0: none).
 
     An item's code may end with tokens that write no node, as its tail below a tip does: `is_item` tells it from text.
+    `is_entity`: an item, or a name or attribute of one, which stands for one thing however many tokens it has.
     """
 
     tokens: IntArray
     nodes: IntArray
     number: int = 0
     is_item: bool = False
+    is_entity: bool = False
+
+    def __len__(self) -> int:
+        return len(self.tokens)
 
     @classmethod
     def of_text(cls, tokens: IntArray, number: int = 0) -> Word:
@@ -46,27 +51,32 @@ class Word:
 
 @dataclass(frozen=True)
 class Source:
-    """What is read; five arrays (T,)."""
+    """What is read, five arrays (T,), and the position of the first token of an answer after it."""
 
     tokens_T: IntArray
     nodes_T: IntArray
     positions_T: IntArray
     words_T: IntArray
     reach_T: IntArray
+    start: int
 
     @property
     def end(self) -> int:
-        """The position after it."""
+        """How many tokens it has."""
         return len(self.tokens_T)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What is learnt: words, the position of their first token, and how much of the source they see."""
+    """What is learnt: words, the position of their first token, and how much of the source they see.
+
+    `restarts`: positions start anew with every word, from that of the start token.
+    """
 
     words: Sequence[Word]
     start: int
     reach: int
+    restarts: bool = False
 
     @property
     def tokens(self) -> IntArray:
@@ -168,7 +178,7 @@ class SourceWriter:
     def single(self, items: IntArray, target: int, user: int | None) -> Asked:
         """The next item after a history, asked for by the mask at its end."""
         source = self.question(items, user)
-        return Asked(source, [self.answer(self.item(target), source.end)])
+        return Asked(source, [self.after(source, self.item(target))])
 
     def masked(self, items: IntArray, user: int | None, rng: np.random.Generator) -> Asked:
         """A history of which one word is hidden and asked for."""
@@ -178,7 +188,7 @@ class SourceWriter:
         hidden = words[place]
         words[place] = Word.of_text(self.mask)
         source = self.source(words)
-        return Asked(source, [self.answer(hidden, source.end)])
+        return Asked(source, [self.after(source, hidden)])
 
     def question(self, items: IntArray, user: int | None) -> Source:
         """A history as the source after which its next item is asked for."""
@@ -231,7 +241,7 @@ class SourceWriter:
         """An item as a word."""
         number = {"own": 1 + len(self.users) + item, "shared": 1 + item}.get(self.numbers, 0)
         number = number if number < self.num_words else 0
-        return Word(self.codes[item], self.paths[item], number, is_item=True)
+        return Word(self.codes[item], self.paths[item], number, is_item=True, is_entity=True)
 
     def source(self, words: Sequence[Word], in_order_from: int | None = None) -> Source:
         """Words side by side; from word `in_order_from` on each sees only what came before it and itself."""
@@ -250,11 +260,28 @@ class SourceWriter:
             np.arange(ends[-1]),
             np.repeat(numbers, lengths),
             np.repeat(reach, lengths),
+            self.start_after(int(ends[-1])),
         )
+
+    def start_after(self, reach: int) -> int:
+        """The position of an answer's first token that follows `reach` tokens of a source."""
+        return reach if self.continues else 1
 
     def answer(self, word: Word, reach: int) -> Answer:
         """A word as the answer to the first `reach` tokens of a source."""
-        return Answer([word], reach if self.continues else 1, reach)
+        return Answer([word], self.start_after(reach), reach)
+
+    def after(self, source: Source, word: Word) -> Answer:
+        """A word as the answer to a source."""
+        return Answer([word], source.start, source.end)
+
+    def _positions(self, answer: Answer) -> IntArray:
+        """Those of the start token and of every token after it."""
+        lengths = [len(word) for word in answer.words]
+        if not answer.restarts:
+            return answer.start - 1 + np.arange(1 + sum(lengths))
+        parts = [np.arange(length) for length in (1 + lengths[0], *lengths[1:])]
+        return answer.start - 1 + np.concatenate(parts)
 
     # -- batches ---------------------------------------------------------------------------------------------
 
@@ -285,7 +312,7 @@ class SourceWriter:
                     table["items"][here] = word.is_item
                     place = here[1].stop
                 here = (row, slice(start, place))
-                table["positions"][here] = np.arange(answer.start - 1, answer.start - 1 + place - start)
+                table["positions"][here] = self._positions(answer)
                 table["answer"][here], table["reach"][here] = number, answer.reach
                 table["sees"][here] = 0 if example.chained else number
                 table["learnt"][row, start + 1 : place] = 1

@@ -56,7 +56,7 @@ class TaskWriter:
     def example(self, segments: Sequence[Segment], target: Word, values: Values) -> Asked:
         """A prompt and its one answer."""
         source = self.source(segments, values)
-        return Asked(source, [self.writer.answer(target, source.end)])
+        return Asked(source, [self.writer.after(source, target)])
 
     def packed(self, segments: Sequence[Segment], values: Values) -> Asked:
         """A prompt whose history is packed: every item of it is an answer."""

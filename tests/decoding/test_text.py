@@ -53,7 +53,7 @@ def written_slowly(model: CompactSeq2SeqBackbone, source: Source, max_tokens: in
 
 @pytest.mark.parametrize("max_tokens", [0, 1, 25])
 def test_each_token_is_the_likeliest(model: CompactSeq2SeqBackbone, max_tokens: int) -> None:
-    prefix = Sources(SOURCES, continues=True).prefix(np.arange(4))
+    prefix = Sources(SOURCES).prefix(np.arange(4))
     found = write_text(model, prefix, END, max_tokens)
     assert found == [written_slowly(model, source, max_tokens) for source in SOURCES]
     if max_tokens == 25:
@@ -63,7 +63,7 @@ def test_each_token_is_the_likeliest(model: CompactSeq2SeqBackbone, max_tokens: 
 def test_a_text_ends_where_the_model_ends_it(model: CompactSeq2SeqBackbone) -> None:
     """Whatever token that is: each that comes late in some text, and not in every."""
     texts = [written_slowly(model, source, 25) for source in SOURCES]
-    prefix = Sources(SOURCES, continues=True).prefix(np.arange(4))
+    prefix = Sources(SOURCES).prefix(np.arange(4))
     ends = {token for text in texts for token in text[1:]}
     assert ends
     for end in ends:
@@ -132,7 +132,7 @@ def test_items_score_as_the_search_scores_them(model: CompactSeq2SeqBackbone, of
     batch = WRITER.collate([asked(row, [0, 1, 2, 3, 4, 5]) for row in range(4)])
     scores_BI = answer_scores(model, batch, tensors, parent_N)
     search = BeamSearch(model, tensors, "children" if of_children else "vocabulary")
-    prefix = Sources(SOURCES, continues=True).prefix(np.arange(4))
+    prefix = Sources(SOURCES).prefix(np.arange(4))
     found = search.search_best_first(prefix, Constraint(tensors), k=6, width=6)
     torch.testing.assert_close(found.score_Bk, scores_BI.gather(1, found.item_Bk), rtol=1e-4, atol=1e-4)
     assert found.item_Bk.equal(scores_BI.argsort(dim=1, descending=True))

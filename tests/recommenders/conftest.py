@@ -1,4 +1,4 @@
-"""Random T5 and BART checkpoints with a tokenizer, a few kilobytes each."""
+"""Lets the tests of this folder import the modules beside them; random T5 and BART checkpoints with a tokenizer."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from transformers import BartConfig, BartForConditionalGeneration, T5Config, T5ForConditionalGeneration
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "backbones"))
+sys.path.insert(0, str(Path(__file__).parent))
 
 from checkpoints import _tokenizer
 from seq2seq_checkpoints import BART_SIZES, T5_SIZES

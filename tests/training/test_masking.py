@@ -18,10 +18,10 @@ def passage(lengths: list[int], entities: list[bool], sentences: list[int]) -> P
     """Words of these many tokens, all tokens different."""
     starts = np.cumsum([0, *lengths])
     words = [
-        Word(np.arange(first, last), np.arange(first, last) + 100, 0, is_item=is_entity)
+        Word(np.arange(first, last), np.arange(first, last) + 100, 0, is_entity=is_entity)
         for first, last, is_entity in zip(starts[:-1], starts[1:], entities, strict=True)
     ]
-    return Passage(words, entities, np.cumsum(sentences).tolist())
+    return Passage(words, np.cumsum(sentences).tolist())
 
 
 passages = st.lists(
@@ -63,8 +63,8 @@ def test_each_level_hides_what_it_says(text: Passage, seed: int) -> None:
     rng = np.random.default_rng(seed)
     entities = mask(text, "entity", MASKS, rng, share=0.5)
     assert all(len(span) == 1 for span in entities.spans)
-    if any(text.entity_W):
-        assert all(word.is_item for span in entities.spans for word in span)
+    if any(word.is_entity for word in text.words):
+        assert all(word.is_entity for span in entities.spans for word in span)
     sentence_of = {id(word): number for word, number in zip(text.words, text.sentence_W, strict=True)}
     for span in mask(text, "sentence", MASKS, rng, share=0.5).spans:
         (number,) = {sentence_of[id(word)] for word in span}

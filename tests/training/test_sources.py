@@ -35,7 +35,7 @@ def writer(**options: Any) -> SourceWriter:
 
 
 def as_lists(source: Source) -> dict[str, list[int]]:
-    return {name: values.tolist() for name, values in vars(source).items()}
+    return {name: values.tolist() for name, values in vars(source).items() if name.endswith("_T")}
 
 
 def codes(*items: int) -> list[int]:

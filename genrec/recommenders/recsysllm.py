@@ -1,0 +1,139 @@
+"""RecSysLLM: one language model that fills in what is masked, entities whole and in the order of time, then does tasks.
+
+Chu, Wang, Zhu, Zhang, Ruan, ... 2023, https://arxiv.org/abs/2308.10837. Its four ideas have a switch each: entity-aware
+masking, chronological spans, two-dimensional positions and their dynamic restart. What differs from the paper is told
+in docs/recsysllm.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from genrec.backbones.base import Backbone
+from genrec.backbones.compact_prefix import CompactPrefixBackbone
+from genrec.backbones.tokenizer import WordTokenizer
+from genrec.codes.trie import Codes, Trie
+from genrec.data.interactions import Interactions
+from genrec.prompts.profiles import AttributeProfiles
+from genrec.recommenders.base import register
+from genrec.recommenders.p5 import P5, P5Config
+from genrec.training.masking import LEVELS, Level
+from genrec.training.passages import Masks, Passages
+from genrec.training.sources import SourceWriter, Word
+from genrec.training.spans import SpanWriter
+from genrec.training.tasks import TaskSteps
+from genrec.training.trainer import Validate, train
+
+_MASKS: dict[Level, str] = {"entity": "[M]", "sentence": "[sM]", "document": "[gM]"}
+
+
+class RecSysLLMConfig(P5Config):
+    """Options of `recsysllm`: those of `p5`, the pre-training and the switches of its four ideas."""
+
+    backbone: str = Field("compact", description="'compact': the one that there is")
+    pretraining_epochs: int = Field(
+        4, ge=0, description="passes of span infilling over texts before the tasks"
+    )
+    levels: tuple[Level, ...] = Field(LEVELS, description="of masks: entity, sentence, document")
+    mask_share: float = Field(0.15, gt=0, le=1, description="entities or sentences that are masked")
+    whole_entities: bool = Field(True, description="masks cut no entity; False: spans are cut anywhere")
+    chronological: bool = Field(True, description="spans are filled in in the order of time; False: in any")
+    two_dimensional: bool = Field(True, description="positions in the text and inside an entity; False: one")
+    dynamic: bool = Field(
+        True, description="positions inside entities restart with each entity that is written"
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> RecSysLLMConfig:
+        if self.backbone != "compact":
+            raise ValueError("recsysllm has a backbone of its own so far: backbone has to be compact")
+        if self.word_vectors != "none":
+            raise ValueError(
+                "two-dimensional positions stand in for whole-word vectors: word_vectors has to be none"
+            )
+        if not self.levels:
+            raise ValueError("choose one level of masks at least: entity, sentence, document")
+        return self
+
+
+@register("recsysllm")
+class RecSysLLM(P5):
+    """masked texts, then questions in words -> prefix language model -> item over the trie, stars or a sentence.
+
+    Practical limits: those of `p5`; a question holds at most 1,023 tokens.
+    """
+
+    Config: ClassVar[type[RecSysLLMConfig]] = RecSysLLMConfig
+    pipeline = (
+        "masked texts, then questions -> prefix language model -> item over the trie, stars or a sentence"
+    )
+    paper = "Chu et al. 2023, https://arxiv.org/abs/2308.10837"
+    tiny = P5.tiny | {"pretraining_epochs": 2}
+
+    # -- learning --------------------------------------------------------------------------------------------
+
+    def _learn(self, train_data: Interactions, validate: Validate | None, folder: Path, resume: bool) -> None:
+        config = self.config
+        if config.pretraining_epochs:
+            steps = TaskSteps(
+                self._passages(train_data).kinds(),
+                self.writer_.collate,
+                batch_tokens=config.batch_tokens,
+                num_epochs=config.pretraining_epochs,
+                seed=config.seed,
+                max_steps=config.max_steps,
+            )
+            options = replace(self._training_options(), evaluations=1, patience=0)
+            before = folder / "pretraining"
+            train(self.backbone_, self._loss(), steps, options, before, validate=None, resume=resume)
+        super()._learn(train_data, validate, folder, resume)
+
+    def _passages(self, train_data: Interactions) -> Passages:
+        config, tokenizer = self.config, self.tokenizer_
+        assert isinstance(self.writer_, SpanWriter)
+        masks = Masks(
+            {level: Word.of_text(self._mask_token(level)) for level in LEVELS},
+            config.levels,
+            config.mask_share,
+            config.whole_entities,
+            config.chronological,
+        )
+        attributes = AttributeProfiles(self.catalogue)
+        return Passages(
+            self.writer_, tokenizer.encode, tokenizer.end, train_data, self.texts_, attributes, masks
+        )
+
+    def _spelt(self) -> list[str]:
+        return [*super()._spelt(), *AttributeProfiles(self.catalogue).words]
+
+    def _words_of_their_own(self) -> list[str]:
+        return [*super()._words_of_their_own(), *_MASKS.values()]
+
+    def _mask_token(self, level: Level) -> np.ndarray:
+        assert isinstance(self.tokenizer_, WordTokenizer)
+        first = len(super()._words_of_their_own())
+        return self.tokenizer_.word_ids[[first + LEVELS.index(level)]]
+
+    def _new_backbone(self, trie: Trie) -> Backbone:
+        config = self.config
+        return CompactPrefixBackbone(
+            self.tokenizer_.vocab_size,
+            depth=config.depth,
+            width=config.width,
+            dropout=config.dropout,
+            num_nodes=trie.num_nodes if config.node_vectors else 0,
+            start_token=self.tokenizer_.end[0],
+            tables=config.two_dimensional,
+        )
+
+    def _saved_backbone(self, folder: Path, compact: bool) -> Backbone:
+        return CompactPrefixBackbone.load(folder)
+
+    def _new_writer(self, codes: Codes, trie: Trie, **options: Any) -> SourceWriter:
+        switches = {"two_dimensional": self.config.two_dimensional, "dynamic": self.config.dynamic}
+        return SpanWriter(codes, trie, **(options | switches | {"mask": self._mask_token("entity")}))
