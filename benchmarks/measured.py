@@ -19,6 +19,10 @@ TITLES = {
     "amazon2014_beauty": "Amazon Beauty 2014",
     "amazon2014_toys": "Amazon Toys 2014",
 }
+NAMES = TITLES | {
+    "amazon2014_instruments_reviews": "Amazon Musical Instruments 2014",
+    "amazon2018_gift_cards": "Amazon Gift Cards 2018",
+}
 # Files beside the recommenders' results that are told on pages of their own.
 OTHERS = {"objectives.json": "objectives and examples at equal time, told in [genrec.md](genrec.md)"}
 
@@ -110,6 +114,15 @@ def percent(share: float) -> str:
 def spread(entry: dict[str, float], num_seeds: int) -> str:
     """Mean, and the standard deviation where there are several seeds."""
     return number(entry["mean"]) + (f" ± {number(entry['sd'])}" if num_seeds > 1 else "")
+
+
+def task_cell(metric: str, entry: dict[str, float], num_seeds: int) -> str:
+    """A metric of a task: texts in percent as they are, errors of ratings in stars, the others as in `number`."""
+    if metric.startswith(("HR", "NDCG", "MRR")):
+        return spread(entry, num_seeds)
+    digits = 1 if metric.startswith(("BLEU", "ROUGE")) else 3
+    more = f" ± {entry['sd']:.{digits}f}" if num_seeds > 1 and entry["sd"] else ""
+    return f"{entry['mean']:.{digits}f}{more}"
 
 
 def duration(seconds: float) -> str:

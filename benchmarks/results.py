@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from pathlib import Path
 from typing import Any
 
 import yaml
 from genrec.evaluation.audit import leaky_code
+from genrec.evaluation.task_recommender import PROMPTS
 
 from measured import (
     CELLS,
+    NAMES,
     OTHERS,
-    TITLES,
     Published,
     commits,
     data_sets,
@@ -24,6 +26,7 @@ from measured import (
     set_options,
     spread,
     table,
+    task_cell,
 )
 from trap_tables import filled
 
@@ -42,6 +45,9 @@ time of one run on as many threads as are told, while other work may have shared
 were chosen on the validation targets, the defaults of `itemknn` on those of MovieLens 100K and Beauty together;
 nothing was chosen on test targets. Repeat a row with
 `python benchmarks/seeds.py RECOMMENDER OPTIONS --data PATH`.
+
+**Tasks** of recommenders that answer several stand beside simple answers to the same questions, learnt from the same
+training part; texts (BLEU, ROUGE) in percent. "new" prompts tell of an item by its description alone.
 
 **Published.** As printed, with what is known of the protocol:
 
@@ -78,7 +84,10 @@ def results_page(folder: Path) -> str:
 
 def _data_set(folder: Path, data: str, rows: list[Published]) -> str:
     found = measurements(folder, data)
-    parts = [f"## {TITLES.get(data, data)}", *_ours(found, data)]
+    tasks = [json.loads(path.read_text()) for path in sorted((folder / data / "tasks").glob("*.json"))]
+    parts = [f"## {NAMES.get(data, data)}", *(_ours(found, data) if found or not tasks else [])]
+    for result in tasks:
+        parts += _tasks(result, data)
     for name, told in OTHERS.items():
         if (folder / data / name).exists():
             parts.append(f"Measured besides: [`{name}`](../results/{data}/{name}), {told}.")
@@ -110,6 +119,32 @@ def _ours(found: list[dict[str, Any]], data: str) -> list[str]:
         f"Options beside the defaults, and the validation figure by which the checkpoint was chosen:\n\n{chosen}",
         f"Machine: {'; '.join(sorted(machines))}.",
     ]
+
+
+def _tasks(result: dict[str, Any], data: str) -> list[str]:
+    """A table of each task that a recommender of several was asked: itself, and the simple answers."""
+    name, num_seeds = result["recommender"], len(result["seeds"])
+    seconds = statistics.fmean(run["train_seconds"] for run in result["per_seed"])
+    parts = [
+        f"**Tasks**, [`{name}`](../results/{data}/tasks/{name}.json), {num_seeds} "
+        f"seed{'s' if num_seeds > 1 else ''}, {duration(seconds)} of training each, commit {commits(result)}; options: "
+        f"`{' '.join(f'{key}={value}' for key, value in set_options(result).items())}`."
+    ]
+    for task, rows in result["tasks"].items():
+        metrics = list(
+            dict.fromkeys(key for row in rows.values() for key in row if not key.startswith("num_"))
+        )
+        first = next(iter(rows.values()))
+        asked = f"{task} ({first['num_questions']['mean']:,.0f} questions)"
+        lines = [
+            [
+                f"`{name}`, {who} prompts" if who in PROMPTS else who,
+                *(task_cell(key, row[key], num_seeds) if key in row else "–" for key in metrics),
+            ]
+            for who, row in rows.items()
+        ]
+        parts.append(table([asked, *metrics], lines))
+    return parts
 
 
 def _link(result: dict[str, Any], data: str) -> str:

@@ -42,7 +42,7 @@ def _ours(folder: Path) -> list[tuple[str, dict[str, Any]]]:
 
 def headline(folder: Path) -> str:
     """HR@10 / NDCG@10 of all our recommenders, a column for each data set."""
-    names = data_sets(folder)
+    names = [data for data in data_sets(folder) if measurements(folder, data)]
     cells: dict[str, dict[str, str]] = {}
     for data in names:
         for result in measurements(folder, data):
