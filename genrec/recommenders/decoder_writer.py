@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 
@@ -41,6 +42,20 @@ class Rows:
 
 class DecoderWriter(NameWriter):
     """A recommender that writes names with a decoder-only model."""
+
+    tiny: ClassVar[dict[str, Any]] = {
+        "depth": 1,
+        "width": 64,
+        "vocab_size": 300,
+        "dropout": 0.0,
+        "epochs": 60,
+        "batch_tokens": 2000,
+        "learning_rate": 1e-2,
+        "warmup_steps": 10,
+        "evaluations": 1,
+        "beams": 10,
+        "bf16": False,
+    }
 
     def _new_tokenizer(self) -> TextTokenizer:
         if self.config.backbone != "compact":  # what is no decoder is told before its tokenizer is missed

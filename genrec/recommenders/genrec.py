@@ -58,19 +58,6 @@ class GenRec(DecoderWriter):
         "titles of the history -> decoder-only language model -> next title, by beam search over the trie"
     )
     paper = "Ji et al. 2023, https://arxiv.org/abs/2307.00457"
-    tiny = {  # noqa: RUF012
-        "depth": 1,
-        "width": 64,
-        "vocab_size": 300,
-        "dropout": 0.0,
-        "epochs": 60,
-        "batch_tokens": 2000,
-        "learning_rate": 1e-2,
-        "warmup_steps": 10,
-        "evaluations": 1,
-        "beams": 10,
-        "bf16": False,
-    }
 
     writer_: Writer
 

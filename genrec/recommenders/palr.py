@@ -115,21 +115,7 @@ class Palr(DecoderWriter):
         "retriever's candidates and a profile in words -> decoder-only language model -> candidates in order"
     )
     paper = "Yang et al. 2023, https://arxiv.org/abs/2305.07622"
-    tiny = {  # noqa: RUF012
-        "depth": 1,
-        "width": 64,
-        "vocab_size": 300,
-        "dropout": 0.0,
-        "epochs": 60,
-        "batch_tokens": 2000,
-        "learning_rate": 1e-2,
-        "warmup_steps": 10,
-        "evaluations": 1,
-        "beams": 10,
-        "bf16": False,
-        "retriever": "itemknn",
-        "tasks": ("recommend",),
-    }
+    tiny = DecoderWriter.tiny | {"retriever": "itemknn", "tasks": ("recommend",)}
 
     retriever_: Recommender
     profiles_: AttributeProfiles | LLMProfiles | None
