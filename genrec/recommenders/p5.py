@@ -34,7 +34,9 @@ from genrec.training.sources import Source, SourceWriter
 from genrec.training.task_examples import KindName, TaskExamples, TaskText
 from genrec.training.tasks import TaskSteps, TaskWriter
 from genrec.training.trainer import Validate, train
+from genrec.training.validation import loss_validation
 
+_FEWEST_HELD = 20  # reviews by whose loss a checkpoint is chosen
 FAMILIES = ("rating", "sequential", "explanation", "review", "direct")
 
 
@@ -59,6 +61,12 @@ class P5Config(Seq2SeqConfig):
     )
     packed: bool = Field(
         True, description="histories as packed rows; False: one drawn piece an example (paper)"
+    )
+    held_share: float = Field(
+        0.05,
+        ge=0,
+        lt=1,
+        description="of the training reviews, those whose loss chooses the checkpoint where no lists are learnt",
     )
     times: dict[KindName, Annotated[int, Field(ge=0)]] = Field(
         {
@@ -135,28 +143,46 @@ class P5(TaskAnswers):
             )
 
     def _learn(self, train_data: Interactions, validate: Validate | None, folder: Path, resume: bool) -> None:
+        config, texts, options, loss = self.config, self.texts_, self._training_options(), self._loss()
+        if "sequential" not in config.families:  # there are no lists to be measured by
+            validate = None
+            if self._num_held >= _FEWEST_HELD:
+                texts, held = texts.parted(config.held_share, config.seed)
+                steps = self._steps(train_data, held, 1)
+                validate, options = (
+                    loss_validation(self.backbone_, loss, steps),
+                    replace(options, best="loss"),
+                )
+        steps = self._steps(train_data, texts, config.epochs, config.max_steps)
+        train(self.backbone_, loss, steps, options, folder, validate=validate, resume=resume)
+
+    @property
+    def _num_held(self) -> int:
+        """Reviews that can be held back; 0 where no family learns from them."""
+        learns = {"rating", "explanation", "review"} & set(self.config.families)
+        return int(self.config.held_share * len(self.texts_.reviews)) if learns else 0
+
+    def _steps(
+        self, train_data: Interactions, texts: TaskText, num_epochs: int, max_steps: int | None = None
+    ) -> TaskSteps:
         config = self.config
         examples = TaskExamples(
             self.tasks_,
             [prompt for prompt in self.prompts_ if not prompt.held_out],
             train_data,
-            self.texts_,
+            texts,
             packed=config.packed,
             times=config.times,
             named_users=config.named_users,
         )
-        steps = TaskSteps(
+        return TaskSteps(
             examples.kinds(),
             self.writer_.collate,
             batch_tokens=config.batch_tokens,
-            num_epochs=config.epochs,
+            num_epochs=num_epochs,
             seed=config.seed,
-            max_steps=config.max_steps,
+            max_steps=max_steps,
         )
-        options = self._training_options()
-        if "sequential" not in config.families:
-            validate = None
-        train(self.backbone_, self._loss(), steps, options, folder, validate=validate, resume=resume)
 
     def prompt_texts(self) -> list[str]:
         """The words of all prompts."""

@@ -79,7 +79,11 @@ class ProgressBar(TrainerCallback):  # type: ignore[misc]
         )
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        for key, name in (("loss", "loss"), ("eval_NDCG@10", "validation NDCG@10")):
+        for key, name in (
+            ("loss", "loss"),
+            ("eval_NDCG@10", "validation NDCG@10"),
+            ("eval_loss", "validation loss"),
+        ):
             if logs and key in logs:
                 self.latest[name] = f"{name} {logs[key]:.4f}"
         self.bar.update(self.task, latest="  ".join(self.latest.values()))

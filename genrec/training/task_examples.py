@@ -6,6 +6,7 @@ Geng et al. 2022, https://arxiv.org/abs/2203.13366; sections 4.1 and 5.1, and ht
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -48,8 +49,22 @@ class TaskText:
         self.explanations: Explanations | None = None
         if self.reviews.texts is not None:
             fields |= {"review", "explanation", "feature"}
-            self.explanations = explanations(self.reviews, feature_words(self.reviews))
+            self.features = feature_words(self.reviews)
+            self.explanations = explanations(self.reviews, self.features)
         self.fields = frozenset(fields)
+
+    def parted(self, share: float, seed: int) -> tuple[TaskText, TaskText]:
+        """The text without some of the reviews, and these alone: a share of them, drawn by `seed`, one at least."""
+        order = np.random.default_rng(seed).permutation(len(self.reviews))
+        count = max(1, round(share * len(order)))
+        return self._of(np.sort(order[count:])), self._of(np.sort(order[:count]))
+
+    def _of(self, rows: IntArray) -> TaskText:
+        some = copy(self)
+        some.reviews = self.reviews.take(rows)
+        if self.explanations is not None:
+            some.explanations = explanations(some.reviews, self.features)
+        return some
 
     def all_texts(self) -> list[str]:
         """All of it."""

@@ -2,7 +2,7 @@
 
 What it adds
 - one map-style data set of *steps* (see `examples.Steps`), so skipping to where a run stopped costs nothing;
-- validation by the lists that the model gives its users, and the checkpoint with the best NDCG@10 kept;
+- validation by the lists that the model gives its users, or by the loss of other answers, and the best checkpoint kept;
 - a log of JSON lines and a progress bar with rate and time left;
 - resuming from the newest whole checkpoint: a step's batch depends on (seed, step) alone and the checkpoint holds the
   state of the random generators, so the weights end up the same as without the interruption.
@@ -14,7 +14,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import safetensors.torch
 import torch
@@ -52,6 +52,7 @@ class TrainingOptions:
     evaluations: int  # validations over the whole training
     patience: int  # validations without a better NDCG@10 before it stops; 0: never
     report_to: tuple[str, ...]
+    best: Literal["NDCG@10", "loss"] = "NDCG@10"  # of the validations: the highest, or the lowest loss
     replicas: int = 1  # of the model that share a batch, each on a thread of its own; CPU only
 
 
@@ -138,7 +139,8 @@ def train(
         steps: the batches, one a step.
         options: how to train.
         folder: gets `checkpoints/` and `log.jsonl`.
-        validate: metrics of the current model, among them NDCG@10; None: no validation, the last weights are kept.
+        validate: metrics of the current model, among them `options.best`; None: no validation, and the last weights are
+            kept.
         resume: go on from the newest whole checkpoint; from the start where there is none.
 
     Raises:
@@ -185,8 +187,8 @@ def train(
         save_steps=every,
         save_total_limit=2,  # the best and the last; with 1 the last one would go when the training ends
         load_best_model_at_end=validate is not None,
-        metric_for_best_model="NDCG@10",
-        greater_is_better=True,
+        metric_for_best_model=options.best,
+        greater_is_better=options.best != "loss",
         logging_steps=max(1, min(50, num_updates // 20)),
         restore_callback_states_from_checkpoint=True,
         report_to="none",

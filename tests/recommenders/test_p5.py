@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,13 @@ import numpy as np
 import polars as pl
 import pytest
 from genrec.data.catalogue import Catalogue
-from genrec.data.interactions import Histories
+from genrec.data.interactions import Histories, Interactions
+from genrec.data.tasks import Reviews
 from genrec.errors import ConfigError
 from genrec.recommenders.base import create, load
 from genrec.recommenders.p5 import P5
 from genrec.training.task_examples import TaskExamples
+from genrec.training.validation import loss_validation
 from music_shop import (
     GOOD,
     ITEMS,
@@ -200,6 +203,43 @@ def test_what_was_not_learnt_is_told_in_a_line(fitted: P5) -> None:
     assert rates.predict_rating(USERS, ITEMS).shape == (4,)
     with pytest.raises(ConfigError, match="cannot be asked for sequential"):
         rates.rank(data.histories, 3)
+
+
+def test_without_lists_the_checkpoint_is_that_of_the_least_loss_on_reviews_held_back(tmp_path: Path) -> None:
+    """Stars are drawn at random here: what is learnt beyond their mean is wrong."""
+    rng = np.random.default_rng(0)
+    lists = [rng.permutation(NUM_ITEMS)[:6] for _ in range(40)]
+    data = Interactions(
+        reviewed().catalogue,
+        pl.Series([f"u{user}" for user in range(40)]),
+        Histories.from_lists(lists),
+        ratings=rng.integers(1, 6, 240).astype(np.float32),
+    )
+    options = {
+        "families": ("rating",),
+        "times": {"rating": 1},
+        "epochs": 40,
+        "evaluations": 6,
+        "held_share": 0.1,
+    }
+    model = p5(**options, batch_tokens=500).fit(data, run=tmp_path)
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    losses = [entry["eval_loss"] for entry in log if "eval_loss" in entry]
+    assert len(losses) == 6
+    assert min(losses) < losses[-1]
+    kept, held = model.texts_.parted(0.1, model.config.seed)
+    assert len(held.reviews) == 24
+    assert not np.isin(pairs(held.reviews), pairs(kept.reviews)).any()
+    measure = loss_validation(model.backbone_, model._loss(), model._steps(data, held, 1))
+    assert measure()["loss"] == pytest.approx(min(losses), rel=1e-3)
+    every = p5(**(options | {"max_steps": 6, "held_share": 0.0})).fit(data, run=tmp_path / "all")
+    assert "eval_loss" not in (tmp_path / "all" / "log.jsonl").read_text()
+    assert every._num_held == 0
+
+
+def pairs(reviews: Reviews) -> np.ndarray:
+    """User and item of each review as one number."""
+    return np.asarray(reviews.users * NUM_ITEMS + reviews.items)
 
 
 def test_data_that_lack_a_family() -> None:
