@@ -190,6 +190,12 @@ class CandidateLists:
             parts.append(self._block(histories.take(rows), targets.take(rows), rng, given))
         return np.concatenate(parts)
 
+    def one(self, history: IntArray, targets: IntArray, rng: np.random.Generator) -> IntArray:
+        """The list of one example, without padding."""
+        asked, wanted = (Histories.from_lists([items]) for items in (history, targets))
+        found = self.draw(asked, wanted, rng)[0]
+        return np.asarray(found[found >= 0])
+
     def _block(
         self,
         histories: Histories,

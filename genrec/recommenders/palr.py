@@ -27,8 +27,6 @@ from genrec.data.catalogue import BoolArray, Catalogue
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
 from genrec.data.ranking import Rankings
 from genrec.decoding.beam import BeamSearch, Normalise
-from genrec.decoding.constraint import Constraint
-from genrec.decoding.frontier import Found
 from genrec.errors import ConfigError
 from genrec.prompts.lists import load_list_prompts
 from genrec.prompts.llm_profiles import LLMProfiles
@@ -38,12 +36,12 @@ from genrec.prompts.tasks import Field as Named
 from genrec.prompts.tasks import Text
 from genrec.recommenders.affinity import affinity, enrichment
 from genrec.recommenders.base import Recommender, create, load, register, write_atomically
+from genrec.recommenders.candidate_search import CandidateSearch
 from genrec.recommenders.candidates import CandidateLists, retrieve
 from genrec.recommenders.decoder_writer import DecoderConfig, DecoderWriter, Rows
 from genrec.recommenders.mixture import fit_weights
-from genrec.recommenders.name_writer import as_rankings, of_like_length
-from genrec.training.examples import Example, Writer, collate
-from genrec.training.list_examples import ListTasks, ListWriter
+from genrec.training.examples import Writer, collate
+from genrec.training.list_examples import ListTasks, ListWriter, packed_kind
 from genrec.training.tasks import Kind, TaskSteps
 from genrec.training.trainer import Validate, train
 
@@ -192,18 +190,11 @@ class Palr(DecoderWriter):
             longer = Histories.from_lists(
                 [np.concatenate(both) for both in zip(histories, added, strict=True)]
             )
-        similar = CandidateLists(train_data, config.num_candidates)
-
-        def candidates(history: IntArray, targets: IntArray, rng: np.random.Generator) -> IntArray:
-            asked, wanted = (Histories.from_lists([items]) for items in (history, targets))
-            found = similar.draw(asked, wanted, rng)[0]
-            return np.asarray(found[found >= 0])
-
         lists = ListTasks(
             self.writer_,
             longer,
             self._profile_text,
-            candidates,
+            CandidateLists(train_data, config.num_candidates).one,
             config.num_targets,
             config.swap_share,
             one_piece=config.profile == "chat",
@@ -214,24 +205,12 @@ class Palr(DecoderWriter):
         kinds = []
         for task in config.tasks:
             if task == "recommend" and config.packed:
-                kinds.append(self._packed(histories))
+                kinds.append(packed_kind(self.packed_, histories))
             elif len(users):
                 kinds.append(lists.kind(self.prompts_[task], users, config.num_candidates, 1))
         if not kinds:
             raise ConfigError("no history has two items: there is no list to learn")
         return kinds
-
-    def _packed(self, histories: Histories) -> Kind:
-        """Histories of which every item is learnt."""
-        users, width = np.flatnonzero(histories.lengths), self.config.max_items
-
-        def make(datum: int, rng: np.random.Generator) -> Example:
-            items = histories[int(users[datum])]
-            end = len(items) if len(items) <= width else int(rng.integers(width, len(items) + 1))
-            return self.packed_.packed(items[max(0, end - width) : end])
-
-        lengths = np.minimum(histories.lengths[users], width) * self.codes_.lengths.mean()
-        return Kind(lengths.astype(np.int64) + 1, 1, make)
 
     def prompt_texts(self) -> list[str]:
         return [
@@ -361,42 +340,20 @@ class Palr(DecoderWriter):
         scores = [self._log_likelihood(task, histories, candidates_BC) for task in self.config.tasks]
         return np.stack([np.where(there_BC, score_BC, 0.0) for score_BC in (*scores, retrieved_BC)], axis=2)
 
-    def _log_likelihood(self, task: Task, histories: Histories, candidates_BC: IntArray) -> FloatArray:
-        """log p(item | question) (B, C) of the candidates, by a search that goes through their trie to the end."""
-        num_candidates = candidates_BC.shape[1]
-        found = self._search(self._questions(task, histories, candidates_BC), candidates_BC, num_candidates)
-        # Both by item, padding first: places of equal rank belong together.
-        order_BC, place_BC = np.argsort(candidates_BC, axis=1), np.argsort(found.items_BK, axis=1)
-        scores_BC = np.empty(candidates_BC.shape, np.float32)
-        np.put_along_axis(scores_BC, order_BC, np.take_along_axis(found.scores_BK, place_BC, 1), 1)
-        return scores_BC
-
-    def _search(self, questions: Rows, candidates_BC: IntArray, k: int) -> Rankings:
-        """The best `k` of each user's candidates."""
+    @property
+    def _candidate_search(self) -> CandidateSearch:
         normalise: Normalise = "children" if self.config.objective == "catalogue" else "vocabulary"
-        search, mask = BeamSearch(self.backbone_, self.tensors_, normalise), Constraint(self.tensors_)
-        found = Found.nothing(len(candidates_BC), k, device())
-        for group in of_like_length(questions.lengths):
-            offered = Histories.from_lists([row[row >= 0] for row in candidates_BC[group]])
-            lists = search.search_best_first(
-                questions.prefix(group), mask.offering(offered), k, self.config.beams
-            )
-            found.put(torch.from_numpy(group).to(device()), lists)
-        return as_rankings(found)
+        return CandidateSearch(BeamSearch(self.backbone_, self.tensors_, normalise), self.config.beams)
+
+    def _log_likelihood(self, task: Task, histories: Histories, candidates_BC: IntArray) -> FloatArray:
+        """log p(item | question) (B, C) of the candidates."""
+        questions = self._questions(task, histories, candidates_BC)
+        return self._candidate_search.log_likelihood(questions, candidates_BC)
 
     def _written(self, histories: Histories, candidates_BC: IntArray, k: int) -> tuple[IntArray, FloatArray]:
-        """A list of `k` candidates, written one after another, none twice; scores fall by one a place."""
-        task = self.config.tasks[-1]
-        rows = [row for row, _ in self._questions(task, histories, candidates_BC).rows]
-        left_BC, written_Bk = candidates_BC.copy(), np.full((len(histories), k), -1, np.int32)
-        for place in range(k):
-            best_B = self._search(Rows([(row, len(row.tokens_T)) for row in rows]), left_BC, 1).items_BK[:, 0]
-            written_Bk[:, place] = best_B
-            left_BC[left_BC == best_B[:, None]] = -1
-            rows = [
-                self.writer_.followed(row, np.array([item] if item >= 0 else [], np.int32))
-                for row, item in zip(rows, best_B.tolist(), strict=True)
-            ]
+        """A list of `k` candidates; scores fall by one a place."""
+        questions = self._questions(self.config.tasks[-1], histories, candidates_BC)
+        written_Bk = self._candidate_search.written(questions, candidates_BC, k, self.writer_)
         return written_Bk, np.tile(-np.arange(k, dtype=np.float32), (len(histories), 1))
 
     @torch.inference_mode()

@@ -17,7 +17,7 @@ from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import Histories, IntArray
 from genrec.errors import ConfigError
 from genrec.prompts.tasks import Field, Segment, Text
-from genrec.training.examples import Example
+from genrec.training.examples import Example, Writer
 from genrec.training.tasks import Kind
 
 Candidates = Callable[[IntArray, IntArray, np.random.Generator], IntArray]
@@ -166,3 +166,16 @@ class ListTasks:
             history, targets = history.copy(), targets.copy()
             history[here], targets[there] = targets[there], history[here]
         return history, targets
+
+
+def packed_kind(writer: Writer, histories: Histories) -> Kind:
+    """Histories of which every item is learnt; of a long one, a window that is drawn each time."""
+    users, width = np.flatnonzero(histories.lengths), writer.max_items
+
+    def make(datum: int, rng: np.random.Generator) -> Example:
+        items = histories[int(users[datum])]
+        end = len(items) if len(items) <= width else int(rng.integers(width, len(items) + 1))
+        return writer.packed(items[max(0, end - width) : end])
+
+    lengths = np.minimum(histories.lengths[users], width) * writer.code_lengths.mean()
+    return Kind(lengths.astype(np.int64) + 1, 1, make)

@@ -7,8 +7,10 @@ import pytest
 from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import Histories, IntArray
 from genrec.errors import ConfigError
+from genrec.prompts.render import PromptTokens
 from genrec.prompts.tasks import parse
-from genrec.training.list_examples import ListTasks, ListWriter
+from genrec.training.examples import Writer
+from genrec.training.list_examples import ListTasks, ListWriter, packed_kind
 
 # Items 0 to 5 are written 10, 11, (12 20), (12 21), 13, 14; words by their length.
 CODES = Codes.from_lists([[10], [11], [12, 20], [12, 21], [13], [14]])
@@ -104,3 +106,14 @@ def test_a_list_holds_no_item_twice() -> None:
     answers = [kind.make(0, np.random.default_rng(seed)) for seed in range(20)]
     learnt = {tuple(row.tokens_T[row.learnt_T].tolist()) for row in answers}
     assert learnt == {(13, 14), (14,)}
+
+
+def test_packed_histories_learn_every_item_of_a_window() -> None:
+    nothing = PromptTokens(np.array([BEGIN]), np.array([], np.int64))
+    short = Writer(CODES, Trie.build(CODES), [nothing], max_items=2)
+    kind = packed_kind(short, Histories.from_lists([[0, 4, 5], [], [1]]))
+    assert len(kind.lengths_E) == 2
+    rows = [kind.make(0, np.random.default_rng(seed)) for seed in range(20)]
+    assert {tuple(row.tokens_T.tolist()) for row in rows} == {(BEGIN, 10, 13), (BEGIN, 13, 14)}
+    assert all(row.learnt_T.tolist() == [False, True, True] for row in rows)
+    assert kind.make(1, np.random.default_rng(0)).tokens_T.tolist() == [BEGIN, 11]

@@ -88,8 +88,8 @@ def test_a_packed_prompt_asks_for_every_item_as_a_question_does() -> None:
     for count, answer in enumerate(example.answers):
         question = made.source(prompt, {"history": history[1 : 1 + count], "user": 0}, packed=True)
         assert answer.reach == answer.start == question.end
-        for name, values in vars(question).items():
-            assert values.tolist() == vars(example.source)[name][: question.end].tolist()
+        for name in (name for name in vars(question) if name.endswith("_T")):
+            assert vars(question)[name].tolist() == vars(example.source)[name][: question.end].tolist()
 
 
 @pytest.mark.parametrize("packed", [True, False])
