@@ -104,13 +104,14 @@ def train_run(
     with stoppable("go on with the same command and --resume"):
         recommender.fit(parts.train, parts.validation, run=folder, resume=resume)
         run.save_model(recommender)
-    for line in recommender.notes():
+    notes = recommender.notes()
+    for line in notes:
         note(line)
     cost = {
         "seconds": time.perf_counter() - start,
         "resumed": resume,
         "peak_memory_mb": peak_memory_mb(),
-        "notes": recommender.notes(),
+        "notes": notes,
     }
     run.add_metrics("training", cost)
     return run, dataset

@@ -116,6 +116,7 @@ class Palr(DecoderWriter):
     tiny = DecoderWriter.tiny | {"retriever": "itemknn", "tasks": ("recommend",)}
 
     retriever_: Recommender
+    attributes_: AttributeProfiles | None
     profiles_: AttributeProfiles | LLMProfiles | None
     weights_: FloatArray  # of each score in `_scores`
     ceiling_: float | None = None  # HR of the candidates of validation users
@@ -143,14 +144,9 @@ class Palr(DecoderWriter):
             return load(config.retriever)
         if config.retriever == self.name:
             raise ConfigError("palr cannot retrieve for itself: choose another retriever")
-        options = {"seed": config.seed, "threads": config.threads} | config.retriever_options
         known = create(config.retriever).Config.model_fields
-        retriever = create(
-            config.retriever, **{name: value for name, value in options.items() if name in known}
-        )
-        unknown = sorted(set(config.retriever_options) - set(known))
-        if unknown:
-            raise ConfigError(f"{config.retriever} has no option {unknown[0]!r}; it has {', '.join(known)}")
+        ours = {name: getattr(config, name) for name in ("seed", "threads") if name in known}
+        retriever = create(config.retriever, **(ours | config.retriever_options))
         folder = None if run is None else run / "retriever"
         return retriever.fit(
             train_data, validation, run=folder, resume=resume and folder is not None and folder.exists()
@@ -158,11 +154,12 @@ class Palr(DecoderWriter):
 
     def _use_profiles(self) -> None:
         """Make profiles of the present catalogue."""
-        config, by_attributes = self.config, AttributeProfiles(self.catalogue)
-        self.profiles_ = None if config.profile == "none" else by_attributes
-        if config.profile == "chat":
+        config = self.config
+        self.attributes_ = None if config.profile == "none" else AttributeProfiles(self.catalogue)
+        self.profiles_ = self.attributes_
+        if self.attributes_ is not None and config.profile == "chat":
             self.profiles_ = LLMProfiles(
-                open_chat(config.chat), by_attributes, Path(config.chat_cache).expanduser()
+                open_chat(config.chat), self.attributes_, Path(config.chat_cache).expanduser()
             )
 
     def _prepare(self, train_data: Interactions) -> None:
@@ -193,7 +190,7 @@ class Palr(DecoderWriter):
         lists = ListTasks(
             self.writer_,
             longer,
-            self._profile_text,
+            lambda history: self._profile_text(self._profile(history)),
             CandidateLists(train_data, config.num_candidates).one,
             config.num_targets,
             config.swap_share,
@@ -221,8 +218,8 @@ class Palr(DecoderWriter):
         ]
 
     def _spelt(self) -> list[str]:
-        profiles = AttributeProfiles(self.catalogue) if self.config.profile != "none" else None
-        return [*self.prompt_texts(), *([] if profiles is None else profiles.words), *map(str, range(1, 21))]
+        keywords = [] if self.attributes_ is None else self.attributes_.words
+        return [*self.prompt_texts(), *keywords, *map(str, range(1, 21))]
 
     def _write_with(self, codes: Codes, trie: Trie) -> None:
         config, tokenizer = self.config, self.tokenizer_
@@ -238,9 +235,8 @@ class Palr(DecoderWriter):
     def _profile(self, history: IntArray) -> Profile:
         return () if self.profiles_ is None else self.profiles_.of(history)
 
-    def _profile_text(self, history: IntArray) -> str:
+    def _profile_text(self, profile: Profile) -> str:
         """Keywords alone, in a line: the history is there already to say whence they are."""
-        profile = self._profile(history)
         self.num_profiles_ += 1
         self.num_empty_profiles_ += not profile
         text = profile_text(profile, self.catalogue.titles, num_titles=0)
@@ -259,14 +255,15 @@ class Palr(DecoderWriter):
         if task == "recommend" and self.config.packed:
             return Rows([self.packed_.question(history) for history in histories])
         segments, room = self.prompts_[task], self.config.num_targets * self.packed_.longest_code
+        profiles: list[Profile] = [()] * len(histories)
         if Named("profile") in segments and self.profiles_ is not None:
-            self.profiles_.of_all(histories)  # a chat model is asked for many at once, and remembers
+            profiles = self.profiles_.of_all(histories)  # all at once: a chat model may be asked side by side
         rows = []
-        for history, candidates in zip(histories, candidates_BC, strict=True):
+        for history, candidates, profile in zip(histories, candidates_BC, profiles, strict=True):
             named = self._in_order(candidates[candidates >= 0], history)
             values = {"history": history, "candidates": named, "count": self.config.num_targets}
             if Named("profile") in segments:
-                values["profile"] = self._profile_text(history)
+                values["profile"] = self._profile_text(profile)
             question = self.writer_.question(segments, values, room)
             rows.append((question, len(question.tokens_T)))
         return Rows(rows)

@@ -94,7 +94,7 @@ class RecSysLLM(P5):
         super()._learn(train_data, validate, folder, resume)
 
     def _passages(self, train_data: Interactions) -> Passages:
-        config, tokenizer = self.config, self.tokenizer_
+        config = self.config
         assert isinstance(self.writer_, SpanWriter)
         masks = Masks(
             {level: Word.of_text(self._mask_token(level)) for level in LEVELS},
@@ -103,13 +103,14 @@ class RecSysLLM(P5):
             config.whole_entities,
             config.chronological,
         )
-        attributes = AttributeProfiles(self.catalogue)
-        return Passages(
-            self.writer_, tokenizer.encode, tokenizer.end, train_data, self.texts_, attributes, masks
-        )
+        return Passages(self.writer_, self.tasks_, train_data, self.texts_, self.attributes_, masks)
+
+    def _prepare(self, train_data: Interactions) -> None:
+        super()._prepare(train_data)
+        self.attributes_ = AttributeProfiles(self.catalogue)
 
     def _spelt(self) -> list[str]:
-        return [*super()._spelt(), *AttributeProfiles(self.catalogue).words]
+        return [*super()._spelt(), *self.attributes_.words]
 
     def _words_of_their_own(self) -> list[str]:
         return [*super()._words_of_their_own(), *_MASKS.values()]

@@ -9,18 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
-from genrec.codes.title import Encode
 from genrec.data.interactions import Interactions
 from genrec.prompts.profiles import AttributeProfiles
 from genrec.training.masking import Level, Passage, mask
 from genrec.training.sources import Asked, Word
 from genrec.training.spans import SpanWriter
 from genrec.training.task_examples import TaskText
-from genrec.training.tasks import Kind
+from genrec.training.tasks import Kind, TaskWriter
 
 _WINDOWS = (
     (0.1, 1.0),
@@ -51,8 +49,7 @@ class Passages:
     def __init__(
         self,
         writer: SpanWriter,
-        encode: Encode,
-        end: Sequence[int],
+        tasks: TaskWriter,
         train: Interactions,
         texts: TaskText,
         attributes: AttributeProfiles,
@@ -62,16 +59,14 @@ class Passages:
 
         Args:
             writer: writes items, and masked texts as examples.
-            encode: texts to lists of token ids.
-            end: tokens that close a span.
+            tasks: writes words; its texts and these spans close alike.
             train: the training part.
             texts: what it says in words.
             attributes: what items have; all of one item are told as its profile tells them.
             masks: how texts are masked.
         """
-        self.writer, self.end, self.train, self.texts, self.masks = writer, end, train, texts, masks
-        self._encode, self._attributes = encode, attributes
-        self._text_word = lru_cache(maxsize=100_000)(self._new_word)
+        self.writer, self.tasks, self.train, self.texts, self.masks = writer, tasks, train, texts, masks
+        self._attributes = attributes
 
     def kinds(self) -> list[Kind]:
         """A text of each user with a history, of each item that the catalogue describes and of each review."""
@@ -113,7 +108,7 @@ class Passages:
             begin = Word.of_text(self.writer.begin)
             found.words.insert(0, begin)
             found.places[:] = [place + 1 for place in found.places]
-            return self.writer.infill(found, self.end)
+            return self.writer.infill(found, self.tasks.end)
 
         return Kind(np.asarray(lengths, np.int64) + 1, 1, make)
 
@@ -139,7 +134,7 @@ class Passages:
         reviews = self.texts.reviews
         assert reviews.texts is not None
         words = " ".join(reviews.texts[datum].split()[:_MOST_WORDS])
-        sentences = [[self._text_word(word) for word in one.split()] for one in _SENTENCE.split(words) if one]
+        sentences = [[self.tasks.word(word) for word in one.split()] for one in _SENTENCE.split(words) if one]
         return _passage([[self.writer.item(int(reviews.items[datum]))], *sentences])
 
     def _told(self, item: int) -> list[Word]:
@@ -148,11 +143,8 @@ class Passages:
         return [self._entity(keyword.word) for keyword in found]
 
     def _entity(self, text: str) -> Word:
-        word = self._text_word(text)
+        word = self.tasks.word(text)
         return Word(word.tokens, word.nodes, is_entity=True)
-
-    def _new_word(self, text: str) -> Word:
-        return Word.of_text(np.array(self._encode([f" {text}"])[0]))
 
 
 def _passage(sentences: Sequence[Sequence[Word]]) -> Passage:

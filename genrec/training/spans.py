@@ -53,7 +53,7 @@ class SpanWriter(SourceWriter):
     def start_after(self, reach: int) -> int:
         return reach * INTRA + (2 if self.two_dimensional else 1)
 
-    def infill(self, masked: Masked, end: Sequence[int]) -> Asked:
+    def infill(self, masked: Masked, end: Sequence[int] | IntArray) -> Asked:
         """A masked text and its spans, each closed with `end`; a span sees those before it."""
         words, close = masked.words, Word.of_text(np.array(end))
         source = self._placed(words, super().source(words))

@@ -46,7 +46,7 @@ class TaskWriter:
         """
         self.writer, self.end = writer, np.array(end)
         self._encode, self._user_tokens = encode, user_tokens
-        self._text_word = lru_cache(maxsize=100_000)(self._new_word)
+        self.word = lru_cache(maxsize=100_000)(self._new_word)
 
     def source(self, segments: Sequence[Segment], values: Values, *, packed: bool = False) -> Source:
         """The source of a prompt. Packed: its history stands at the end, each item seeing what came before it."""
@@ -79,7 +79,7 @@ class TaskWriter:
 
     def text(self, text: str, max_tokens: int = 64) -> Word:
         """A text as an answer, closed."""
-        tokens = [token for word in text.split() for token in self._text_word(word).tokens.tolist()]
+        tokens = [token for word in text.split() for token in self.word(word).tokens.tolist()]
         return Word.of_text(np.array([*tokens[:max_tokens], *self.end]))
 
     def _laid_out(
@@ -115,11 +115,11 @@ class TaskWriter:
 
     def _words(self, segment: Segment, values: Values) -> list[Word]:
         if isinstance(segment, Text):
-            return [self._text_word(word) for word in segment.text.split()]
+            return [self.word(word) for word in segment.text.split()]
         value = values[segment.name]
         if segment.name == "user":
             if value is None:
-                return [self._text_word("someone")]
+                return [self.word("someone")]
             return [Word.of_text(np.array(self._user_tokens[value]))]
         if segment.name == "item":
             return [self.item(value)]
@@ -127,9 +127,10 @@ class TaskWriter:
             return [self.item(item) for item in value[-self.writer.max_items :].tolist()]
         if segment.name == "candidates":
             return [self.item(item) for item in value.tolist()]
-        return [self._text_word(word) for word in str(value).split()]
+        return [self.word(word) for word in str(value).split()]
 
     def _new_word(self, text: str) -> Word:
+        """A text as one word of a source; kept as `word`, since words come again and again."""
         # Some tokenizers put no blank before a text themselves, and words side by side would run together.
         return Word.of_text(np.array(self._encode([f" {text}"])[0]))
 
