@@ -3,7 +3,8 @@
     python benchmarks/seeds.py genrec-best --data ../shared/data/ml-100k --seeds 0 1 2 --jobs 2
 
 Each seed is one `genrec train` and one `genrec evaluate --split test` on a single thread; `--jobs` of them run side by
-side, which uses small machines better than threads do. The file holds every seed's metrics, their mean and standard
+side, which uses small machines better than threads do. `{seed}` in a value stands for the seed, so that a run can be
+built on another run of its own seed. The file holds every seed's metrics, their mean and standard
 deviation, the configuration, the data's fingerprint, times, commit and hardware. A seed that is finished already is
 not trained again, and of one that was stopped and taken up `train_seconds` tells the last part only.
 """
@@ -68,7 +69,8 @@ def trained(options: argparse.Namespace, seed: int | None) -> Path:
     run: Path = options.runs / Path(options.data).name / (name if seed is None else f"{name}-seed{seed}")
     train = ["train", options.recipe, "--data", options.data, "--out", str(run)]
     train += ["--resume"] if run.exists() else []
-    genrec(*train, *options.overrides, *([] if seed is None else [f"seed={seed}"]))
+    overrides = [value.replace("{seed}", str(seed)) for value in options.overrides]
+    genrec(*train, *overrides, *([] if seed is None else [f"seed={seed}"]))
     return run
 
 

@@ -67,6 +67,9 @@ class PalrConfig(DecoderConfig):
     prompt: str = Field("palr_short", description="prompt file: palr, palr_short or a path")
     tasks: tuple[Task, ...] = Field(("recommend", "candidates"), description="lists that are learnt")
     packed: bool = Field(True, description="recommend: without words, every item of a history an answer")
+    list_task: Task | None = Field(
+        None, description="whose question a written list answers, learnt or not; the last of tasks if not given"
+    )
     num_targets: int = Field(1, ge=1, description="most items of an answer that is learnt")
     users_share: float = Field(0.2, gt=0, le=1, description="users whose lists are learnt; packed: all")
     swap_share: float = Field(0.0, ge=0, le=1, description="lists that change an item with their history")
@@ -85,6 +88,11 @@ class PalrConfig(DecoderConfig):
         if self.stride:
             raise ValueError("positions of a list count tokens: stride has to be 0")
         return self
+
+    @property
+    def asks_for_lists(self) -> Task:
+        """Whose question a written list answers."""
+        return self.list_task or self.tasks[-1]
 
 
 @dataclass(frozen=True)
@@ -349,7 +357,7 @@ class Palr(DecoderWriter):
 
     def _written(self, histories: Histories, candidates_BC: IntArray, k: int) -> tuple[IntArray, FloatArray]:
         """A list of `k` candidates; scores fall by one a place."""
-        questions = self._questions(self.config.tasks[-1], histories, candidates_BC)
+        questions = self._questions(self.config.asks_for_lists, histories, candidates_BC)
         written_Bk = self._candidate_search.written(questions, candidates_BC, k, self.writer_)
         return written_Bk, np.tile(-np.arange(k, dtype=np.float32), (len(histories), 1))
 

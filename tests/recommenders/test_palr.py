@@ -62,6 +62,23 @@ def test_nothing_but_candidates(ranking: str) -> None:
     assert found.exact_B.all()
 
 
+@pytest.mark.parametrize(("told", "task"), [(None, "candidates"), ("recommend", "recommend")])
+def test_a_written_list_answers_the_question_that_was_chosen(
+    told: str | None, task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    questions = Palr._questions
+
+    def noted(self: Palr, task: Any, *rest: Any) -> Any:
+        asked.append(task)
+        return questions(self, task, *rest)
+
+    monkeypatch.setattr(Palr, "_questions", noted)
+    model = palr(max_steps=1, ranking="list", tasks=("recommend", "candidates"), list_task=told).fit(walks())
+    model.rank(HISTORIES, 2)
+    assert asked == [task]
+
+
 @pytest.mark.parametrize("ranking", ["likelihood", "list"])
 def test_longer_lists_are_filled_in_the_retrievers_order_and_marked(ranking: str) -> None:
     model = palr(max_steps=3, ranking=ranking).fit(walks())
