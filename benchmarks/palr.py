@@ -95,7 +95,9 @@ def outside_share(model: Palr, asked: Targets, proposed: Rankings) -> float:
     for start in range(0, len(asked), 64):
         rows = np.arange(start, min(start + 64, len(asked)))
         histories, items_BC = asked.histories.take(rows), proposed.items_BK[rows]
-        prefix = model._questions(model.config.asks_for_lists, histories, items_BC).prefix(np.arange(len(rows)))
+        prefix = model._questions(model.config.asks_for_lists, histories, items_BC).prefix(
+            np.arange(len(rows))
+        )
         found = search.search_best_first(prefix, Constraint(model.tensors_, seen=histories), 10, 50)
         for free, candidates in zip(found.item_Bk.tolist(), items_BC, strict=True):
             outside.append(np.mean(~np.isin(free, candidates)))

@@ -28,6 +28,16 @@ from genrec.backbones.seq2seq import Seq2SeqBackbone
 INTRA = 1024  # intra-positions that there are; 0 is for tokens of a source that belong to no entity
 
 
+def both_positions(positions_BT: Tensor) -> tuple[Tensor, Tensor]:
+    """Inter-positions and intra-positions, each (B, T)."""
+    return positions_BT // INTRA, positions_BT % INTRA
+
+
+def within(reach_BT: Tensor) -> Tensor:
+    """The mask (B, T, T) of tokens that each see so many of their row, counted from the first."""
+    return torch.arange(reach_BT.shape[1], device=reach_BT.device) < reach_BT[:, :, None]
+
+
 class CompactPrefixBackbone(Seq2SeqBackbone, CompactBackbone):
     """A Llama of `depth` layers with bidirectional attention in the source and two-dimensional positions."""
 
@@ -78,7 +88,7 @@ class CompactPrefixBackbone(Seq2SeqBackbone, CompactBackbone):
         mask_BTK: Tensor | None = None,
         cache: Any = None,
     ) -> Tensor:
-        inter_BT, intra_BT = positions_BT // INTRA, positions_BT % INTRA
+        inter_BT, intra_BT = both_positions(positions_BT)
         embedded_BTD = self.edge_vectors(tokens_BT, nodes_BT)
         if self.position_vectors is not None:
             table_VD = self.position_vectors.weight
@@ -98,8 +108,7 @@ class CompactPrefixBackbone(Seq2SeqBackbone, CompactBackbone):
         self, tokens_BT: Tensor, nodes_BT: Tensor, positions_BT: Tensor, words_BT: Tensor, reach_BT: Tensor
     ) -> tuple[GrowingCache, int]:
         cache = self.new_cache()
-        visible_BTT = torch.arange(tokens_BT.shape[1], device=tokens_BT.device) < reach_BT[:, :, None]
-        self.hidden(tokens_BT, nodes_BT, positions_BT, visible_BTT, cache)
+        self.hidden(tokens_BT, nodes_BT, positions_BT, within(reach_BT), cache)
         return cache, tokens_BT.shape[1]
 
     def see(self, cache: GrowingCache, reach_BL: Tensor) -> None:

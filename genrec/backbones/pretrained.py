@@ -91,7 +91,7 @@ class PretrainedBackbone(Backbone):
             elif adapter is not None:
                 self.lm = PeftModel.from_pretrained(model, adapter, is_trainable=True)
             else:
-                targets = lora_targets or self._usual_targets(config)
+                targets = lora_targets or self._usual_targets(model)
                 lora = LoraConfig(
                     r=lora_rank, lora_alpha=lora_alpha, lora_dropout=lora_dropout, task_type=self._task
                 )
@@ -105,7 +105,7 @@ class PretrainedBackbone(Backbone):
         return decoder_config(name)
 
     @staticmethod
-    def _usual_targets(config: Any) -> tuple[str, ...]:
+    def _usual_targets(model: Any) -> tuple[str, ...]:
         return ("q_proj", "v_proj")
 
     @property
@@ -249,11 +249,11 @@ def _with_adapters(model: Any, name: str, lora: LoraConfig, targets: tuple[str, 
     except ValueError:
         raise ConfigError(
             f"no linear layer of {name!r} is called {' or '.join(targets)}: set lora_targets to endings of its "
-            f"layers' names ({', '.join(_linear_names(model))}), or to all-linear"
+            f"layers' names ({', '.join(linear_names(model))}), or to all-linear"
         ) from None
 
 
-def _linear_names(model: Any) -> list[str]:
+def linear_names(model: Any) -> list[str]:
     """Endings of the names of the linear layers that LoRA can take, each once."""
     kinds = ("Linear", "Conv1D")  # GPT-2 calls its linear layers Conv1D
     names = {name for name, layer in model.named_modules() if type(layer).__name__ in kinds}

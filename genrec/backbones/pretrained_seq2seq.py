@@ -94,8 +94,8 @@ class PretrainedSeq2SeqBackbone(EncoderDecoder, PretrainedBackbone):
         return seq2seq_config(name)
 
     @staticmethod
-    def _usual_targets(config: Any) -> tuple[str, ...]:
-        return FAMILIES[config.model_type].lora_targets
+    def _usual_targets(model: Any) -> tuple[str, ...]:
+        return FAMILIES[model.config.model_type].lora_targets
 
     @property
     def _family(self) -> Family:

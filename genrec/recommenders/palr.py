@@ -68,7 +68,8 @@ class PalrConfig(DecoderConfig):
     tasks: tuple[Task, ...] = Field(("recommend", "candidates"), description="lists that are learnt")
     packed: bool = Field(True, description="recommend: without words, every item of a history an answer")
     list_task: Task | None = Field(
-        None, description="whose question a written list answers, learnt or not; the last of tasks if not given"
+        None,
+        description="whose question a written list answers, learnt or not; the last of tasks if not given",
     )
     num_targets: int = Field(1, ge=1, description="most items of an answer that is learnt")
     users_share: float = Field(0.2, gt=0, le=1, description="users whose lists are learnt; packed: all")

@@ -16,9 +16,11 @@ from pydantic import Field, model_validator
 
 from genrec.backbones.base import Backbone
 from genrec.backbones.compact_prefix import CompactPrefixBackbone
+from genrec.backbones.pretrained import decoder_config
+from genrec.backbones.pretrained_prefix import PretrainedPrefixBackbone
 from genrec.backbones.tokenizer import WordTokenizer
 from genrec.codes.trie import Codes, Trie
-from genrec.data.interactions import Interactions
+from genrec.data.interactions import IntArray, Interactions
 from genrec.prompts.profiles import AttributeProfiles
 from genrec.recommenders.base import register
 from genrec.recommenders.p5 import P5, P5Config
@@ -35,7 +37,6 @@ _MASKS: dict[Level, str] = {"entity": "[M]", "sentence": "[sM]", "document": "[g
 class RecSysLLMConfig(P5Config):
     """Options of `recsysllm`: those of `p5`, the pre-training and the switches of its four ideas."""
 
-    backbone: str = Field("compact", description="'compact': the one that there is")
     pretraining_epochs: int = Field(
         4, ge=0, description="passes of span infilling over texts before the tasks"
     )
@@ -50,8 +51,6 @@ class RecSysLLMConfig(P5Config):
 
     @model_validator(mode="after")
     def _fits_together(self) -> RecSysLLMConfig:
-        if self.backbone != "compact":
-            raise ValueError("recsysllm has a backbone of its own so far: backbone has to be compact")
         if self.word_vectors != "none":
             raise ValueError(
                 "two-dimensional positions stand in for whole-word vectors: word_vectors has to be none"
@@ -65,7 +64,7 @@ class RecSysLLMConfig(P5Config):
 class RecSysLLM(P5):
     """masked texts, then questions in words -> prefix language model -> item over the trie, stars or a sentence.
 
-    Practical limits: those of `p5`; a question holds at most 1,023 tokens.
+    Practical limits: those of `p5`; with the compact backbone a question holds at most 1,023 tokens.
     """
 
     Config: ClassVar[type[RecSysLLMConfig]] = RecSysLLMConfig
@@ -113,27 +112,39 @@ class RecSysLLM(P5):
         return [*super()._spelt(), *self.attributes_.words]
 
     def _words_of_their_own(self) -> list[str]:
-        return [*super()._words_of_their_own(), *_MASKS.values()]
+        masks = _MASKS.values() if self.config.backbone == "compact" else ()
+        return [*super()._words_of_their_own(), *masks]
 
-    def _mask_token(self, level: Level) -> np.ndarray:
-        assert isinstance(self.tokenizer_, WordTokenizer)
+    def _mask_token(self, level: Level) -> IntArray:
+        """What stands for something hidden: a token of its own, or to a checkpoint the mask's name as text."""
+        if not isinstance(self.tokenizer_, WordTokenizer):
+            return np.array(self.tokenizer_.encode([_MASKS[level]])[0])
         first = len(super()._words_of_their_own())
         return self.tokenizer_.word_ids[[first + LEVELS.index(level)]]
 
+    @staticmethod
+    def _checkpoint_config(name: str) -> Any:
+        return decoder_config(name)
+
     def _new_backbone(self, trie: Trie) -> Backbone:
-        config = self.config
+        config, tokenizer = self.config, self.tokenizer_
+        if config.backbone != "compact":
+            start_token = (tokenizer.begin or tokenizer.end)[0]
+            return PretrainedPrefixBackbone(
+                config.backbone, start_token=start_token, tables=config.two_dimensional, **self._tuning()
+            )
         return CompactPrefixBackbone(
-            self.tokenizer_.vocab_size,
+            tokenizer.vocab_size,
             depth=config.depth,
             width=config.width,
             dropout=config.dropout,
             num_nodes=trie.num_nodes if config.node_vectors else 0,
-            start_token=self.tokenizer_.end[0],
+            start_token=tokenizer.end[0],
             tables=config.two_dimensional,
         )
 
     def _saved_backbone(self, folder: Path, compact: bool) -> Backbone:
-        return CompactPrefixBackbone.load(folder)
+        return CompactPrefixBackbone.load(folder) if compact else PretrainedPrefixBackbone.load(folder)
 
     def _new_writer(self, codes: Codes, trie: Trie, **options: Any) -> SourceWriter:
         switches = {"two_dimensional": self.config.two_dimensional, "dynamic": self.config.dynamic}

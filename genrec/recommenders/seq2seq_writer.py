@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 import torch
@@ -68,10 +68,15 @@ class Seq2SeqWriter(NameWriter):
     def _user_words(self) -> list[str]:
         return [f"user{row + 1}" for row in range(len(self.users_))]
 
+    @staticmethod
+    def _checkpoint_config(name: str) -> Any:
+        """The configuration of a checkpoint that can be the backbone; raises ConfigError for others."""
+        return seq2seq_config(name)
+
     def _new_tokenizer(self) -> TextTokenizer:
         if self.config.backbone != "compact":
             # What is no such checkpoint is told before its tokenizer is missed.
-            seq2seq_config(self.config.backbone)
+            self._checkpoint_config(self.config.backbone)
         return super()._new_tokenizer()
 
     def _new_backbone(self, trie: Trie) -> Backbone:

@@ -22,6 +22,7 @@ POSITIONS = 96
 FAMILIES = {
     "llama": ("Llama", SIZES | {"num_key_value_heads": 1}),
     "qwen2": ("Qwen2", SIZES | {"num_key_value_heads": 1, "tie_word_embeddings": True}),
+    "gpt_neox": ("GPTNeoX", SIZES),
     "gpt2": ("GPT2", {"n_embd": 32, "n_layer": 2, "n_head": 2}),
     # Not ours to take: heads with more than a product, and models that are no decoders.
     "gemma2": ("Gemma2", SIZES | {"num_key_value_heads": 1, "head_dim": 16}),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from checkpoints import write
 from genrec.data.interactions import Histories, Interactions
 from genrec.errors import ConfigError
 from genrec.recommenders.base import create, load
@@ -125,7 +127,6 @@ def test_cut_spans_hold_parts_of_words_and_whole_ones_do_not() -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"backbone": "somewhere"}, "backbone has to be compact"),
         ({"word_vectors": "order"}, "word_vectors has to be none"),
         ({"levels": ()}, "one level of masks at least"),
         ({"levels": ("word",)}, "levels.0"),
@@ -136,3 +137,25 @@ def test_mistakes_are_told_in_a_line(options: dict[str, Any], told: str) -> None
     with pytest.raises(ConfigError, match=told) as error:
         recsysllm(**options)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("tuning", "two_dimensional"), [("full", True), ("lora", False)])
+def test_checkpoints(tmp_path: Path, tuning: str, two_dimensional: bool) -> None:
+    checkpoint = write("llama", tmp_path / "llama")
+    options = {"tuning": tuning, "two_dimensional": two_dimensional, "max_steps": 2, "max_tokens": 90}
+    model = recsysllm(backbone=str(checkpoint), **options).fit(reviewed())
+    assert model._mask_token("entity").tolist() != model._mask_token("document").tolist()
+    histories = Histories.from_lists([[0, 1, 2], []])
+    found = model.rank(histories, 5)
+    again = load(model.save(tmp_path / "saved"))
+    assert isinstance(again, RecSysLLM)
+    np.testing.assert_allclose(again.rank(histories, 5).scores_BK, found.scores_BK, atol=1e-4)
+    np.testing.assert_allclose(
+        again.predict_rating(USERS, ITEMS), model.predict_rating(USERS, ITEMS), atol=1e-4
+    )
+    assert again.summarise_review([GOOD[0]]) == model.summarise_review([GOOD[0]])
+
+
+def test_encoder_decoders_are_no_backbones(seq2seq_checkpoint: Callable[[str], str]) -> None:
+    with pytest.raises(ConfigError, match="not a decoder-only language model"):
+        recsysllm(backbone=seq2seq_checkpoint("t5")).fit(reviewed())
