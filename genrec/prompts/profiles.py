@@ -16,7 +16,7 @@ import polars as pl
 from scipy import sparse
 
 from genrec.data.catalogue import Catalogue
-from genrec.data.interactions import Histories, IntArray
+from genrec.data.interactions import FloatArray, Histories, IntArray
 from genrec.errors import ConfigError
 
 _NEARLY_ALL = 0.9  # of the described items: what that many of them have in common tells no user from another
@@ -147,15 +147,13 @@ class AttributeProfiles:
         Returns:
             At most `num_keywords` keywords; () where no item of the history has an attribute.
         """
-        weights: dict[int, float] = {}
         support: dict[int, list[int]] = {}
-        for age, row in enumerate(dict.fromkeys(history[::-1].tolist())):
-            recency = 0.5 ** (age / self.half_life)
-            for attribute in self._attributes[self._offsets[row] : self._offsets[row + 1]].tolist():
-                weights[attribute] = weights.get(attribute, 0.0) + recency
+        for row in _newest_first(history):
+            for attribute in self._of_item(row):
                 support.setdefault(attribute, []).append(row)
+        weights = self._weights(history, self.half_life)
         chosen: list[int] = []
-        for attribute in sorted(weights, key=lambda one: (-weights[one] * self._rarity[one], one)):
+        for attribute in sorted(weights, key=lambda one: (-weights[one], one)):
             count = len(support[attribute])
             if any(attribute in self._implied[one] and len(support[one]) == count for one in chosen):
                 continue
@@ -164,9 +162,38 @@ class AttributeProfiles:
                 break
         return tuple(Keyword(self._words[one], np.array(support[one], np.int32)) for one in chosen)
 
+    def matches(self, history: IntArray, items: IntArray, half_life: float = 1.0) -> FloatArray:
+        """How well items suit a taste: of each the weights of all its attributes together; (n,), at least 0.
+
+        Args:
+            history: (m,) rows of the catalogue, oldest first.
+            items: (n,) rows of the catalogue.
+            half_life: as of the profile, and shorter by default: what is taken next is like what was taken last.
+        """
+        weights = self._weights(history, half_life)
+        return np.array([sum(weights.get(one, 0.0) for one in self._of_item(row)) for row in items.tolist()])
+
+    def _weights(self, history: IntArray, half_life: float) -> dict[int, float]:
+        """Attribute to its weight, of all that the history has."""
+        weights: dict[int, float] = {}
+        for age, row in enumerate(_newest_first(history)):
+            recency = 0.5 ** (age / half_life)
+            for attribute in self._of_item(row):
+                weights[attribute] = weights.get(attribute, 0.0) + recency * self._rarity[attribute]
+        return weights
+
+    def _of_item(self, row: int) -> list[int]:
+        attributes: list[int] = self._attributes[self._offsets[row] : self._offsets[row + 1]].tolist()
+        return attributes
+
     def of_all(self, histories: Histories) -> list[Profile]:
         """The profile of each history."""
         return [self.of(history) for history in histories]
+
+
+def _newest_first(history: IntArray) -> list[int]:
+    """Each item of a history once, where it was taken last."""
+    return list(dict.fromkeys(history[::-1].tolist()))
 
 
 def _fields(catalogue: Catalogue) -> list[str]:

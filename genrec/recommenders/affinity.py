@@ -73,3 +73,11 @@ def enrichment(lists: Histories, affinity_IN: IntArray, length: int) -> Historie
     added_B = np.zeros(len(lists), np.int64)
     added_B[short] = np.bincount(row[kept], minlength=len(short))
     return Histories(item[kept].astype(np.int32), np.concatenate([[0], np.cumsum(added_B)]), lists.users)
+
+
+def enriched(train: Interactions, length: int) -> Histories:
+    """The training histories, short ones brought to `length` by the items near theirs, which come last."""
+    if not length:
+        return train.histories
+    added = enrichment(train.histories, affinity(train), length)
+    return Histories.from_lists([np.concatenate(both) for both in zip(train.histories, added, strict=True)])

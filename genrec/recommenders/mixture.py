@@ -24,7 +24,10 @@ def fit_weights(scores_BCF: FloatArray, there_BC: BoolArray, chosen_B: IntArray)
         there_BC: which places hold a candidate.
         chosen_B: column of the one that was taken.
     """
-    scale_F = scores_BCF[there_BC].std(axis=0) + 1e-9
+    spread_F = scores_BCF[there_BC].std(axis=0)
+    scale_F = np.where(
+        spread_F > 0, spread_F, np.inf
+    )  # what is the same for all says nothing: its weight is 0
     scaled_BCF = np.where(there_BC[..., None], scores_BCF / scale_F, 0.0)
     rows_B = np.arange(len(chosen_B))
     chosen_BF = scaled_BCF[rows_B, chosen_B]

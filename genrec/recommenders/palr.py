@@ -34,10 +34,10 @@ from genrec.prompts.profiles import AttributeProfiles, Profile, profile_text
 from genrec.prompts.render import PromptTokens
 from genrec.prompts.tasks import Field as Named
 from genrec.prompts.tasks import Text
-from genrec.recommenders.affinity import affinity, enrichment
-from genrec.recommenders.base import Recommender, create, load, register, write_atomically
+from genrec.recommenders.affinity import enriched
+from genrec.recommenders.base import Recommender, load, register, write_atomically
 from genrec.recommenders.candidate_search import CandidateSearch
-from genrec.recommenders.candidates import CandidateLists, retrieve
+from genrec.recommenders.candidates import CandidateLists, fitted_retriever, retrieve
 from genrec.recommenders.decoder_writer import DecoderConfig, DecoderWriter, Rows
 from genrec.recommenders.mixture import fit_weights
 from genrec.training.examples import Writer, collate
@@ -65,7 +65,9 @@ class PalrConfig(DecoderConfig):
     )
     chat_cache: str = Field("~/.cache/genrec/profiles", description="where the chat model's answers are kept")
     prompt: str = Field("palr_short", description="prompt file: palr, palr_short or a path")
-    tasks: tuple[Task, ...] = Field(("recommend", "candidates"), description="lists that are learnt")
+    tasks: tuple[Task, ...] = Field(
+        ("recommend",), description="lists that are learnt: recommend, candidates"
+    )
     packed: bool = Field(True, description="recommend: without words, every item of a history an answer")
     list_task: Task | None = Field(
         None,
@@ -139,27 +141,21 @@ class Palr(DecoderWriter):
     def _fit(
         self, train_data: Interactions, validation: Targets | None, run: Path | None, resume: bool
     ) -> None:
-        self.retriever_ = self._fitted_retriever(train_data, validation, run, resume)
-        self.weights_ = np.ones(len(self.config.tasks) + 1)
-        super()._fit(train_data, validation, run, resume)
-        if validation is not None and self.config.ranking == "likelihood":
-            self.calibrate(validation)
-
-    def _fitted_retriever(
-        self, train_data: Interactions, validation: Targets | None, run: Path | None, resume: bool
-    ) -> Recommender:
         config = self.config
-        if Path(config.retriever).is_dir():
-            return load(config.retriever)
         if config.retriever == self.name:
             raise ConfigError("palr cannot retrieve for itself: choose another retriever")
-        known = create(config.retriever).Config.model_fields
-        ours = {name: getattr(config, name) for name in ("seed", "threads") if name in known}
-        retriever = create(config.retriever, **(ours | config.retriever_options))
-        folder = None if run is None else run / "retriever"
-        return retriever.fit(
-            train_data, validation, run=folder, resume=resume and folder is not None and folder.exists()
+        self.retriever_ = fitted_retriever(
+            config.retriever,
+            config.retriever_options,
+            {name: getattr(config, name) for name in ("seed", "threads")},
+            train_data,
+            validation,
+            run,
+            resume,
         )
+        super()._fit(train_data, validation, run, resume)
+        if validation is not None and config.ranking == "likelihood":
+            self.calibrate(validation)
 
     def _use_profiles(self) -> None:
         """Make profiles of the present catalogue."""
@@ -173,6 +169,8 @@ class Palr(DecoderWriter):
 
     def _prepare(self, train_data: Interactions) -> None:
         self._use_profiles()
+        # How much a profile says is not known before there is validation; the others are about log-probabilities.
+        self.weights_ = np.array([float(name != "profile") for name in self._score_names])
 
     def _learn(self, train_data: Interactions, validate: Validate | None, folder: Path, resume: bool) -> None:
         config = self.config
@@ -190,12 +188,7 @@ class Palr(DecoderWriter):
     def _kinds(self, train_data: Interactions) -> list[Kind]:
         """The examples of all tasks."""
         config, histories = self.config, train_data.histories
-        longer = histories
-        if config.enrich_to:
-            added = enrichment(histories, affinity(train_data), config.enrich_to)
-            longer = Histories.from_lists(
-                [np.concatenate(both) for both in zip(histories, added, strict=True)]
-            )
+        longer = enriched(train_data, config.enrich_to)
         lists = ListTasks(
             self.writer_,
             longer,
@@ -340,11 +333,20 @@ class Palr(DecoderWriter):
         return np.take_along_axis(candidates_BC, order_BC, 1), np.take_along_axis(scores_BC, order_BC, 1)
 
     def _scores(self, histories: Histories, candidates_BC: IntArray, retrieved_BK: FloatArray) -> FloatArray:
-        """Scores (B, C, F): log p(item) by each task's question, and what the retriever gives; 0 where none stands."""
+        """Scores (B, C, F), in the order of `_score_names`; 0 where no candidate stands."""
         there_BC = candidates_BC >= 0
-        retrieved_BC = retrieved_BK[:, : candidates_BC.shape[1]]
         scores = [self._log_likelihood(task, histories, candidates_BC) for task in self.config.tasks]
-        return np.stack([np.where(there_BC, score_BC, 0.0) for score_BC in (*scores, retrieved_BC)], axis=2)
+        if self.attributes_ is not None:
+            pairs = zip(histories, candidates_BC, strict=True)
+            scores.append(np.stack([self.attributes_.matches(history, items) for history, items in pairs]))
+        scores.append(retrieved_BK[:, : candidates_BC.shape[1]])
+        return np.stack([np.where(there_BC, score_BC, 0.0) for score_BC in scores], axis=2)
+
+    @property
+    def _score_names(self) -> list[str]:
+        """What each candidate is scored by: each task's question (log p), the profile's match, the retriever."""
+        profile = [] if self.config.profile == "none" else ["profile"]
+        return [*self.config.tasks, *profile, self.retriever_.name]
 
     @property
     def _candidate_search(self) -> CandidateSearch:
@@ -413,8 +415,7 @@ class Palr(DecoderWriter):
                 f"{self.retriever_.name} proposes the next item of {self.ceiling_:.1%} of the validation users among "
                 f"{self.config.num_candidates} candidates: no list can find more"
             )
-            names = [*self.config.tasks, self.retriever_.name]
-            weights = zip(names, self.weights_.tolist(), strict=True)
+            weights = zip(self._score_names, self.weights_.tolist(), strict=True)
             told.append(
                 "weights of the scores: " + ", ".join(f"{name} {value:.3g}" for name, value in weights)
             )

@@ -62,6 +62,22 @@ def test_the_half_life_decides_how_much_the_past_counts(catalogue: Catalogue) ->
     assert plain(AttributeProfiles(catalogue, half_life=50).of(rows))[0] == ("Comedy", [5, 3, 2])
 
 
+def test_items_match_a_taste_by_the_weights_of_their_attributes(catalogue: Catalogue) -> None:
+    profiles = AttributeProfiles(catalogue)
+    rows, items = history(2, 4, 2), np.arange(6)
+    rarity = dict(zip(profiles.words, profiles._rarity, strict=True))
+    held = [{profiles.words[one] for one in profiles._of_item(row)} for row in range(6)]
+    recency = {2: 1.0, 4: 0.5}
+    expected = [
+        sum(rarity[word] * sum(recency[row] for row in (2, 4) if word in held[row]) for word in held[item])
+        for item in range(6)
+    ]
+    found = profiles.matches(rows, items, half_life=1)
+    np.testing.assert_allclose(found, expected)
+    assert len(set(found.tolist())) > 2
+    assert not profiles.matches(history(), items).any()
+
+
 def test_a_repeated_item_supports_once_with_the_age_of_its_last_time(catalogue: Catalogue) -> None:
     profiles = AttributeProfiles(catalogue, half_life=1)
     assert plain(profiles.of(history(4, 2, 4, 4))) == [("War", [4]), ("Comedy", [2])]

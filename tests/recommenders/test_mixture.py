@@ -34,3 +34,9 @@ def test_empty_places_are_of_no_account() -> None:
     np.testing.assert_allclose(
         fit_weights(other_BCF, there_BC, chosen_B), fit_weights(scores_BCF, there_BC, chosen_B), rtol=1e-6
     )
+
+
+def test_what_is_the_same_for_all_gets_no_weight() -> None:
+    scores_BCF, there_BC, chosen_B = drawn([1.0, 0.05])
+    scores_BCF[:, :, 1] = 3.0
+    assert fit_weights(scores_BCF, there_BC, chosen_B)[1] == 0
