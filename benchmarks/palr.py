@@ -4,13 +4,15 @@
 
 For each run: the retriever alone and its ceiling (HR at the number of candidates), palr, the p-value of a paired test
 of their HR@10 and NDCG@10 (10,000 sign flips over users), the share of the ten items that would lie outside the
-candidates if decoding were held to the catalogue only, what another order of the candidates changes, and times.
+candidates if decoding were held to the catalogue only, what another order of the candidates changes, and times. For
+runs that rank by likelihoods also what they are without one of their scores, weighed anew on the validation split.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from pathlib import Path
 
 import genrec
 import numpy as np
@@ -44,13 +46,18 @@ def main() -> None:
         "| run | candidates from | HR@50 | HR@10 alone | NDCG@10 alone | HR@10 | NDCG@10 | p (HR, NDCG) | outside | "
         "other order: HR@10, same items | ms a user: retriever, palr |\n" + "|---" * 11 + "|",
     ]
+    parts = ["\n| run | without | HR@10 | NDCG@10 | weights |\n|---|---|---|---|---|"]
     for run in options.runs:
         model = genrec.load(run)
         if not isinstance(model, Palr):
             parser.error(f"{run} is a run of {model.name}, not of palr")
-        lines.append(told(run, model, asked))
+        name = Path(run).name
+        lines.append(told(name, model, asked))
         print(lines[-1], flush=True)
-    publish("\n".join(lines) + "\n", options.out)
+        if model.config.ranking == "likelihood":
+            parts += without(name, model, asked, data.validation)
+            print("\n".join(parts), flush=True)
+    publish("\n".join([*lines, *(parts if len(parts) > 1 else [])]) + "\n", options.out)
 
 
 def told(run: str, model: Palr, asked: Targets) -> str:
@@ -66,19 +73,46 @@ def told(run: str, model: Palr, asked: Targets) -> str:
     metrics = [(hit_rate(found_B, 10), ndcg(found_B, 10)) for found_B in (alone_B, ranks_B)]
     p_values = [compare(ours_B, its_B).p_value for its_B, ours_B in zip(*metrics, strict=True)]
     outside = outside_share(model, asked, proposed)
-    model.config = model.config.model_copy(update={"order": "shuffled"})
-    other = model.rank(histories, 10)
-    same = np.mean(
-        [len(np.intersect1d(one, two)) / 10 for one, two in zip(ranked.items_BK, other.items_BK, strict=True)]
-    )
+    order = "none is named"
+    if model.config.ranking == "list" or "candidates" in model.config.tasks:
+        model.config = model.config.model_copy(update={"order": "shuffled"})
+        other = model.rank(histories, 10)
+        pairs = zip(ranked.items_BK, other.items_BK, strict=True)
+        same = np.mean([len(np.intersect1d(one, two)) / 10 for one, two in pairs])
+        order = f"{hit_rate(ranks(other, asked.items), 10).mean():.4f}, {same:.1%}"
     (hits_B, gains_B), (our_hits_B, our_gains_B) = metrics
     return (
         f"| {run} | {model.retriever_.name} | {ceiling(proposed, asked.items):.4f} | {hits_B.mean():.4f} | "
         f"{gains_B.mean():.4f} | {our_hits_B.mean():.4f} | {our_gains_B.mean():.4f} | "
-        f"{p_values[0]:.4f}, {p_values[1]:.4f} | {outside:.1%} | "
-        f"{hit_rate(ranks(other, asked.items), 10).mean():.4f}, {same:.1%} | "
+        f"{p_values[0]:.4f}, {p_values[1]:.4f} | {outside:.1%} | {order} | "
         f"{1e3 * retrieving / len(asked):.1f}, {1e3 * (ranking - retrieving) / len(asked):.1f} |"
     )
+
+
+def without(run: str, model: Palr, asked: Targets, validation: Targets) -> list[str]:
+    """Lines of the second table: with all scores, and without each of them."""
+    lines, histories = [], asked.histories
+    proposed = retrieve(model.retriever_, histories, model.config.num_candidates, catalogue=model.catalogue)
+    pieces = np.split(np.arange(len(asked)), np.arange(256, len(asked), 256))
+    scores_BCF = np.concatenate(
+        [
+            model._scores(histories.take(rows), proposed.items_BK[rows], proposed.scores_BK[rows])
+            for rows in pieces
+        ]
+    )
+    for name in (None, *model.score_names):
+        model.calibrate(validation, without=() if name is None else (name,))
+        total_BC = np.where(proposed.items_BK >= 0, scores_BCF @ model.weights_, -np.inf)
+        order_BC = np.argsort(-total_BC, axis=1, kind="stable")
+        sorted_BC = (np.take_along_axis(array, order_BC, 1) for array in (proposed.items_BK, total_BC))
+        found_B = ranks(cut(Rankings(*sorted_BC, proposed.exact_B), 10), asked.items)
+        weights = zip(model.score_names, model.weights_.tolist(), strict=True)
+        lines.append(
+            f"| {run} | {name or 'nothing'} | {hit_rate(found_B, 10).mean():.4f} | {ndcg(found_B, 10).mean():.4f} | "
+            + ", ".join(f"{score} {weight:.3g}" for score, weight in weights)
+            + " |"
+        )
+    return lines
 
 
 def cut(rankings: Rankings, k: int) -> Rankings:

@@ -9,7 +9,7 @@ Shape suffixes: B users, C candidates, F scores of a candidate, k items wanted.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -100,7 +100,7 @@ class PalrConfig(DecoderConfig):
 
 @dataclass(frozen=True)
 class Trace:
-    """How one user's list came about.
+    """How a list came about.
 
     `filled`: which of the chosen the model did not rank, so that they stand in the retriever's order.
     """
@@ -170,7 +170,7 @@ class Palr(DecoderWriter):
     def _prepare(self, train_data: Interactions) -> None:
         self._use_profiles()
         # How much a profile says is not known before there is validation; the others are about log-probabilities.
-        self.weights_ = np.array([float(name != "profile") for name in self._score_names])
+        self.weights_ = np.array([float(name != "profile") for name in self.score_names])
 
     def _learn(self, train_data: Interactions, validate: Validate | None, folder: Path, resume: bool) -> None:
         config = self.config
@@ -186,7 +186,7 @@ class Palr(DecoderWriter):
         train(self.backbone_, self._loss(), steps, options, folder, validate=validate, resume=resume)
 
     def _kinds(self, train_data: Interactions) -> list[Kind]:
-        """The examples of all tasks."""
+        """Examples of all tasks."""
         config, histories = self.config, train_data.histories
         longer = enriched(train_data, config.enrich_to)
         lists = ListTasks(
@@ -333,7 +333,7 @@ class Palr(DecoderWriter):
         return np.take_along_axis(candidates_BC, order_BC, 1), np.take_along_axis(scores_BC, order_BC, 1)
 
     def _scores(self, histories: Histories, candidates_BC: IntArray, retrieved_BK: FloatArray) -> FloatArray:
-        """Scores (B, C, F), in the order of `_score_names`; 0 where no candidate stands."""
+        """Scores (B, C, F), in the order of `score_names`; 0 where no candidate stands."""
         there_BC = candidates_BC >= 0
         scores = [self._log_likelihood(task, histories, candidates_BC) for task in self.config.tasks]
         if self.attributes_ is not None:
@@ -343,7 +343,7 @@ class Palr(DecoderWriter):
         return np.stack([np.where(there_BC, score_BC, 0.0) for score_BC in scores], axis=2)
 
     @property
-    def _score_names(self) -> list[str]:
+    def score_names(self) -> list[str]:
         """What each candidate is scored by: each task's question (log p), the profile's match, the retriever."""
         profile = [] if self.config.profile == "none" else ["profile"]
         return [*self.config.tasks, *profile, self.retriever_.name]
@@ -365,8 +365,8 @@ class Palr(DecoderWriter):
         return written_Bk, np.tile(-np.arange(k, dtype=np.float32), (len(histories), 1))
 
     @torch.inference_mode()
-    def calibrate(self, validation: Targets, num_users: int = 5000) -> Self:
-        """Learn the weights of the language model's and the retriever's scores from which candidates came true.
+    def calibrate(self, validation: Targets, num_users: int = 5000, without: Collection[str] = ()) -> Self:
+        """Learn the weights of the scores, but those named in `without`, from which candidates came true.
 
         Raises:
             ConfigError: the retriever proposes the target of none of these users.
@@ -390,7 +390,9 @@ class Palr(DecoderWriter):
                 "another retriever"
             )
         self.ceiling_ = num_hits / len(asked)
-        self.weights_ = fit_weights(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+        scores_BCF, there_BC, chosen_B = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        scores_BCF[:, :, [name in without for name in self.score_names]] = 0
+        self.weights_ = fit_weights(scores_BCF, there_BC, chosen_B)
         return self
 
     def with_retriever(self, retriever: Recommender, validation: Targets | None = None) -> Self:
@@ -415,7 +417,7 @@ class Palr(DecoderWriter):
                 f"{self.retriever_.name} proposes the next item of {self.ceiling_:.1%} of the validation users among "
                 f"{self.config.num_candidates} candidates: no list can find more"
             )
-            weights = zip(self._score_names, self.weights_.tolist(), strict=True)
+            weights = zip(self.score_names, self.weights_.tolist(), strict=True)
             told.append(
                 "weights of the scores: " + ", ".join(f"{name} {value:.3g}" for name, value in weights)
             )
@@ -430,14 +432,14 @@ class Palr(DecoderWriter):
         return told
 
     def background(self, history: Sequence[str | int]) -> dict[str, list[str]]:
-        """The profile, a line a keyword, and the candidates in the retriever's order."""
+        """The profile, a line a keyword, and the candidates as retrieved."""
         found, titles = self.trace(np.array(self.catalogue.rows(history), np.int32)), self.catalogue.titles
         profile = [f"{one.word}: {'; '.join(titles[row] for row in one.items)}" for one in found.profile]
         candidates = [titles[row] for row in found.candidates]
         return {"profile": profile, f"candidates ({self.retriever_.name})": candidates}
 
     def trace(self, history: IntArray, k: int = 10) -> Trace:
-        """How the list of one history comes about; `history` holds rows of the catalogue."""
+        """How the list of one history (rows of the catalogue) comes about."""
         histories = Histories.from_lists([history])
         allowed = ~self.removed_ if self.removed_.any() else None
         proposed = self._proposed(histories, max(k, self.config.num_candidates), allowed=allowed)

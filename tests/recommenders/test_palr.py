@@ -138,10 +138,12 @@ def test_other_orders_of_the_candidates(order: str) -> None:
 def test_weights_are_learnt_on_validation() -> None:
     data = walks()
     model = palr().fit(data, next_ones(data))
-    assert model._score_names == ["recommend", "profile", "itemknn"]
+    assert model.score_names == ["recommend", "profile", "itemknn"]
     assert model.weights_.shape == (3,)
     assert model.weights_[0] > 0
     assert palr(profile="none", max_steps=1).fit(data, next_ones(data)).weights_.shape == (2,)
+    model.calibrate(next_ones(data), without=("recommend", "profile"))
+    assert (model.weights_ > 0).tolist() == [False, False, True]
     misled = palr(max_steps=1).fit(data)  # a model that knows nothing beside a retriever that knows
     misled.calibrate(next_ones(data))
     assert misled.rank(next_ones(data).histories, 1).items_BK[:, 0].tolist() == next_ones(data).items.tolist()
@@ -150,7 +152,7 @@ def test_weights_are_learnt_on_validation() -> None:
 def test_the_profile_moves_candidates_that_are_to_its_taste(fitted: Palr) -> None:
     history, candidates_BC = np.array([2, 4, 6]), np.array([[1, 3, 7, 8]])  # all on land, as 8 is
     scores_BCF = fitted._scores(Histories.from_lists([history]), candidates_BC, np.zeros((1, 4), np.float32))
-    place = fitted._score_names.index("profile")
+    place = fitted.score_names.index("profile")
     assert scores_BCF[0, 3, place] > scores_BCF[0, :3, place].max() == scores_BCF[0, :3, place].min() == 0
     empty = fitted._scores(Histories.from_lists([[]]), candidates_BC, np.zeros((1, 4), np.float32))
     assert not empty[:, :, place].any()
