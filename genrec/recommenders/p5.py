@@ -59,6 +59,9 @@ class P5Config(Seq2SeqConfig):
     named_users: float = Field(
         0.0, ge=0, le=1, description="share of the histories and reviews learnt with their user's name"
     )
+    other_words: float = Field(
+        0.0, ge=0, lt=1, description="share of a prompt's own words changed in training, for wordings to come"
+    )
     packed: bool = Field(
         True, description="histories as packed rows; False: one drawn piece an example (paper)"
     )
@@ -174,6 +177,7 @@ class P5(TaskAnswers):
             packed=config.packed,
             times=config.times,
             named_users=config.named_users,
+            other_words=config.other_words,
         )
         return TaskSteps(
             examples.kinds(),

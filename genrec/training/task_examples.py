@@ -28,6 +28,7 @@ OfUser = Callable[[int, np.random.Generator], Asked]
 
 _FIELD_TOKENS = 4  # of a user, an item or a word, about; histories, candidates and reviews are counted
 _CANDIDATES = 100
+_SOME_TEXTS = 5_000
 # Mean and spread of what is learnt for each number of stars (section 4.1): 41 values say more than five classes.
 _STARS = {1: (1.2, 0.1), 2: (1.95, 0.225), 3: (2.95, 0.225), 4: (3.95, 0.225), 5: (4.75, 0.125)}
 
@@ -66,6 +67,11 @@ class TaskText:
             some.explanations = explanations(some.reviews, self.features)
         return some
 
+    def some_words(self, titles: Sequence[str]) -> list[str]:
+        """Words that titles and reviews are made of, each once, from as many texts as it takes to know the language."""
+        texts = [*titles[:_SOME_TEXTS], *self.all_texts()[:_SOME_TEXTS]]
+        return sorted({word for text in texts for word in text.split()})
+
     def all_texts(self) -> list[str]:
         """All of it."""
         given = [values for values in (self.reviews.texts, self.reviews.headlines) if values is not None]
@@ -85,6 +91,7 @@ class TaskExamples:
         packed: bool,
         times: Mapping[KindName, int],
         named_users: float,
+        other_words: float = 0.0,
     ) -> None:
         """Get ready.
 
@@ -96,12 +103,14 @@ class TaskExamples:
             packed: every item of a history is an answer, in one row; False: pieces are drawn, with one answer.
             times: examples of each kind that are drawn of a user or review in an epoch; a kind left out is not learnt.
             named_users: share of the histories and reviews whose user is named; `someone` stands in the others.
+            other_words: share of the prompts' own words in whose place any other word stands, packed histories aside.
 
         Raises:
             DataError: stars are asked for, and ratings are of another scale.
         """
         self.writer, self.train, self.texts, self.packed, self.times = writer, train, texts, packed, times
-        self.named_users = named_users
+        self.named_users, self.other_words = named_users, other_words
+        self._vocabulary = texts.some_words(train.catalogue.titles) if other_words else []
         self.catalogue = train.catalogue.table.to_dicts()
         self.groups: dict[tuple[str, str], list[TaskPrompt]] = {}
         for prompt in prompts:
@@ -306,12 +315,27 @@ class TaskExamples:
     # -- prompts ---------------------------------------------------------------------------------------------
 
     def _draw(self, family: str, group: str, rng: np.random.Generator) -> TaskPrompt:
-        prompts = self.groups[family, group]
-        return prompts[int(rng.integers(len(prompts)))]
+        return self._one_of(self.groups[family, group], rng)
 
     def _draw_family(self, family: str, rng: np.random.Generator) -> TaskPrompt:
-        prompts = self._of_family(family)
-        return prompts[int(rng.integers(len(prompts)))]
+        return self._one_of(self._of_family(family), rng)
+
+    def _one_of(self, prompts: Sequence[TaskPrompt], rng: np.random.Generator) -> TaskPrompt:
+        """A prompt, some of its own words changed into others: who has met that can read past words never learnt."""
+        prompt = prompts[int(rng.integers(len(prompts)))]
+        if not self.other_words or (self.packed and prompt.group == "next"):
+            return prompt
+        source = [
+            Text(" ".join(self._perhaps_another(word, rng) for word in part.text.split()))
+            if isinstance(part, Text)
+            else part
+            for part in prompt.source
+        ]
+        return replace(prompt, source=tuple(source))
+
+    def _perhaps_another(self, word: str, rng: np.random.Generator) -> str:
+        changed = bool(self._vocabulary) and rng.random() < self.other_words
+        return self._vocabulary[int(rng.integers(len(self._vocabulary)))] if changed else word
 
     def _of_family(self, family: str) -> list[TaskPrompt]:
         return [prompt for (of, _), group in self.groups.items() for prompt in group if of == family]

@@ -77,7 +77,12 @@ def reviewed() -> Interactions:
 
 
 def make(
-    train: Interactions, *, packed: bool = False, times: Any = TIMES, families: tuple[str, ...] = FAMILIES
+    train: Interactions,
+    *,
+    packed: bool = False,
+    times: Any = TIMES,
+    families: tuple[str, ...] = FAMILIES,
+    **options: Any,
 ) -> tuple[TaskExamples, Letters, list[TaskPrompt]]:
     """The examples of the package's prompts, less those held out."""
     letters = Letters()
@@ -97,7 +102,7 @@ def make(
     learnt = [prompt for prompt in prompts if not prompt.held_out]
     writer = TaskWriter(sources, letters.encode, [0], letters.encode(users))
     return (
-        TaskExamples(writer, learnt, train, texts, packed=packed, times=times, named_users=0.5),
+        TaskExamples(writer, learnt, train, texts, packed=packed, times=times, named_users=0.5, **options),
         letters,
         prompts,
     )

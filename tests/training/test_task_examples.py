@@ -13,6 +13,7 @@ from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, Interactions
 from genrec.data.split import leave_one_out
 from genrec.errors import ConfigError, DataError
+from genrec.prompts.tasks import Text
 from genrec.training.task_examples import TaskText, spread_stars, stars_behind, whole_stars
 from task_data import (
     NO_HEADLINE,
@@ -274,3 +275,25 @@ def test_stars_behind_what_is_learnt() -> None:
 def test_whole_stars() -> None:
     ratings = [0.5, 1, 1.4, 2.5, 3.5, 4.4, 5]
     assert [whole_stars(rating) for rating in ratings] == [1, 1, 1, 3, 4, 4, 5]
+
+
+def test_a_prompts_own_words_give_way_to_others(train: Interactions) -> None:
+    counts, named = [], []
+    for share in (0.0, 0.5):
+        examples, letters, prompts = make(train, families=("rating",), other_words=share)
+        texts = [part.text for prompt in prompts for part in prompt.source if isinstance(part, Text)]
+        own = {word for text in texts for word in text.split()}
+        questions = [question.split() for _, question, _, _ in drawn(examples.kinds()[0], letters)]
+        counts.append(np.mean([sum(word in own for word in words) for words in questions]))
+        named.append(np.mean([any(re.fullmatch(r"user\d+", word) for word in words) for words in questions]))
+    assert 0.4 < counts[1] / counts[0] < 0.6
+    assert named == [1.0, 1.0]
+
+
+def test_packed_histories_keep_their_words(train: Interactions) -> None:
+    options: dict[str, Any] = {"packed": True, "families": ("sequential",), "times": {"next": 1}}
+    asked = []
+    for share in (0.0, 0.9):
+        examples, letters, _ = make(train, **options, other_words=share)
+        asked.append([question for _, question, _, _ in drawn(examples.kinds()[0], letters, 3)])
+    assert asked[0] == asked[1]
