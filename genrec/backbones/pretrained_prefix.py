@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from genrec.backbones.cache import GrowingCache
 from genrec.backbones.compact import look_up
 from genrec.backbones.compact_prefix import INTRA, both_positions, within
-from genrec.backbones.pretrained import PretrainedBackbone, Tuning, linear_names
+from genrec.backbones.pretrained import PretrainedBackbone, linear_names
 from genrec.backbones.seq2seq import Seq2SeqBackbone
 
 _LONGEST = 4096  # inter-positions that get a vector of their own, where a checkpoint knows more
@@ -32,41 +32,21 @@ class PretrainedPrefixBackbone(Seq2SeqBackbone, PretrainedBackbone):
 
     word_vectors = None
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        start_token: int = 0,
-        tables: bool = True,
-        tuning: Tuning = "lora",
-        lora_rank: int = 8,
-        lora_alpha: int = 16,
-        lora_dropout: float = 0.05,
-        lora_targets: tuple[str, ...] = (),
-        adapter: Path | None = None,
-    ) -> None:
+    def __init__(self, name: str, *, start_token: int = 0, tables: bool = True, **tuning: Any) -> None:
         """Load a checkpoint and make the chosen part of it trainable.
 
         Args:
-            name, tuning, lora_rank, lora_alpha, lora_dropout, adapter: as in `PretrainedBackbone`.
+            name: folder of a checkpoint, or its name on the Hugging Face hub.
             start_token: what stands before an answer.
             tables: learnt vectors of both positions, 0 at first, so that training starts from the checkpoint as it is;
                 always trained. The checkpoint's own positions count on from the source to the answer either way.
-            lora_targets: name endings of the linear layers that get an adapter; (): those of the paper where the
-                checkpoint has them, else those of queries and values.
+            tuning: what else `PretrainedBackbone` takes. Without `lora_targets` the paper's layers get an adapter where
+                the checkpoint has them, else those of queries and values.
 
         Raises:
             ConfigError, BackendMissingError: as in `PretrainedBackbone`.
         """
-        super().__init__(
-            name,
-            tuning=tuning,
-            lora_rank=lora_rank,
-            lora_alpha=lora_alpha,
-            lora_dropout=lora_dropout,
-            lora_targets=lora_targets,
-            adapter=adapter,
-        )
+        super().__init__(name, **tuning)
         self.start_token = start_token
         self._last_position = self.max_positions - 1
         self.max_positions = min(self.max_positions, _LONGEST)
