@@ -136,3 +136,7 @@ def outside_share(model: Palr, asked: Targets, proposed: Rankings) -> float:
         for free, candidates in zip(found.item_Bk.tolist(), items_BC, strict=True):
             outside.append(np.mean(~np.isin(free, candidates)))
     return float(np.mean(outside))
+
+
+if __name__ == "__main__":
+    main()
