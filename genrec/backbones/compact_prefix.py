@@ -33,6 +33,14 @@ def both_positions(positions_BT: Tensor) -> tuple[Tensor, Tensor]:
     return positions_BT // INTRA, positions_BT % INTRA
 
 
+def placed(embedded_BTD: Tensor, vectors: nn.Embedding, positions_BT: Tensor) -> Tensor:
+    """Embeddings with the vectors of both positions added; the last `INTRA` rows are those of intra-positions."""
+    inter_BT, intra_BT = both_positions(positions_BT)
+    table_VD = vectors.weight.to(embedded_BTD.dtype)
+    num_inter = len(table_VD) - INTRA
+    return embedded_BTD + look_up(table_VD, inter_BT) + look_up(table_VD, num_inter + intra_BT)
+
+
 def within(reach_BT: Tensor) -> Tensor:
     """The mask (B, T, T) of tokens that each see so many of their row, counted from the first."""
     return torch.arange(reach_BT.shape[1], device=reach_BT.device) < reach_BT[:, :, None]
@@ -91,9 +99,7 @@ class CompactPrefixBackbone(Seq2SeqBackbone, CompactBackbone):
         inter_BT, intra_BT = both_positions(positions_BT)
         embedded_BTD = self.edge_vectors(tokens_BT, nodes_BT)
         if self.position_vectors is not None:
-            table_VD = self.position_vectors.weight
-            embedded_BTD = embedded_BTD + look_up(table_VD, inter_BT)
-            embedded_BTD = embedded_BTD + look_up(table_VD, self.max_positions + intra_BT)
+            embedded_BTD = placed(embedded_BTD, self.position_vectors, positions_BT)
         turned_BT = inter_BT if self.position_vectors is not None else inter_BT + intra_BT
         states: Tensor = self.lm.model(
             inputs_embeds=self.dropout(embedded_BTD),

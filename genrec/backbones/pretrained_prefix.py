@@ -16,8 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from genrec.backbones.cache import GrowingCache
-from genrec.backbones.compact import look_up
-from genrec.backbones.compact_prefix import INTRA, both_positions, within
+from genrec.backbones.compact_prefix import INTRA, both_positions, placed, within
 from genrec.backbones.pretrained import PretrainedBackbone, linear_names
 from genrec.backbones.seq2seq import Seq2SeqBackbone
 
@@ -99,10 +98,7 @@ class PretrainedPrefixBackbone(Seq2SeqBackbone, PretrainedBackbone):
         """States after the last layer; `turned_BT` are the positions that the checkpoint itself is told."""
         embedded_BTD = self._model.get_input_embeddings()(tokens_BT)
         if self.position_vectors is not None:
-            inter_BT, intra_BT = both_positions(positions_BT)
-            table_VD = self.position_vectors.weight.to(embedded_BTD.dtype)
-            embedded_BTD = embedded_BTD + look_up(table_VD, inter_BT)
-            embedded_BTD = embedded_BTD + look_up(table_VD, self.max_positions + intra_BT)
+            embedded_BTD = placed(embedded_BTD, self.position_vectors, positions_BT)
         mask = torch.ones_like(tokens_BT) if mask_BTK is None else self.additive(mask_BTK, embedded_BTD.dtype)
         states: Tensor = self._model.base_model(
             inputs_embeds=embedded_BTD,

@@ -147,11 +147,7 @@ class AttributeProfiles:
         Returns:
             At most `num_keywords` keywords; () where no item of the history has an attribute.
         """
-        support: dict[int, list[int]] = {}
-        for row in _newest_first(history):
-            for attribute in self._of_item(row):
-                support.setdefault(attribute, []).append(row)
-        weights = self._weights(history, self.half_life)
+        weights, support = self._taste(history, self.half_life)
         chosen: list[int] = []
         for attribute in sorted(weights, key=lambda one: (-weights[one], one)):
             count = len(support[attribute])
@@ -170,17 +166,19 @@ class AttributeProfiles:
             items: (n,) rows of the catalogue.
             half_life: as of the profile, and shorter by default: what is taken next is like what was taken last.
         """
-        weights = self._weights(history, half_life)
+        weights, _ = self._taste(history, half_life)
         return np.array([sum(weights.get(one, 0.0) for one in self._of_item(row)) for row in items.tolist()])
 
-    def _weights(self, history: IntArray, half_life: float) -> dict[int, float]:
-        """Attribute to its weight, of all that the history has."""
+    def _taste(self, history: IntArray, half_life: float) -> tuple[dict[int, float], dict[int, list[int]]]:
+        """Of each attribute that the history has: its weight, and the items that support it, newest first."""
         weights: dict[int, float] = {}
-        for age, row in enumerate(_newest_first(history)):
+        support: dict[int, list[int]] = {}
+        for age, row in enumerate(dict.fromkeys(history[::-1].tolist())):
             recency = 0.5 ** (age / half_life)
             for attribute in self._of_item(row):
                 weights[attribute] = weights.get(attribute, 0.0) + recency * self._rarity[attribute]
-        return weights
+                support.setdefault(attribute, []).append(row)
+        return weights, support
 
     def _of_item(self, row: int) -> list[int]:
         attributes: list[int] = self._attributes[self._offsets[row] : self._offsets[row + 1]].tolist()
@@ -189,11 +187,6 @@ class AttributeProfiles:
     def of_all(self, histories: Histories) -> list[Profile]:
         """The profile of each history."""
         return [self.of(history) for history in histories]
-
-
-def _newest_first(history: IntArray) -> list[int]:
-    """Each item of a history once, where it was taken last."""
-    return list(dict.fromkeys(history[::-1].tolist()))
 
 
 def _fields(catalogue: Catalogue) -> list[str]:

@@ -13,7 +13,20 @@ from genrec.backbones.pretrained_seq2seq import PretrainedSeq2SeqBackbone
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from checkpoints import write
 from seq2seq_checkpoints import NUM_WORDS, make
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Folder of a random decoder's checkpoint of a family, written once."""
+    folder = tmp_path_factory.mktemp("decoders")
+
+    def written(family: str) -> str:
+        path = folder / family
+        return str(path if path.exists() else write(family, path))
+
+    return written
 
 
 @pytest.fixture(scope="session")

@@ -25,18 +25,6 @@ HISTORIES = Histories.from_lists([[], [3], [1, 2, 3], [14, 0, 1, 2, 3, 4, 5, 6, 
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
-    """Folder of a random checkpoint of a family, written once."""
-    folder = tmp_path_factory.mktemp("checkpoints")
-
-    def written(family: str) -> str:
-        path = folder / family
-        return str(path if path.exists() else write(family, path))
-
-    return written
-
-
-@pytest.fixture(scope="module")
 def walks() -> Interactions:
     catalogue = Catalogue.from_lists([f"i{row}" for row in range(NUM_ITEMS)], TITLES)
     lists = [[(start + step) % NUM_ITEMS for step in range(6)] for start in range(NUM_ITEMS)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from checkpoints import POSITIONS, write
+from checkpoints import POSITIONS
 from genrec.backbones.base import Prefix
 from genrec.backbones.compact_prefix import INTRA
 from genrec.backbones.pretrained_prefix import PretrainedPrefixBackbone
@@ -17,18 +17,6 @@ from transformers import AutoModelForCausalLM
 START = 1
 SOURCE_BT = torch.tensor([[5, 9, 40, 7, 33, 8], [11, 4, 60, 2, 2, 2]])
 LENGTH_B = torch.tensor([6, 3])
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
-    """Folder of a random checkpoint of a family, written once."""
-    folder = tmp_path_factory.mktemp("prefix-checkpoints")
-
-    def written(family: str) -> str:
-        path = folder / family
-        return str(path if path.exists() else write(family, path))
-
-    return written
 
 
 def backbone(checkpoint: str, **options: object) -> PretrainedPrefixBackbone:
