@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer
 
 from genrec.backbones.quiet import one_line
 from genrec.data.interactions import IntArray
 from genrec.errors import ConfigError
+
+_BLANK = "\u0120"  # the letter that byte-level BPE writes a blank with
 
 
 class TextTokenizer(Protocol):
@@ -45,11 +47,18 @@ class TrainedTokenizer:
         tokenizer.encode_special_tokens = True  # a title that says "<end>" is text like any other
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocab_size: int) -> TrainedTokenizer:
-        """Train on `texts`; the vocabulary is smaller where they are too few to fill it."""
+    def train(cls, texts: Iterable[str], vocab_size: int, *, digit_pairs: bool = False) -> TrainedTokenizer:
+        """Train on `texts`; the vocabulary is smaller where they are too few to fill it.
+
+        `digit_pairs`: numbers are written two digits a token and never whole, so that near ones begin alike.
+        """
         tokenizer = Tokenizer(models.BPE())
         # Every word starts with its blank, the first one too: a word has one spelling wherever it stands.
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+        if digit_pairs:
+            # To the byte-level alphabet a blank is a letter of its own.
+            pairs = pre_tokenizers.Split(Regex(f"{_BLANK}?[0-9]{{1,2}}"), "isolated")
+            tokenizer.pre_tokenizer = pre_tokenizers.Sequence([tokenizer.pre_tokenizer, pairs])
         tokenizer.decoder = decoders.ByteLevel()
         trainer = trainers.BpeTrainer(
             vocab_size=vocab_size,

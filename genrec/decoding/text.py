@@ -6,7 +6,8 @@ places, D width, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -20,17 +21,46 @@ from genrec.decoding.memory import Memory
 _HEAD_ROWS = 1024  # places whose logits over the whole vocabulary are held at once
 
 
+class Written(NamedTuple):
+    """One text that was written: its tokens and the mean log-probability of each of them, its end included."""
+
+    tokens: list[int]
+    log_p: float
+
+
 @torch.inference_mode()
-def write_text(backbone: Backbone, prefix: Prefix, end: int, max_tokens: int) -> list[list[int]]:
-    """The likeliest token after each other until `end`, for every row; at most `max_tokens`, `end` left out."""
+def write_text(
+    backbone: Backbone,
+    prefix: Prefix,
+    end: int,
+    max_tokens: int,
+    openings: Sequence[Sequence[int]] | None = None,
+) -> list[Written]:
+    """The likeliest token after each other until `end`, for every row.
+
+    Args:
+        backbone: in evaluation mode.
+        prefix: the questions, B rows.
+        end: the token that closes a text; it is left out of what is returned.
+        max_tokens: longest text.
+        openings: tokens that each text has to begin with; they count as written.
+    """
     memory = Memory(backbone, prefix)
     hidden_BD, vectors_VD = memory.hidden_RD, backbone.vocabulary_vectors()
     rows_B = torch.arange(len(hidden_BD), device=hidden_BD.device)
+    given_BL = torch.full((len(rows_B), max_tokens), -1, device=rows_B.device)
+    for row, opening in enumerate(openings or ()):
+        given_BL[row, : len(opening)] = torch.tensor(opening[:max_tokens], device=rows_B.device)
     slot_B, zeros_B, ones_B = torch.zeros_like(rows_B), torch.zeros_like(rows_B), torch.ones_like(rows_B)
     written: list[Tensor] = []
     ended_B = torch.zeros_like(rows_B, dtype=torch.bool)
-    for _ in range(max_tokens):
-        token_B = (hidden_BD @ vectors_VD.to(hidden_BD.dtype).T).argmax(1)
+    log_p_B, num_B = torch.zeros(len(rows_B), device=rows_B.device), torch.zeros_like(rows_B)
+    for place in range(max_tokens):
+        log_p_BV = (hidden_BD @ vectors_VD.to(hidden_BD.dtype).T).float().log_softmax(1)
+        given_B = given_BL[:, place]
+        token_B = torch.where(given_B < 0, log_p_BV.argmax(1), given_B)
+        log_p_B += log_p_BV.gather(1, token_B[:, None]).squeeze(1).masked_fill(ended_B, 0)
+        num_B += ~ended_B
         ended_B |= token_B == end
         written.append(token_B.masked_fill(ended_B, end))
         if bool(ended_B.all()):
@@ -42,7 +72,9 @@ def write_text(backbone: Backbone, prefix: Prefix, end: int, max_tokens: int) ->
         memory.keep(slot_B[:, None], torch.ones_like(slot_B[:, None], dtype=torch.bool))
         slot_B = torch.zeros_like(slot_B)
     table = torch.stack(written, dim=1).tolist() if written else [[] for _ in rows_B]
-    return [row[: row.index(end)] if end in row else row for row in table]
+    texts = [row[: row.index(end)] if end in row else row for row in table]
+    mean_B = log_p_B / num_B.clamp(min=1)
+    return [Written(text, log_p) for text, log_p in zip(texts, mean_B.tolist(), strict=True)]
 
 
 @torch.inference_mode()

@@ -246,7 +246,9 @@ class NameWriter(Recommender):
         if self.config.backbone != "compact":
             return PretrainedTokenizer(self.config.backbone)
         names = [] if self.config.code == "collaborative" else self._names(self.numbers_)
-        return TrainedTokenizer.train([*names, *self._spelt()], self.config.vocab_size)
+        return TrainedTokenizer.train(
+            [*names, *self._spelt()], self.config.vocab_size, digit_pairs=self.numbers_ is not None
+        )
 
     def _new_codes(self, numbers: np.ndarray | None) -> Codes:
         tokenizer = self.tokenizer_

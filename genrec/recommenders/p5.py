@@ -62,6 +62,12 @@ class P5Config(Seq2SeqConfig):
     other_words: float = Field(
         0.0, ge=0, lt=1, description="share of a prompt's own words changed in training, for wordings to come"
     )
+    dropped_words: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of a review's words that are left out each time it is read in training",
+    )
     packed: bool = Field(
         True, description="histories as packed rows; False: one drawn piece an example (paper)"
     )
@@ -178,6 +184,7 @@ class P5(TaskAnswers):
             times=config.times,
             named_users=config.named_users,
             other_words=config.other_words,
+            dropped_words=config.dropped_words,
         )
         return TaskSteps(
             examples.kinds(),

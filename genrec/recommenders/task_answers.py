@@ -18,7 +18,7 @@ from torch import Tensor
 from genrec.backbones.hardware import device
 from genrec.data.interactions import FloatArray, Histories, IntArray
 from genrec.data.ranking import Rankings
-from genrec.decoding.text import answer_scores, write_text
+from genrec.decoding.text import Written, answer_scores, write_text
 from genrec.errors import ConfigError
 from genrec.prompts.tasks import NEVER_LEARNT, TaskPrompt
 from genrec.recommenders.seq2seq_writer import Seq2SeqWriter, Sources
@@ -30,6 +30,8 @@ Asking = Literal["seen", "unseen", "new"]
 STARS = tuple(f"{value / 10:.1f}" for value in range(10, 51))  # the 41 ratings that are learnt
 CLASSES = ("1", "2", "3", "4", "5")
 _ROWS = 32  # questions that are answered at once
+_TEXT_TOKENS = 64  # longest text that is written
+_PLACES = 16  # words of a sentence that a feature may come after
 # What each task is asked with: family and group of prompts, and the name in `times` of what teaches it. The first that
 # was learnt is taken.
 _ASKED = {
@@ -150,7 +152,7 @@ class TaskAnswers(Seq2SeqWriter):
         *,
         prompt: Asking = "seen",
     ) -> list[str]:
-        """A sentence on why each user takes to each item, on this feature of it where one is given.
+        """A sentence on why each user takes to each item; with the feature of it that is given, which it then names.
 
         Raises:
             ConfigError: the model has not learnt to explain.
@@ -158,10 +160,14 @@ class TaskAnswers(Seq2SeqWriter):
         group = "sentence" if features is None else "about"
         asked = self._prompt("explanation", group, prompt, frozenset({"title", "stars", "headline"}))
         values = [self._about(user, int(item)) for user, item in zip(users, items_N, strict=True)]
-        if features is not None:
-            for value, feature in zip(values, features, strict=True):
-                value["feature"] = feature
-        return self._texts(asked, values)
+        if features is None:
+            return self._texts(asked, values)
+        values = [value | {"feature": feature} for value, feature in zip(values, features, strict=True)]
+        texts = self._texts(asked, values)
+        return [
+            text if feature.casefold() in text.casefold() else self._naming(asked, value, text)
+            for text, value, feature in zip(texts, values, features, strict=True)
+        ]
 
     def rank_candidates(
         self,
@@ -242,13 +248,38 @@ class TaskAnswers(Seq2SeqWriter):
         return np.concatenate(parts)
 
     def _texts(self, prompt: TaskPrompt, values: Sequence[dict[str, Any]]) -> list[str]:
+        sources = [self.tasks_.source(prompt.source, value) for value in values]
+        return [self._read_back(written) for written in self._written(sources)]
+
+    def _naming(self, prompt: TaskPrompt, value: dict[str, Any], text: str) -> str:
+        """The likeliest text, token by token, that goes like `text` for some words, then names the feature and goes on
+        freely: a search held to a word, with one beam for each place of it (Hokamp and Liu 2017,
+        https://aclanthology.org/P17-1141/).
+        """
+        words = text.split()[:_PLACES]
+        spelt = [
+            self.tasks_.spell(" ".join([*words[:place], value["feature"]])) for place in range(len(words) + 1)
+        ]
+        openings = [spelt[0], *(tokens for tokens in spelt[1:] if len(tokens) <= _TEXT_TOKENS)]
+        source = self.tasks_.source(prompt.source, value)
+        found = self._written([source] * len(openings), openings)
+        return self._read_back(max(found, key=lambda written: written.log_p))
+
+    def _written(
+        self, sources: Sequence[Source], openings: Sequence[Sequence[int]] | None = None
+    ) -> list[Written]:
+        """Texts that answer these questions, each beginning with its opening."""
         self.backbone_.eval()
-        written = []
-        for start in range(0, len(values), _ROWS):
-            sources = [self.tasks_.source(prompt.source, value) for value in values[start : start + _ROWS]]
-            prefix = Sources(sources).prefix(np.arange(len(sources)))
-            written += write_text(self.backbone_, prefix, self.tokenizer_.end[0], 64)
-        return [" ".join(self.tokenizer_.decode(tokens).split()) for tokens in written]
+        parts: list[Written] = []
+        for start in range(0, len(sources), _ROWS):
+            rows = slice(start, start + _ROWS)
+            prefix = Sources(sources[rows]).prefix(np.arange(len(sources[rows])))
+            given = None if openings is None else openings[rows]
+            parts += write_text(self.backbone_, prefix, self.tokenizer_.end[0], _TEXT_TOKENS, given)
+        return parts
+
+    def _read_back(self, written: Written) -> str:
+        return " ".join(self.tokenizer_.decode(written.tokens).split())
 
     def _batch(self, examples: Sequence[Asked]) -> dict[str, Tensor]:
         return {name: tensor.to(device()) for name, tensor in self.writer_.collate(examples).items()}

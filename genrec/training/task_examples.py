@@ -92,6 +92,7 @@ class TaskExamples:
         times: Mapping[KindName, int],
         named_users: float,
         other_words: float = 0.0,
+        dropped_words: float = 0.0,
     ) -> None:
         """Get ready.
 
@@ -104,12 +105,14 @@ class TaskExamples:
             times: examples of each kind that are drawn of a user or review in an epoch; a kind left out is not learnt.
             named_users: share of the histories and reviews whose user is named; `someone` stands in the others.
             other_words: share of the prompts' own words in whose place any other word stands, packed histories aside.
+            dropped_words: share of the words of a review to read that are left out, others each time
+                (Iyyer et al. 2015, https://aclanthology.org/P15-1162/).
 
         Raises:
             DataError: stars are asked for, and ratings are of another scale.
         """
         self.writer, self.train, self.texts, self.packed, self.times = writer, train, texts, packed, times
-        self.named_users, self.other_words = named_users, other_words
+        self.named_users, self.other_words, self.dropped_words = named_users, other_words, dropped_words
         self._vocabulary = texts.some_words(train.catalogue.titles) if other_words else []
         self.catalogue = train.catalogue.table.to_dicts()
         self.groups: dict[tuple[str, str], list[TaskPrompt]] = {}
@@ -305,12 +308,19 @@ class TaskExamples:
         assert reviews.texts is not None
         values = {
             "user": self._someone(int(reviews.users[datum]), rng),
-            "review": reviews.texts[datum],
+            "review": self._some_words_of(reviews.texts[datum], rng),
             "headline": None if reviews.headlines is None else reviews.headlines[datum],
             "stars": None if reviews.ratings is None else str(whole_stars(reviews.ratings[datum])),
             **self._described(int(reviews.items[datum])),
         }
         return self.writer.example(prompt.source, self._target(prompt.target, values), values)
+
+    def _some_words_of(self, text: str, rng: np.random.Generator) -> str:
+        if not self.dropped_words:
+            return text
+        words = text.split()
+        kept = rng.random(len(words)) >= self.dropped_words
+        return " ".join(word for word, there in zip(words, kept.tolist(), strict=True) if there)
 
     # -- prompts ---------------------------------------------------------------------------------------------
 

@@ -79,8 +79,11 @@ class TaskWriter:
 
     def text(self, text: str, max_tokens: int = 64) -> Word:
         """A text as an answer, closed."""
-        tokens = [token for word in text.split() for token in self.word(word).tokens.tolist()]
-        return Word.of_text(np.array([*tokens[:max_tokens], *self.end]))
+        return Word.of_text(np.array([*self.spell(text)[:max_tokens], *self.end]))
+
+    def spell(self, text: str) -> list[int]:
+        """The tokens of a text, word by word, as it stands in sources and answers."""
+        return [token for word in text.split() for token in self.word(word).tokens.tolist()]
 
     def _laid_out(
         self, segments: Sequence[Segment], values: Values, packed: bool

@@ -57,6 +57,22 @@ def test_words_are_written_alike_wherever_they_stand() -> None:
     assert tokenizer.encode(["Paper"])[0] + tokenizer.encode(["Tigers"])[0] == whole
 
 
+def test_numbers_are_written_two_digits_a_token() -> None:
+    names = [f"item {number}" for number in range(1, 5000)]
+    tokenizer = TrainedTokenizer.train(names, 8000, digit_pairs=True)
+    rows = tokenizer.encode(["item 4711", "item 4712", "item 47", "item 471", "is 4711st"])
+    assert [[tokenizer.decode([token]).strip() for token in row[1:]] for row in rows[:4]] == [
+        ["47", "11"],
+        ["47", "12"],
+        ["47"],
+        ["47", "1"],
+    ]
+    assert rows[0][:2] == rows[1][:2] == rows[2]  # neighbours begin alike
+    assert [tokenizer.decode(row).strip() for row in rows[3:]] == ["item 471", "is 4711st"]
+    (whole,) = TrainedTokenizer.train(names, 8000).encode(["item 4711"])
+    assert len(whole) == 2
+
+
 def test_save_and_load(tokenizer: TextTokenizer, tmp_path: Path) -> None:
     tokenizer.save(tmp_path)
     again = (

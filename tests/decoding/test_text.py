@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from genrec.backbones.base import Prefix
 from genrec.backbones.compact_seq2seq import CompactSeq2SeqBackbone
 from genrec.codes.trie import Codes, Trie
 from genrec.decoding.beam import BeamSearch
@@ -41,8 +45,14 @@ def logits(model: CompactSeq2SeqBackbone, source: Source, tokens: list[int]) -> 
     return states_LD @ model.vocabulary_vectors().T
 
 
-def written_slowly(model: CompactSeq2SeqBackbone, source: Source, max_tokens: int) -> list[int]:
-    written: list[int] = []
+def tokens_of(model: CompactSeq2SeqBackbone, prefix: Prefix, end: int, *options: Any) -> list[list[int]]:
+    return [written.tokens for written in write_text(model, prefix, end, *options)]
+
+
+def written_slowly(
+    model: CompactSeq2SeqBackbone, source: Source, max_tokens: int, opening: Sequence[int] = ()
+) -> list[int]:
+    written = list(opening)
     while len(written) < max_tokens:
         token = int(logits(model, source, written)[-1].argmax())
         if token == END:
@@ -54,7 +64,7 @@ def written_slowly(model: CompactSeq2SeqBackbone, source: Source, max_tokens: in
 @pytest.mark.parametrize("max_tokens", [0, 1, 25])
 def test_each_token_is_the_likeliest(model: CompactSeq2SeqBackbone, max_tokens: int) -> None:
     prefix = Sources(SOURCES).prefix(np.arange(4))
-    found = write_text(model, prefix, END, max_tokens)
+    found = tokens_of(model, prefix, END, max_tokens)
     assert found == [written_slowly(model, source, max_tokens) for source in SOURCES]
     if max_tokens == 25:
         assert len({tuple(text) for text in found}) == 4  # sources matter
@@ -68,7 +78,33 @@ def test_a_text_ends_where_the_model_ends_it(model: CompactSeq2SeqBackbone) -> N
     assert ends
     for end in ends:
         expected = [text[: text.index(end)] if end in text else text for text in texts]
-        assert write_text(model, prefix, end, 25) == expected
+        assert tokens_of(model, prefix, end, 25) == expected
+
+
+def test_a_text_goes_on_from_its_opening(model: CompactSeq2SeqBackbone) -> None:
+    prefix = Sources(SOURCES).prefix(np.arange(4))
+    openings: list[list[int]] = [[5], [], [7, 9, 11], [5, 6]]
+    found = write_text(model, prefix, END, 25, openings)
+    expected = [
+        written_slowly(model, source, 25, opening) for source, opening in zip(SOURCES, openings, strict=True)
+    ]
+    assert [written.tokens for written in found] == expected
+    assert any(
+        tokens[len(opening) :] != written_slowly(model, source, 25)[len(opening) :]
+        for tokens, opening, source in zip(expected, openings, SOURCES, strict=True)
+    )
+    assert tokens_of(model, prefix, END, 2, openings)[2] == [7, 9]  # no longer than it may be
+
+
+def test_texts_tell_how_likely_their_tokens_are(model: CompactSeq2SeqBackbone) -> None:
+    prefix = Sources(SOURCES).prefix(np.arange(4))
+    for max_tokens in (3, 25):
+        for source, written in zip(
+            SOURCES, write_text(model, prefix, END, max_tokens, [[5]] * 4), strict=True
+        ):
+            tokens = [*written.tokens, END][:max_tokens]
+            log_p = logits(model, source, tokens[:-1]).log_softmax(1)[range(len(tokens)), tokens]
+            assert written.log_p == pytest.approx(float(log_p.mean()), abs=1e-4)
 
 
 def asked(row: int, answers: list[int | list[int]]) -> Asked:

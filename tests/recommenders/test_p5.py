@@ -71,6 +71,13 @@ def test_explanations(fitted: P5) -> None:
     assert fitted.explain(USERS, ITEMS, features) == [GOOD[0], POOR[0], GOOD[0], POOR[0]]
 
 
+def test_an_explanation_names_its_feature(fitted: P5) -> None:
+    """Also one that the model would not come to by itself, and one that it never met."""
+    for feature in ("Bridge", "zyx-w"):
+        for text in fitted.explain(USERS, ITEMS, [feature] * 4):
+            assert feature in text
+
+
 def test_lists_and_candidates_are_of_one_mind(fitted: P5) -> None:
     histories = Histories.from_lists([[0, 1, 2], [5, 6], []])
     ranked = fitted.rank(histories, NUM_ITEMS, exclude_seen=False, exact=True)

@@ -290,6 +290,18 @@ def test_a_prompts_own_words_give_way_to_others(train: Interactions) -> None:
     assert named == [1.0, 1.0]
 
 
+def test_some_words_of_a_review_are_left_out(train: Interactions) -> None:
+    lengths, own = [], set()
+    for share in (0.0, 0.5):
+        examples, letters, prompts = make(train, families=("review",), dropped_words=share)
+        texts = [part.text for prompt in prompts for part in prompt.source if isinstance(part, Text)]
+        own |= {word for text in texts for word in text.split()}
+        questions = [question.split() for _, question, _, _ in drawn(examples.kinds()[0], letters, 40)]
+        lengths.append(np.mean([sum(word not in own for word in words) for words in questions]))
+        assert np.mean([sum(word in own for word in words) for words in questions]) > 2  # the prompt stays
+    assert 0.4 < lengths[1] / lengths[0] < 0.6
+
+
 def test_packed_histories_keep_their_words(train: Interactions) -> None:
     options: dict[str, Any] = {"packed": True, "families": ("sequential",), "times": {"next": 1}}
     asked = []
