@@ -107,6 +107,18 @@ def temporal(interactions: Interactions, validation: float = 0.1, test: float = 
     )
 
 
+def some_users(interactions: Interactions, share: float, seed: int = 0) -> Interactions:
+    """The interactions of a share of the users, drawn by `seed`, one at least; the others stay, with nothing."""
+    if share == 1:
+        return interactions
+    num_users, offsets = interactions.num_users, interactions.histories.offsets
+    count = max(1, round(share * num_users))
+    chosen = np.random.default_rng(seed).choice(num_users, count, replace=False)
+    ends = offsets[:-1].copy()
+    ends[chosen] = offsets[1:][chosen]
+    return _cut(interactions, ends)
+
+
 def _cut(interactions: Interactions, ends: np.ndarray) -> Interactions:
     """Each user's interactions up to the flat positions `ends`; users with none left stay, with an empty history."""
     histories = interactions.histories

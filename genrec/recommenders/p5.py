@@ -18,6 +18,7 @@ from torch import Tensor
 from genrec.backbones.tokenizer import WordTokenizer
 from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import Histories, IntArray, Interactions
+from genrec.data.split import some_users
 from genrec.errors import ConfigError
 from genrec.prompts.tasks import (
     NEVER_LEARNT,
@@ -58,6 +59,9 @@ class P5Config(Seq2SeqConfig):
     )
     named_users: float = Field(
         0.0, ge=0, le=1, description="share of the histories and reviews learnt with their user's name"
+    )
+    users_share: float = Field(
+        1.0, gt=0, le=1, description="users whose histories and reviews the tasks are learnt from"
     )
     other_words: float = Field(
         0.0, ge=0, lt=1, description="share of a prompt's own words changed in training, for wordings to come"
@@ -152,10 +156,12 @@ class P5(TaskAnswers):
             )
 
     def _learn(self, train_data: Interactions, validate: Validate | None, folder: Path, resume: bool) -> None:
-        config, texts, options, loss = self.config, self.texts_, self._training_options(), self._loss()
+        config, options, loss = self.config, self._training_options(), self._loss()
+        train_data = some_users(train_data, config.users_share, config.seed)
+        texts = self.texts_.of_users(train_data)
         if "sequential" not in config.families:  # there are no lists to be measured by
             validate = None
-            if self._num_held >= _FEWEST_HELD:
+            if self._num_held(texts) >= _FEWEST_HELD:
                 texts, held = texts.parted(config.held_share, config.seed)
                 steps = self._steps(train_data, held, 1)
                 validate, options = (
@@ -165,11 +171,10 @@ class P5(TaskAnswers):
         steps = self._steps(train_data, texts, config.epochs, config.max_steps)
         train(self.backbone_, loss, steps, options, folder, validate=validate, resume=resume)
 
-    @property
-    def _num_held(self) -> int:
+    def _num_held(self, texts: TaskText) -> int:
         """Reviews that can be held back; 0 where no family learns from them."""
         learns = {"rating", "explanation", "review"} & set(self.config.families)
-        return int(self.config.held_share * len(self.texts_.reviews)) if learns else 0
+        return int(self.config.held_share * len(texts.reviews)) if learns else 0
 
     def _steps(
         self, train_data: Interactions, texts: TaskText, num_epochs: int, max_steps: int | None = None

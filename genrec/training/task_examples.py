@@ -60,6 +60,10 @@ class TaskText:
         count = max(1, round(share * len(order)))
         return self._of(np.sort(order[count:])), self._of(np.sort(order[:count]))
 
+    def of_users(self, train: Interactions) -> TaskText:
+        """The text of those users who have anything in `train`."""
+        return self._of(np.flatnonzero(train.histories.lengths[self.reviews.users] > 0))
+
     def _of(self, rows: IntArray) -> TaskText:
         some = copy(self)
         some.reviews = self.reviews.take(rows)

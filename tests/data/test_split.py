@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, Interactions
 from genrec.data.read import read
-from genrec.data.split import leave_one_out, split, temporal
+from genrec.data.split import leave_one_out, some_users, split, temporal
 from genrec.errors import ConfigError, DataError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,6 +57,26 @@ def test_everything_along_the_histories_is_cut_with_them() -> None:
     assert train.ratings.tolist() == [0, 0.5, 1]
     assert train.texts.to_list() == ["on a", "on b", "on c"]
     assert train.headlines.to_list() == ["A", "B", "C"]
+
+
+def test_some_users_keep_everything_and_the_others_nothing() -> None:
+    taken = [[user] * (1 + user % 3) for user in range(10)]
+    ratings = np.array([item for items in taken for item in items], np.float32)
+    whole = replace(interactions(taken), ratings=ratings)
+    assert some_users(whole, 1) is whole
+    drawn = set()
+    for seed in range(20):
+        some = some_users(whole, 0.3, seed)
+        found = lists(some.histories)
+        there = [user for user, items in enumerate(found) if items]
+        assert len(there) == 3
+        assert all(found[user] == taken[user] for user in there)
+        assert some.users.equals(whole.users)
+        assert some.ratings is not None
+        assert some.ratings.tolist() == [item for items in found for item in items]
+        drawn |= set(there)
+    assert len(drawn) > 5
+    assert some_users(whole, 0.01).num_interactions > 0
 
 
 def test_too_short_for_leave_one_out() -> None:

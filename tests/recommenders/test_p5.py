@@ -17,7 +17,8 @@ from genrec.data.tasks import Reviews
 from genrec.errors import ConfigError
 from genrec.recommenders.base import create, load
 from genrec.recommenders.p5 import P5
-from genrec.training.task_examples import TaskExamples
+from genrec.training.task_examples import TaskExamples, TaskText
+from genrec.training.tasks import TaskSteps
 from genrec.training.validation import loss_validation
 from music_shop import (
     GOOD,
@@ -241,7 +242,26 @@ def test_without_lists_the_checkpoint_is_that_of_the_least_loss_on_reviews_held_
     assert measure()["loss"] == pytest.approx(min(losses), rel=1e-3)
     every = p5(**(options | {"max_steps": 6, "held_share": 0.0})).fit(data, run=tmp_path / "all")
     assert "eval_loss" not in (tmp_path / "all" / "log.jsonl").read_text()
-    assert every._num_held == 0
+    assert every._num_held(every.texts_) == 0
+
+
+def test_tasks_may_be_learnt_from_some_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, learnt = reviewed(), []
+    steps = P5._steps
+
+    def seen(model: P5, train_data: Interactions, texts: TaskText, *more: Any) -> TaskSteps:
+        learnt.append((train_data.histories.lengths > 0, set(texts.reviews.users.tolist())))
+        return steps(model, train_data, texts, *more)
+
+    monkeypatch.setattr(P5, "_steps", seen)
+    families = ("sequential", "rating", "explanation", "review")
+    for share in (1.0, 0.5):
+        p5(max_steps=1, families=families, users_share=share).fit(data)
+    (all_U, all_texts), (some_U, some_texts) = learnt
+    assert all_U.all()
+    assert all_texts == set(range(data.num_users))
+    assert some_U.sum() == round(data.num_users / 2)
+    assert some_texts == set(np.flatnonzero(some_U).tolist())
 
 
 def pairs(reviews: Reviews) -> np.ndarray:
