@@ -236,6 +236,12 @@ def write_text(path: Path, text: str) -> None:
 
 def _check_same(run: Run, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:
     before, now = dict(_flat(run.config)), dict(_flat({key: config[key] for key in run.config}))
+    added = [name for name in config["config"] if name not in run.config["config"]]
+    if added and config["recommender"] == run.config["recommender"]:
+        raise RunError(
+            f"{run.folder} was begun by a version of genrec that had no option {added[0]}: choose another --out, or go "
+            "on with that version"
+        )
     for key in {**before, **now}:
         if before.get(key) != now.get(key):
             raise RunError(

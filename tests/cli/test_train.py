@@ -125,6 +125,18 @@ def test_resume_refuses_another_recipe_or_data_and_says_which(mistake, stopped: 
     assert "12 users" in other
 
 
+def test_resume_refuses_a_run_of_a_version_with_fewer_options(cli, mistake, tmp_path: Path) -> None:
+    words = ("train", "itemknn", *SYNTHETIC, "--out", tmp_path / "run")
+    cli(*words)
+    path = tmp_path / "run" / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    name = next(iter(config["config"]))
+    del config["config"][name]
+    path.write_text(yaml.safe_dump(config))
+    told = mistake(*words, "--resume")
+    assert f"a version of genrec that had no option {name}: choose another --out" in told
+
+
 @pytest.mark.parametrize("left", [(), ("recipe.yaml",), ("recipe.yaml", "config.yaml.tmp")])
 def test_a_run_killed_as_it_began_is_begun_again(cli, popular_run: Path, tmp_path: Path, left) -> None:
     folder = tmp_path / "run"
