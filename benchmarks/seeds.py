@@ -87,16 +87,14 @@ def one_seed(options: argparse.Namespace, seed: int | None) -> dict[str, Any]:
 
 def training(run: Path) -> dict[str, Any]:
     """How a run was trained."""
-    log_path = run / "log.jsonl"
-    log = [json.loads(line) for line in log_path.read_text().splitlines()] if log_path.exists() else []
+    logs = [path for path in (run / "pretraining" / "log.jsonl", run / "log.jsonl") if path.exists()]
+    log = [json.loads(line) for path in logs for line in path.read_text().splitlines()]
+    loops = [entry["train_runtime"] for entry in log if "train_runtime" in entry]
     validations = [entry["eval_NDCG@10"] for entry in log if "eval_NDCG@10" in entry]
     return {
         "best_validation_NDCG@10": max(validations, default=None),
-        # The loop's own time where there is a loop; who only counts has no log.
-        "train_seconds": next(
-            (entry["train_runtime"] for entry in log if "train_runtime" in entry),
-            json.loads((run / "metrics.json").read_text())["training"]["seconds"],
-        ),
+        # The time of its loops, a pre-training's too; who only counts has no log.
+        "train_seconds": sum(loops) or json.loads((run / "metrics.json").read_text())["training"]["seconds"],
         "data": json.loads((run / "data.json").read_text()),
         "environment": json.loads((run / "environment.json").read_text()),
         "config": (run / "config.yaml").read_text(),
