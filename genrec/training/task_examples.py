@@ -62,7 +62,8 @@ class TaskText:
 
     def of_users(self, train: Interactions) -> TaskText:
         """The text of those users who have anything in `train`."""
-        return self._of(np.flatnonzero(train.histories.lengths[self.reviews.users] > 0))
+        rows = np.flatnonzero(train.histories.lengths[self.reviews.users] > 0)
+        return self if len(rows) == len(self.reviews) else self._of(rows)
 
     def _of(self, rows: IntArray) -> TaskText:
         some = copy(self)
