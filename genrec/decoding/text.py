@@ -1,4 +1,4 @@
-"""Answers that are no items: free text, token by token, and one out of a few that are given.
+"""Answers that are no items: free text, token by token, likeliest or drawn, and one out of a few that are given.
 
 Shape suffixes: B rows, A answers of a row, L tokens of the answers side by side, N learnt
 places, D width, V vocabulary.
@@ -6,6 +6,8 @@ places, D width, V vocabulary.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -35,8 +37,10 @@ def write_text(
     end: int,
     max_tokens: int,
     openings: Sequence[Sequence[int]] | None = None,
+    chances_BL: Tensor | None = None,
+    temperature: float = 1.0,
 ) -> list[Written]:
-    """The likeliest token after each other until `end`, for every row.
+    """One token after the other until `end`, for every row: the likeliest, or one that is drawn.
 
     Args:
         backbone: in evaluation mode.
@@ -44,6 +48,8 @@ def write_text(
         end: the token that closes a text; it is left out of what is returned.
         max_tokens: longest text.
         openings: tokens that each text has to begin with; they count as written.
+        chances_BL: numbers from 0 to 1 that draw the token of each place, `max_tokens` of them; None: the likeliest.
+        temperature: logits are divided by it before a token is drawn.
     """
     memory = Memory(backbone, prefix)
     hidden_BD, vectors_VD = memory.hidden_RD, backbone.vocabulary_vectors()
@@ -58,7 +64,10 @@ def write_text(
     for place in range(max_tokens):
         log_p_BV = (hidden_BD @ vectors_VD.to(hidden_BD.dtype).T).float().log_softmax(1)
         given_B = given_BL[:, place]
-        token_B = torch.where(given_B < 0, log_p_BV.argmax(1), given_B)
+        found_B = (
+            log_p_BV.argmax(1) if chances_BL is None else _drawn(log_p_BV / temperature, chances_BL[:, place])
+        )
+        token_B = torch.where(given_B < 0, found_B, given_B)
         log_p_B += log_p_BV.gather(1, token_B[:, None]).squeeze(1).masked_fill(ended_B, 0)
         num_B += ~ended_B
         ended_B |= token_B == end
@@ -75,6 +84,27 @@ def write_text(
     texts = [row[: row.index(end)] if end in row else row for row in table]
     mean_B = log_p_B / num_B.clamp(min=1)
     return [Written(text, log_p) for text, log_p in zip(texts, mean_B.tolist(), strict=True)]
+
+
+def _drawn(logits_BV: Tensor, chance_B: Tensor) -> Tensor:
+    """The token of each row at which the cumulative probability passes its chance."""
+    cumulative_BV = logits_BV.softmax(1).cumsum(1)
+    token_B1 = torch.searchsorted(cumulative_BV, chance_B[:, None].to(cumulative_BV))
+    return token_B1.squeeze(1).clamp_max(logits_BV.shape[1] - 1)
+
+
+def most_alike(texts: Sequence[str]) -> str:
+    """The text that is most like the others, by the F1 of their words: of draws from a model the one of least expected
+    loss (Kumar and Byrne 2004, https://aclanthology.org/N04-1022/); the first of several.
+    """
+    bags = [Counter(re.findall(r"\w+", text.casefold())) for text in texts]
+    # All pairs, itself among them: that is as much for each, but for a text without words.
+    likeness = [sum(_f1(bag, other) for other in bags) for bag in bags]
+    return texts[likeness.index(max(likeness))]
+
+
+def _f1(one: Counter[str], other: Counter[str]) -> float:
+    return 2 * (one & other).total() / max(1, one.total() + other.total())
 
 
 @torch.inference_mode()

@@ -72,6 +72,12 @@ class P5Config(Seq2SeqConfig):
         lt=1,
         description="share of a review's words that are left out each time it is read in training",
     )
+    draws: int = Field(
+        0,
+        ge=0,
+        description="sentences drawn for an explanation, of which the one most like the others is taken; 0: the "
+        "likeliest is written",
+    )
     packed: bool = Field(
         True, description="histories as packed rows; False: one drawn piece an example (paper)"
     )

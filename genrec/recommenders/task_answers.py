@@ -18,7 +18,7 @@ from torch import Tensor
 from genrec.backbones.hardware import device
 from genrec.data.interactions import FloatArray, Histories, IntArray
 from genrec.data.ranking import Rankings
-from genrec.decoding.text import Written, answer_scores, write_text
+from genrec.decoding.text import Written, answer_scores, most_alike, write_text
 from genrec.errors import ConfigError
 from genrec.prompts.tasks import NEVER_LEARNT, TaskPrompt
 from genrec.recommenders.seq2seq_writer import Seq2SeqWriter, Sources
@@ -31,6 +31,8 @@ STARS = tuple(f"{value / 10:.1f}" for value in range(10, 51))  # the 41 ratings 
 CLASSES = ("1", "2", "3", "4", "5")
 _ROWS = 32  # questions that are answered at once
 _TEXT_TOKENS = 64  # longest text that is written
+_DRAWN_ROWS = 256  # of texts that are drawn, which are many and short
+_TEMPERATURE = 0.7  # that texts are drawn at
 _PLACES = 16  # words of a sentence that a feature may come after
 # What each task is asked with: family and group of prompts, and the name in `times` of what teaches it. The first that
 # was learnt is taken.
@@ -161,7 +163,7 @@ class TaskAnswers(Seq2SeqWriter):
         asked = self._prompt("explanation", group, prompt, frozenset({"title", "stars", "headline"}))
         values = [self._about(user, int(item)) for user, item in zip(users, items_N, strict=True)]
         if features is None:
-            return self._texts(asked, values)
+            return self._alike(asked, values) if self.config.draws else self._texts(asked, values)
         values = [value | {"feature": feature} for value, feature in zip(values, features, strict=True)]
         texts = self._texts(asked, values)
         return [
@@ -251,6 +253,17 @@ class TaskAnswers(Seq2SeqWriter):
         sources = [self.tasks_.source(prompt.source, value) for value in values]
         return [self._read_back(written) for written in self._written(sources)]
 
+    def _alike(self, prompt: TaskPrompt, values: Sequence[dict[str, Any]]) -> list[str]:
+        """Of several drawn texts the one that is most like the others; a question's draws are its own."""
+        num_draws, seed = self.config.draws, self.config.seed
+        sources = [self.tasks_.source(prompt.source, value) for value in values]
+        generators = [np.random.default_rng((seed, *source.tokens_T.tolist())) for source in sources]
+        chances_QDL = np.array([generator.random((num_draws, _TEXT_TOKENS)) for generator in generators])
+        chances_NL = torch.from_numpy(chances_QDL.reshape(-1, _TEXT_TOKENS)).to(device())
+        every = [source for source in sources for _ in range(num_draws)]
+        texts = [self._read_back(written) for written in self._written(every, chances_NL=chances_NL)]
+        return [most_alike(texts[start : start + num_draws]) for start in range(0, len(texts), num_draws)]
+
     def _naming(self, prompt: TaskPrompt, value: dict[str, Any], text: str) -> str:
         """The likeliest text, token by token, that goes like `text` for some words, then names the feature and goes on
         freely: a search held to a word, with one beam for each place of it (Hokamp and Liu 2017,
@@ -266,16 +279,24 @@ class TaskAnswers(Seq2SeqWriter):
         return self._read_back(max(found, key=lambda written: written.log_p))
 
     def _written(
-        self, sources: Sequence[Source], openings: Sequence[Sequence[int]] | None = None
+        self,
+        sources: Sequence[Source],
+        openings: Sequence[Sequence[int]] | None = None,
+        chances_NL: Tensor | None = None,
     ) -> list[Written]:
-        """Texts that answer these questions, each beginning with its opening."""
+        """Texts that answer these questions, each beginning with its opening, or drawn by its chances."""
         self.backbone_.eval()
         parts: list[Written] = []
-        for start in range(0, len(sources), _ROWS):
-            rows = slice(start, start + _ROWS)
+        at_once = _ROWS if chances_NL is None else _DRAWN_ROWS
+        for start in range(0, len(sources), at_once):
+            rows = slice(start, start + at_once)
             prefix = Sources(sources[rows]).prefix(np.arange(len(sources[rows])))
             given = None if openings is None else openings[rows]
-            parts += write_text(self.backbone_, prefix, self.tokenizer_.end[0], _TEXT_TOKENS, given)
+            chances_BL = None if chances_NL is None else chances_NL[rows]
+            end = self.tokenizer_.end[0]
+            parts += write_text(
+                self.backbone_, prefix, end, _TEXT_TOKENS, given, chances_BL, temperature=_TEMPERATURE
+            )
         return parts
 
     def _read_back(self, written: Written) -> str:

@@ -13,7 +13,7 @@ from genrec.backbones.compact_seq2seq import CompactSeq2SeqBackbone
 from genrec.codes.trie import Codes, Trie
 from genrec.decoding.beam import BeamSearch
 from genrec.decoding.constraint import Constraint, TrieTensors
-from genrec.decoding.text import answer_scores, write_text
+from genrec.decoding.text import answer_scores, most_alike, write_text
 from genrec.recommenders.seq2seq_writer import Sources
 from genrec.training.sources import Answer, Asked, Source, SourceWriter, Word
 from torch import Tensor
@@ -174,3 +174,22 @@ def test_items_score_as_the_search_scores_them(model: CompactSeq2SeqBackbone, of
     assert found.item_Bk.equal(scores_BI.argsort(dim=1, descending=True))
     if of_children:
         torch.testing.assert_close(scores_BI.exp().sum(1), torch.ones(4))
+
+
+def test_texts_are_drawn_as_likely_as_they_are(model: CompactSeq2SeqBackbone) -> None:
+    count = 4000
+    prefix = Sources([SOURCES[0]]).prefix(np.zeros(count, int))
+    chances_BL = torch.from_numpy(np.random.default_rng(0).random((count, 1)))
+    drawn = write_text(model, prefix, END, 1, chances_BL=chances_BL, temperature=20.0)
+    tokens = [(written.tokens or [END])[0] for written in drawn]
+    found_V = torch.bincount(torch.tensor(tokens), minlength=VOCABULARY) / count
+    expected_V = (logits(model, SOURCES[0], [])[-1] / 20.0).softmax(0)
+    assert expected_V.max() < 0.5  # there is something to draw
+    torch.testing.assert_close(found_V, expected_V.float(), atol=0.03, rtol=0)
+    again = write_text(model, prefix, END, 1, chances_BL=chances_BL[:1].expand(count, 1), temperature=20.0)
+    assert all(written.tokens == drawn[0].tokens for written in again)
+
+
+def test_the_text_most_like_the_others_is_taken() -> None:
+    assert most_alike(["", "A great tuner!", "great tuner", "I like the strap"]) == "A great tuner!"
+    assert most_alike(["", ""]) == ""

@@ -72,6 +72,15 @@ def test_explanations(fitted: P5) -> None:
     assert fitted.explain(USERS, ITEMS, features) == [GOOD[0], POOR[0], GOOD[0], POOR[0]]
 
 
+def test_explanations_may_be_drawn(fitted: P5, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitted, "config", fitted.config.model_copy(update={"draws": 5}))
+    assert fitted.explain(USERS, ITEMS) == [GOOD[0], POOR[0], GOOD[0], POOR[0]]
+    users, items = ["nobody"] * 4, np.arange(4)
+    together = fitted.explain(users, items)
+    assert [fitted.explain(["nobody"], items[[row]])[0] for row in range(4)] == together  # each for itself
+    assert fitted.explain([], np.zeros(0, int)) == []
+
+
 def test_an_explanation_names_its_feature(fitted: P5) -> None:
     """Also one that the model would not come to by itself, and one that it never met."""
     for feature in ("Bridge", "zyx-w"):
