@@ -23,6 +23,7 @@ from genrec.decoding.constraint import Constraint
 from genrec.evaluation.metrics import hit_rate, ndcg, ranks
 from genrec.evaluation.significance import compare
 from genrec.recommenders.candidates import ceiling, retrieve
+from genrec.recommenders.mixture import best_first
 from genrec.recommenders.palr import Palr
 
 from pages import add_out, head, publish
@@ -93,19 +94,18 @@ def without(run: str, model: Palr, asked: Targets, validation: Targets) -> list[
     """Lines of the second table: with all scores, and without each of them."""
     lines, histories = [], asked.histories
     proposed = retrieve(model.retriever_, histories, model.config.num_candidates, catalogue=model.catalogue)
+    every_F = np.ones(len(model.score_names), bool)
     pieces = np.split(np.arange(len(asked)), np.arange(256, len(asked), 256))
     scores_BCF = np.concatenate(
         [
-            model._scores(histories.take(rows), proposed.items_BK[rows], proposed.scores_BK[rows])
+            model._scores(histories.take(rows), proposed.items_BK[rows], proposed.scores_BK[rows], every_F)
             for rows in pieces
         ]
     )
     for name in (None, *model.score_names):
         model.calibrate(validation, without=() if name is None else (name,))
-        total_BC = np.where(proposed.items_BK >= 0, scores_BCF @ model.weights_, -np.inf)
-        order_BC = np.argsort(-total_BC, axis=1, kind="stable")
-        sorted_BC = (np.take_along_axis(array, order_BC, 1) for array in (proposed.items_BK, total_BC))
-        found_B = ranks(cut(Rankings(*sorted_BC, proposed.exact_B), 10), asked.items)
+        ordered = best_first(proposed.items_BK, scores_BCF, model.weights_)
+        found_B = ranks(cut(Rankings(*ordered, proposed.exact_B), 10), asked.items)
         weights = zip(model.score_names, model.weights_.tolist(), strict=True)
         lines.append(
             f"| {run} | {name or 'nothing'} | {hit_rate(found_B, 10).mean():.4f} | {ndcg(found_B, 10).mean():.4f} | "

@@ -14,7 +14,7 @@ import polars as pl
 from scipy import sparse
 
 from genrec.data.catalogue import BoolArray, Catalogue
-from genrec.data.interactions import Histories, IntArray, Interactions, Targets
+from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
 from genrec.data.ranking import Rankings
 from genrec.errors import ConfigError, DataError
 from genrec.recommenders.affinity import SHRINK
@@ -155,6 +155,31 @@ def ceiling(rankings: Rankings, targets_items: IntArray) -> float:
             f"{len(rankings)} candidate lists and {len(targets_items)} targets: give one target a list"
         )
     return float((rankings.items_BK == np.asarray(targets_items)[:, None]).any(axis=1).mean())
+
+
+def filled_up(
+    ranked_BC: IntArray, scores_BC: FloatArray, proposed_BK: IntArray, k: int
+) -> tuple[Rankings, BoolArray]:
+    """Lists of `k` items: those that were ranked, then the retriever's others in its order, marked in the mask (B, k).
+
+    Args:
+        ranked_BC: best first; -1 where there are fewer.
+        scores_BC: their scores; those of the others go on falling below.
+        proposed_BK: what the retriever proposed, all of the ranked among it.
+        k: items wanted; the lists hold fewer where fewer were proposed.
+    """
+    shape = (len(ranked_BC), k)
+    items_Bk, scores_Bk = np.full(shape, -1, np.int32), np.full(shape, -np.inf, np.float32)
+    filled_Bk = np.zeros(shape, bool)
+    for row, (ranked, scores, proposed) in enumerate(zip(ranked_BC, scores_BC, proposed_BK, strict=True)):
+        ranked, scores = ranked[ranked >= 0], scores[ranked >= 0]
+        rest = proposed[(proposed >= 0) & ~np.isin(proposed, ranked)]
+        items = np.concatenate([ranked, rest])[:k]
+        items_Bk[row, : len(items)] = items
+        lower = scores.min(initial=0.0) - 1 - np.arange(len(rest))
+        scores_Bk[row, : len(items)] = np.concatenate([scores, lower])[:k]
+        filled_Bk[row, len(ranked) : len(items)] = True
+    return Rankings(items_Bk, scores_Bk, np.asarray(~filled_Bk.any(axis=1))), filled_Bk
 
 
 class CandidateLists:

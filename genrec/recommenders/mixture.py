@@ -1,4 +1,4 @@
-"""Weights of several scores of the same candidates, learnt from which of them came true.
+"""Several scores of the same candidates: weights learnt from which of them came true, and the order that they give.
 
 Shape suffixes: B users, C candidates, F scores of each.
 """
@@ -11,6 +11,8 @@ from scipy.special import log_softmax
 
 from genrec.data.catalogue import BoolArray
 from genrec.data.interactions import FloatArray, IntArray
+
+_NOTHING = -1e9  # the score of a place without a candidate; finite, since a user may have none
 
 
 def fit_weights(scores_BCF: FloatArray, there_BC: BoolArray, chosen_B: IntArray) -> FloatArray:
@@ -41,3 +43,12 @@ def fit_weights(scores_BCF: FloatArray, there_BC: BoolArray, chosen_B: IntArray)
         loss, np.ones(len(scale_F)), jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(scale_F)
     )
     return np.asarray(found.x / scale_F)
+
+
+def best_first(
+    items_BC: IntArray, scores_BCF: FloatArray, weights_F: FloatArray
+) -> tuple[IntArray, FloatArray]:
+    """Candidates (B, C), -1 where there are fewer, by the weighted sum of their scores, and log-probabilities."""
+    scores_BC = log_softmax(np.where(items_BC >= 0, scores_BCF @ weights_F, _NOTHING), axis=1)
+    order_BC = np.argsort(-scores_BC, axis=1, kind="stable")
+    return np.take_along_axis(items_BC, order_BC, 1), np.take_along_axis(scores_BC, order_BC, 1)

@@ -9,15 +9,15 @@ Shape suffixes: B users, C candidates, F scores of a candidate, k items wanted.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 from pydantic import Field, model_validator
-from scipy.special import log_softmax
 from torch import Tensor
 
 from genrec.backbones.chat import open_chat
@@ -37,9 +37,9 @@ from genrec.prompts.tasks import Text
 from genrec.recommenders.affinity import enriched
 from genrec.recommenders.base import Recommender, load, register, write_atomically
 from genrec.recommenders.candidate_search import CandidateSearch
-from genrec.recommenders.candidates import CandidateLists, fitted_retriever, retrieve
+from genrec.recommenders.candidates import CandidateLists, filled_up, fitted_retriever, retrieve
 from genrec.recommenders.decoder_writer import DecoderConfig, DecoderWriter, Rows
-from genrec.recommenders.mixture import fit_weights
+from genrec.recommenders.mixture import best_first, fit_weights
 from genrec.training.examples import Writer, collate
 from genrec.training.list_examples import ListTasks, ListWriter, packed_kind
 from genrec.training.tasks import Kind, TaskSteps
@@ -47,7 +47,6 @@ from genrec.training.trainer import Validate, train
 
 Task = Literal["recommend", "candidates"]
 _USERS_AT_ONCE = 256  # of a calibration
-_NOTHING = -1e9  # the score of a place without a candidate; finite, since a user may have none
 
 
 class PalrConfig(DecoderConfig):
@@ -307,40 +306,35 @@ class Palr(DecoderWriter):
             ranked_BC, scores_BC = self._written(histories, candidates_BC, min(k, num_candidates))
         else:
             ranked_BC, scores_BC = self._by_likelihood(histories, candidates_BC, proposed.scores_BK)
-        items_BK = np.full((len(histories), k), -1, np.int32)
-        scores_BK = np.full((len(histories), k), -np.inf, np.float32)
-        filled_BK = np.zeros((len(histories), k), bool)
-        for row, (ranked, scores, all_proposed) in enumerate(
-            zip(ranked_BC, scores_BC, proposed.items_BK, strict=True)
-        ):
-            ranked, scores = ranked[ranked >= 0], scores[ranked >= 0]
-            rest = all_proposed[(all_proposed >= 0) & ~np.isin(all_proposed, ranked)]
-            lowest = scores.min(initial=0.0)
-            items = np.concatenate([ranked, rest])[:k]
-            items_BK[row, : len(items)] = items
-            scores_BK[row, : len(items)] = np.concatenate([scores, lowest - 1 - np.arange(len(rest))])[:k]
-            filled_BK[row, len(ranked) : len(items)] = True
-        return Rankings(items_BK, scores_BK, np.asarray(~filled_BK.any(axis=1))), filled_BK
+        return filled_up(ranked_BC, scores_BC, proposed.items_BK, k)
 
     def _by_likelihood(
         self, histories: Histories, candidates_BC: IntArray, retrieved_BK: FloatArray
     ) -> tuple[IntArray, FloatArray]:
-        """The candidates by the weighted sum of their scores, as log-probabilities among them."""
-        there_BC = candidates_BC >= 0
-        total_BC = self._scores(histories, candidates_BC, retrieved_BK) @ self.weights_
-        scores_BC = log_softmax(np.where(there_BC, total_BC, _NOTHING), axis=1)
-        order_BC = np.argsort(-scores_BC, axis=1, kind="stable")
-        return np.take_along_axis(candidates_BC, order_BC, 1), np.take_along_axis(scores_BC, order_BC, 1)
+        """The candidates by the weighted sum of their scores; one of weight 0 is not asked for."""
+        scores_BCF = self._scores(histories, candidates_BC, retrieved_BK, self.weights_ != 0)
+        return best_first(candidates_BC, scores_BCF, self.weights_)
 
-    def _scores(self, histories: Histories, candidates_BC: IntArray, retrieved_BK: FloatArray) -> FloatArray:
-        """Scores (B, C, F), in the order of `score_names`; 0 where no candidate stands."""
-        there_BC = candidates_BC >= 0
-        scores = [self._log_likelihood(task, histories, candidates_BC) for task in self.config.tasks]
+    def _scores(
+        self, histories: Histories, candidates_BC: IntArray, retrieved_BK: FloatArray, wanted_F: BoolArray
+    ) -> FloatArray:
+        """Scores (B, C, F), in the order of `score_names`; 0 where none is wanted or no candidate stands."""
+        makers: list[Callable[[], FloatArray]] = [
+            partial(self._log_likelihood, task, histories, candidates_BC) for task in self.config.tasks
+        ]
         if self.attributes_ is not None:
-            pairs = zip(histories, candidates_BC, strict=True)
-            scores.append(np.stack([self.attributes_.matches(history, items) for history, items in pairs]))
-        scores.append(retrieved_BK[:, : candidates_BC.shape[1]])
-        return np.stack([np.where(there_BC, score_BC, 0.0) for score_BC in scores], axis=2)
+            makers.append(partial(self._matches, histories, candidates_BC))
+        makers.append(lambda: retrieved_BK[:, : candidates_BC.shape[1]])
+        scores_BCF = np.zeros((*candidates_BC.shape, len(makers)))
+        for place in np.flatnonzero(wanted_F).tolist():
+            scores_BCF[..., place] = np.where(candidates_BC >= 0, makers[place](), 0.0)
+        return scores_BCF
+
+    def _matches(self, histories: Histories, candidates_BC: IntArray) -> FloatArray:
+        """How well each candidate (B, C) suits the profile."""
+        assert self.attributes_ is not None
+        pairs = zip(histories, candidates_BC, strict=True)
+        return np.stack([self.attributes_.matches(history, items) for history, items in pairs])
 
     @property
     def score_names(self) -> list[str]:
@@ -374,6 +368,7 @@ class Palr(DecoderWriter):
         asked = validation.sample(num_users, self.config.seed)
         self.backbone_.eval()
         parts, num_hits = [], 0
+        known_F = np.array([name not in without for name in self.score_names])
         for start in range(0, len(asked), _USERS_AT_ONCE):
             some = asked.take(np.arange(start, min(start + _USERS_AT_ONCE, len(asked))))
             proposed = self._proposed(some.histories, self.config.num_candidates)
@@ -382,7 +377,7 @@ class Palr(DecoderWriter):
             num_hits += len(rows)
             if len(rows):
                 kept = proposed.take(rows)
-                scores_BCF = self._scores(some.histories.take(rows), kept.items_BK, kept.scores_BK)
+                scores_BCF = self._scores(some.histories.take(rows), kept.items_BK, kept.scores_BK, known_F)
                 parts.append((scores_BCF, kept.items_BK >= 0, hits_BC[rows].argmax(axis=1)))
         if not parts:
             raise ConfigError(
@@ -391,7 +386,6 @@ class Palr(DecoderWriter):
             )
         self.ceiling_ = num_hits / len(asked)
         scores_BCF, there_BC, chosen_B = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        scores_BCF[:, :, [name in without for name in self.score_names]] = 0
         self.weights_ = fit_weights(scores_BCF, there_BC, chosen_B)
         return self
 

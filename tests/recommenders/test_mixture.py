@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from genrec.recommenders.mixture import fit_weights
+from genrec.recommenders.mixture import best_first, fit_weights
 
 
 def drawn(weights: list[float], seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -40,3 +40,12 @@ def test_what_is_the_same_for_all_gets_no_weight() -> None:
     scores_BCF, there_BC, chosen_B = drawn([1.0, 0.05])
     scores_BCF[:, :, 1] = 3.0
     assert fit_weights(scores_BCF, there_BC, chosen_B)[1] == 0
+
+
+def test_orders_by_the_weighted_sum_and_leaves_empty_places_behind() -> None:
+    items_BC = np.array([[7, -1, 5, 9], [-1, -1, -1, -1]])
+    scores_BCF = np.array([[[1.0, 0.0], [9.0, 9.0], [0.0, 2.0], [0.0, 0.0]], np.zeros((4, 2))])
+    found_BC, scores_BC = best_first(items_BC, scores_BCF, np.array([1.0, 2.0]))
+    assert found_BC.tolist() == [[5, 7, 9, -1], [-1, -1, -1, -1]]
+    np.testing.assert_allclose(np.exp(scores_BC[0, :3]).sum(), 1)
+    np.testing.assert_allclose(np.diff(scores_BC[0, :3]), [-3, -1])

@@ -144,6 +144,9 @@ def test_weights_are_learnt_on_validation() -> None:
     assert palr(profile="none", max_steps=1).fit(data, next_ones(data)).weights_.shape == (2,)
     model.calibrate(next_ones(data), without=("recommend", "profile"))
     assert (model.weights_ > 0).tolist() == [False, False, True]
+    with pytest.MonkeyPatch.context() as patch:  # a score of weight 0 is not asked for
+        patch.setattr(model, "_log_likelihood", lambda *_: pytest.fail("asked for"))
+        assert len(model.rank(next_ones(data).histories, 1)) == len(next_ones(data).histories)
     misled = palr(max_steps=1).fit(data)  # a model that knows nothing beside a retriever that knows
     misled.calibrate(next_ones(data))
     assert misled.rank(next_ones(data).histories, 1).items_BK[:, 0].tolist() == next_ones(data).items.tolist()
@@ -151,10 +154,11 @@ def test_weights_are_learnt_on_validation() -> None:
 
 def test_the_profile_moves_candidates_that_are_to_its_taste(fitted: Palr) -> None:
     history, candidates_BC = np.array([2, 4, 6]), np.array([[1, 3, 7, 8]])  # all on land, as 8 is
-    scores_BCF = fitted._scores(Histories.from_lists([history]), candidates_BC, np.zeros((1, 4), np.float32))
+    every_F, retrieved_BK = np.ones(len(fitted.score_names), bool), np.zeros((1, 4), np.float32)
+    scores_BCF = fitted._scores(Histories.from_lists([history]), candidates_BC, retrieved_BK, every_F)
     place = fitted.score_names.index("profile")
     assert scores_BCF[0, 3, place] > scores_BCF[0, :3, place].max() == scores_BCF[0, :3, place].min() == 0
-    empty = fitted._scores(Histories.from_lists([[]]), candidates_BC, np.zeros((1, 4), np.float32))
+    empty = fitted._scores(Histories.from_lists([[]]), candidates_BC, retrieved_BK, every_F)
     assert not empty[:, :, place].any()
 
 
