@@ -34,7 +34,7 @@ LENGTH = 10  # items of a history
 STEPS = 100
 WORDS = 3_000
 OPTIONS: dict[str, dict[str, Any]] = {
-    "recsysllm": {"families": ("sequential", "direct"), "pretraining_epochs": 0},
+    "recsysllm": {"families": ("sequential", "direct")},
     "p5": {"families": ("sequential", "direct")},
 }
 

@@ -37,8 +37,9 @@ _MASKS: dict[Level, str] = {"entity": "[M]", "sentence": "[sM]", "document": "[g
 class RecSysLLMConfig(P5Config):
     """Options of `recsysllm`: those of `p5`, the pre-training and the switches of its four ideas."""
 
+    epochs: int = Field(8, ge=1)
     pretraining_epochs: int = Field(
-        4, ge=0, description="passes of span infilling over texts before the tasks"
+        0, ge=0, description="passes of span infilling over texts before the tasks"
     )
     levels: tuple[Level, ...] = Field(LEVELS, description="of masks: entity, sentence, document")
     mask_share: float = Field(0.15, gt=0, le=1, description="entities or sentences that are masked")
@@ -62,14 +63,15 @@ class RecSysLLMConfig(P5Config):
 
 @register("recsysllm")
 class RecSysLLM(P5):
-    """masked texts, then questions in words -> prefix language model -> item over the trie, stars or a sentence.
+    """questions in words, after masked texts if wanted -> prefix language model -> item, stars or a sentence.
 
     Practical limits: those of `p5`; with the compact backbone a question holds at most 1,023 tokens.
     """
 
     Config: ClassVar[type[RecSysLLMConfig]] = RecSysLLMConfig
     pipeline = (
-        "masked texts, then questions -> prefix language model -> item over the trie, stars or a sentence"
+        "questions, after masked texts if wanted -> prefix language model -> item over the trie, stars or a "
+        "sentence"
     )
     paper = "Chu et al. 2023, https://arxiv.org/abs/2308.10837"
     tiny = P5.tiny | {"pretraining_epochs": 2}

@@ -24,7 +24,7 @@ _WINDOWS = (
     (0.1, 1.0),
     (0.3, 0.5),
     (0.6, 0.25),
-)  # share of the texts, and of the items that a window may hold
+)  # share of the texts, and of `max_items` that a window may hold
 _FEWEST = 2  # items of a window
 _MOST_ATTRIBUTES = 3  # of an item
 _ATTRIBUTE_SHARE = 0.3  # of the items of a window that are told with their attributes
@@ -73,9 +73,8 @@ class Passages:
         histories = self.train.histories
         users = np.flatnonzero(histories.lengths >= _FEWEST)
         mean = float(self.writer.code_lengths.mean())
-        width = self.writer.max_items
-        # A window holds two fifths of the longest on average.
-        lengths = np.maximum(_FEWEST, 0.4 * np.minimum(histories.lengths[users], width)) * (1.5 * mean)
+        held = [share * np.minimum(histories.lengths[users], self._width(part)) for share, part in _WINDOWS]
+        lengths = np.sum(held, axis=0) * (1.5 * mean)
         kinds = [self._kind(lengths, lambda datum, rng: self._behaviour(int(users[datum]), rng))]
         described = np.array(
             [item for item in range(self.train.num_items) if self._told(item)], dtype=np.int64
@@ -117,13 +116,16 @@ class Passages:
         items = self.train.histories[user]
         shares, parts = zip(*_WINDOWS, strict=True)
         part = parts[int(rng.choice(len(parts), p=shares))]
-        width = max(_FEWEST, round(part * min(self.writer.max_items, len(items))))
+        width = min(self._width(part), len(items))
         first = int(rng.integers(len(items) - width + 1))
         sentences = [
             [self.writer.item(item), *(self._told(item) if rng.random() < _ATTRIBUTE_SHARE else ())]
             for item in items[first : first + width].tolist()
         ]
         return _passage(sentences)
+
+    def _width(self, part: float) -> int:
+        return max(_FEWEST, round(part * self.writer.max_items))
 
     def _catalogue(self, item: int) -> Passage:
         """An item and what it has."""

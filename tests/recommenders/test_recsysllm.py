@@ -50,6 +50,18 @@ def test_every_task(fitted: RecSysLLM) -> None:
     assert found.items_BK[:, 0].tolist() == [3, 7]
 
 
+def test_windows_of_histories_are_short_middle_and_long(fitted: RecSysLLM) -> None:
+    data = reviewed()
+    long, short = [item % 8 for item in range(30)], [3, 1, 2]
+    passages = fitted._passages(Interactions(data.catalogue, ["a", "b"], Histories.from_lists([long, short])))
+    rng = np.random.default_rng(0)
+    found = Counter(1 + passages._behaviour(0, rng).sentence_W[-1] for _ in range(1000))
+    assert fitted.config.max_items == 20
+    assert set(found) == {5, 10, 20}
+    assert [found[width] / 1000 for width in (5, 10, 20)] == pytest.approx([0.6, 0.3, 0.1], abs=0.04)
+    assert {1 + passages._behaviour(1, rng).sentence_W[-1] for _ in range(20)} == {3}
+
+
 def test_texts_of_all_kinds(fitted: RecSysLLM) -> None:
     data = reviewed()
     behaviour, reviews = examples(fitted, data)  # the catalogue has titles and nothing else
