@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,18 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def vocabulary_vectors(self) -> Tensor:
         """Output vectors (V, D) of the whole vocabulary."""
+
+    @staticmethod
+    def fork(cache: Any) -> Any:
+        """A cache with the same keys and values, to which others can be added."""
+        other = copy(cache)
+        other.layers = [copy(layer) for layer in cache.layers]
+        for layer in other.layers:
+            layer.keys, layer.values = (
+                layer.keys[:],
+                layer.values[:],
+            )  # no longer the end of what has room to grow
+        return other
 
     @staticmethod
     def keep_rows(cache: Any, rows_R: Tensor) -> None:

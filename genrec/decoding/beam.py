@@ -76,11 +76,11 @@ class BeamSearch:
         return self._search(prefix, constraint, k, width, 0)
 
     @torch.inference_mode()
-    def search_best_first(self, prefix: Prefix, constraint: Constraint, k: int, width: int) -> Found:
+    def search_best_first(self, prefix: Prefix | Memory, constraint: Constraint, k: int, width: int) -> Found:
         """The best k allowed items of each row, tried best first: almost always proved, and in fewer steps.
 
         Args:
-            prefix, constraint, k: as in `search`.
+            prefix, constraint, k: as in `search`; histories that were read already are used up.
             width: of the beam that goes on where a proof would take very many steps, as with a model that finds
                 everything equally likely.
         """
@@ -116,11 +116,13 @@ class BeamSearch:
                 found.put(part, self.search(prefix.take(part), constraint_of(part), k, width))
         return found
 
-    def _search(self, prefix: Prefix, constraint: Constraint, k: int, width: int, most_steps: int) -> Found:
+    def _search(
+        self, prefix: Prefix | Memory, constraint: Constraint, k: int, width: int, most_steps: int
+    ) -> Found:
         """Go best first for `most_steps`, then on with a beam."""
-        memory = Memory(self.backbone, prefix)
-        device = prefix.length_B.device
-        user_R = row_F = torch.arange(len(prefix.length_B), device=device)
+        memory = prefix if isinstance(prefix, Memory) else Memory(self.backbone, prefix)
+        device = memory.start_R.device
+        user_R = row_F = torch.arange(len(memory.start_R), device=device)
         zeros_F = torch.zeros_like(row_F)
         lists, found = (Found.nothing(len(row_F), k, device) for _ in range(2))
         edges = self._children(

@@ -7,6 +7,8 @@ G tokens to run, Q tokens to run of one row (padded).
 
 from __future__ import annotations
 
+from copy import copy
+
 import torch
 from torch import Tensor
 
@@ -24,6 +26,22 @@ class Memory:
         self.visible_RSK = reading.visible_BK[:, None]
         self.next_RS = prefix.start_B[:, None]  # the position after a prefix
         self.start_R = prefix.start_B
+
+    def fork(self) -> Memory:
+        """A memory that knows the same and goes on by itself."""
+        other = copy(self)
+        other.cache = self.backbone.fork(self.cache)
+        return other
+
+    def follow(self, token_RL: Tensor, node_RL: Tensor, length_R: Tensor) -> None:
+        """Add so many tokens to slot 0 of each row, which becomes the empty answer after them; forget other slots."""
+        rows_R = torch.arange(len(length_R), device=length_R.device)
+        zeros_R = torch.zeros_like(rows_R)
+        hidden_RQD, place_RL, slot_R = self.run(rows_R, zeros_R, zeros_R, token_RL, node_RL, length_R)
+        last_RD = hidden_RQD[rows_R, place_RL[rows_R, (length_R - 1).clamp_min(0)]]
+        self.hidden_RD = torch.where(length_R[:, None] > 0, last_RD, self.hidden_RD)
+        self.keep(slot_R[:, None], torch.ones_like(slot_R[:, None], dtype=torch.bool))
+        self.start_R = self.next_RS[:, 0]
 
     def take(self, rows_R: Tensor) -> None:
         """Forget all rows but these."""

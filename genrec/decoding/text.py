@@ -52,16 +52,17 @@ def write_text(
         temperature: logits are divided by it before a token is drawn.
     """
     memory = Memory(backbone, prefix)
-    hidden_BD, vectors_VD = memory.hidden_RD, backbone.vocabulary_vectors()
-    rows_B = torch.arange(len(hidden_BD), device=hidden_BD.device)
+    vectors_VD = backbone.vocabulary_vectors()
+    rows_B = torch.arange(len(memory.hidden_RD), device=memory.hidden_RD.device)
     given_BL = torch.full((len(rows_B), max_tokens), -1, device=rows_B.device)
     for row, opening in enumerate(openings or ()):
         given_BL[row, : len(opening)] = torch.tensor(opening[:max_tokens], device=rows_B.device)
-    slot_B, zeros_B, ones_B = torch.zeros_like(rows_B), torch.zeros_like(rows_B), torch.ones_like(rows_B)
+    zeros_B, ones_B = torch.zeros_like(rows_B), torch.ones_like(rows_B)
     written: list[Tensor] = []
     ended_B = torch.zeros_like(rows_B, dtype=torch.bool)
     log_p_B, num_B = torch.zeros(len(rows_B), device=rows_B.device), torch.zeros_like(rows_B)
     for place in range(max_tokens):
+        hidden_BD = memory.hidden_RD
         log_p_BV = (hidden_BD @ vectors_VD.to(hidden_BD.dtype).T).float().log_softmax(1)
         given_B = given_BL[:, place]
         found_B = (
@@ -74,12 +75,7 @@ def write_text(
         written.append(token_B.masked_fill(ended_B, end))
         if bool(ended_B.all()):
             break
-        hidden_BQD, _, slot_B = memory.run(
-            rows_B, slot_B, zeros_B, token_B[:, None], zeros_B[:, None], ones_B
-        )
-        hidden_BD = hidden_BQD[:, 0]
-        memory.keep(slot_B[:, None], torch.ones_like(slot_B[:, None], dtype=torch.bool))
-        slot_B = torch.zeros_like(slot_B)
+        memory.follow(token_B[:, None], zeros_B[:, None], ones_B)
     table = torch.stack(written, dim=1).tolist() if written else [[] for _ in rows_B]
     texts = [row[: row.index(end)] if end in row else row for row in table]
     mean_B = log_p_B / num_B.clamp(min=1)

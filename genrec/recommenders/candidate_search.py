@@ -8,12 +8,14 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from genrec.backbones.base import Prefix
 from genrec.backbones.hardware import device
 from genrec.data.interactions import FloatArray, Histories, IntArray
 from genrec.data.ranking import Rankings
 from genrec.decoding.beam import BeamSearch
 from genrec.decoding.constraint import Constraint
 from genrec.decoding.frontier import Found
+from genrec.decoding.memory import Memory
 from genrec.recommenders.decoder_writer import Rows
 from genrec.recommenders.name_writer import as_rankings, of_like_length
 from genrec.training.list_examples import ListWriter
@@ -28,15 +30,17 @@ class CandidateSearch:
 
     def best(self, questions: Rows, candidates_BC: IntArray, k: int) -> Rankings:
         """The best `k` of each user's candidates."""
-        mask = Constraint(self.search.trie)
         found = Found.nothing(len(candidates_BC), k, device())
         for group in of_like_length(questions.lengths):
-            offered = Histories.from_lists([row[row >= 0] for row in candidates_BC[group]])
-            lists = self.search.search_best_first(
-                questions.prefix(group), mask.offering(offered), k, self.width
-            )
+            lists = self._among(questions.prefix(group), candidates_BC[group], k)
             found.put(torch.from_numpy(group).to(device()), lists)
         return as_rankings(found)
+
+    def _among(self, prefix: Prefix | Memory, candidates_BC: IntArray, k: int) -> Found:
+        """The best `k` candidates of some users."""
+        offered = Histories.from_lists([row[row >= 0] for row in candidates_BC])
+        constraint = Constraint(self.search.trie).offering(offered)
+        return self.search.search_best_first(prefix, constraint, k, self.width)
 
     def log_likelihood(self, questions: Rows, candidates_BC: IntArray) -> FloatArray:
         """log p(item | question) (B, C) of the candidates, by a search that goes through their trie to the end."""
@@ -47,16 +51,18 @@ class CandidateSearch:
         np.put_along_axis(scores_BC, order_BC, np.take_along_axis(found.scores_BK, place_BC, 1), 1)
         return scores_BC
 
+    @torch.inference_mode()
     def written(self, questions: Rows, candidates_BC: IntArray, k: int, writer: ListWriter) -> IntArray:
-        """A list (B, k) of the candidates, written one after another, none twice."""
-        rows = [row for row, _ in questions.rows]
-        left_BC, written_Bk = candidates_BC.copy(), np.full((len(rows), k), -1, np.int32)
-        for place in range(k):
-            best_B = self.best(Rows([(row, len(row.tokens_T)) for row in rows]), left_BC, 1).items_BK[:, 0]
-            written_Bk[:, place] = best_B
-            left_BC[left_BC == best_B[:, None]] = -1
-            rows = [
-                writer.followed(row, np.array([item] if item >= 0 else [], np.int32))
-                for row, item in zip(rows, best_B.tolist(), strict=True)
-            ]
+        """A list (B, k) of the candidates, written one after another, none twice. Questions are read once."""
+        written_Bk = np.full((len(candidates_BC), k), -1, np.int32)
+        for group in of_like_length(questions.lengths):
+            memory = Memory(self.search.backbone, questions.prefix(group))
+            left_BC = candidates_BC[group]
+            for place in range(min(k, left_BC.shape[1])):
+                if place:
+                    answers = writer.answers(written_Bk[group, place - 1])
+                    memory.follow(*(torch.from_numpy(array).to(device()) for array in answers))
+                found_B = self._among(memory.fork(), left_BC, 1).item_Bk[:, 0].cpu().numpy()
+                written_Bk[group, place] = found_B
+                left_BC[left_BC == found_B[:, None]] = -1
         return written_Bk

@@ -84,9 +84,14 @@ class ListWriter:
         tokens, nodes = self._items(targets)
         return self.after(self.question(segments, values, len(tokens)), tokens, nodes, learnt=True)
 
-    def followed(self, question: Example, items: IntArray) -> Example:
-        """A question and the part of its answer that stands already."""
-        return self.after(question, *self._items(items), learnt=False)
+    def answers(self, items_B: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+        """Tokens and nodes (B, L) of an item each, padded on the right, and how many they are (B,); none of item -1."""
+        there_B = items_B >= 0
+        length_B = np.where(there_B, self.codes.lengths[items_B], 0)
+        real_BL = np.arange(length_B.max(initial=0)) < length_B[:, None]
+        token_BL, node_BL = np.zeros(real_BL.shape, np.int64), np.zeros(real_BL.shape, np.int64)
+        token_BL[real_BL], node_BL[real_BL] = self._items(items_B[there_B])
+        return token_BL, node_BL, length_B
 
     def after(self, question: Example, tokens: IntArray, nodes: IntArray, *, learnt: bool) -> Example:
         """A row that goes on with these tokens."""

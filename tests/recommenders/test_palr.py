@@ -12,6 +12,7 @@ from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, Interactions, Targets
 from genrec.errors import ConfigError
 from genrec.recommenders.base import create, load
+from genrec.recommenders.decoder_writer import Rows
 from genrec.recommenders.palr import Palr
 
 NUM_ITEMS = 12
@@ -77,6 +78,27 @@ def test_a_written_list_answers_the_question_that_was_chosen(
     model = palr(max_steps=1, ranking="list", tasks=("recommend", "candidates"), list_task=told).fit(walks())
     model.rank(HISTORIES, 2)
     assert asked == [task]
+
+
+def test_a_list_is_written_as_if_its_question_were_read_anew_with_what_stands_already() -> None:
+    model = palr(ranking="list", users_share=1.0, tasks=("candidates",), num_targets=3).fit(walks())
+    candidates = model.retriever_.rank(HISTORIES, 6).items_BK.copy()
+    candidates[1, 3:] = -1  # its list ends before the others do
+    questions = model._questions("candidates", HISTORIES, candidates)
+    found = model._candidate_search.written(questions, candidates, 5, model.writer_)
+    for row, (question, _) in enumerate(questions.rows):
+        left, written = candidates[row : row + 1].copy(), []
+        for _ in range(5):
+            asked = Rows([(question, len(question.tokens_T))])
+            best = int(model._candidate_search.best(asked, left, 1).items_BK[0, 0])
+            written.append(best)
+            if best >= 0:
+                left[left == best] = -1
+                question = model.writer_.after(
+                    question, model.codes_[best], model.writer_.paths[best], learnt=False
+                )
+        assert found[row].tolist() == written
+    assert found[1].tolist()[3:] == [-1, -1]
 
 
 @pytest.mark.parametrize("ranking", ["likelihood", "list"])

@@ -38,14 +38,17 @@ def test_an_example_is_read_as_it_is_written() -> None:
     assert not example.nodes_T[[0, 1, 2, 8, 12]].any()
 
 
-def test_a_question_goes_on_as_its_answer_is_written() -> None:
-    lists = writer()
-    question = lists.question(SEGMENTS, VALUES, 4)
-    once = lists.followed(lists.followed(question, np.array([3])), np.array([4]))
-    whole = lists.example(SEGMENTS, VALUES, np.array([3, 4]))
-    np.testing.assert_array_equal(once.tokens_T, whole.tokens_T)
-    np.testing.assert_array_equal(once.nodes_T, whole.nodes_T)
-    assert not once.learnt_T.any()
+def test_answers_side_by_side_are_padded() -> None:
+    items, paths = np.array([3, -1, 4]), Trie.build(CODES).paths
+    tokens, nodes, lengths = writer().answers(items)
+    assert lengths.tolist() == [len(CODES[3]), 0, len(CODES[4])]
+    assert tokens.shape == nodes.shape == (3, lengths.max())
+    for item, row, nodes_of_row in zip(items.tolist(), tokens.tolist(), nodes.tolist(), strict=True):
+        code, path = (CODES[item].tolist(), paths[item].tolist()) if item >= 0 else ([], [])
+        padding = [0] * (len(row) - len(code))
+        assert row == code + padding
+        assert nodes_of_row == path + padding
+    assert [array.shape for array in writer().answers(np.array([-1, -1]))] == [(2, 0), (2, 0), (2,)]
 
 
 def test_the_oldest_items_are_left_out() -> None:
