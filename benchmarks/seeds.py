@@ -6,7 +6,8 @@ Each seed is one `genrec train` and one `genrec evaluate --split test` on a sing
 side, which uses small machines better than threads do. `{seed}` in a value stands for the seed, so that a run can be
 built on another run of its own seed. The file holds every seed's metrics, their mean and standard
 deviation, the configuration, the data's fingerprint, times, commit and hardware. A seed that is finished already is
-not trained again, and of one that was stopped and taken up `train_seconds` tells the last part only.
+not trained again, and of one that was stopped and taken up `train_seconds` tells the last part only. Other seeds that
+the file holds already stay in it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 METRICS = ("HR@5", "HR@10", "HR@20", "NDCG@5", "NDCG@10", "NDCG@20", "MRR")
 THREADS = 1  # of each process
 RATES = ("exact_rate", "invalid_rate", "duplicate_rate", "seconds", "peak_memory_mb")
@@ -31,8 +34,9 @@ RATES = ("exact_rate", "invalid_rate", "duplicate_rate", "seconds", "peak_memory
 def main() -> None:
     """Run all seeds and write the result."""
     options = command_line(__doc__).parse_intermixed_args()
-    runs = every_seed(options, one_seed)
-    write(result_path(options), options.name or options.recipe, options.data, runs)
+    path = result_path(options)
+    runs = with_others(path, every_seed(options, one_seed))
+    write(path, options.name or options.recipe, options.data, runs)
 
 
 def command_line(about: str) -> argparse.ArgumentParser:
@@ -61,6 +65,36 @@ def result_path(options: argparse.Namespace, *folders: str) -> Path:
     """Where the result goes: in the data set's folder, or in one inside of it."""
     folder: Path = options.results.joinpath(Path(options.data).name, *folders)
     return folder / f"{options.name or options.recipe}.json"
+
+
+def with_others(path: Path, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """These runs and those of other seeds that the file holds already, in the order of the seeds.
+
+    Raises:
+        SystemExit: those were of other data or options. Options that one of them does not know are not compared.
+    """
+    if not path.exists():
+        return runs
+    told = json.loads(path.read_text())
+    run_now = {run["seed"] for run in runs}
+    of_all = {key: told[key] for key in ("config", "data", "environment")}
+    others = [run | of_all for run in told["per_seed"] if run["seed"] not in run_now]
+    if others:
+        one, other = (options_of(run) for run in (others[0], runs[0]))
+        differing = [key for key in one.keys() & other.keys() if one[key] != other[key]]
+        if differing:
+            raise SystemExit(
+                f"{path} holds seeds with other {', '.join(sorted(differing))}: move it away and repeat this command "
+                "(what is trained is kept), or choose another --name"
+            )
+    return sorted([*others, *runs], key=lambda run: run["seed"])
+
+
+def options_of(run: dict[str, Any]) -> dict[str, Any]:
+    """What the seeds of one file have to share."""
+    config = yaml.safe_load(run["config"])
+    options = {key: value for key, value in config["config"].items() if key != "seed"}
+    return options | {"recommender": config["recommender"], "data": run["data"]["fingerprint"]}
 
 
 def trained(options: argparse.Namespace, seed: int | None) -> Path:
@@ -140,7 +174,8 @@ def repeatable(data: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
     # Where the files lay on this machine helps nobody; the path as given and the fingerprint do.
     source = {**first["data"], "source": {**first["data"]["source"], "path": data}}
     environment = {key: value for key, value in first["environment"].items() if key != "command"}
-    environment["commit"] = ", ".join(dict.fromkeys(str(run["environment"]["commit"]) for run in runs))
+    commits = [commit for run in runs for commit in str(run["environment"]["commit"]).split(", ")]
+    environment["commit"] = ", ".join(dict.fromkeys(commits))
     environment["num_threads"] = environment["num_threads"] or THREADS  # None: torch was not needed
     return {
         "per_seed": [

@@ -21,7 +21,8 @@ def main() -> None:
     parser = seeds.command_line(__doc__)
     parser.add_argument("--tasks", default="all", help="names of tasks parted by commas")
     options = parser.parse_intermixed_args()
-    runs = seeds.every_seed(options, one_seed)
+    path = seeds.result_path(options, "tasks")
+    runs = seeds.with_others(path, seeds.every_seed(options, one_seed))
     result = {
         "recommender": options.name or options.recipe,
         "split": "test",
@@ -29,7 +30,6 @@ def main() -> None:
         "tasks": over_seeds([run["tasks"] for run in runs]),
         **seeds.repeatable(options.data, runs),
     }
-    path = seeds.result_path(options, "tasks")
     seeds.save(path, result)
     print(f"{path}: {', '.join(result['tasks'])}")
 

@@ -190,3 +190,31 @@ def test_results_on_different_data_are_refused(measured: ModuleType, tmp_path: P
         (tmp_path / "shop" / f"{name}.json").write_text(json.dumps(result))
     with pytest.raises(ValueError, match="results on different data"):
         measured.measurements(tmp_path, "shop")
+
+
+def test_seeds_of_a_result_stay_beside_those_that_are_run_later(tmp_path: Path) -> None:
+    seeds = importlib.import_module("seeds")
+
+    def run(seed: int, **options: Any) -> dict[str, Any]:
+        test = dict.fromkeys((*seeds.METRICS, *seeds.RATES), seed / 10)
+        config = {"recommender": "popular", "config": {"width": 8, "seed": seed, **options}}
+        return {
+            "seed": seed,
+            "test": test | {"unfiltered": test},
+            "train_seconds": 60 + seed,
+            "data": {"fingerprint": "f", "source": {}},
+            "environment": {"commit": f"c{seed // 2}", "num_threads": 1},
+            "config": json.dumps(config),
+        }
+
+    path = tmp_path / "popular.json"
+    for now in ([run(0), run(2)], [run(1, new_option=3)], [run(2)]):
+        seeds.write(path, "popular", "shop", seeds.with_others(path, now))
+    result = json.loads(path.read_text())
+    assert result["seeds"] == [0, 1, 2]
+    assert [each["train_seconds"] for each in result["per_seed"]] == [60, 61, 62]
+    assert result["mean"]["HR@10"] == {"mean": pytest.approx(0.1), "sd": pytest.approx(0.1)}
+    assert result["environment"]["commit"] == "c0, c1"
+    with pytest.raises(SystemExit, match="holds seeds with other width"):
+        seeds.with_others(path, [run(3, width=16)])
+    assert seeds.with_others(path, [run(seed, width=16) for seed in range(3)])[0]["seed"] == 0
