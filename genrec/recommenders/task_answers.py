@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -31,7 +31,7 @@ STARS = tuple(f"{value / 10:.1f}" for value in range(10, 51))  # the 41 ratings 
 CLASSES = ("1", "2", "3", "4", "5")
 _ROWS = 32  # questions that are answered at once
 _TEXT_TOKENS = 64  # longest text that is written
-_DRAWN_ROWS = 256  # of texts that are drawn, which are many and short
+_MANY_ROWS = 256  # of texts of which a question has several, which are short
 _TEMPERATURE = 0.7  # that texts are drawn at
 _PLACES = 16  # words of a sentence that a feature may come after
 # What each task is asked with: family and group of prompts, and the name in `times` of what teaches it. The first that
@@ -166,10 +166,11 @@ class TaskAnswers(Seq2SeqWriter):
             return self._alike(asked, values) if self.config.draws else self._texts(asked, values)
         values = [value | {"feature": feature} for value, feature in zip(values, features, strict=True)]
         texts = self._texts(asked, values)
-        return [
-            text if feature.casefold() in text.casefold() else self._naming(asked, value, text)
-            for text, value, feature in zip(texts, values, features, strict=True)
-        ]
+        lacking = [row for row, text in enumerate(texts) if features[row].casefold() not in text.casefold()]
+        better = self._naming(asked, [values[row] for row in lacking], [texts[row] for row in lacking])
+        for row, text in zip(lacking, better, strict=True):
+            texts[row] = text
+        return texts
 
     def rank_candidates(
         self,
@@ -264,19 +265,28 @@ class TaskAnswers(Seq2SeqWriter):
         texts = [self._read_back(written) for written in self._written(every, chances_NL=chances_NL)]
         return [most_alike(texts[start : start + num_draws]) for start in range(0, len(texts), num_draws)]
 
-    def _naming(self, prompt: TaskPrompt, value: dict[str, Any], text: str) -> str:
-        """The likeliest text, token by token, that goes like `text` for some words, then names the feature and goes on
-        freely: a search held to a word, with one beam for each place of it (Hokamp and Liu 2017,
+    def _naming(
+        self, prompt: TaskPrompt, values: Sequence[dict[str, Any]], texts: Sequence[str]
+    ) -> list[str]:
+        """Of each question the likeliest text, token by token, that goes like its text for some words, then names the
+        feature and goes on freely: a search held to a word, with one beam for each place of it (Hokamp and Liu 2017,
         https://aclanthology.org/P17-1141/).
         """
-        words = text.split()[:_PLACES]
-        spelt = [
-            self.tasks_.spell(" ".join([*words[:place], value["feature"]])) for place in range(len(words) + 1)
-        ]
-        openings = [spelt[0], *(tokens for tokens in spelt[1:] if len(tokens) <= _TEXT_TOKENS)]
-        source = self.tasks_.source(prompt.source, value)
-        found = self._written([source] * len(openings), openings)
-        return self._read_back(max(found, key=lambda written: written.log_p))
+        sources: list[Source] = []
+        openings: list[Sequence[int]] = []
+        asked_at = [0]
+        for value, text in zip(values, texts, strict=True):
+            words = text.split()[:_PLACES]
+            spelt = [
+                self.tasks_.spell(" ".join([*words[:place], value["feature"]]))
+                for place in range(len(words) + 1)
+            ]
+            openings += [spelt[0], *(tokens for tokens in spelt[1:] if len(tokens) <= _TEXT_TOKENS)]
+            sources += [self.tasks_.source(prompt.source, value)] * (len(openings) - len(sources))
+            asked_at.append(len(sources))
+        found = self._written(sources, openings)
+        best = [max(found[start:end], key=lambda written: written.log_p) for start, end in pairwise(asked_at)]
+        return [self._read_back(written) for written in best]
 
     def _written(
         self,
@@ -287,7 +297,7 @@ class TaskAnswers(Seq2SeqWriter):
         """Texts that answer these questions, each beginning with its opening, or drawn by its chances."""
         self.backbone_.eval()
         parts: list[Written] = []
-        at_once = _ROWS if chances_NL is None else _DRAWN_ROWS
+        at_once = _ROWS if chances_NL is None and openings is None else _MANY_ROWS
         for start in range(0, len(sources), at_once):
             rows = slice(start, start + at_once)
             prefix = Sources(sources[rows]).prefix(np.arange(len(sources[rows])))

@@ -86,6 +86,10 @@ def test_an_explanation_names_its_feature(fitted: P5) -> None:
     for feature in ("Bridge", "zyx-w"):
         for text in fitted.explain(USERS, ITEMS, [feature] * 4):
             assert feature in text
+    features = ["strings", "zyx-w", "pedal", "Bridge"]  # each for itself, some at once
+    together = fitted.explain(USERS, ITEMS, features)
+    alone = [fitted.explain([USERS[row]], ITEMS[[row]], [features[row]])[0] for row in range(4)]
+    assert together == alone
 
 
 def test_lists_and_candidates_are_of_one_mind(fitted: P5) -> None:
