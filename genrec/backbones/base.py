@@ -110,10 +110,8 @@ class Backbone(nn.Module, ABC):
         other = copy(cache)
         other.layers = [copy(layer) for layer in cache.layers]
         for layer in other.layers:
-            layer.keys, layer.values = (
-                layer.keys[:],
-                layer.values[:],
-            )  # no longer the end of what has room to grow
+            # Views of their own are no longer the front of what has room to grow: the next keys go elsewhere.
+            layer.keys, layer.values = layer.keys[:], layer.values[:]
         return other
 
     @staticmethod
