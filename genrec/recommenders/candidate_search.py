@@ -63,6 +63,8 @@ class CandidateSearch:
                     answers = writer.answers(written_Bk[group, place - 1])
                     memory.follow(*(torch.from_numpy(array).to(device()) for array in answers))
                 found_B = self._among(memory.fork(), left_BC, 1).item_Bk[:, 0].cpu().numpy()
+                if (found_B < 0).all():  # nobody has candidates left
+                    break
                 written_Bk[group, place] = found_B
                 left_BC[left_BC == found_B[:, None]] = -1
         return written_Bk

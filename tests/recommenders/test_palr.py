@@ -99,6 +99,15 @@ def test_a_list_is_written_as_if_its_question_were_read_anew_with_what_stands_al
                 )
         assert found[row].tolist() == written
     assert found[1].tolist()[3:] == [-1, -1]
+    for fewer in (candidates[:, :1], np.full_like(candidates, -1)):  # nobody's list is full
+        questions = model._questions("candidates", HISTORIES, fewer)
+        written = model._candidate_search.written(questions, fewer, 5, model.writer_)
+        assert written[:, 0].tolist() == fewer[:, 0].tolist()
+        assert (written[:, 1:] == -1).all()
+    few = np.array([[3, -1, -1]] * len(HISTORIES), np.int32)
+    questions = model._questions("candidates", HISTORIES, few)
+    written = model._candidate_search.written(questions, few, 5, model.writer_)
+    assert written.tolist() == [[3, -1, -1, -1, -1]] * len(HISTORIES)
 
 
 @pytest.mark.parametrize("ranking", ["likelihood", "list"])
