@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from genrec.backbones.compact_prefix import INTRA
+from genrec.backbones.prefix import INTRA
 from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import IntArray
 from genrec.training.masking import Masked

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from genrec.backbones.base import Prefix
-from genrec.backbones.compact_prefix import INTRA, CompactPrefixBackbone
+from genrec.backbones.compact_prefix import CompactPrefixBackbone
+from genrec.backbones.prefix import INTRA
 from torch import Tensor
 
 VOCABULARY, NUM_NODES, START = 12, 20, 3
@@ -57,7 +58,7 @@ def assert_close(found: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("options", [{}, {"tables": False}, {"rotary": False}])
+@pytest.mark.parametrize("options", [{}, {"tables": False}])
 @torch.no_grad()
 def test_answers_side_by_side_are_those_asked_alone(options: dict[str, bool]) -> None:
     model, batch = backbone(**options), make_batch()
@@ -107,13 +108,32 @@ def test_a_source_is_read_both_ways_as_far_as_it_may() -> None:
 @torch.no_grad()
 def test_both_positions_tell() -> None:
     batch = make_batch()
-    for model in (backbone(), backbone(rotary=False), backbone(tables=False)):
+    for model in (backbone(), backbone(tables=False)):
         before = model(batch)
         for moved in (INTRA, 1):
             after = model(batch | {"positions": batch["positions"] + moved})
             assert (after - before).abs().amax() > 1e-3
-    nowhere = backbone(tables=False, rotary=False)
-    assert_close(nowhere(batch | {"positions": batch["positions"] + INTRA + 1}), nowhere(batch))
+
+
+@torch.no_grad()
+def test_tables_begin_at_zero() -> None:
+    model, batch = backbone(), make_batch()
+    plain = backbone(tables=False)
+    assert_close(model(batch), plain(batch))
+    assert model.position_vectors is not None
+    model.position_vectors.weight[3] = 1.0
+    assert (model(batch) - plain(batch)).abs().amax() > 1e-3
+
+
+@torch.no_grad()
+def test_places_of_an_answer_follow_its_mask() -> None:
+    model, batch = backbone(tables=False), make_batch()
+    before = model(batch)
+    # One place further on in the text is as far as one place further on in the answer, but not for what is read.
+    moved = batch | {"positions": batch["positions"] + INTRA - 1}
+    assert_close(model(moved), before)
+    inside = batch | {"source_positions": batch["source_positions"] // INTRA * INTRA}
+    assert_close(model(inside), before)
 
 
 def test_everything_learns() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from checkpoints import POSITIONS
 from genrec.backbones.base import Prefix
-from genrec.backbones.compact_prefix import INTRA
+from genrec.backbones.prefix import INTRA
 from genrec.backbones.pretrained_prefix import PretrainedPrefixBackbone
 from torch import Tensor
 from transformers import AutoModelForCausalLM

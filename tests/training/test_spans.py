@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from genrec.backbones.compact_prefix import INTRA
+from genrec.backbones.prefix import INTRA
 from genrec.codes.trie import Codes, Trie
 from genrec.training.masking import Masked
 from genrec.training.sources import Word
