@@ -130,16 +130,18 @@ class CompactBackbone(Backbone):
         mask_BTK: Tensor | None = None,
         cache: Any = None,
     ) -> Tensor:
-        embedded_BTD = self.edge_vectors(tokens_BT, nodes_BT)
-        mask = None if mask_BTK is None else self.additive(mask_BTK, embedded_BTD.dtype)
-        states: Tensor = self.lm.model(
+        return self.states(self.edge_vectors(tokens_BT, nodes_BT), positions_BT, mask_BTK, cache)
+
+    def states(self, embedded_BTD: Tensor, places_BT: Tensor, mask_BTK: Tensor | None, cache: Any) -> Tensor:
+        """States (B, T, D) after the last layer, given embeddings; the rest is as in `hidden`."""
+        states_BTD: Tensor = self.lm.model(
             inputs_embeds=self.dropout(embedded_BTD),
-            attention_mask=mask,
-            position_ids=positions_BT,
+            attention_mask=None if mask_BTK is None else self.additive(mask_BTK, embedded_BTD.dtype),
+            position_ids=places_BT,
             past_key_values=cache,
             use_cache=cache is not None,
         ).last_hidden_state
-        return states
+        return states_BTD
 
     def new_cache(self) -> GrowingCache:
         return GrowingCache()

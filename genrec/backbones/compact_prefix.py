@@ -10,7 +10,6 @@ from pathlib import Path
 
 from torch import Tensor
 
-from genrec.backbones.cache import GrowingCache
 from genrec.backbones.compact import CompactBackbone
 from genrec.backbones.prefix import PrefixBackbone, position_tables
 
@@ -50,21 +49,7 @@ class CompactPrefixBackbone(PrefixBackbone, CompactBackbone):
         self.start_token = start_token
         self.position_vectors = position_tables(max_positions, self.lm.config.hidden_size) if tables else None
 
-    def states(
-        self,
-        embedded_BTD: Tensor,
-        places_BT: Tensor,
-        mask_BTK: Tensor | None,
-        cache: GrowingCache | None,
-    ) -> Tensor:
-        states_BTD: Tensor = self.lm.model(
-            inputs_embeds=self.dropout(embedded_BTD),
-            attention_mask=None if mask_BTK is None else self.additive(mask_BTK, embedded_BTD.dtype),
-            position_ids=places_BT,
-            past_key_values=cache,
-            use_cache=cache is not None,
-        ).last_hidden_state
-        return states_BTD
+    states = CompactBackbone.states
 
     def embedded(self, tokens_BT: Tensor, nodes_BT: Tensor) -> Tensor:
         return self.edge_vectors(tokens_BT, nodes_BT)

@@ -46,13 +46,7 @@ class PrefixBackbone(Seq2SeqBackbone):
     position_vectors: nn.Embedding | None
 
     @abstractmethod
-    def states(
-        self,
-        embedded_BTD: Tensor,
-        places_BT: Tensor,
-        mask_BTK: Tensor | None,
-        cache: GrowingCache | None,
-    ) -> Tensor:
+    def states(self, embedded_BTD: Tensor, places_BT: Tensor, mask_BTK: Tensor | None, cache: Any) -> Tensor:
         """States (B, T, D) after the last layer; `places_BT` are the positions that the decoder itself is told."""
 
     @abstractmethod

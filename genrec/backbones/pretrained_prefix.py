@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genrec.backbones.cache import GrowingCache
 from genrec.backbones.prefix import PrefixBackbone, position_tables
 from genrec.backbones.pretrained import PretrainedBackbone, linear_names
 
@@ -53,13 +52,7 @@ class PretrainedPrefixBackbone(PrefixBackbone, PretrainedBackbone):
             return tuple(name for name in _PAPER_TARGETS if name in names)
         return PretrainedBackbone._usual_targets(model)
 
-    def states(
-        self,
-        embedded_BTD: Tensor,
-        places_BT: Tensor,
-        mask_BTK: Tensor | None,
-        cache: GrowingCache | None,
-    ) -> Tensor:
+    def states(self, embedded_BTD: Tensor, places_BT: Tensor, mask_BTK: Tensor | None, cache: Any) -> Tensor:
         everything_BT = torch.ones(embedded_BTD.shape[:2], dtype=torch.int64, device=embedded_BTD.device)
         states_BTD: Tensor = self._model.base_model(
             inputs_embeds=embedded_BTD,
