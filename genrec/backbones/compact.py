@@ -13,8 +13,9 @@ Notable features
 from __future__ import annotations
 
 import json
+from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -26,6 +27,7 @@ from genrec.backbones.base import Backbone
 from genrec.backbones.cache import GrowingCache
 from genrec.backbones.dropout import Dropout
 from genrec.backbones.quiet import quiet
+from genrec.errors import ConfigError
 
 _HEAD = 32  # width of an attention head
 
@@ -181,9 +183,25 @@ class CompactBackbone(Backbone):
     @classmethod
     def load(cls, folder: Path) -> CompactBackbone:
         """Read what `save` wrote."""
-        backbone = cls(**json.loads((folder / "compact.json").read_text()))
+        backbone = cls.built(folder)
         backbone.read_decoder(folder)
         return backbone
+
+    @classmethod
+    def built(cls, folder: Path) -> Self:
+        """One with fresh weights and the arguments that `save` wrote.
+
+        Raises:
+            ConfigError: one of them is not known here.
+        """
+        arguments = json.loads((folder / "compact.json").read_text())
+        unknown = sorted(set(arguments) - set(signature(cls).parameters))
+        if unknown:
+            raise ConfigError(
+                f"{folder} was written by a version of genrec whose models had an argument {unknown[0]!r}: train it "
+                "anew, or go on with that version"
+            )
+        return cls(**arguments)
 
     def read_decoder(self, folder: Path) -> None:
         """Take the weights that `save` wrote of the decoder and the node vectors."""

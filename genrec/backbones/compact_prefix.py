@@ -5,7 +5,6 @@ How is told in `prefix.py`; its weights and its dial are those of the compact de
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from torch import Tensor
@@ -61,7 +60,7 @@ class CompactPrefixBackbone(PrefixBackbone, CompactBackbone):
     @classmethod
     def load(cls, folder: Path) -> CompactPrefixBackbone:
         """Read what `save` wrote."""
-        backbone = cls(**json.loads((folder / "compact.json").read_text()))
+        backbone = cls.built(folder)
         backbone.read_decoder(folder)
         backbone.read_tables(folder)
         return backbone

@@ -12,7 +12,6 @@ Notable features
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
@@ -113,7 +112,7 @@ class CompactSeq2SeqBackbone(EncoderDecoder, CompactBackbone):
     @classmethod
     def load(cls, folder: Path) -> CompactSeq2SeqBackbone:
         """Read what `save` wrote."""
-        backbone = cls(**json.loads((folder / "compact.json").read_text()))
+        backbone = cls.built(folder)
         backbone.read_decoder(folder)
         weights = load_file(folder / "encoder.safetensors")
         if backbone.word_vectors is not None:

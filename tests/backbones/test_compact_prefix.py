@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from genrec.backbones.base import Prefix
 from genrec.backbones.compact_prefix import CompactPrefixBackbone
 from genrec.backbones.prefix import INTRA
+from genrec.errors import ConfigError
 from torch import Tensor
 
 VOCABULARY, NUM_NODES, START = 12, 20, 3
@@ -155,3 +157,11 @@ def test_save_and_load(tmp_path: Path, tables: bool) -> None:
     model, batch = backbone(tables=tables), make_batch()
     model.save(tmp_path)
     assert_close(CompactPrefixBackbone.load(tmp_path).eval()(batch), model(batch))
+
+
+def test_a_model_of_another_version_is_refused(tmp_path: Path) -> None:
+    backbone().save(tmp_path)
+    path = tmp_path / "compact.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"rotary": True}))
+    with pytest.raises(ConfigError, match=r"an argument 'rotary': train it anew, or go on with that version"):
+        CompactPrefixBackbone.load(tmp_path)
