@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import polars as pl
@@ -66,13 +66,15 @@ class Recommender(ABC):
     sequential: ClassVar[bool] = True  # the order of a history matters to it
     probabilistic: ClassVar[bool] = False  # scores are log-probabilities over the catalogue
 
+    catalogue_: Catalogue | None = None  # None: not fitted
+    removed_: BoolArray  # (num_items,)
+
     def __init__(self, config: BaseModel | None = None, /, **options: Any) -> None:
         try:
             self.config: Any = config if config is not None else self.Config(**options)
         except ValidationError as error:
             raise ConfigError(_first_line(error, self.name, self.Config)) from None
-        self.catalogue_: Catalogue | None = None
-        self.removed_: BoolArray = np.zeros(0, bool)
+        self._forget()
 
     # -- what a recommender brings ---------------------------------------------------------------------------
 
@@ -136,11 +138,37 @@ class Recommender(ABC):
             validation: questions for early stopping; never learnt from.
             run: folder for checkpoints and logs; a temporary one if None.
             resume: go on from the last checkpoint under `run`.
+
+        After an error or an interruption it is not fitted, whatever it had learnt before: half of the old and half of
+        the new would answer with something else than either.
         """
+        self._forget()
         self.catalogue_ = train.catalogue
         self.removed_ = np.zeros(len(train.catalogue), bool)
-        self._fit(train, validation, Path(run) if run is not None else None, resume)
+        try:
+            self._fit(train, validation, Path(run) if run is not None else None, resume)
+        except BaseException:  # Ctrl-C too
+            self._forget()
+            raise
         return self
+
+    def _forget(self) -> None:
+        """Drop what was learnt: by custom, what ends in an underscore."""
+        for name in [name for name in vars(self) if name.endswith("_")]:
+            delattr(self, name)
+        self.removed_ = np.zeros(0, bool)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Whatever is asked of a model that has learnt nothing ends here, where its learnt state is missing."""
+            if name.endswith("_") and not name.startswith("_") and self.catalogue_ is None:
+                raise NotFittedError(self._not_fitted)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    @property
+    def _not_fitted(self) -> str:
+        return f"this {self.name} has not been fitted: call fit(data.train) or load a run first"
 
     @property
     def catalogue(self) -> Catalogue:
@@ -150,9 +178,7 @@ class Recommender(ABC):
             NotFittedError: before `fit` or `load`.
         """
         if self.catalogue_ is None:
-            raise NotFittedError(
-                f"this {self.name} has not been fitted: call fit(data.train) or load a run first"
-            )
+            raise NotFittedError(self._not_fitted)
         return self.catalogue_
 
     def rank(
@@ -276,9 +302,11 @@ class Recommender(ABC):
     def why(self, history: Sequence[str | int], item: str | int) -> list[tuple[str, float]]:
         """How the recommender came to `item`: each decision along its name, and the probability of that choice.
 
-        Their product is p(item | history).
+        Their product is p(item | history), the probability of the item in an exact list. In `palr` it is one of the
+        scores that a list weighs.
 
         Raises:
+            NotFittedError: before `fit`.
             ConfigError: this recommender does not write names.
         """
         return self._why(self.catalogue.rows(history), self.catalogue.resolve(item))
