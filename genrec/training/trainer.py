@@ -226,6 +226,8 @@ def train(
         bar.bar.stop()
         if trainer.replicas is not None:
             trainer.replicas.close()
+        # Mixed precision is the training's: accelerate leaves it on `forward`, which answers go through as well.
+        trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
     model.eval()
 
 

@@ -12,6 +12,7 @@ from genrec.data.interactions import Histories, Interactions
 from genrec.data.ranking import Rankings
 from genrec.errors import ConfigError, NotFittedError, RunError, UnknownItemError
 from genrec.recommenders.base import Recommender, create, load, recommenders
+from genrec.recommenders.name_writer import NameWriter
 
 # Series with a shared beginning; a title that begins another, one that repeats, commas, other letters.
 TITLES = [
@@ -58,6 +59,15 @@ def fitted(cls: type[Recommender], ring: Interactions) -> Recommender:
 def copy(fitted: Recommender, tmp_path: Path) -> Recommender:
     """A new recommender equal to `fitted`, by way of the disk; a test may change it."""
     return load(fitted.save(tmp_path / "copy"))
+
+
+@pytest.fixture(scope="session")
+def writer(ring: Interactions, request: pytest.FixtureRequest) -> Recommender:
+    """One that writes names, learnt in mixed precision, as it is when `fit` returns."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("genrec.recommenders.name_writer.full_precision", lambda: False)
+        name = request.param
+        return create(name, **(recommenders()[name].tiny | {"bf16": True, "epochs": 4})).fit(ring)
 
 
 def assert_same(found: Rankings, expected: Rankings) -> None:
@@ -278,6 +288,24 @@ def test_probabilities_are_a_distribution(fitted: Recommender) -> None:
         assert ((probabilities > 0) & (probabilities <= 1)).all()
         assert (np.diff(probabilities) <= 0).all()
         assert probabilities.sum() <= 1 + 1e-4
+
+
+# The list of palr weighs what its model finds with what the retriever does: test_palr.py.
+WRITERS = [name for name, cls in recommenders().items() if issubclass(cls, NameWriter) and name != "palr"]
+
+
+@pytest.mark.parametrize("writer", WRITERS, indirect=True, scope="session")
+def test_why_multiplies_to_the_probability_in_the_list(writer: Recommender, tmp_path: Path) -> None:
+    again = load(writer.save(tmp_path / "saved"))
+    for history in ([], ["i05"], ["i03", "i04", "i05"], ["i22", "i23", "i00", "i22"]):
+        for model in (writer, again):
+            (ranking,) = model.recommend([history], k=NUM_ITEMS, exclude_seen=False, exact=True)
+            assert len(ranking.items) == NUM_ITEMS
+            for item in ranking.items:
+                decisions = writer.why(history, item.item_id)
+                product = np.prod([chance for _, chance in decisions])
+                assert product == pytest.approx(item.probability, rel=1e-5, abs=1e-8)
+                assert decisions == again.why(history, item.item_id)
 
 
 @pytest.mark.parametrize(

@@ -49,8 +49,10 @@ def palr(**options: Any) -> Palr:
 
 @pytest.fixture(scope="module")
 def fitted() -> Palr:
-    """Both tasks; no test may change it."""
-    return palr(tasks=("recommend", "candidates"), users_share=1.0).fit(walks())
+    """Both tasks, learnt in mixed precision; no test may change it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("genrec.recommenders.name_writer.full_precision", lambda: False)
+        return palr(tasks=("recommend", "candidates"), users_share=1.0, bf16=True).fit(walks())
 
 
 @pytest.mark.parametrize("ranking", ["likelihood", "list"])
@@ -141,8 +143,20 @@ def test_likelihoods_are_the_products_of_the_decisions(fitted: Palr) -> None:
     found_BC = fitted._log_likelihood("recommend", Histories.from_lists([history]), candidates_BC)
     for place, item in enumerate([9, 5, 1]):
         decisions = fitted._why(history, item)
-        assert found_BC[0, place] == pytest.approx(sum(np.log(chance) for _, chance in decisions), abs=1e-4)
+        assert found_BC[0, place] == pytest.approx(sum(np.log(chance) for _, chance in decisions), abs=1e-5)
     assert np.isneginf(found_BC[0, 3])
+
+
+def test_without_other_scores_a_list_shares_out_what_why_tells(
+    fitted: Palr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitted, "weights_", np.array([1.0, 0.0, 0.0, 0.0]))
+    (ranking,) = fitted.recommend([["i3", "i4"]], k=6)
+    products = [
+        np.prod([chance for _, chance in fitted.why(["i3", "i4"], item.item_id)]) for item in ranking.items
+    ]
+    found = [item.probability for item in ranking.items]
+    np.testing.assert_allclose(found, products / np.sum(products), rtol=1e-5)
 
 
 def test_the_order_in_which_the_retriever_proposes_is_not_told(fitted: Palr) -> None:
