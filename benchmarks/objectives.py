@@ -21,7 +21,7 @@ from typing import Any
 
 import genrec
 import torch
-import yaml
+from genrec.data.yaml_text import parse_yaml
 from genrec.evaluation.protocol import evaluate
 
 VARIANTS: dict[str, dict[str, str]] = {
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=Path("results"))
     options = parser.parse_intermixed_args()
-    shared = {key: yaml.safe_load(value) for key, value in (word.split("=", 1) for word in options.overrides)}
+    shared = {key: parse_yaml(value) for key, value in (word.split("=", 1) for word in options.overrides)}
     steps = options.steps * len(VARIANTS) if len(options.steps) == 1 else options.steps
     if len(steps) != len(VARIANTS):
         parser.error(f"{len(steps)} numbers of steps for {len(VARIANTS)} variants: give 1 or {len(VARIANTS)}")

@@ -17,8 +17,8 @@ import time
 
 import genrec
 import numpy as np
-import yaml
 from genrec.data.split import some_users
+from genrec.data.yaml_text import parse_yaml
 from genrec.evaluation.protocol import evaluate
 
 from pages import add_out, head, publish
@@ -45,7 +45,7 @@ def main() -> None:
             f"{len(options.epochs)} numbers of epochs for {len(options.shares)} shares: give as many"
         )
     shared = dict(word.split("=", 1) for word in options.overrides)
-    shared = {key: yaml.safe_load(value) for key, value in shared.items()}
+    shared = {key: parse_yaml(value) for key, value in shared.items()}
     data = genrec.read(options.data)
     lines = [
         head(f"Masked item prediction on {data.name}", "torch", used=", one thread"),

@@ -14,6 +14,10 @@ Each message says what was found, what is allowed and what to do. The command li
 exits with 2. Mistakes of our own are `assert`s and end in a traceback.
 """
 
+import difflib
+import reprlib
+from collections.abc import Collection
+
 
 class GenrecError(Exception):
     """Root of all errors that a user can cause."""
@@ -49,3 +53,26 @@ class BackendMissingError(GenrecError):
 
 class ChatError(GenrecError):
     """A chat model or endpoint that does not answer."""
+
+
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = 80
+_REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = _REPR.maxlevel = 4
+
+
+def shown(value: object) -> str:
+    """A value of the user's as a message shows it: its repr, with the middle of what is long left out."""
+    return _REPR.repr(value)[:200]
+
+
+def suggestion(name: str, known: Collection[str]) -> str:
+    """The middle of a message about an unknown name: "did you mean NEAREST? ", or what there is, as far as it fits."""
+    nearest = difflib.get_close_matches(name[:100], known, n=1)
+    if nearest:
+        return f"did you mean {nearest[0]}? "
+    some = ", ".join(known)
+    return (
+        f"there are {some}; "
+        if len(some) <= 200
+        else f"there are {some[:200].rpartition(', ')[0]} and others; "
+    )

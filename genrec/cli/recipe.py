@@ -11,16 +11,17 @@ that leaves everything at its default. The `config.yaml` of a run folder is a re
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
+from genrec.data.yaml_text import YamlError, parse_yaml
+from genrec.errors import ConfigError, shown, suggestion
 
-from genrec.errors import ConfigError
+_MOST_BYTES = 1_000_000
+_KEYS = ("recommender", "config", "data", "protocol")
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,25 @@ class Recipe:
         """The recipe with `key=value` words put into its config; `a.b=1` reaches into the mapping `a`.
 
         Raises:
-            ConfigError: a word that is not `key=value`, or a dotted key through something that is no mapping.
+            ConfigError: a word that is not `key=value`, a key that is given twice, or a dotted key through something
+                that is no mapping.
         """
         config: dict[str, Any] = dict(self.config)
+        given: list[list[str]] = []
         for word in assignments:
             key, equals, value = word.partition("=")
-            if not equals or not key:
-                raise ConfigError(f"{word!r} is not key=value; write for example seed=1")
-            _assign(config, key.split("."), _yaml(value, f"the value of {key}"), word)
+            if not equals or not all(key.split(".")):
+                raise ConfigError(f"{shown(word)} is not key=value; write for example seed=1")
+            if not value.strip():
+                raise ConfigError(
+                    f"{shown(key)} is given nothing; write {key}=null for none, {key}=\"''\" for no text"
+                )
+            parsed = _yaml(value, f"the value of {shown(key)}", comments=False)
+            keys = key.split(".")
+            if any(keys[: len(before)] == before[: len(keys)] for before in given):
+                raise ConfigError(f"{shown(key)} is given twice: give it once")
+            given.append(keys)
+            _assign(config, keys, parsed, key)
         return replace(self, config=config)
 
 
@@ -57,7 +69,11 @@ def read_recipe(name: str) -> Recipe:
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
-            raise ConfigError(f"there is no recipe file {path}")
+            raise ConfigError(f"there is no recipe file {shown(name)}")
+        if path.stat().st_size > _MOST_BYTES:
+            raise ConfigError(
+                f"{path} has {path.stat().st_size:,} bytes, and a recipe a page at most: give another"
+            )
         try:
             return _parsed(path.read_text(encoding="utf-8"), str(path))
         except UnicodeDecodeError:
@@ -70,11 +86,9 @@ def read_recipe(name: str) -> Recipe:
     known = recommenders()
     if name in known:
         return Recipe(name, f"recommender: {name}\n")
-    nearest = difflib.get_close_matches(name, [*packaged, *known], n=1)
-    hint = f"did you mean {nearest[0]}? " if nearest else ""
+    names = sorted({*known, *packaged})
     raise ConfigError(
-        f"there is no recommender or recipe {name!r}; {hint}recommenders: {', '.join(known)}; "
-        f"recipes: {', '.join(packaged) or 'none'}, or the path of a .yaml file"
+        f"there is no recommender or recipe {shown(name)}; {suggestion(name, names)}or give the path of a .yaml file"
     )
 
 
@@ -93,28 +107,31 @@ def _parsed(text: str, where: str) -> Recipe:
     values = _yaml(text, where)
     if not isinstance(values, Mapping) or not isinstance(values.get("recommender"), str):
         raise ConfigError(f"{where} is not a recipe: it needs a line such as 'recommender: genrec'")
-    unknown = set(values) - {"recommender", "config", "data", "protocol"}
+    unknown = [key for key in values if key not in _KEYS]
     if unknown:
         raise ConfigError(
-            f"{where} has the key {min(map(str, unknown))!r}; allowed are recommender, config, data, protocol"
+            f"{where} has the key {shown(unknown[0])}; {suggestion(unknown[0], _KEYS)}leave it out"
         )
     for key in ("config", "data"):
         if not isinstance(values.get(key) or {}, Mapping):
-            raise ConfigError(f"{where}: {key} is {values[key]!r}; it must be a mapping of options")
+            raise ConfigError(f"{where}: {key} is {shown(values[key])}; it must be a mapping of options")
+    protocol = values.get("protocol", "leave-one-out")
+    if not isinstance(protocol, str):
+        raise ConfigError(f"{where}: protocol is {shown(protocol)}; write leave-one-out or temporal")
     return Recipe(
         values["recommender"],
         text,
         dict(values.get("config") or {}),
         dict(values.get("data") or {}),
-        str(values.get("protocol", "leave-one-out")),
+        protocol,
     )
 
 
-def _yaml(text: str, where: str) -> Any:
+def _yaml(text: str, where: str, *, comments: bool = True) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{where} is not YAML: {' '.join(str(error).split())}") from None
+        return parse_yaml(text, comments=comments)
+    except YamlError as error:
+        raise ConfigError(f"{where} is not YAML as a recipe has it: {error}") from None
 
 
 def _assign(config: dict[str, Any], keys: Sequence[str], value: Any, word: str) -> None:
@@ -123,7 +140,7 @@ def _assign(config: dict[str, Any], keys: Sequence[str], value: Any, word: str) 
     for key in parents:
         inner = config.get(key, {})
         if not isinstance(inner, Mapping):
-            raise ConfigError(f"{word}: {key!r} is {inner!r} and has no options below it")
+            raise ConfigError(f"{shown(word)}: {key!r} is {shown(inner)} and has no options below it")
         config[key] = dict(inner)
         config = config[key]
     config[last] = value

@@ -21,12 +21,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 import genrec
 from genrec.cli.environment import environment
 from genrec.cli.options import DataSource
 from genrec.cli.recipe import Recipe
+from genrec.data.yaml_text import YamlError, dump_yaml, parse_yaml
 from genrec.errors import RunError
 
 if TYPE_CHECKING:
@@ -148,7 +147,7 @@ def open_run(folder: Path) -> Run:
         raise RunError(f"there is no run folder {folder}: make one with `genrec train`")
     try:
         data = json.loads((folder / "data.json").read_text())
-        config = yaml.safe_load((folder / "config.yaml").read_text())
+        config = parse_yaml((folder / "config.yaml").read_text(encoding="utf-8"))
         return Run(
             folder,
             {key: config[key] for key in ("recommender", "config", "protocol")},
@@ -159,7 +158,7 @@ def open_run(folder: Path) -> Run:
             f"{folder} is not a run, or one that had hardly begun: {Path(error.filename).name} is missing; "
             "choose a folder that `genrec train` wrote"
         ) from None
-    except (json.JSONDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+    except (json.JSONDecodeError, YamlError, KeyError, TypeError) as error:
         raise RunError(
             f"{folder} is a damaged run ({type(error).__name__}: {error}): train it again"
         ) from None
@@ -216,7 +215,7 @@ def begin(
         )
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "recipe.yaml", recipe.text)
-    write_text(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    write_text(folder / "config.yaml", dump_yaml(config))
     write_json(folder / "environment.json", environment())
     write_json(folder / "data.json", data)
     return Run(folder, config, data)

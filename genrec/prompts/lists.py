@@ -9,8 +9,7 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-import yaml
-
+from genrec.data.yaml_text import YamlError, parse_yaml
 from genrec.errors import ConfigError
 from genrec.prompts.tasks import Field, Segment, parse
 
@@ -30,8 +29,8 @@ def load_list_prompts(name: str) -> dict[str, tuple[Segment, ...]]:
             f"there is no prompt file {name!r}; choose palr, palr_short or give a .yaml file of your own"
         )
     try:
-        content = yaml.safe_load(source.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        content = parse_yaml(source.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, YamlError) as error:
         raise ConfigError(f"{name} is no YAML ({' '.join(str(error).split())[:120]})") from None
     found = {}
     for task, must in (("recommend", {"history"}), ("candidates", {"history", "candidates"})):

@@ -11,10 +11,10 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from genrec.codes.title import Encode
 from genrec.data.interactions import IntArray
+from genrec.data.yaml_text import parse_yaml
 from genrec.errors import ConfigError
 
 
@@ -52,9 +52,9 @@ def load_prompts(name: str) -> list[Prompt]:
             f"there is no prompt file {name!r}; choose one of {', '.join(known)} or give a .yaml file"
         )
     try:
-        content = yaml.safe_load(source.read_text(encoding="utf-8"))
+        content = parse_yaml(source.read_text(encoding="utf-8"))
         prompts = [Prompt(entry["before"], entry["after"]) for entry in content["paraphrases"]]
-    except (TypeError, KeyError, ValueError, yaml.YAMLError):
+    except (TypeError, KeyError, ValueError):
         prompts = []
     if (
         not all(isinstance(text, str) for prompt in prompts for text in (prompt.before, prompt.after))

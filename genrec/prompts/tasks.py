@@ -18,9 +18,9 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from genrec.data.yaml_text import YamlError, parse_yaml
 from genrec.errors import ConfigError
 
 REFERENCES = frozenset({"user", "item", "history", "candidates"})
@@ -255,13 +255,13 @@ def _files(name: str | Path) -> list[Traversable]:
 def _family(content: str) -> tuple[str, list[TaskPrompt]]:
     """The family of a file, and its prompts."""
     try:
-        file = _File.model_validate(yaml.safe_load(content))
-    except yaml.YAMLError as error:
+        file = _File.model_validate(parse_yaml(content))
+    except YamlError as error:
         raise ConfigError(f"is no YAML ({' '.join(str(error).split())[:120]})") from None
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))
-        value = f"={problem['input']!r}"[:60]  # an unquoted yes is True to YAML, which this shows
+        value = f"={problem['input']!r}"[:60]  # an unquoted true is no text to YAML, which this shows
         raise ConfigError(f"{where or 'the file'}{value}: {problem['msg']}") from None
     if file.family not in GROUPS:
         raise ConfigError(f"there is no family {file.family!r}; choose one of {', '.join(GROUPS)}")

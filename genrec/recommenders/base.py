@@ -26,7 +26,15 @@ import genrec.recommenders
 from genrec.data.catalogue import BoolArray, Catalogue
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
 from genrec.data.ranking import Rankings
-from genrec.errors import CatalogueError, ConfigError, GenrecError, NotFittedError, RunError
+from genrec.errors import (
+    CatalogueError,
+    ConfigError,
+    GenrecError,
+    NotFittedError,
+    RunError,
+    shown,
+    suggestion,
+)
 
 Progress = Callable[[int, int], None]  # (users done, users in all)
 
@@ -451,7 +459,7 @@ def create(name: str, /, **options: Any) -> Recommender:
     }:
         importlib.import_module(f"genrec.recommenders.{file}")
     if name not in _REGISTRY:
-        raise ConfigError(f"there is no recommender {name!r}; choose one of {', '.join(recommenders())}")
+        raise ConfigError(f"there is no recommender {shown(name)}; choose one of {', '.join(recommenders())}")
     return _REGISTRY[name](**options)
 
 
@@ -490,5 +498,5 @@ def _first_line(error: ValidationError, name: str, config: type[BaseModel]) -> s
     problem = error.errors()[0]
     where = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
-        return f"{name} has no option {where!r}; it has {', '.join(config.model_fields)}"
-    return f"option {where}={problem['input']!r} of {name}: {problem['msg']}"
+        return f"{name} has no option {shown(where)}; {suggestion(where, config.model_fields)}see `genrec recommenders`"
+    return f"option {where}={shown(problem['input'])} of {name}: {problem['msg']}"

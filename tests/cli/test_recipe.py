@@ -59,19 +59,39 @@ def test_an_override_changes_only_its_own_key(tmp_path) -> None:
     assert recipe.config == {"lora": {"rank": 4, "alpha": 8}}
 
 
+def test_overrides_are_read_as_yaml_1_2() -> None:
+    words = ["a=12:30:45", "b=off", "c=1e-3", "d=010", "e='=5'", "f==", "g=key=value"]
+    config = read_recipe("popular").with_overrides(words).config
+    assert config == {"a": "12:30:45", "b": "off", "c": 0.001, "d": 10, "e": "=5", "f": "=", "g": "key=value"}
+
+
+@pytest.mark.parametrize(
+    "words", [["a=1", "a=1"], ["a.b=1", "a={c: 2}"], ["a={c: 2}", "a.b=1"], ["a.b=1", "a.b=2"]]
+)
+def test_an_override_that_another_would_undo_is_refused(words: list[str]) -> None:
+    with pytest.raises(ConfigError, match="given twice"):
+        read_recipe("popular").with_overrides(words)
+
+
 @pytest.mark.parametrize(
     ("word", "told"),
     [
         ("depth", "not key=value"),
         ("=4", "not key=value"),
+        ("depth..inner=4", "not key=value"),
+        ("depth=", "is given nothing"),
+        ("depth=#3", "comment"),
         ("depth=[1", "is not YAML"),
         ("depth.inner=1", "no options below"),
+        ("depth=" + "[" * 100_000, "inside one another"),
+        ("d" * 100_000, "not key=value"),
     ],
 )
 def test_a_wrong_override_is_named(tmp_path, word: str, told: str) -> None:
     recipe = read_recipe(write(tmp_path, "recommender: popular\nconfig: {depth: 2}\n"))
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=told) as caught:
         recipe.with_overrides([word])
+    assert len(str(caught.value)) < 500
 
 
 @pytest.mark.parametrize(
@@ -83,6 +103,10 @@ def test_a_wrong_override_is_named(tmp_path, word: str, told: str) -> None:
         ("config: {}", "not a recipe"),
         ("recommender: popular\nseed: 1", "the key 'seed'"),
         ("recommender: popular\nconfig: 3", "config is 3"),
+        ("recommender: popular\nconfg: {}", "did you mean config"),
+        ("recommender: popular\nprotocol: 3", "protocol is 3"),
+        ("recommender: popular\nrecommender: itemknn", "stands there twice"),
+        ("recommender: popular\n# " + "x" * 1_000_000, "bytes"),
     ],
 )
 def test_a_file_that_is_no_recipe_is_refused(tmp_path, text: str, told: str) -> None:
@@ -102,3 +126,12 @@ def test_an_unknown_name_gets_the_nearest() -> None:
         read_recipe("populr")
     with pytest.raises(ConfigError, match="no recipe file"):
         read_recipe("nowhere.yaml")
+
+
+def test_an_option_that_nobody_knows_gets_the_nearest_or_some() -> None:
+    with pytest.raises(ConfigError, match="did you mean validation_users") as caught:
+        create("genrec", validaton_users=3)
+    assert len(str(caught.value)) < 150
+    with pytest.raises(ConfigError, match=r"there are backbone, depth, .* and others") as caught:
+        create("genrec", **{"q" * 10_000: 3})
+    assert len(str(caught.value)) < 500

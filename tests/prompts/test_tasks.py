@@ -213,7 +213,7 @@ def test_a_prompt_that_asks_nothing_of_its_kind_is_refused_in_one_line(
         ('["yes"]', "two different `answers`"),
         ('["yes", "yes"]', "two different `answers`"),
         ('["yes", ""]', "two different `answers`"),
-        ("[yes, no]", "answers.0=True: Input should be a valid string"),
+        ("[true, false]", "answers.0=True: Input should be a valid string"),
     ],
 )
 def test_a_verdict_has_two_answers(tmp_path: Path, answers: str, message: str) -> None:

@@ -120,7 +120,7 @@ def test_option_out_of_range_is_told_in_one_line() -> None:
 def test_unknown_recommender_and_option_name_what_there_is() -> None:
     with pytest.raises(ConfigError, match=r"no recommender 'popularity'; choose one of .*itemknn.*popular"):
         create("popularity")
-    with pytest.raises(ConfigError, match=r"itemknn has no option 'neighbors'; it has num_neighbours"):
+    with pytest.raises(ConfigError, match=r"itemknn has no option 'neighbors'; did you mean num_neighbours"):
         create("itemknn", neighbors=5)
 
 
