@@ -11,7 +11,7 @@ import typer
 
 from genrec.cli import task_answers as answers
 from genrec.cli.options import Json, MovedData, Run, one_of
-from genrec.cli.recommend import print_answer
+from genrec.cli.recommend import print_answer, tell_notes
 from genrec.cli.run_folder import open_run
 from genrec.cli.task_answers import Answer
 from genrec.cli.terminal import note, print_facts, print_json, print_table, stdout
@@ -84,7 +84,9 @@ def ask(
     if review is not None:
         given["review"] = _review(review)
     opened = open_run(run)
-    found = _TASKS[task].answer(answers.Question(opened, opened.load(), cast("Prompt", prompt), given))
+    model = opened.load()
+    tell_notes(model, [*(history or ()), *(candidate or ()), *([item] if item is not None else ())])
+    found = _TASKS[task].answer(answers.Question(opened, model, cast("Prompt", prompt), given))
     if as_json:
         print_json({"run": str(run), "task": task, "prompt": prompt, **found})
     else:

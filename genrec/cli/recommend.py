@@ -64,6 +64,7 @@ def recommend(
         raise ConfigError(f"-k is {k}; ask for at least 1 item")
     opened = open_run(run)
     model = opened.load()
+    tell_notes(model, [*(history or ()), *(exclude or ())])
     allowed = allowed_items(model, only or [], exclude or [])
     if users is not None:
         from genrec.cli.everybody import Question
@@ -84,6 +85,12 @@ def recommend(
     print_answer(answer)
     if len(answer["items"]) < k:
         note(f"only {len(answer['items'])} items are allowed")
+
+
+def tell_notes(model: Recommender, names: Sequence[str]) -> None:
+    """Say on stderr which of the names that a person gave could mean another item too."""
+    for told in model.catalogue.notes(names):
+        note(told)
 
 
 def _recommend_to_all(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -64,10 +66,17 @@ class Catalogue:
         return {item_id: row for row, item_id in enumerate(self.ids)}
 
     @cached_property
+    def _rows_of_spelling(self) -> dict[str, list[int]]:
+        return self._rows_by(_spelling)
+
+    @cached_property
     def _rows_of_title(self) -> dict[str, list[int]]:
+        return self._rows_by(_folded)
+
+    def _rows_by(self, key: Callable[[str], str]) -> dict[str, list[int]]:
         rows: dict[str, list[int]] = {}
         for row, title in enumerate(self.titles):
-            rows.setdefault(_folded(title), []).append(row)
+            rows.setdefault(key(title), []).append(row)
         return rows
 
     def get(self, item_id: str | int) -> int | None:
@@ -75,7 +84,10 @@ class Catalogue:
         return self._row_of_id.get(str(item_id))
 
     def resolve(self, name: str | int) -> int:
-        """Row of an item given by raw id or by title (case and punctuation do not matter).
+        """Row of an item given by raw id, by title, or by a title spelt nearly so.
+
+        An id goes before a title, and a title that is spelt exactly so before those that differ in case, punctuation
+        or the form of a letter: where there are "C++" and "C#", each is found by its own title and "c" by neither.
 
         Raises:
             UnknownItemError: nothing fits (the nearest titles are named) or several items share the title.
@@ -83,7 +95,8 @@ class Catalogue:
         row = self.get(name)
         if row is not None:
             return row
-        rows = self._rows_of_title.get(_folded(str(name)), [])
+        rows = self._rows_of_spelling.get(_spelling(str(name)), [])
+        rows = rows or self._rows_of_title.get(_folded(str(name)), [])
         if len(rows) == 1:
             return rows[0]
         if rows:
@@ -92,6 +105,19 @@ class Catalogue:
         nearest = self.nearest_titles(str(name))
         hint = "; did you mean " + " or ".join(repr(title) for title in nearest) + "?" if nearest else ""
         raise UnknownItemError(f"the catalogue of {len(self)} items has no id or title {str(name)!r}{hint}")
+
+    def notes(self, names: Iterable[str | int]) -> list[str]:
+        """A sentence for each of the names that is an item's id and the title of others, as "300" may be."""
+        told = []
+        for name in dict.fromkeys(map(str, names)):
+            row = self.get(name)
+            others = [other for other in self._rows_of_spelling.get(_spelling(name), []) if other != row]
+            if row is not None and others:
+                ids = ", ".join(self.ids[other] for other in others[:5])
+                told.append(
+                    f"{name!r} is taken as the id of {self.titles[row]!r}; what is called so has the id {ids}"
+                )
+        return told
 
     def nearest_titles(self, name: str, count: int = 3) -> list[str]:
         """Titles that look most like `name`: those that share its words first, then by spelling."""
@@ -132,7 +158,14 @@ class Catalogue:
         return mask.to_numpy()
 
     def rows(self, names: Iterable[str | int]) -> list[int]:
-        """`resolve` over several names."""
+        """`resolve` over several names.
+
+        Raises:
+            ConfigError: a single name in place of a list.
+            UnknownItemError: as `resolve` does.
+        """
+        if isinstance(names, str):
+            raise ConfigError(f"items are given as a list of ids or titles: wrap {names!r} in a list")
         return [self.resolve(name) for name in names]
 
     def with_items(self, items: pl.DataFrame) -> Catalogue:
@@ -151,6 +184,31 @@ class Catalogue:
         return Catalogue(pl.concat([table, new], how="diagonal_relaxed"), self.titled)
 
 
+def _spelling(title: str) -> str:
+    """One form of what Unicode can write in several: an accent of its own or in its letter."""
+    return unicodedata.normalize("NFC", title)
+
+
 def _folded(title: str) -> str:
-    """Spelling that comparison by title uses: lower case, letters and digits only."""
-    return " ".join(re.findall(r"\w+", title.casefold()))
+    """Spelling that comparison by title uses: lower case, words without what stands between them.
+
+    A title that has no words stays as it is.
+    """
+    if title.isascii():
+        return " ".join(re.findall(r"\w+", title.lower())) or title.strip()
+    # Folding case can leave an accent of its own behind, and the other way round: normalised before and after.
+    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", title).casefold())
+    return " ".join(_words().findall(plain)) or plain.strip()
+
+
+@cache
+def _words() -> re.Pattern[str]:
+    """Runs of letters, digits and the marks that belong to them: `\\w` alone leaves the vowels of many scripts out."""
+    marks = [code for code in range(_LAST_MARK + 1) if unicodedata.category(chr(code)).startswith("M")]
+    starts = [marks[0], *(code for before, code in pairwise(marks) if code > before + 1)]
+    ends = [*(before for before, code in pairwise(marks) if code > before + 1), marks[-1]]
+    ranges = "".join(f"{chr(start)}-{chr(end)}" for start, end in zip(starts, ends, strict=True))
+    return re.compile(rf"[\w{ranges}]+")
+
+
+_LAST_MARK = 0x1FFFF  # of a script; behind them come variation selectors

@@ -117,3 +117,25 @@ def test_why_shows_what_a_list_is_made_from(cli, popular_run: Path, monkeypatch)
 )
 def test_wrong_questions(mistake, popular_run: Path, words: tuple[str, ...], told: str) -> None:
     assert told in mistake("recommend", popular_run, *words)
+
+
+def test_titles_are_taken_as_they_are_spelt_and_an_id_goes_first(cli, mistake, tmp_path: Path) -> None:
+    titles = {"a1": "Ada", "a2": "ADA!", "a3": "Oberon-2", "1984": "Simula", "a5": "1984"}
+    log, items, run = tmp_path / "log.csv", tmp_path / "items.csv", tmp_path / "run"
+    ids = list(titles)
+    rows = [f"u{user},{ids[(user + step) % 5]},{step}" for user in range(10) for step in range(4)]
+    log.write_text("\n".join(["user_id,item_id,timestamp", *rows]) + "\n")
+    items.write_text("\n".join(["item_id,title", *map(",".join, titles.items())]) + "\n")
+    cli("train", "popular", "--data", log, "--items", items, "--out", run)
+
+    def history(*words: object) -> list[str]:
+        return [item["item_id"] for item in cli("recommend", run, *words, "--json").json["history"]]
+
+    assert history("--history", "Ada", "--history", "ADA!", "--history", "oberon 2") == ["a1", "a2", "a3"]
+    assert "2 items are called 'ada'; give one of the ids" in mistake("recommend", run, "--history", "ada")
+    told = cli("recommend", run, "--history", "1984", "--json")
+    assert told.json["history"] == [{"item_id": "1984", "title": "Simula"}]
+    said = " ".join(told.err.split())
+    assert said == "'1984' is taken as the id of 'Simula'; what is called so has the id a5"
+    asked = cli("ask", run, "rank", "--history", "a1", "--candidate", "1984", "--candidate", "a2")
+    assert "'1984' is taken as the id" in asked.err

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import polars as pl
 import pytest
 from genrec.data.catalogue import Catalogue
 from genrec.errors import CatalogueError, ConfigError, UnknownItemError
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 @pytest.fixture
@@ -35,9 +39,64 @@ def test_an_id_goes_before_a_title() -> None:
 
 def test_titles_that_several_items_share(films: Catalogue) -> None:
     with pytest.raises(
-        UnknownItemError, match=r"2 items are called 'Heat \(1995\)'; give one of the ids 20, 40"
+        UnknownItemError, match=r"2 items are called 'HEAT \(1995\)'; give one of the ids 20, 40"
     ):
-        films.resolve("Heat (1995)")
+        films.resolve("HEAT (1995)")
+    again = Catalogue.from_lists(["1", "2"], ["Solaris", "Solaris"])
+    with pytest.raises(UnknownItemError, match=r"2 items are called 'Solaris'; give one of the ids 1, 2"):
+        again.resolve("Solaris")
+
+
+def test_an_exact_title_goes_before_those_that_only_look_like_it(films: Catalogue) -> None:
+    assert films.resolve("Heat (1995)") == 1
+    assert films.resolve("heat 1995") == 3
+    books = Catalogue.from_lists(list("12345678"), ["F#", "F", "f", "F.", "***", "*", "Éa", "E\u0301a!"])
+    for row, title in enumerate(books.titles):
+        assert books.resolve(title) == row
+    assert books.resolve("E\u0301a") == 6  # the same letters, written in another way
+    with pytest.raises(UnknownItemError, match=r"2 items are called 'éa'; give one of the ids 7, 8"):
+        books.resolve("éa")
+    with pytest.raises(UnknownItemError, match=r"no id or title '\*\*'"):
+        books.resolve("**")
+
+
+@given(st.text(min_size=1).filter(str.strip))
+def test_every_title_finds_its_item_however_unicode_writes_it(title: str) -> None:
+    shelf = Catalogue.from_lists(["1", "2"], ["Something else entirely", title])
+    if title in ("1", "2", "Something else entirely"):
+        return
+    for form in ("NFC", "NFD"):
+        assert shelf.resolve(unicodedata.normalize(form, title)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("ﬁne ﬂour", "Fine Flour"),
+        ("STRASSE", "Straße"),
+        ("cafe\u0301 noir", "Café-Noir"),
+        ("ｗｉｄｅ 1", "Wide 1"),
+    ],
+)
+def test_near_spellings_meet(name: str, title: str) -> None:
+    assert Catalogue.from_lists(["x"], [title]).resolve(name) == 0
+
+
+def test_vowel_signs_tell_words_apart() -> None:
+    words = Catalogue.from_lists(["a", "b"], ["कि ताब", "की ताब"])
+    assert words.resolve("कि  ताब") == 0
+
+
+def test_a_name_that_is_an_id_and_a_title_is_told() -> None:
+    shelf = Catalogue.from_lists(["300", "301", "302", "9"], ["Gladiator", "300", "300", "9"])
+    assert shelf.resolve("300") == 0
+    (told,) = shelf.notes(["300", "Gladiator", "9", 300])
+    assert told == "'300' is taken as the id of 'Gladiator'; what is called so has the id 301, 302"
+
+
+def test_a_single_name_is_no_list(films: Catalogue) -> None:
+    with pytest.raises(ConfigError, match="wrap '10' in a list"):
+        films.rows("10")
 
 
 def test_unknown_titles_get_the_nearest(films: Catalogue) -> None:
