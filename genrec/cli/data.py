@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -114,10 +113,11 @@ def synthetic(
 
 
 def _time_range(first: int | None, last: int | None) -> str:
+    from genrec.data.readers.times import iso_day
+
     if first is None or last is None:
         return "none, only an order"
-    days = (datetime.fromtimestamp(seconds, UTC).date().isoformat() for seconds in (first, last))
-    return " to ".join(days)
+    return f"{iso_day(first)} to {iso_day(last)}"
 
 
 def _titles(summary: dict[str, Any]) -> str:

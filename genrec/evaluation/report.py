@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from html import escape
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from genrec.data.readers.times import iso_day
 from genrec.evaluation.charts import Bar, Line, bar_panel, line_chart
 from genrec.evaluation.page import write_page
 
@@ -270,7 +270,7 @@ def _words(name: str) -> str:
 def _plain(name: str, value: Any) -> str:
     """A value of the summary as text."""
     if name in ("first_time", "last_time"):
-        return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d}"
+        return iso_day(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from genrec.data.readers.source import ROLES, Log, Options
+from genrec.data.readers.source import ANY, ROLES, Locate, Log, Options
+from genrec.data.readers.times import times_of
 from genrec.errors import ConfigError, DataError
 
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -26,20 +27,6 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "headline": ("headline", "summary", "reviewtitle", "reviewheadline"),
     "title": ("title", "movietitle", "itemtitle", "itemname", "productname", "producttitle"),
 }
-TIME_FORMATS = (
-    "%Y-%m-%d %H:%M:%S%.f%:z",
-    "%Y-%m-%d %H:%M%:z",
-    "%Y-%m-%d %H:%M:%S%.f",
-    "%Y-%m-%d %H:%M",
-    "%Y-%m-%d",
-    "%Y/%m/%d",
-)
-UNITS = (
-    (1e17, 1_000_000, "nanoseconds"),
-    (1e14, 1_000, "microseconds"),
-    (1e11, 1, "milliseconds"),
-)  # if larger
-Locate = Callable[[int], str]  # position of a row in its source -> words that tell a person where it is
 
 
 def find_columns(
@@ -62,10 +49,9 @@ def find_columns(
             found[role] = name
         elif role in needed or role != "title":  # the titles may stand in the file of items
             raise DataError(no_such_column(name, names, source))
-    folded = {re.sub(r"[^0-9a-z]", "", name.casefold()): name for name in reversed(names)}
-    for role, aliases in ALIASES.items():
+    for role in ALIASES:
         if role not in options.columns:
-            hits = [folded[alias] for alias in aliases if alias in folded]
+            hits = _usual(role, names)
             found |= {role: hits[0]} if hits else {}
     for role in needed:
         if role not in found and not (role == "timestamp" and options.ordered):
@@ -76,6 +62,18 @@ def find_columns(
     return found
 
 
+def _usual(role: str, names: Sequence[str]) -> list[str]:
+    """Columns whose names are usual for a role, the most telling first."""
+    folded = {re.sub(r"[^0-9a-z]", "", name.casefold()): name for name in reversed(names)}
+    return [folded[alias] for alias in ALIASES[role] if alias in folded]
+
+
+def looked_at(names: Sequence[str], roles: Mapping[str, str], options: Options) -> list[str]:
+    """The columns that `standard` wants to see: those of the roles, and others that may hold the times."""
+    times = [] if "timestamp" in options.columns else _usual("timestamp", names)
+    return list(dict.fromkeys([*roles.values(), *times]))
+
+
 def no_such_column(name: str, names: Sequence[str], source: str) -> str:
     """One line on a column that is not there."""
     nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
@@ -83,8 +81,12 @@ def no_such_column(name: str, names: Sequence[str], source: str) -> str:
     return f"{source} has no column {name!r}; it has {', '.join(names)}{hint}"
 
 
-def standard(frame: pl.DataFrame, roles: Mapping[str, str], source: str, locate: Locate) -> Log:
+def standard(
+    frame: pl.DataFrame, roles: Mapping[str, str], source: str, locate: Locate, options: Options = ANY
+) -> Log:
     """A log from a frame whose columns play `roles`, less the rows without user, item, time or a good rating.
+
+    `options` are those by which the roles were found.
 
     Raises:
         DataError: no rows, a time that cannot be read, or ids of a type that names nothing.
@@ -96,8 +98,11 @@ def standard(frame: pl.DataFrame, roles: Mapping[str, str], source: str, locate:
     for role in ("user_id", "item_id"):
         columns[role] = as_ids(columns[role], source)
     if "timestamp" in columns:
-        columns["timestamp"], unit = _milliseconds(columns["timestamp"], source, locate)
-        notes += [unit] if unit else []
+        others = [name for name in looked_at(frame.columns, {}, options) if name != roles["timestamp"]]
+        candidates = [columns.pop("timestamp"), *(frame[name] for name in others)]
+        times, said = times_of(candidates, source, locate, options.ordered)
+        columns |= {} if times is None else {"timestamp": times}
+        notes += said
     if "rating" in columns:
         columns["rating"] = columns["rating"].cast(pl.Float32, strict=False)
     for role in {"text", "headline", "title"} & set(columns):
@@ -135,58 +140,3 @@ def as_ids(values: pl.Series, source: str) -> pl.Series:
         )
     texts = values.cast(pl.String)
     return texts.set(texts == "", None) if (texts == "").any() else texts
-
-
-def _milliseconds(values: pl.Series, source: str, locate: Locate) -> tuple[pl.Series, str]:
-    """Times as Int64 unix milliseconds, and a note where they were taken for something other than seconds.
-
-    Raises:
-        DataError: a value that is no time, with its place; a column of a type that holds no times.
-    """
-    if values.dtype == pl.String:
-        values = _parsed(values.set(values == "", None), locate)
-    if values.dtype.is_temporal():
-        return values.cast(pl.Datetime("ms")).dt.epoch("ms"), ""
-    if not values.dtype.is_numeric():
-        raise DataError(
-            f"column {values.name!r} of {source} is of type {values.dtype}, not a time: name another"
-        )
-    if values.dtype.is_float():
-        values = values.fill_nan(None)
-    middle = values.abs().median()
-    size = float(middle) if isinstance(middle, int | float) else 0.0
-    for bound, divisor, unit in UNITS:
-        if size > bound:
-            return (values // divisor).cast(pl.Int64), f"times are unix {unit}, by their size"
-    return (values * 1000).round().cast(pl.Int64), ""
-
-
-def _parsed(texts: pl.Series, locate: Locate) -> pl.Series:
-    """Times written as text: whole numbers, numbers, or ISO 8601 (UTC where it names no zone), all in one form.
-
-    Raises:
-        DataError: a value that is not in the form of most, with its place.
-    """
-    text = pl.col("time").str.strip_chars().str.replace("T", " ").str.replace(r"[Zz]$", "+00:00")
-    moments = [
-        text.str.to_datetime(
-            form, time_unit="ms", time_zone="UTC" if "%:z" in form else None, strict=False
-        ).dt.replace_time_zone(None)
-        for form in TIME_FORMATS
-    ]
-    forms = (
-        pl.col("time").cast(pl.Int64, strict=False),
-        pl.col("time").cast(pl.Float64, strict=False),
-        pl.coalesce(moments),
-    )
-    tried: list[pl.Series] = []
-    for form in forms:
-        tried.append(texts.to_frame("time").select(form.alias(texts.name)).to_series())
-        if tried[-1].null_count() == texts.null_count():
-            return tried[-1]
-    best = min(tried, key=lambda times: times.null_count())
-    row = int((best.is_null() & texts.is_not_null()).arg_max() or 0)
-    raise DataError(
-        f"{locate(row)} has the time {texts[row]!r} in column {texts.name!r}: times are unix seconds or milliseconds, "
-        "or ISO dates such as 2024-05-31 or 2024-05-31T18:30:00Z, all numbers or all dates"
-    )

@@ -25,7 +25,7 @@ def _read(path: Path, options: Options) -> Log:
     frame = table_of(path)
     roles = find_columns(frame.columns, options, path.name)
     table.check_fields(frame, roles, path, "\t", quote=None)
-    return standard(frame, roles, path.name, lambda row: f"line {row + 2} of {path.name}")
+    return standard(frame, roles, path.name, lambda row: f"line {row + 2} of {path.name}", options)
 
 
 def table_of(path: Path) -> pl.DataFrame:

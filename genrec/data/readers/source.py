@@ -14,6 +14,7 @@ import polars as pl
 
 from genrec.errors import DataError
 
+Locate = Callable[[int], str]  # position of a row in its source -> words that tell a person where it is
 DAMAGED = (OSError, EOFError, zlib.error)  # what a broken or truncated file raises while it is read
 ROLES = ("user_id", "item_id", "timestamp", "rating", "text", "headline", "title")
 
@@ -28,6 +29,9 @@ class Options:
 
     columns: Mapping[str, str] = field(default_factory=dict)
     ordered: bool = False
+
+
+ANY = Options()
 
 
 @dataclass(frozen=True)

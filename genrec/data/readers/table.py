@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 import polars as pl
 
-from genrec.data.readers.columns import find_columns, standard
+from genrec.data.readers.columns import find_columns, looked_at, standard
 from genrec.data.readers.source import (
     DAMAGED,
     Layout,
@@ -43,11 +43,12 @@ def read(path: Path, options: Options) -> Log:
     if bare_name(path).endswith(".parquet"):
         return from_frame(read_parquet(path), options, path.name)
     separator = separator_of(path)
-    roles = find_columns(header_of(path, separator), options, path.name)
-    frame = read_csv(path, separator).select(set(roles.values()))
+    header = header_of(path, separator)
+    roles = find_columns(header, options, path.name)
+    frame = read_csv(path, separator).select(looked_at(header, roles, options))
     check_fields(frame, roles, path, separator)
     return standard(
-        frame, roles, path.name, lambda row: f"line {line_of(path, separator, row)} of {path.name}"
+        frame, roles, path.name, lambda row: f"line {line_of(path, separator, row)} of {path.name}", options
     )
 
 
@@ -55,7 +56,7 @@ def from_frame(frame: Any, options: Options, source: str = "the frame") -> Log:
     """Interactions from a polars or pandas frame."""
     table = as_polars(frame)
     roles = find_columns(table.columns, options, source)
-    return standard(table, roles, source, lambda row: f"row {row + 1} of {source}")
+    return standard(table, roles, source, lambda row: f"row {row + 1} of {source}", options)
 
 
 def as_polars(frame: Any) -> pl.DataFrame:

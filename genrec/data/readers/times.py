@@ -1,0 +1,303 @@
+"""How the values of a column become times: unix milliseconds, whatever type and unit they come in.
+
+The unit of numbers is told by their size, which works because all times lie between `FIRST_YEAR` and `LAST_YEAR`: a
+number that has another unit than most, or lies outside, stops the reading instead of moving to the far future.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from genrec.data.readers.source import Locate
+from genrec.data.readers.values import EXACT, plain
+from genrec.errors import DataError
+
+FIRST_YEAR, LAST_YEAR = 1900, 2099
+FORMATS = (
+    "%Y-%m-%d %H:%M:%S%.f%#z",
+    "%Y-%m-%d %H:%M%#z",
+    "%Y-%m-%d %H:%M:%S%.f",
+    "%Y-%m-%d %H:%M",
+    "%Y-%m-%d",
+    "%Y/%m/%d %H:%M:%S%.f",
+    "%Y/%m/%d %H:%M",
+    "%Y/%m/%d",
+)
+UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
+PER_SECOND = (1, 10**3, 10**6, 10**9)
+BOUNDS = (1e11, 1e14, 1e17)  # a size above the first is no second, above the second no millisecond, and so on
+COMPACT = {  # digits of a date written as one whole number
+    14: "YYYYMMDDHHMMSS",
+    12: "YYYYMMDDHHMM",
+    10: "YYYYMMDDHH",
+    8: "YYYYMMDD",
+    6: "YYYYMM",
+    4: "YYYY",
+}
+ORDER = (
+    1e8  # seconds, of March 1973: smaller numbers are an order of rows, or stand for a time that is not known
+)
+DAY = 86_400_000  # milliseconds
+CLOCK = r"^\s*\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?\s*$"
+
+
+def times_of(
+    candidates: Sequence[pl.Series], source: str, locate: Locate, ordered: bool = False
+) -> tuple[pl.Series | None, list[str]]:
+    """Times as Int64 unix milliseconds, and notes on how they were read.
+
+    Args:
+        candidates: columns that may hold the times, best first. The first that holds points in time is taken; where
+            it holds whole days and another one the time of day, the two are put together.
+        ordered: times may be missing (None), as the rows stand in time order.
+
+    Raises:
+        DataError: a value that is no time, with its place; no column that holds points in time.
+    """
+    columns = [plain(values, source) for values in candidates]
+    faults = [_fault(values) for values in columns]
+    if all(faults):
+        what = f"column {columns[0].name!r} of {source} {faults[0]}"
+        if ordered:
+            return None, [f"{what}: left out, as the rows are said to stand in time order"]
+        raise DataError(
+            f"{what}: name the column that tells the day with --column timestamp=NAME (columns={{'timestamp': ...}}), "
+            "or say --ordered (ordered=True) if the rows stand in time order"
+        )
+    chosen = faults.index("")
+    times, notes = _milliseconds(columns[chosen], source, locate)
+    for place, fault in enumerate(faults):
+        clock = _clock(columns[place]) if fault else None
+        if clock is not None and ((times % DAY) == 0).all():
+            days, hours = columns[chosen].name, columns[place].name
+            return times + clock, [
+                *notes,
+                f"times are the days of column {days!r}, at the times of day of {hours!r}",
+            ]
+    if chosen:
+        notes.append(f"times come from column {columns[chosen].name!r}, as {columns[0].name!r} {faults[0]}")
+    return times, notes
+
+
+def iso_day(seconds: int) -> str:
+    """The day of a unix time, as in 2024-05-31; of any number that a computer holds."""
+    return str(np.datetime64(int(seconds), "s").astype("datetime64[D]"))
+
+
+def _fault(values: pl.Series) -> str:
+    """Why a column holds no points in time, in words; '' where it may."""
+    if values.dtype == pl.Time or (values.dtype == pl.String and _all_clocks(values)):
+        of_type = "is of type Time" if values.dtype == pl.Time else "holds times of day"
+        return f"{of_type}, which do not tell the day"
+    if values.dtype == pl.Duration:
+        return "is of type Duration, which tells how long and not when"
+    if not (values.dtype == pl.String or values.dtype.is_numeric() or values.dtype.is_temporal()):
+        return f"is of type {values.dtype}, not a time"
+    return ""
+
+
+def _all_clocks(texts: pl.Series) -> bool:
+    filled = texts.drop_nulls()
+    filled = filled.filter(filled != "")
+    return len(filled) > 0 and bool(filled.str.contains(CLOCK).all())
+
+
+def _clock(values: pl.Series) -> pl.Series | None:
+    """Times of day in milliseconds, midnight where there is none; None where the column holds something else."""
+    if values.dtype == pl.String:
+        text = values.set(values == "", None).str.strip_chars()
+        long = text.str.to_time("%H:%M:%S%.f", strict=False)
+        parsed = pl.select(pl.coalesce(long, text.str.to_time("%H:%M", strict=False))).to_series()
+        if parsed.null_count() > text.null_count():
+            return None
+        values = parsed
+    if values.dtype != pl.Time:
+        return None
+    return (values.cast(pl.Int64) // 1_000_000).fill_null(0)
+
+
+def _milliseconds(values: pl.Series, source: str, locate: Locate) -> tuple[pl.Series, list[str]]:
+    """Times of one column of dates, datetimes, numbers or texts.
+
+    Raises:
+        DataError: a value that is no time, with its place.
+    """
+    asked, notes = values, list[str]()
+    if values.dtype == pl.String:
+        values = _parsed(values.set(values == "", None), locate)
+    if values.dtype.is_temporal():
+        times = values.cast(pl.Datetime("ms")).dt.epoch("ms")
+        _check(times, asked, "dates", locate)
+        return times, notes
+    if values.dtype.is_float():
+        exact = EXACT[values.dtype]
+        values = values.cast(pl.Float64).fill_nan(None)
+        if (values.abs() > exact).any() and exact < ORDER:
+            notes.append(
+                f"column {values.name!r} is of type {asked.dtype}, which rounds times above {exact:,}: what is rounded "
+                "to the same time stays in order of rows; write times as Int64 or Float64"
+            )
+    elif values.dtype != pl.Int64:  # wide enough to be multiplied; what it cannot hold is no time in any unit
+        wide = values.cast(pl.Int64, strict=False)
+        values = wide if wide.null_count() == values.null_count() else values.cast(pl.Float64)
+    times, said = _compact(values, locate) or _unix(values, asked, locate)
+    return times, notes + said
+
+
+def _unix(values: pl.Series, asked: pl.Series, locate: Locate) -> tuple[pl.Series, list[str]]:
+    """Unix times of numbers, all in the unit that most of them have by their size."""
+    sizes = values.cast(pl.Float64).abs()
+    unit_of = pl.Series(np.searchsorted(BOUNDS, sizes.fill_null(0).to_numpy()))
+    counts = np.bincount(unit_of.filter(sizes > 0), minlength=len(UNITS))
+    unit = int(counts.argmax())
+    strange = (sizes > 0) & (unit_of != unit)
+    if strange.any():
+        row = int(strange.arg_max() or 0)
+        own = int(unit_of[row])
+        seconds = float(values[row]) / PER_SECOND[own]
+        sane = _in_range(seconds * 1000)
+        guess = (
+            f"it looks like {UNITS[own]} ({iso_day(int(seconds))})"
+            if sane
+            else f"no unit puts it into {FIRST_YEAR}–{LAST_YEAR}"
+        )
+        raise DataError(
+            f"{_place(asked, row, locate)}, and most are unix {UNITS[unit]}: {guess}; "
+            f"bring {_count(strange)} to one unit with the rest, or leave {_rows(strange)} out"
+        )
+    rough = values.cast(pl.Float64) * (
+        1000 / PER_SECOND[unit]
+    )  # may be beyond 64 bits, which Int64 must not be asked
+    _check(rough, asked, f"unix {UNITS[unit]}", locate)
+    if unit:
+        times = (values // (PER_SECOND[unit] // 1000)).cast(pl.Int64)
+        return times, [f"times are unix {UNITS[unit]}, by their size"]
+    times = values.cast(pl.Int64) * 1000 if values.dtype.is_integer() else rough.round().cast(pl.Int64)
+    return times, _small(times, sizes, locate)
+
+
+def _small(times: pl.Series, sizes: pl.Series, locate: Locate) -> list[str]:
+    """Notes on times of seconds that are those of 1970 only because they are no unix times."""
+    small = (sizes < ORDER).fill_null(False)
+    if not small.any():
+        return []
+    if small.sum() == sizes.count():
+        span = f"{(times.min() or 0) // 1000:,} to {(times.max() or 0) // 1000:,}"  # type: ignore[operator]
+        return [
+            f"times go from {span}: they are taken as an order, as unix seconds they would be of 1970 or near"
+        ]
+    row = int(small.arg_max() or 0)
+    return [
+        f"{int(small.sum()):,} of {len(times):,} times lie near 1970, far from the rest: the first is "
+        f"{iso_day(int(times[row]) // 1000)} in {locate(row)}; they come first in their histories"
+    ]
+
+
+def _compact(values: pl.Series, locate: Locate) -> tuple[pl.Series, list[str]] | None:
+    """Times of dates that are written as whole numbers, such as 20240531; None where most values are none.
+
+    Raises:
+        DataError: most values are dates, and one is not.
+    """
+    there = values.count()
+    for digits, form in COMPACT.items():
+        scale = 10 ** (digits - 4)
+        fits = ((values >= FIRST_YEAR * scale) & (values < (LAST_YEAR + 1) * scale)).fill_null(False)
+        enough = (
+            there if digits == 4 else there // 2 + 1
+        )  # few numbers are dates by chance, but many are years
+        if not there or fits.sum() < enough:
+            continue
+        whole = values.cast(pl.Int64, strict=False)
+        whole = whole.set(whole != values, None)
+        text = (
+            whole.cast(pl.String) + "0101000000"[digits - 4 :]
+        )  # the first month, day, hour, minute, second
+        dates = text.str.to_datetime("%Y%m%d%H%M%S", time_unit="ms", strict=False)
+        if dates.count() < enough:
+            continue
+        wrong = dates.is_null() & values.is_not_null()
+        if wrong.any():
+            raise DataError(
+                f"{_place(values, int(wrong.arg_max() or 0), locate)}, and most are dates written {form}: "
+                f"correct {_count(wrong)}, or leave {_rows(wrong)} out"
+            )
+        return dates.dt.epoch("ms"), [f"times are dates written {form}, by their size"]
+    return None
+
+
+def _parsed(texts: pl.Series, locate: Locate) -> pl.Series:
+    """Times written as text: whole numbers, numbers, or ISO 8601 (UTC where it names no zone), all in one form.
+
+    Raises:
+        DataError: a value that is not in the form of most, with its place.
+    """
+    text = (
+        pl.col("time")
+        .str.strip_chars()
+        .str.replace(r"^(\S+\d)[Tt](\d)", "$1 $2")
+        .str.replace(r"(?i)\s*(z|utc|gmt)$", "+00:00")
+    )
+    moments = [
+        text.str.to_datetime(
+            form, time_unit="ms", time_zone="UTC" if form.endswith("z") else None, strict=False
+        ).dt.replace_time_zone(None)
+        for form in FORMATS
+    ]
+    forms = (
+        text.cast(pl.Int64, strict=False),
+        text.cast(pl.Float64, strict=False),
+        pl.coalesce(moments),
+    )
+    tried: list[pl.Series] = []
+    for form in forms:
+        tried.append(texts.to_frame("time").select(form.alias(texts.name)).to_series())
+        if tried[-1].null_count() == texts.null_count():
+            return tried[-1]
+    best = min(tried, key=lambda times: times.null_count())
+    row = int((best.is_null() & texts.is_not_null()).arg_max() or 0)
+    raise DataError(
+        f"{_place(texts, row, locate)}: times are unix seconds or milliseconds, "
+        "or ISO dates such as 2024-05-31 or 2024-05-31T18:30:00Z, all numbers or all dates"
+    )
+
+
+def _in_range(milliseconds: float) -> bool:
+    return _FIRST <= milliseconds < _END
+
+
+def _check(times: pl.Series, asked: pl.Series, what: str, locate: Locate) -> None:
+    """Nothing, if all `times` (milliseconds) are of the years that times may have.
+
+    Raises:
+        DataError: one is not; it is told as `asked` has it.
+    """
+    outside = (~((times >= _FIRST) & (times < _END))).fill_null(False)
+    if outside.any():
+        raise DataError(
+            f"{_place(asked, int(outside.arg_max() or 0), locate)}: as {what} times lie between the years {FIRST_YEAR} "
+            f"and {LAST_YEAR}; correct {_count(outside)}, or leave {_rows(outside)} out"
+        )
+
+
+def _place(asked: pl.Series, row: int, locate: Locate) -> str:
+    value = asked[row]
+    said = repr(value[:60]) if isinstance(value, str) else str(value)
+    return f"{locate(row)} has the time {said} in column {asked.name!r}"
+
+
+def _count(rows: pl.Series) -> str:
+    num_others = int(rows.sum()) - 1
+    return "it" if not num_others else f"it and {num_others:,} other{'s' * (num_others > 1)}"
+
+
+def _rows(rows: pl.Series) -> str:
+    return "the row" if rows.sum() == 1 else "the rows"
+
+
+_FIRST, _END = (
+    int(np.datetime64(f"{year}-01-01", "ms").astype(np.int64)) for year in (FIRST_YEAR, LAST_YEAR + 1)
+)

@@ -1,0 +1,238 @@
+"""Times: types, units, dates written as numbers, times of day, and what is refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import polars as pl
+import pytest
+from genrec.data.dataset import Dataset
+from genrec.data.read import read
+from genrec.errors import DataError
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def log(times: Any, **columns: Any) -> pl.DataFrame:
+    """One user's log, whose items are named by their rows."""
+    values = pl.Series("time", times)
+    items = [f"i{row}" for row in range(len(values))]
+    return pl.DataFrame({"user": ["u"] * len(values), "item": items, "time": values, **columns})
+
+
+def seconds(times: Any, **options: Any) -> list[int]:
+    found: list[int] = read(log(times), **options).interactions.times.tolist()
+    return found
+
+
+def refusal(frame: Any, **options: Any) -> str:
+    with pytest.raises(DataError) as caught:
+        read(frame, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+HOLDS: dict[Any, tuple[int, int]] = {  # the unix seconds that a type holds, and tells apart
+    pl.Int8: (-(2**7), 2**7 - 1),
+    pl.Int16: (-(2**15), 2**15 - 1),
+    pl.Int32: (-(2**31), 2**31 - 1),
+    pl.Int64: (-(2**31), 2**32 - 1),
+    pl.Int128: (-(2**31), 2**31 - 1),
+    pl.UInt8: (0, 2**8 - 1),
+    pl.UInt16: (0, 2**16 - 1),
+    pl.UInt32: (0, 4_102_444_799),
+    pl.UInt64: (0, 4_102_444_799),
+    pl.Float16: (-(2**11), 2**11),
+    pl.Float32: (-(2**24), 2**24),
+    pl.Float64: (-2_208_988_800, 4_102_444_799),
+    pl.Decimal(20, 0): (-2_208_988_800, 4_102_444_799),
+    pl.Decimal(20, 3): (-2_208_988_800, 4_102_444_799),
+    pl.String: (-2_208_988_800, 4_102_444_799),
+    pl.Categorical: (-2_208_988_800, 4_102_444_799),
+}
+FORMS: dict[str, Callable[[pl.DataFrame], Any]] = {
+    "pandas": lambda frame: frame.to_pandas(),
+    "pandas with arrow": lambda frame: frame.to_pandas(use_pyarrow_extension_array=True),
+    "lazy": lambda frame: frame.lazy(),
+}
+
+
+@given(st.data())
+def test_every_type_that_holds_the_times_gives_the_same_histories(data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(list(HOLDS)))
+    low, high = HOLDS[kind]
+    # An order of a few hundred numbers may look like years, which changes no order but the times.
+    moments = st.integers(max(low, -(2**31)), min(high, 2**32 - 200_000_000)).filter(
+        lambda second: not 1900 <= second <= 2099
+    )
+    times = data.draw(st.lists(moments, min_size=1, max_size=6))
+    expected = read(log(pl.Series(times, dtype=pl.Int64)))
+    values = pl.Series(times, dtype=pl.Int64)
+    found = read(log((values.cast(pl.String) if kind == pl.Categorical else values).cast(kind)))
+    assert found.fingerprint == expected.fingerprint
+    assert found.interactions.times.tolist() == expected.interactions.times.tolist() == sorted(times)
+
+
+@given(
+    st.lists(st.datetimes(dt.datetime(1980, 1, 1), dt.datetime(2090, 1, 1)), min_size=1, max_size=6),
+    st.sampled_from(["csv", "parquet", *FORMS]),
+    st.sampled_from([pl.Datetime("ms"), pl.Datetime("us", "Asia/Tokyo"), pl.Datetime("ns"), pl.Int64]),
+)
+def test_a_log_and_its_other_forms_are_the_same_data(
+    tmp_path_factory: pytest.TempPathFactory, moments: list[dt.datetime], form: str, kind: pl.DataType
+) -> None:
+    times = pl.Series([moment.replace(microsecond=0) for moment in moments], dtype=pl.Datetime("ms"))
+    expected = read(log(times))
+    if kind == pl.Int64:
+        times = times.dt.epoch("s")
+    elif isinstance(kind, pl.Datetime) and kind.time_zone:
+        times = times.dt.replace_time_zone("UTC").dt.convert_time_zone(kind.time_zone)
+    else:
+        times = times.cast(kind)
+    found = read(in_form(log(times), form, tmp_path_factory))
+    assert found.fingerprint == expected.fingerprint
+    assert found.interactions.times.tolist() == expected.interactions.times.tolist()
+
+
+def in_form(frame: pl.DataFrame, form: str, folders: pytest.TempPathFactory) -> Any:
+    if form in FORMS:
+        return FORMS[form](frame)
+    path = folders.mktemp("forms") / f"log.{form}"
+    frame.write_csv(path) if form == "csv" else frame.write_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("times", "day", "note"),
+    [
+        ([20230228, 20230301], "2023-02-28", "YYYYMMDD"),
+        ([20230228.0, None], "2023-02-28", "YYYYMMDD"),
+        (["20230228", "20230301"], "2023-02-28", "YYYYMMDD"),
+        ([202302, 202303], "2023-02-01", "YYYYMM"),
+        ([2023022817, 2023022818], "2023-02-28", "YYYYMMDDHH"),
+        ([202302281745, 202302281746], "2023-02-28", "YYYYMMDDHHMM"),
+        ([20230228174559, 20230228174600], "2023-02-28", "YYYYMMDDHHMMSS"),
+        ([1987, 2023], "1987-01-01", "YYYY,"),
+        ([3, 7], "1970-01-01", "taken as an order"),
+    ],
+)
+def test_dates_written_as_numbers(times: list[Any], day: str, note: str) -> None:
+    data = read(log(times))
+    first = dt.datetime.fromtimestamp(data.summary()["first_time"], dt.UTC)
+    assert first.date().isoformat() == day
+    assert any(note in line for line in data.report.notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "second"),
+    [
+        ("2019-10-01 06:00:00 UTC", 1569909600),
+        ("2019-10-01 08:00:00+02", 1569909600),
+        ("2019-10-01 08:00:00 +0200", 1569909600),
+        ("2019/10/01 06:00", 1569909600),
+        ("2019-10-01t06:00:00z", 1569909600),
+    ],
+)
+def test_ways_of_writing_a_time(text: str, second: int) -> None:
+    assert seconds([text]) == [second]
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        (
+            [1600000000, 1600000001, 1600000002000],
+            "row 3 of the frame has the time 1600000002000 in column 'time', and most are unix seconds: it looks like "
+            "milliseconds (2020-09-13); bring it to one unit with the rest, or leave the row out",
+        ),
+        (
+            [1600000000000, 1600000001, 1600000002000],
+            "most are unix milliseconds: it looks like seconds (2020",
+        ),
+        ([1600000000, 1600000001, 10**13 * 9], "no unit puts it into 1900–2099"),
+        ([1600000000, 1600000001, 2**32 - 1], "as unix seconds times lie between the years 1900 and 2099"),
+        ([1600000000.0, float("inf")], "has the time inf in column 'time'"),
+        ([float("-inf")], "has the time -inf in column 'time'"),
+        ([10.0**300], "has the time 1e+300 in column 'time'"),
+        ([2**100], f"has the time {2**100} in column 'time'"),
+        ([dt.date(2023, 1, 1), dt.date(9999, 12, 31)], "row 2 of the frame has the time 9999-12-31"),
+        (["0001-01-01", "2023-01-01"], "row 1 of the frame has the time '0001-01-01'"),
+        (
+            [20230228, 20230229, 20230301],
+            "row 2 of the frame has the time 20230229 in column 'time', and most are",
+        ),
+        ([dt.timedelta(1)], "column 'time' of the frame is of type Duration, which tells how long"),
+        ([dt.time(9)], "column 'time' of the frame is of type Time, which do not tell the day: name"),
+        (["09:00", "10:15:30"], "column 'time' of the frame holds times of day, which do not tell the day"),
+        ([[1]], "column 'time' of the frame is of type List(Int64), not a time"),
+        ([{"a": 1}], "column 'time' of the frame is of type Struct"),
+        ([b"\xff"], "column 'time' of the frame is of type Binary and not UTF-8 text"),
+        ([None, None], "the frame has no row that can be used; dropped were {'no time': 2}"),
+    ],
+)
+def test_times_that_are_refused(times: list[Any], message: str) -> None:
+    assert message in refusal(log(times))
+
+
+def test_the_line_of_a_strange_time_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text('user,item,time,text\nu,a,1600000000,"two\nlines"\nu,b,1600000001,\nu,c,1600000000000,\n')
+    assert refusal(path).startswith("line 5 of log.csv has the time '1600000000000' in column 'time'")
+
+
+def test_times_that_stand_for_none_are_told() -> None:
+    data = read(log([1600000000, 0, 1600000001]))
+    assert [data.catalogue.ids[item] for item in data.interactions.histories[0]] == ["i1", "i0", "i2"]
+    assert any("1 of 3 times lie near 1970" in note and "row 2" in note for note in data.report.notes)
+
+
+def test_times_that_a_narrow_float_rounds_are_told() -> None:
+    data = read(log(pl.Series([1600000000, 1600000001], dtype=pl.Float32)))
+    assert any("of type Float32, which rounds times above 16,777,216" in note for note in data.report.notes)
+
+
+@pytest.mark.parametrize("clocks", [[dt.time(9), dt.time(8, 30)], ["9:00", "08:30:00"]])
+@pytest.mark.parametrize("days", [[dt.date(2023, 5, 1)] * 2, ["2023-05-01"] * 2, [20230501] * 2])
+def test_a_day_and_a_time_of_day_are_put_together(clocks: list[Any], days: list[Any]) -> None:
+    data = read(log(clocks, date=days))
+    assert ordered_ids(data) == ["i1", "i0"]
+    assert data.interactions.times.tolist() == [1682929800, 1682931600]
+    assert "times are the days of column 'date', at the times of day of 'time'" in data.report.notes
+    alone = read(log(clocks, date=days), columns={"timestamp": "date"})
+    assert alone.interactions.times.tolist() == [1682899200] * 2
+    assert "of the frame" in refusal(log(clocks, date=days), columns={"timestamp": "time"})
+
+
+def test_columns_without_times_are_passed_over() -> None:
+    data = read(log([dt.timedelta(9), dt.timedelta(8)], created_at=["2023-05-02", "2023-05-01"]))
+    assert ordered_ids(data) == ["i1", "i0"]
+    assert any(
+        "times come from column 'created_at', as 'time' is of type Duration" in note
+        for note in data.report.notes
+    )
+
+
+def test_a_column_without_times_does_not_hinder_rows_in_order() -> None:
+    data = read(log(["12:30", "11:30"]), ordered=True)
+    assert data.interactions.times is None
+    assert any("column 'time' of the frame holds times of day" in note for note in data.report.notes)
+
+
+def ordered_ids(data: Dataset) -> list[str]:
+    return [data.catalogue.ids[item] for item in data.interactions.histories[0]]
+
+
+def test_times_of_pandas_without_a_meaning_are_refused() -> None:
+    frame = pd.DataFrame(
+        {"user": ["u"], "item": ["i"], "time": pd.period_range("2023-01", periods=1, freq="M")}
+    )
+    assert "column 'time' of the frame is of type" in refusal(frame)
+
+
+def test_times_as_exact_decimals() -> None:
+    assert seconds([Decimal("1600000000.75"), Decimal("1600000000.25")]) == [1600000000, 1600000000]
