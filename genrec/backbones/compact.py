@@ -12,14 +12,13 @@ Notable features
 
 from __future__ import annotations
 
-import json
 from inspect import signature
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AttentionInterface, LlamaConfig, LlamaForCausalLM
 
@@ -27,6 +26,7 @@ from genrec.backbones.base import Backbone
 from genrec.backbones.cache import GrowingCache
 from genrec.backbones.dropout import Dropout
 from genrec.backbones.quiet import quiet
+from genrec.data.files import read_json, read_safetensors, write_json
 from genrec.errors import ConfigError
 
 _HEAD = 32  # width of an attention head
@@ -178,7 +178,7 @@ class CompactBackbone(Backbone):
             self.lm.save_pretrained(folder)
         if self.node_vectors is not None:
             save_file({"node_vectors": self.node_vectors.weight.data}, folder / "node_vectors.safetensors")
-        (folder / "compact.json").write_text(json.dumps(self.arguments, indent=2) + "\n")
+        write_json(folder / "compact.json", self.arguments)
 
     @classmethod
     def load(cls, folder: Path) -> CompactBackbone:
@@ -194,7 +194,7 @@ class CompactBackbone(Backbone):
         Raises:
             ConfigError: one of them is not known here.
         """
-        arguments = json.loads((folder / "compact.json").read_text())
+        arguments = read_json(folder / "compact.json", dict[str, Any])
         unknown = sorted(set(arguments) - set(signature(cls).parameters))
         if unknown:
             raise ConfigError(
@@ -208,4 +208,5 @@ class CompactBackbone(Backbone):
         with quiet():
             self.lm.load_state_dict(LlamaForCausalLM.from_pretrained(folder).state_dict())
         if self.node_vectors is not None:
-            self.node_vectors.weight.data = load_file(folder / "node_vectors.safetensors")["node_vectors"]
+            arrays = read_safetensors(folder / "node_vectors.safetensors", ["node_vectors"], framework="pt")
+            self.node_vectors.weight.data = arrays["node_vectors"]

@@ -16,7 +16,7 @@ import math
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaModel
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
@@ -24,6 +24,7 @@ from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 from genrec.backbones.cache import GrowingCache
 from genrec.backbones.compact import CompactBackbone, look_up
 from genrec.backbones.seq2seq import EncoderDecoder
+from genrec.data.files import read_safetensors
 
 
 class CompactSeq2SeqBackbone(EncoderDecoder, CompactBackbone):
@@ -114,7 +115,7 @@ class CompactSeq2SeqBackbone(EncoderDecoder, CompactBackbone):
         """Read what `save` wrote."""
         backbone = cls.built(folder)
         backbone.read_decoder(folder)
-        weights = load_file(folder / "encoder.safetensors")
+        weights = read_safetensors(folder / "encoder.safetensors", framework="pt")
         if backbone.word_vectors is not None:
             backbone.word_vectors.weight.data = weights.pop("word_vectors")
         encoder = {name.removeprefix("encoder."): weight for name, weight in weights.items()}

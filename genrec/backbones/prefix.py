@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from genrec.backbones.cache import GrowingCache
 from genrec.backbones.compact import look_up
 from genrec.backbones.seq2seq import Seq2SeqBackbone
+from genrec.data.files import read_safetensors
 
 INTRA = 1024  # intra-positions that there are; 0 is for tokens of a source that belong to no entity
 
@@ -87,7 +88,8 @@ class PrefixBackbone(Seq2SeqBackbone):
     def read_tables(self, folder: Path) -> None:
         """Take the tables that `save_tables` wrote, where there are any."""
         if self.position_vectors is not None:
-            self.position_vectors.weight.data = load_file(folder / _VECTORS)["position_vectors"]
+            arrays = read_safetensors(folder / _VECTORS, ["position_vectors"], framework="pt")
+            self.position_vectors.weight.data = arrays["position_vectors"]
 
     def _placed(self, embedded_BTD: Tensor, inter_BT: Tensor, intra_BT: Tensor) -> Tensor:
         """Embeddings with the vectors of both positions added."""

@@ -5,13 +5,13 @@ LoRA: Hu et al. 2021, https://arxiv.org/abs/2106.09685. QLoRA: Dettmers et al. 2
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+from pydantic import BaseModel
 from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
@@ -20,6 +20,7 @@ from transformers.utils import is_bitsandbytes_available
 from genrec.backbones.base import Backbone
 from genrec.backbones.cache import GrowingCache
 from genrec.backbones.quiet import one_line, quiet
+from genrec.data.files import read_json, write_json
 from genrec.errors import BackendMissingError, ConfigError
 
 Tuning = Literal["lora", "qlora", "full"]
@@ -192,15 +193,22 @@ class PretrainedBackbone(Backbone):
         with quiet():
             self.lm.save_pretrained(folder)
         about = {"name": self.name, "tuning": self.tuning}
-        (folder / "pretrained.json").write_text(json.dumps(about, indent=2) + "\n")
+        write_json(folder / "pretrained.json", about)
 
     @classmethod
     def load(cls, folder: Path) -> PretrainedBackbone:
         """Read what `save` wrote; with adapters the checkpoint they belong to is loaded from where it was."""
-        about = json.loads((folder / "pretrained.json").read_text())
-        if about["tuning"] == "full":
+        about = read_json(folder / "pretrained.json", _Saved)
+        if about.tuning == "full":
             return cls(str(folder), tuning="full")
-        return cls(about["name"], tuning=about["tuning"], adapter=folder)
+        return cls(about.name, tuning=about.tuning, adapter=folder)
+
+
+class _Saved(BaseModel):
+    """What `pretrained.json` holds: the checkpoint that was tuned, and how."""
+
+    name: str
+    tuning: Tuning
 
 
 def checkpoint_config(name: str) -> Any:

@@ -6,15 +6,16 @@ ways in the source, and LoRA or full tuning has to teach it what to make of that
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 from torch import Tensor
 
 from genrec.backbones.prefix import PrefixBackbone, position_tables
 from genrec.backbones.pretrained import PretrainedBackbone, linear_names
+from genrec.data.files import read_json, write_json
 
 _LONGEST = 4096  # inter-positions that get a vector of their own, where a checkpoint knows more
 # What RecSysLLM tunes of GLM-10B (Chu et al. 2023, section 4.1.3); GPT-NeoX, Bloom and Falcon have these names too.
@@ -71,7 +72,7 @@ class PretrainedPrefixBackbone(PrefixBackbone, PretrainedBackbone):
     def save(self, folder: Path) -> None:
         super().save(folder)
         told = {"start_token": self.start_token, "tables": self.position_vectors is not None}
-        (folder / "prefix.json").write_text(json.dumps(told) + "\n")
+        write_json(folder / "prefix.json", told, indent=None)
         self.save_tables(folder)
 
     @classmethod
@@ -79,9 +80,16 @@ class PretrainedPrefixBackbone(PrefixBackbone, PretrainedBackbone):
         """Read what `save` wrote; with adapters the checkpoint they belong to is loaded from where it was."""
         backbone = super().load(folder)
         assert isinstance(backbone, cls)
-        told = json.loads((folder / "prefix.json").read_text())
-        backbone.start_token = told["start_token"]
-        if not told["tables"]:
+        told = read_json(folder / "prefix.json", _Saved)
+        backbone.start_token = told.start_token
+        if not told.tables:
             backbone.position_vectors = None
         backbone.read_tables(folder)
         return backbone
+
+
+class _Saved(BaseModel):
+    """What `prefix.json` holds."""
+
+    start_token: int
+    tables: bool

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AutoModelForSeq2SeqLM
 
@@ -24,6 +24,7 @@ from genrec.backbones.compact import look_up
 from genrec.backbones.pretrained import PretrainedBackbone, Tuning, checkpoint_config
 from genrec.backbones.seq2seq import EncoderDecoder
 from genrec.backbones.t5_and_bart import FAMILIES, Family
+from genrec.data.files import read_safetensors
 from genrec.errors import ConfigError
 
 
@@ -197,7 +198,7 @@ class PretrainedSeq2SeqBackbone(EncoderDecoder, PretrainedBackbone):
         backbone = super().load(folder)
         assert isinstance(backbone, cls)
         if (folder / _WORDS).exists():
-            weights = load_file(folder / _WORDS)["word_vectors"]
+            weights = read_safetensors(folder / _WORDS, ["word_vectors"], framework="pt")["word_vectors"]
             backbone.word_vectors = nn.Embedding(len(weights), weights.shape[1], _weight=weights)
         return backbone
 

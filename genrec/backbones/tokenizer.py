@@ -5,7 +5,6 @@ Either may get words besides, for items and users that are written by words of t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -16,6 +15,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import AutoTokenizer
 
 from genrec.backbones.quiet import one_line
+from genrec.data.files import read_json, write_json
 from genrec.data.interactions import IntArray
 from genrec.errors import ConfigError
 
@@ -170,9 +170,9 @@ class WordTokenizer:
 
     def save(self, folder: Path) -> None:
         self.text.save(folder)
-        (folder / "words.json").write_text(json.dumps(self.words) + "\n")
+        write_json(folder / "words.json", list(self.words), indent=None)
 
     @classmethod
     def load(cls, folder: Path, text: TextTokenizer) -> WordTokenizer:
         """Read the words that `save` wrote beside the tokenizer `text`."""
-        return cls(text, json.loads((folder / "words.json").read_text()))
+        return cls(text, read_json(folder / "words.json", list[str]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +13,7 @@ from genrec.cli.options import SYNTHETIC, HeldOut, Json, MovedData
 from genrec.cli.reading import Reading, reads_data
 from genrec.cli.run_folder import open_run
 from genrec.cli.terminal import note, print_json, print_table, stdout, stoppable
+from genrec.data.files import write_text
 from genrec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -123,6 +123,4 @@ def _write(out: Path, about: Mapping[str, Any], rows: Sequence[Row]) -> None:
         f"# {_TITLE}, {machine['time'][:10]}\n\n{_line(about)}\n\n`{machine['command']}` · genrec {machine['genrec']}, "
         f"Python {machine['python']}, {libraries}\n\n{table}\n"
     )
-    temporary = out.with_name(out.name + ".tmp")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, out)
+    write_text(out, page)

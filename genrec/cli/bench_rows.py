@@ -5,7 +5,6 @@ Each measures what the user would run, in this process: `genrec.read`, `fit`, `r
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 import time
@@ -23,6 +22,7 @@ from genrec.cli.bench_peer import CommonWay, SameModel, random_llama
 from genrec.codes.title import title_codes
 from genrec.codes.trie import Trie
 from genrec.data.dataset import Dataset
+from genrec.data.files import read_json_lines
 from genrec.data.interactions import Histories, Interactions, Targets
 from genrec.data.ranking import Rankings
 from genrec.data.split import Split
@@ -126,8 +126,8 @@ def _fitted(name: str, train: Interactions, epochs: int) -> tuple[Recommender, M
     """A fitted recommender, and the last line of its log."""
     with tempfile.TemporaryDirectory() as folder:
         model = genrec.create(name, epochs=epochs, evaluations=1).fit(train, run=folder)
-        lines = (Path(folder) / "log.jsonl").read_text().splitlines()
-    return model, next(entry for entry in map(json.loads, reversed(lines)) if "train_runtime" in entry)
+        entries = read_json_lines(Path(folder) / "log.jsonl", dict[str, Any])
+    return model, next(entry for entry in reversed(entries) if "train_runtime" in entry)
 
 
 def _taken(train: Interactions, users: np.ndarray) -> Interactions:

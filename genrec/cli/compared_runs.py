@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genrec.cli.run_folder import Run, open_run
+from genrec.data.files import read_json_lines
 from genrec.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
@@ -237,6 +238,6 @@ def _curve(path: Path) -> list[tuple[float, float]]:
     """(step, NDCG@10 on validation) of a training log; empty where there is none."""
     if not path.exists():
         return []
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows = read_json_lines(path, dict[str, Any])
     points = [(float(row["step"]), float(row[_VALIDATION])) for row in rows if _VALIDATION in row]
     return [point for point in points if isfinite(point[1])]

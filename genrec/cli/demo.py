@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +16,7 @@ from genrec.cli.recipe import Recipe, read_recipe
 from genrec.cli.recommend import answer_for, print_answer
 from genrec.cli.terminal import note, print_table, progress, stdout
 from genrec.cli.train import train_run
+from genrec.data.files import read_json_lines
 
 if TYPE_CHECKING:
     from genrec.data.dataset import Dataset
@@ -159,4 +159,4 @@ def _log(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         note(f"no learning curve: {path.parent.name} kept no log")
         return []
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return read_json_lines(path, dict[str, Any])

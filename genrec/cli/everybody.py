@@ -6,21 +6,20 @@ While it runs, `NAME.parquet.parts/` beside the file holds one Parquet file for 
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
+from pydantic_core import to_jsonable_python
 
-from genrec.cli.run_folder import write_json
+from genrec.data.files import read_json, read_parquet, write_atomically, write_json
 from genrec.errors import ConfigError
-from genrec.recommenders.base import write_atomically
 
 if TYPE_CHECKING:
     from genrec.data.catalogue import BoolArray
@@ -30,6 +29,9 @@ if TYPE_CHECKING:
     from genrec.recommenders.base import Recommender
 
 USERS_PER_PART = 4096
+_SCHEMA = {
+    "rank": pl.Int32, "item_id": pl.String, "title": pl.String, "score": pl.Float32, "probability": pl.Float32
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,10 @@ def recommend_to_all(
 
 def _take_up(folder: Path, question: dict[str, object], users_per_part: int) -> None:
     """Make the folder of the parts, or make sure that the parts in it answer the same question."""
-    question = json.loads(json.dumps({**question, "users_per_part": users_per_part}))
+    question = to_jsonable_python({**question, "users_per_part": users_per_part})  # as it is read again
     path = folder / "question.json"
     if path.exists():
-        before = json.loads(path.read_text())
+        before = read_json(path, dict[str, Any], advice=f"remove {folder} and repeat the command")
         for key, value in question.items():
             if before.get(key) != value:
                 raise ConfigError(
@@ -134,14 +136,22 @@ def _table(model: Recommender, dataset: Dataset, users_B: IntArray, rankings: Ra
     )
 
 
+def _part(path: Path) -> pl.DataFrame:
+    return read_parquet(path, _SCHEMA, advice="remove this file and repeat the command, which makes it again")
+
+
 def _assemble(paths: list[Path], out: Path) -> int:
     """One file from the parts, one part in memory at a time; rows written."""
-    temporary = out.with_name(out.name + ".tmp")
     num_rows = 0
-    with pq.ParquetWriter(temporary, pq.read_schema(paths[0])) as writer:
-        for path in paths:
-            part = pq.read_table(path)
-            num_rows += part.num_rows
-            writer.write_table(part)
-    os.replace(temporary, out)
+
+    def write(temporary: Path) -> None:
+        nonlocal num_rows
+        parts = (_part(path).to_arrow(compat_level=pl.CompatLevel.oldest()) for path in paths)
+        first = next(parts)
+        with pq.ParquetWriter(temporary, first.schema) as writer:
+            for part in chain([first], parts):
+                num_rows += part.num_rows
+                writer.write_table(part)
+
+    write_atomically(out, write)
     return num_rows

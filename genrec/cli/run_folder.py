@@ -13,7 +13,6 @@ rankings-NAME.parquet   the lists behind the metrics called NAME, seen items exc
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -21,16 +20,59 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, ConfigDict
+
 import genrec
 from genrec.cli.environment import environment
 from genrec.cli.options import DataSource
 from genrec.cli.recipe import Recipe
-from genrec.data.yaml_text import YamlError, dump_yaml, parse_yaml
+from genrec.data.files import read_json, read_yaml, write_json, write_text
+from genrec.data.yaml_text import dump_yaml
 from genrec.errors import RunError
 
 if TYPE_CHECKING:
     from genrec.data.dataset import Dataset
     from genrec.recommenders.base import Recommender
+
+
+_ADVICE = "restore it from a copy, or train the run again"
+
+
+class _Config(BaseModel):
+    """What we read of `config.yaml`."""
+
+    recommender: str
+    config: dict[str, Any]
+    protocol: str
+
+
+class _Source(BaseModel):
+    path: str
+    items: str | None
+    options: dict[str, Any]
+
+
+class _Counts(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    name: str
+    synthetic: bool
+    num_users: int
+    num_items: int
+    num_interactions: int
+
+
+class _Data(BaseModel):
+    """What we read of `data.json`."""
+
+    source: _Source
+    fingerprint: str
+    counts: _Counts
+
+
+class _Environment(BaseModel):
+    """What we read of `environment.json`."""
+
+    commit: str | None
 
 
 @dataclass(frozen=True)
@@ -77,17 +119,11 @@ class Run:
         Raises:
             RunError: the training has not finished, or the files of the model are damaged.
         """
-        from polars.exceptions import PolarsError
-        from safetensors import SafetensorError
-
         if not self.finished:
             raise RunError(
                 f"the training in {self.folder} has not finished: repeat its command with --resume first"
             )
-        try:
-            return genrec.load(self.folder)
-        except (OSError, ValueError, KeyError, PolarsError, SafetensorError) as error:
-            raise RunError(f"{self.folder / 'model'} is damaged ({error}): train the run again") from None
+        return genrec.load(self.folder)
 
     def save_model(self, recommender: Recommender) -> None:
         """Put the fitted recommender under `model/`, as a whole."""
@@ -105,7 +141,10 @@ class Run:
     def metrics(self) -> dict[str, Any]:
         """What `metrics.json` holds so far."""
         path = self.folder / "metrics.json"
-        return dict(json.loads(path.read_text())) if path.exists() else {}
+        if not path.exists():
+            return {}
+        advice = "remove it and run `genrec evaluate` again"
+        return read_json(path, dict[str, dict[str, Any]], advice=advice, not_finite=True)
 
     def add_metrics(self, name: str, values: Mapping[str, Any]) -> None:
         """Put `values` into `metrics.json` under the name of a split, or `training`."""
@@ -120,7 +159,7 @@ class Run:
         from genrec.evaluation.audit import leaky_code
 
         leak = leaky_code(self.config["config"])
-        environment = json.loads((self.folder / "environment.json").read_text())
+        environment = read_json(self.folder / "environment.json", _Environment, advice=_ADVICE)
         return {
             "run": str(self.folder),
             "recommender": self.config["recommender"],
@@ -132,7 +171,7 @@ class Run:
             "seed": self.config["config"].get("seed"),
             "config": self.config["config"],
             "fingerprint": self.data["fingerprint"],
-            "commit": environment["commit"],
+            "commit": environment.commit,
             "leak": None if leak is None else leak.what,
         }
 
@@ -145,23 +184,15 @@ def open_run(folder: Path) -> Run:
     """
     if not folder.is_dir():
         raise RunError(f"there is no run folder {folder}: make one with `genrec train`")
-    try:
-        data = json.loads((folder / "data.json").read_text())
-        config = parse_yaml((folder / "config.yaml").read_text(encoding="utf-8"))
-        return Run(
-            folder,
-            {key: config[key] for key in ("recommender", "config", "protocol")},
-            {key: data[key] for key in ("source", "fingerprint", "counts")},
-        )
-    except FileNotFoundError as error:
-        raise RunError(
-            f"{folder} is not a run, or one that had hardly begun: {Path(error.filename).name} is missing; "
-            "choose a folder that `genrec train` wrote"
-        ) from None
-    except (json.JSONDecodeError, YamlError, KeyError, TypeError) as error:
-        raise RunError(
-            f"{folder} is a damaged run ({type(error).__name__}: {error}): train it again"
-        ) from None
+    for name in ("data.json", "config.yaml"):
+        if not (folder / name).exists():
+            raise RunError(
+                f"{folder} is not a run, or one that had hardly begun: {name} is missing; choose a folder that "
+                "`genrec train` wrote"
+            )
+    config = read_yaml(folder / "config.yaml", _Config, advice=_ADVICE)
+    data = read_json(folder / "data.json", _Data, advice=_ADVICE)
+    return Run(folder, config.model_dump(), data.model_dump())
 
 
 def begin(
@@ -219,18 +250,6 @@ def begin(
     write_json(folder / "environment.json", environment())
     write_json(folder / "data.json", data)
     return Run(folder, config, data)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write plain values as JSON, whole or not at all."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text, whole or not at all."""
-    from genrec.recommenders.base import write_atomically
-
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def _check_same(run: Run, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:

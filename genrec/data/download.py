@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime
 import difflib
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
+from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -33,9 +33,10 @@ from rich.progress import (
 )
 
 from genrec.data.archive import unpack
+from genrec.data.files import read_json, write_json
 from genrec.data.sources import BASE_URLS, Source, sources
 from genrec.data.transfer import NotThereError, fetch, forget
-from genrec.errors import ConfigError, DataError
+from genrec.errors import ConfigError, DataError, RunError
 
 _CHUNK_BYTES = 1 << 20
 _NOTE = "SOURCE.json"
@@ -98,7 +99,7 @@ def get(
             ]
         content = _content(source, work)
         note = {"name": source.name, "page": source.page, "files": files}
-        (content / _NOTE).write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+        write_json(content / _NOTE, note)
         _replace(target, content)
         shutil.rmtree(work)
     except OSError as error:
@@ -118,8 +119,19 @@ def _find(name: str) -> Source:
     raise ConfigError(f"there is no public data set {name!r} among the {len(known)} that are known; {hint}")
 
 
-def _recorded(target: Path, force: bool) -> dict[str, dict[str, Any]]:
-    """What an earlier download noted of its files, by name. Refuses a folder that must not be replaced."""
+class _File(BaseModel):
+    file: str
+    sha256: str
+
+
+class _Note(BaseModel):
+    """What we read of `SOURCE.json`."""
+
+    files: list[_File]
+
+
+def _recorded(target: Path, force: bool) -> dict[str, str]:
+    """SHA-256 of the files of an earlier download, by name. Refuses a folder that must not be replaced."""
     if not target.exists():
         return {}
     if not force:
@@ -127,16 +139,16 @@ def _recorded(target: Path, force: bool) -> dict[str, dict[str, Any]]:
             f"{target} exists already: read it, choose another folder, or replace it with --force"
         )
     try:
-        note = json.loads((target / _NOTE).read_text(encoding="utf-8"))
-        return {file["file"]: file for file in note["files"]}
-    except (OSError, ValueError, KeyError, TypeError):
+        note = read_json(target / _NOTE, _Note)
+        return {file.file: file.sha256 for file in note.files}
+    except (OSError, RunError):
         raise ConfigError(
             f"{target} is not replaced: without a readable {_NOTE} no download made it; move it away first"
         ) from None
 
 
 def _checked(
-    url: str, work: Path, has_md5: bool, recorded: Mapping[str, dict[str, Any]], bar: Progress
+    url: str, work: Path, has_md5: bool, recorded: Mapping[str, str], bar: Progress
 ) -> dict[str, Any]:
     """Download one file into `work` unless it is there already, check it, and return its note."""
     path = work / url.rsplit("/", 1)[1]
@@ -145,7 +157,7 @@ def _checked(
     if part != path:
         task = bar.add_task(path.name, total=None)
         fetch(url, part, lambda done, total: bar.update(task, completed=done, total=total))
-    known_sha256 = recorded.get(path.name, {}).get("sha256")
+    known_sha256 = recorded.get(path.name)
     try:
         if path.suffix == ".gz":
             _check_gzip(part)

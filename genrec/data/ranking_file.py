@@ -9,7 +9,6 @@ Shapes: N rows of the file, B users, K entries of the longest list.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from genrec.data.catalogue import Catalogue
+from genrec.data.files import write_atomically
 from genrec.data.interactions import FloatArray, IntArray, Targets
 from genrec.data.ranking import Rankings
 from genrec.errors import CatalogueError, DataError
@@ -42,9 +42,7 @@ def write_rankings(path: Path, rankings: Rankings, targets: Targets) -> None:
             "score": rankings.scores_BK[user_N, place_N].astype(np.float32),
         }
     )
-    temporary = path.with_name(path.name + ".tmp")
-    table.write_parquet(temporary)
-    os.replace(temporary, path)
+    write_atomically(path, table.write_parquet)
 
 
 def read_rankings(path: Path, targets: Targets) -> Rankings:

@@ -8,8 +8,6 @@ how well a recommender does on real people, and every report of it carries a not
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ import polars as pl
 
 from genrec.data.catalogue import BoolArray, Catalogue
 from genrec.data.dataset import Dataset, ReadReport
+from genrec.data.files import write_atomically, write_text
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions
 from genrec.errors import ConfigError
 
@@ -125,9 +124,9 @@ def write(dataset: Dataset, folder: str | Path) -> Path:
         rows = rows.with_columns(pl.Series("rating", interactions.ratings))
     items = dataset.catalogue.table.with_columns(pl.col(pl.List(pl.String)).list.join("|"))
     about = "\n".join([f"{dataset.name}: {dataset.report.source}", *dataset.report.notes, ""])
-    _write_new(folder / "interactions.csv", rows.write_csv)
-    _write_new(folder / "items.csv", items.write_csv)
-    _write_new(folder / "README.txt", lambda path: path.write_text(about, encoding="utf-8"))
+    write_atomically(folder / "interactions.csv", rows.write_csv)
+    write_atomically(folder / "items.csv", items.write_csv)
+    write_text(folder / "README.txt", about)
     return folder
 
 
@@ -138,13 +137,6 @@ def is_synthetic(source: object) -> bool:
     path = Path(source)
     readme = (path if path.is_dir() else path.parent) / "README.txt"
     return readme.is_file() and NOTE.encode() in readme.read_bytes()
-
-
-def _write_new(path: Path, fill: Callable[[Path], object]) -> None:
-    """Let `fill` write a temporary file, then rename it: nobody reads half a file."""
-    temporary = path.with_name(path.name + ".tmp")
-    fill(temporary)
-    os.replace(temporary, path)
 
 
 def _films(rng: np.random.Generator) -> pl.DataFrame:

@@ -9,7 +9,6 @@ file anew.
 from __future__ import annotations
 
 import http.client
-import json
 import re
 import ssl
 import time
@@ -19,8 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from genrec import __version__
-from genrec.errors import DataError
+from genrec.data.files import read_json, write_json
+from genrec.errors import DataError, RunError
 
 Progress = Callable[[int, int | None], None]  # (bytes that are here, bytes in all where known)
 
@@ -102,9 +104,7 @@ def _attempt(url: str, part: Path, progress: Progress) -> None:
             start, size = 0, _length(response)
             forget(part)
             # Written before the first byte: a part without its note is never continued.
-            _note(part).write_text(
-                json.dumps({"bytes": size, "version": _version(response)}), encoding="utf-8"
-            )
+            write_json(_note(part), {"bytes": size, "version": _version(response)}, indent=None)
         with part.open("ab") as stream:
             progress(start, size)
             while chunk := response.read1(_CHUNK_BYTES):
@@ -130,10 +130,17 @@ def _version(response: Any) -> str | None:
 def _begun(part: Path) -> tuple[int | None, str | None]:
     """Length and version of a part that can be continued; both None where it cannot."""
     try:
-        note = json.loads(_note(part).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        note = read_json(_note(part), _Note)
+    except RunError:  # missing or damaged: the part is begun anew
         return None, None
-    return (note["bytes"], note["version"]) if note["bytes"] and note["version"] else (None, None)
+    return (note.bytes, note.version) if note.bytes and note.version else (None, None)
+
+
+class _Note(BaseModel):
+    """What is known of a part: the length of the whole file, and what tells its version from others."""
+
+    bytes: int | None
+    version: str | None
 
 
 def _note(part: Path) -> Path:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from genrec.data.files import write_text
 from genrec.evaluation.style import STYLE
 
 _MARK = '<meta name="generator" content="genrec">'
@@ -39,9 +39,7 @@ def write_page(path: str | Path, title: str, sections: Sequence[str], *, synthet
         + "\n</main>\n</body>\n</html>\n"
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, path)
+    write_text(path, page)
     return path
 
 

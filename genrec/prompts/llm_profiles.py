@@ -6,8 +6,6 @@ The wording is ours. Each question and its answer are kept in a file of their ow
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import re
 import threading
 from collections.abc import Sequence
@@ -21,8 +19,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from genrec.data.files import read_json, write_json
 from genrec.data.interactions import Histories, IntArray
-from genrec.errors import ChatError, ConfigError
+from genrec.errors import ChatError, ConfigError, RunError
 from genrec.prompts.profiles import AttributeProfiles, Keyword, Profile, short_title
 
 _LONGEST_KEYWORD = 60  # characters: what is longer is a sentence
@@ -189,10 +188,8 @@ class LLMProfiles:
         answer = self.chat.answer(prompt)
         path = self._path(prompt)
         kept = {"model": self.chat.name, "prompt": prompt, "answer": answer}
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            temporary.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-            os.replace(temporary, path)
+            write_json(path, kept, indent=1)
         except OSError as error:
             raise _unwritable(self.cache, error) from None
         with self._lock:
@@ -202,14 +199,21 @@ class LLMProfiles:
     def _cached(self, prompt: str) -> str | None:
         """The answer that is kept; None where there is none, or none that can be read."""
         try:
-            kept = json.loads(self._path(prompt).read_text(encoding="utf-8"))
-            answer = kept["answer"] if kept["prompt"] == prompt else None
-        except (FileNotFoundError, ValueError, LookupError, TypeError, RecursionError):
+            kept = read_json(self._path(prompt), _Kept)
+        except RunError:
             return None
-        return answer if isinstance(answer, str) else None
+        return kept.answer if kept.prompt == prompt else None
 
     def _path(self, prompt: str) -> Path:
         return self.cache / (hashlib.sha256(f"{self.chat.name}\x1f{prompt}".encode()).hexdigest() + ".json")
+
+
+class _Kept(BaseModel):
+    """A question with its answer, as it stands in the cache."""
+
+    model: str
+    prompt: str
+    answer: str
 
 
 class _Keyword(BaseModel):

@@ -8,8 +8,6 @@ Everything else is here: names in and out, filters, ties, batches, saving.
 from __future__ import annotations
 
 import importlib
-import json
-import os
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,10 +18,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError
 
 import genrec.recommenders
 from genrec.data.catalogue import BoolArray, Catalogue
+from genrec.data.files import read_json, read_parquet, write_atomically, write_json
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
 from genrec.data.ranking import Rankings
 from genrec.errors import (
@@ -394,8 +392,7 @@ class Recommender(ABC):
             "titled": catalogue.titled,
             "config": self.config.model_dump(mode="json"),
         }
-        text = json.dumps(about, indent=2) + "\n"
-        write_atomically(folder / "recommender.json", lambda path: path.write_text(text))
+        write_json(folder / "recommender.json", about)
         return folder
 
 
@@ -415,13 +412,6 @@ def _best(scores_BI: FloatArray, k: int) -> IntArray:
     items_BK = np.nonzero(kept_BI)[1].reshape(len(costs_BI), k)
     order_BK = np.argsort(np.take_along_axis(costs_BI, items_BK, axis=1), axis=1, kind="stable")
     return np.take_along_axis(items_BK, order_BK, axis=1).astype(np.int32)
-
-
-def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` fill a temporary file beside `path`, then rename it: a reader never sees half a file."""
-    temporary = path.with_name(path.name + ".tmp")
-    write(temporary)
-    os.replace(temporary, path)
 
 
 _REGISTRY: dict[str, type[Recommender]] = {}
@@ -463,6 +453,17 @@ def create(name: str, /, **options: Any) -> Recommender:
     return _REGISTRY[name](**options)
 
 
+_ITEMS = {"item_id": pl.String, "title": pl.String, "removed": pl.Boolean}
+
+
+class _About(BaseModel):
+    """What `recommender.json` holds."""
+
+    recommender: str
+    titled: bool
+    config: dict[str, Any]
+
+
 def load(folder: str | Path) -> Recommender:
     """A recommender from a folder that `save` wrote, or from a run folder.
 
@@ -481,13 +482,15 @@ def load(folder: str | Path) -> Recommender:
             "--resume, or choose another run"
         )
     try:
-        about = json.loads(about_path.read_text())
-        recommender = create(about["recommender"], **about["config"])
-        table = pl.read_parquet(folder / "items.parquet")
+        about = read_json(about_path, _About)
+        recommender = create(about.recommender, **about.config)
+        table = read_parquet(folder / "items.parquet", _ITEMS)
         recommender.removed_ = table["removed"].to_numpy().copy()
-        recommender.catalogue_ = Catalogue(table.drop("removed"), about["titled"])
+        recommender.catalogue_ = Catalogue(table.drop("removed"), about.titled)
         recommender._load(folder)
-    except (OSError, KeyError, ValueError, SafetensorError, pl.exceptions.PolarsError) as error:
+    except GenrecError:
+        raise
+    except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise RunError(f"{folder} is damaged ({reason}): train again, or restore it from a copy") from error
     return recommender

@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 from scipy import sparse
 
 from genrec.data.catalogue import Catalogue
+from genrec.data.files import read_safetensors, write_atomically
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
-from genrec.recommenders.base import Config, Recommender, register, write_atomically
+from genrec.recommenders.base import Config, Recommender, register
 
 
 class ItemKNNConfig(Config):
@@ -63,16 +64,12 @@ class ItemKNN(Recommender):
 
     def _save(self, folder: Path) -> None:
         near = self.neighbours_II_
-        state = {
-            "popularity": self.popularity_I_,
-            "offsets": near.indptr.astype(np.int64),
-            "neighbours": near.indices.astype(np.int32),
-            "similarities": near.data,
-        }
+        arrays = (self.popularity_I_, near.indptr.astype(np.int64), near.indices.astype(np.int32), near.data)
+        state = dict(zip(_ARRAYS, arrays, strict=True))
         write_atomically(folder / "itemknn.safetensors", lambda path: save_file(state, path))
 
     def _load(self, folder: Path) -> None:
-        state = load_file(folder / "itemknn.safetensors")
+        state = read_safetensors(folder / "itemknn.safetensors", _ARRAYS)
         self.popularity_I_ = state["popularity"]
         size = len(self.popularity_I_)
         parts = (state["similarities"], state["neighbours"], state["offsets"])
@@ -82,6 +79,9 @@ class ItemKNN(Recommender):
         size = len(self.catalogue)
         self.neighbours_II_.resize(size, size)
         self.popularity_I_ = np.pad(self.popularity_I_, (0, size - len(self.popularity_I_)))
+
+
+_ARRAYS = ("popularity", "offsets", "neighbours", "similarities")
 
 
 def co_consumed(train: Interactions, num_neighbours: int, shrink: float) -> Any:

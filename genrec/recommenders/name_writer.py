@@ -5,7 +5,6 @@ A recommender brings the words around a history, what is learnt, and its backbon
 
 from __future__ import annotations
 
-import json
 import tempfile
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -14,8 +13,8 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
-from pydantic import Field
-from safetensors.numpy import load_file, save_file
+from pydantic import BaseModel, Field
+from safetensors.numpy import save_file
 from torch import Tensor
 
 from genrec.backbones.base import Backbone, Prefix
@@ -28,6 +27,7 @@ from genrec.codes.numbered import number_titles, original_numbers, random_number
 from genrec.codes.title import title_codes
 from genrec.codes.trie import Codes, Trie
 from genrec.data.catalogue import BoolArray, Catalogue
+from genrec.data.files import read_json, read_safetensors, write_atomically, write_json
 from genrec.data.interactions import Histories, IntArray, Interactions, Targets
 from genrec.data.ranking import Rankings
 from genrec.decoding.beam import BeamSearch
@@ -344,18 +344,16 @@ class NameWriter(Recommender):
         self.backbone_.save(folder / "backbone")
         self.tokenizer_.save(folder)
         numbers = {} if self.numbers_ is None else {"numbers": self.numbers_}
-        save_file(
-            {"tokens": self.codes_.items, "offsets": self.codes_.offsets, **numbers},
-            folder / "codes.safetensors",
-        )
+        arrays = {"tokens": self.codes_.items, "offsets": self.codes_.offsets, **numbers}
+        write_atomically(folder / "codes.safetensors", lambda path: save_file(arrays, path))
         about = {"compact": isinstance(self.backbone_, CompactBackbone)}
-        (folder / "genrec.json").write_text(json.dumps(about) + "\n")
+        write_json(folder / "genrec.json", about, indent=None)
 
     def _load(self, folder: Path) -> None:
         prepare_threads(self.config.threads)
-        arrays = load_file(folder / "codes.safetensors")
+        arrays = read_safetensors(folder / "codes.safetensors", ["tokens", "offsets"])
         self.numbers_ = arrays.get("numbers")
-        compact = json.loads((folder / "genrec.json").read_text())["compact"]
+        compact = read_json(folder / "genrec.json", _Saved).compact
         if compact:
             self.tokenizer_ = TrainedTokenizer.load(folder)
         else:
@@ -374,6 +372,12 @@ class NameWriter(Recommender):
                     "trie ended where an item is alone: train again"
                 )
         self._use_codes(codes, trie)
+
+
+class _Saved(BaseModel):
+    """What `genrec.json` holds."""
+
+    compact: bool  # our own backbone, not a pretrained checkpoint
 
 
 def of_like_length(lengths: Sequence[int]) -> list[np.ndarray]:

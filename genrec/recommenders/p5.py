@@ -17,6 +17,7 @@ from torch import Tensor
 
 from genrec.backbones.tokenizer import WordTokenizer
 from genrec.codes.trie import Codes, Trie
+from genrec.data.files import read_text, write_text
 from genrec.data.interactions import Histories, IntArray, Interactions
 from genrec.data.split import some_users
 from genrec.errors import ConfigError
@@ -270,11 +271,11 @@ class P5(TaskAnswers):
 
     def _save(self, folder: Path) -> None:
         super()._save(folder)
-        (folder / "fields.txt").write_text("\n".join(sorted(self.fields_)) + "\n")
+        write_text(folder / "fields.txt", "\n".join(sorted(self.fields_)) + "\n")
         save_task_prompts(self._prompts_from_, folder / "prompts")
 
     def _load(self, folder: Path) -> None:
         # A run stays what it is wherever the folder that it learnt from went.
         self._prompts_from_ = folder / "prompts"
-        self._choose_prompts(frozenset((folder / "fields.txt").read_text().split()))
+        self._choose_prompts(frozenset(read_text(folder / "fields.txt").split()))
         super()._load(folder)

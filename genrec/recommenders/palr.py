@@ -8,7 +8,6 @@ Shape suffixes: B users, C candidates, F scores of a candidate, k items wanted.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,13 +16,14 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 from torch import Tensor
 
 from genrec.backbones.chat import open_chat
 from genrec.backbones.hardware import device
 from genrec.codes.trie import Codes, Trie
 from genrec.data.catalogue import BoolArray, Catalogue
+from genrec.data.files import read_json, write_json
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
 from genrec.data.ranking import Rankings
 from genrec.decoding.beam import BeamSearch, Normalise
@@ -35,7 +35,7 @@ from genrec.prompts.render import PromptTokens
 from genrec.prompts.tasks import Field as Named
 from genrec.prompts.tasks import Text
 from genrec.recommenders.affinity import enriched
-from genrec.recommenders.base import Recommender, load, register, write_atomically
+from genrec.recommenders.base import Recommender, load, register
 from genrec.recommenders.candidate_search import CandidateSearch
 from genrec.recommenders.candidates import CandidateLists, filled_up, fitted_retriever, retrieve
 from genrec.recommenders.decoder_writer import DecoderConfig, DecoderWriter, Rows
@@ -466,11 +466,16 @@ class Palr(DecoderWriter):
     def _save(self, folder: Path) -> None:
         super()._save(folder)
         self.retriever_.save(folder / "retriever")
-        text = json.dumps({"weights": self.weights_.tolist()}) + "\n"
-        write_atomically(folder / "palr.json", lambda path: path.write_text(text))
+        write_json(folder / "palr.json", {"weights": self.weights_.tolist()}, indent=None)
 
     def _load(self, folder: Path) -> None:
         self.retriever_ = load(folder / "retriever")
-        self.weights_ = np.array(json.loads((folder / "palr.json").read_text())["weights"])
+        self.weights_ = np.array(read_json(folder / "palr.json", _Saved).weights)
         self._use_profiles()
         super()._load(folder)
+
+
+class _Saved(BaseModel):
+    """What `palr.json` holds."""
+
+    weights: list[float]

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from genrec.data.catalogue import Catalogue
+from genrec.data.files import read_safetensors, write_atomically
 from genrec.data.interactions import FloatArray, Histories, Interactions, Targets
-from genrec.recommenders.base import Recommender, register, write_atomically
+from genrec.recommenders.base import Recommender, register
 
 
 @register("popular")
@@ -38,7 +39,7 @@ class Popular(Recommender):
         write_atomically(folder / "popular.safetensors", lambda path: save_file(state, path))
 
     def _load(self, folder: Path) -> None:
-        self.counts_I_ = load_file(folder / "popular.safetensors")["counts"]
+        self.counts_I_ = read_safetensors(folder / "popular.safetensors", ["counts"])["counts"]
 
     def _catalogue_changed(self, old: Catalogue) -> None:
         self.counts_I_ = np.pad(self.counts_I_, (0, len(self.catalogue) - len(self.counts_I_)))

@@ -16,15 +16,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from pydantic import Field, model_validator
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from genrec.backbones.dropout import Dropout
 from genrec.backbones.hardware import device, full_precision, num_replicas, prepare_threads
 from genrec.data.catalogue import Catalogue
+from genrec.data.files import read_safetensors, write_atomically
 from genrec.data.interactions import FloatArray, Histories, Interactions, Targets
 from genrec.errors import ConfigError
-from genrec.recommenders.base import Config, Recommender, register, write_atomically
+from genrec.recommenders.base import Config, Recommender, register
 from genrec.training.examples import Batch
 from genrec.training.objectives import item_loss, unwrapped
 from genrec.training.sequences import ItemSteps, pack
@@ -251,7 +252,7 @@ class SASRec(Recommender):
 
     def _load(self, folder: Path) -> None:
         prepare_threads(self.config.threads)
-        state = load_file(folder / f"{self.name}.safetensors")
+        state = read_safetensors(folder / f"{self.name}.safetensors", ["popularity"], framework="pt")
         self.popularity_I_ = state.pop("popularity").numpy()
         self.network_ = self._new_network(len(self.popularity_I_))
         self.network_.load_state_dict(state)

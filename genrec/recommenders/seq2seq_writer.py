@@ -17,6 +17,7 @@ from genrec.backbones.pretrained_seq2seq import PretrainedSeq2SeqBackbone, seq2s
 from genrec.backbones.seq2seq import Seq2SeqBackbone
 from genrec.backbones.tokenizer import TextTokenizer
 from genrec.codes.trie import Trie
+from genrec.data.files import read_parquet, write_atomically
 from genrec.data.interactions import IntArray
 from genrec.recommenders.name_writer import NameWriter, WriterConfig
 from genrec.training.objectives import CodeLoss, TaskLoss
@@ -102,9 +103,9 @@ class Seq2SeqWriter(NameWriter):
     def _save(self, folder: Path) -> None:
         super()._save(folder)
         table = pl.DataFrame({"user": list(self.users_)}, schema={"user": pl.String})
-        table.write_parquet(folder / "users.parquet")
+        write_atomically(folder / "users.parquet", table.write_parquet)
 
     def _load(self, folder: Path) -> None:
-        users = pl.read_parquet(folder / "users.parquet")["user"]
+        users = read_parquet(folder / "users.parquet", {"user": pl.String})["user"]
         self.users_ = {user: row for row, user in enumerate(users)}
         super()._load(folder)

@@ -9,12 +9,13 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import polars as pl
 from pydantic import Field
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from genrec.data.catalogue import Catalogue
+from genrec.data.files import read_safetensors, write_atomically
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
 from genrec.errors import CatalogueError
-from genrec.recommenders.base import Config, Recommender, register, write_atomically
+from genrec.recommenders.base import Config, Recommender, register
 from genrec.recommenders.itemknn import history_matrix, share_of_largest
 
 
@@ -92,7 +93,7 @@ class Tfidf(Recommender):
         write_atomically(folder / "tfidf.safetensors", lambda path: save_file(state, path))
 
     def _load(self, folder: Path) -> None:
-        self.popularity_I_ = load_file(folder / "tfidf.safetensors")["popularity"]
+        self.popularity_I_ = read_safetensors(folder / "tfidf.safetensors", ["popularity"])["popularity"]
         self._index()
 
     def _catalogue_changed(self, old: Catalogue) -> None:

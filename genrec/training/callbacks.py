@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from transformers import TrainerCallback
+
+from genrec.data.files import read_json_lines, write_text
 
 
 class Seams(TrainerCallback):  # type: ignore[misc]
@@ -25,6 +28,13 @@ class Seams(TrainerCallback):  # type: ignore[misc]
         control.should_log |= control.should_save
 
 
+class _Entry(BaseModel):
+    """A line of the log: the step, and whatever was logged at it."""
+
+    model_config = ConfigDict(extra="allow", ser_json_inf_nan="constants")
+    step: int
+
+
 class JsonLog(TrainerCallback):  # type: ignore[misc]
     """Appends every log entry to a file of JSON lines."""
 
@@ -35,16 +45,10 @@ class JsonLog(TrainerCallback):  # type: ignore[misc]
         """Drop entries of steps that a resumed run will take again, and a line that was cut off."""
         if not self.path.exists():
             return
-        kept = []
-        for line in self.path.read_text().splitlines():
-            try:
-                if json.loads(line)["step"] <= state.global_step:
-                    kept.append(line)
-            except ValueError:
-                continue
-        temporary = self.path.with_suffix(".tmp")
-        temporary.write_text("".join(line + "\n" for line in kept))
-        temporary.replace(self.path)
+        advice = "move it away, and the training begins a new one"
+        entries = read_json_lines(self.path, _Entry, advice=advice, may_be_cut=True)
+        kept = [entry.model_dump_json() for entry in entries if entry.step <= state.global_step]
+        write_text(self.path, "".join(line + "\n" for line in kept))
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         with self.path.open("a") as file:

@@ -10,7 +10,6 @@ What it adds
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, Literal
 
 import safetensors.torch
 import torch
+from pydantic import BaseModel
 from torch import Tensor, nn
 from torch.utils.data import SequentialSampler
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
@@ -26,11 +26,14 @@ from transformers.integrations import get_reporting_integration_callbacks
 from genrec.backbones.dropout import seed_dropout
 from genrec.backbones.hardware import torch_threads
 from genrec.backbones.quiet import quiet
+from genrec.data.files import read_json, read_safetensors, safetensors_shapes
 from genrec.errors import BackendMissingError, ConfigError, RunError
 from genrec.training.callbacks import JsonLog, ProgressBar, Seams
 from genrec.training.examples import Batch, Batches
 from genrec.training.objectives import Loss
 from genrec.training.replicas import Ahead, Gradients, Replicas
+
+_ADVICE = "remove this checkpoint's folder, and --resume goes on from the one before it"
 
 Validate = Callable[[], dict[str, float]]
 
@@ -158,8 +161,8 @@ def train(
         state = _state(newest)
         _check_same_training(model, newest, num_updates)
         # The Trainer would take one step more before it saw that an earlier run had come to its end.
-        if state["stateful_callbacks"]["TrainerControl"]["args"]["should_training_stop"]:
-            best = checkpoints / f"checkpoint-{state['best_global_step']}"
+        if state.stateful_callbacks.TrainerControl.args.should_training_stop:
+            best = checkpoints / f"checkpoint-{state.best_global_step}"
             _load_learnt(model, best if best.is_dir() else newest)
             model.eval()
             return
@@ -231,13 +234,34 @@ def train(
     model.eval()
 
 
+class _ControlArguments(BaseModel):
+    should_training_stop: bool
+
+
+class _Control(BaseModel):
+    args: _ControlArguments
+
+
+class _Callbacks(BaseModel):
+    TrainerControl: _Control
+
+
+class _State(BaseModel):
+    """What we read of the Trainer's `trainer_state.json`."""
+
+    global_step: int
+    max_steps: int
+    best_global_step: int | None
+    stateful_callbacks: _Callbacks
+
+
 def newest_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint that was written to its end: the Trainer writes trainer_state.json last."""
     whole = []
     for path in folder.glob("checkpoint-*"):
         try:
-            whole.append((_state(path)["global_step"], path))
-        except (OSError, ValueError):
+            whole.append((_state(path).global_step, path))
+        except RunError:
             continue
     return max(whole)[1] if whole else None
 
@@ -252,9 +276,8 @@ def _trackers(names: tuple[str, ...]) -> list[TrainerCallback]:
         raise BackendMissingError(f"report_to={','.join(names)}: {reason}") from None
 
 
-def _state(checkpoint: Path) -> dict[str, Any]:
-    state: dict[str, Any] = json.loads((checkpoint / "trainer_state.json").read_text())
-    return state
+def _state(checkpoint: Path) -> _State:
+    return read_json(checkpoint / "trainer_state.json", _State, advice=_ADVICE, not_finite=True)
 
 
 def _learnt(model: nn.Module) -> dict[str, Tensor]:
@@ -263,17 +286,16 @@ def _learnt(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _load_learnt(model: nn.Module, checkpoint: Path) -> None:
-    loaded = safetensors.torch.load_file(checkpoint / "model.safetensors")
+    loaded = read_safetensors(checkpoint / "model.safetensors", framework="pt", advice=_ADVICE)
     for name, weight in _learnt(model).items():
         weight.copy_(loaded[name])
 
 
 def _check_same_training(model: nn.Module, checkpoint: Path, num_updates: int) -> None:
     """Raise RunError where the checkpoint was begun with other data or options, as far as its shapes tell."""
-    with safetensors.safe_open(checkpoint / "model.safetensors", "pt") as file:
-        found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    found = safetensors_shapes(checkpoint / "model.safetensors", advice=_ADVICE)
     expected = {name: tuple(weight.shape) for name, weight in _learnt(model).items()}
-    if found != expected or _state(checkpoint)["max_steps"] != num_updates:
+    if found != expected or _state(checkpoint).max_steps != num_updates:
         raise RunError(
             f"{checkpoint} was begun with other data or options: give those, or train in another folder"
         )

@@ -12,7 +12,7 @@ from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import FloatArray, Histories, Interactions, Targets
 from genrec.errors import CatalogueError, ConfigError, RunError
 from genrec.recommenders import base
-from genrec.recommenders.base import Config, Recommender, create, load, recommenders, write_atomically
+from genrec.recommenders.base import Config, Recommender, create, load, recommenders
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -163,16 +163,3 @@ def test_saving_again_replaces_the_old_one(interactions: Interactions, tmp_path:
     model.save(tmp_path)
     model.remove_items(["Gamma"]).save(tmp_path)
     assert [item.title for item in load(tmp_path).recommend([[]], k=1)[0].items] == ["Alpha"]
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "state.json"
-    path.write_text("old")
-
-    def fail(temporary: Path) -> None:
-        temporary.write_text("half")
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        write_atomically(path, fail)
-    assert path.read_text() == "old"

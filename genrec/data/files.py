@@ -1,0 +1,278 @@
+"""Files of our own: written as a whole or not at all, and read through one door.
+
+What is read here was written by this package: runs, models, checkpoints, notes of downloads, answers that are kept.
+A file that is empty, cut, in another encoding or of another shape ends in one line that names it and says what to do,
+never in the words of a parser alone. Files of users are read elsewhere: interactions and items by `data/readers`,
+recipes by `cli/recipe.py`, prompts by `prompts/`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import polars as pl
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError, safe_open
+
+from genrec.data.yaml_text import parse_yaml
+from genrec.errors import ConfigError, RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+T = TypeVar("T")
+
+ADVICE = "restore it from a copy, or make it again with the command that wrote it"
+_LONGEST_REASON = 200  # characters of what a parser says
+
+
+def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let `write` fill a hidden temporary file beside `path`, then rename it: nobody ever reads half a file.
+
+    The temporary name belongs to nobody else, so that no file of a user and no second writer is touched; it goes when
+    `write` fails. A link stays a link: what it points to is replaced.
+
+    Raises:
+        ConfigError: `path` is there and is no file, as a device is not.
+        OSError: it cannot be written.
+    """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{path} is no ordinary file and is not replaced: choose another name")
+    temporary = _reserved(path)
+    try:
+        write(temporary)
+        _to_disk(temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        with suppress(OSError):  # some network file systems do not take it
+            _to_disk(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text as UTF-8, whole or not at all."""
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline=""))
+
+
+def write_json(path: Path, value: Any, *, indent: int | None = 2) -> None:
+    """Write plain values as JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
+
+
+def read_text(path: Path, *, advice: str = ADVICE) -> str:
+    """The UTF-8 text of a file.
+
+    Raises:
+        RunError: it is missing, or in another encoding.
+        OSError: it cannot be read.
+    """
+    with _told(path, advice):
+        return path.read_bytes().decode("utf-8")
+
+
+def read_json(path: Path, shape: type[T], *, advice: str = ADVICE, not_finite: bool = False) -> T:
+    """The value of a JSON file.
+
+    Args:
+        path: the file.
+        shape: what it holds, for pydantic: a model, a `TypedDict`, `dict[str, Any]`, `list[str]`.
+        advice: what to do where it is damaged.
+        not_finite: it may hold NaN and infinities, as the losses of a training that diverged.
+
+    Raises:
+        RunError: it is missing or damaged, the same key stands twice, or it is of another shape.
+        OSError: it cannot be read.
+    """
+    with _told(path, advice):
+        return _shaped(_json(path.read_bytes().decode("utf-8"), not_finite), shape)
+
+
+def read_json_lines(path: Path, shape: type[T], *, advice: str = ADVICE, may_be_cut: bool = False) -> list[T]:
+    """The values of a file that holds one of `shape` a line; they may hold NaN and infinities.
+
+    Args:
+        path: the file.
+        shape: what each line holds, as in `read_json`.
+        advice: what to do where it is damaged.
+        may_be_cut: whoever wrote it may have been killed; a last line without its end is left out.
+
+    Raises:
+        RunError: it is missing, or a line is damaged or of another shape.
+        OSError: it cannot be read.
+    """
+    values = []
+    *lines, rest = read_text(path, advice=advice).split("\n")
+    for number, line in enumerate([*lines, *([rest] if rest and not may_be_cut else [])], start=1):
+        with _told(path, advice, f"line {number}: "):
+            values.append(_shaped(_json(line, not_finite=True), shape))
+    return values
+
+
+def read_yaml(path: Path, shape: type[T], *, advice: str = ADVICE) -> T:
+    """The value of a YAML file of `shape`, as in `read_json`.
+
+    Raises:
+        RunError: it is missing, damaged or of another shape.
+        OSError: it cannot be read.
+    """
+    with _told(path, advice):
+        return _shaped(parse_yaml(path.read_bytes().decode("utf-8")), shape)
+
+
+def read_parquet(
+    path: Path, schema: Mapping[str, Any] | None = None, *, advice: str = ADVICE
+) -> pl.DataFrame:
+    """The table of a Parquet file.
+
+    Args:
+        path: the file.
+        schema: columns that it must have, with their polars types; others may be there, too.
+        advice: what to do where it is damaged.
+
+    Raises:
+        RunError: it is missing or damaged, or a column is missing or of another type.
+        OSError: it cannot be read.
+    """
+    with _told(path, advice):
+        table = pl.read_parquet(path)
+        for name, dtype in (schema or {}).items():
+            found = table.schema.get(name)
+            if found != dtype:
+                raise ValueError(f"the column {name} is {found or 'missing'} where {dtype} belongs")
+        return table
+
+
+def read_safetensors(
+    path: Path,
+    names: Iterable[str] = (),
+    *,
+    framework: Literal["numpy", "pt"] = "numpy",
+    advice: str = ADVICE,
+) -> dict[str, Any]:
+    """The arrays of a safetensors file by name, of numpy or torch (`pt`).
+
+    Args:
+        path: the file.
+        names: arrays that it must have; others may be there, too.
+        framework: `numpy` or `pt`.
+        advice: what to do where it is damaged.
+
+    Raises:
+        RunError: it is missing or damaged, or an array is missing.
+        OSError: it cannot be read.
+    """
+    with _told(path, advice), safe_open(path, framework) as file:
+        found = list(file.keys())
+        missing = sorted(set(names) - set(found))
+        if missing:
+            raise ValueError(f"it has no {missing[0]}, only {', '.join(found) or 'nothing'}")
+        return {name: file.get_tensor(name) for name in found}
+
+
+def safetensors_shapes(path: Path, *, advice: str = ADVICE) -> dict[str, tuple[int, ...]]:
+    """The shapes of a file's arrays by name, of which only the header is read.
+
+    Raises:
+        RunError: it is missing or damaged.
+        OSError: it cannot be read.
+    """
+    with _told(path, advice), safe_open(path, "numpy") as file:
+        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+
+
+@contextmanager
+def _told(path: Path, advice: str, where: str = "") -> Iterator[None]:
+    """Let what a parser raises on `path` end in one line that names the file."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise RunError(f"{path} is missing: {advice}") from None
+    except UnicodeDecodeError as error:
+        raise _damaged(path, f"{where}byte {error.start} is no UTF-8", advice) from None
+    except RecursionError:
+        raise _damaged(path, f"{where}nested too deeply", advice) from None
+    except ValidationError as error:
+        raise _damaged(path, where + _first_problem(error), advice) from None
+    except (
+        ValueError,
+        SafetensorError,
+        pl.exceptions.PolarsError,
+        pl.exceptions.PanicException,  # no Exception: what polars raises where a damaged file breaks its own promises
+    ) as error:
+        empty = path.is_file() and not path.stat().st_size
+        raise _damaged(path, where + ("it is empty" if empty else str(error)), advice) from None
+
+
+def _damaged(path: Path, reason: str, advice: str) -> RunError:
+    return RunError(f"{path} is damaged ({' '.join(reason.split())[:_LONGEST_REASON]}): {advice}")
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    where = ".".join(map(str, problem["loc"]))
+    return f"{where}: {problem['msg']}" if where else str(problem["msg"])
+
+
+@cache
+def _adapter(shape: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(shape)
+
+
+def _shaped(value: Any, shape: type[T]) -> T:
+    adapter: Any = _adapter(shape)  # type: ignore[arg-type]  # a type is hashable
+    shaped: T = adapter.validate_python(value, strict=True)
+    return shaped
+
+
+def _json(text: str, not_finite: bool) -> Any:
+    def constant(name: str) -> float:
+        if not not_finite:
+            raise ValueError(f"it holds {name}")
+        return float(name)
+
+    def number(digits: str) -> float:
+        value = float(digits)
+        if not not_finite and not math.isfinite(value):
+            raise ValueError(f"it holds {digits[:20]}")
+        return value
+
+    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        values = dict(pairs)
+        if len(values) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"the key {twice!r} stands twice")
+        return values
+
+    return json.loads(text, parse_constant=constant, parse_float=number, object_pairs_hook=mapping)
+
+
+def _reserved(path: Path) -> Path:
+    """An empty hidden file beside `path` that did not exist before; its permissions are those of any new file."""
+    while True:
+        temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.tmp")
+        try:
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        except FileExistsError:
+            continue
+        return temporary
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file's content, or the names in a folder, would outlive the machine's end."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
