@@ -198,7 +198,7 @@ class Palr(DecoderWriter):
             one_piece=config.profile == "chat",
         )
         able = np.flatnonzero(longer.lengths >= 2)
-        count = round(config.users_share * len(able))
+        count = min(len(able), max(1, round(config.users_share * len(able))))
         users = np.sort(np.random.default_rng(config.seed).choice(able, count, replace=False))
         kinds = []
         for task in config.tasks:

@@ -148,9 +148,13 @@ def train(
 
     Raises:
         RunError: the folder holds checkpoints and `resume` is not set, or they are of another training.
-        ConfigError: `report_to` names a tracker that transformers does not know.
+        ConfigError: there is no step to take, or `report_to` names a tracker that transformers does not know.
         BackendMissingError: it names one that is not installed.
     """
+    if not len(steps):
+        raise ConfigError(
+            "the data hold nothing to learn from: give a user with two items at least, or texts for the tasks to learn"
+        )
     checkpoints = folder / "checkpoints"
     if not resume and any(checkpoints.glob("checkpoint-*")):
         raise RunError(f"{folder} holds checkpoints of a training: resume it, or choose another folder")

@@ -127,6 +127,18 @@ def test_code_loss_is_the_mean_of_an_item(objective: str) -> None:
     torch.testing.assert_close(loss(model, collate(rows)), expected)
 
 
+@pytest.mark.parametrize("objective", ["catalogue", "token"])
+def test_a_batch_without_a_choice_is_a_step_that_changes_nothing(objective: str) -> None:
+    codes = Codes.from_lists([[10, 9]])
+    writer = Writer(codes, Trie.build(codes), [BEGIN])
+    model, batch = backbone(node_vectors=False), collate([writer.packed(np.array([0, 0]))])
+    batch["learnt"] &= objective == "catalogue"  # of the vocabulary every learnt token is a choice
+    loss = CodeLoss(Trie.build(codes), objective, torch.device("cpu"), torch.float32)(model, batch)
+    loss.backward()
+    assert loss == 0
+    assert all(weight.grad.to_dense().eq(0).all() for weight in model.parameters() if weight.grad is not None)
+
+
 @torch.no_grad()
 def test_token_loss_is_plain_cross_entropy() -> None:
     model = backbone(node_vectors=False)

@@ -1,0 +1,70 @@
+"""However few items, users and choices there are: a recommender learns and ranks them, or says what it lacks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from genrec.data.catalogue import Catalogue
+from genrec.data.interactions import Histories, Interactions
+from genrec.errors import ConfigError
+from genrec.recommenders.base import Recommender, create, recommenders
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+# One step at least in which there is nothing to choose, for each way of learning.
+WAYS: dict[str, list[dict[str, Any]]] = {
+    "genrec": [{}, {"examples": "last"}, {"code": "collaborative"}, {"objective": "token"}],
+    "genrec-seq2seq": [{}, {"pretraining_epochs": 1}, {"reads_users": True, "code": "sequential"}],
+    "palr": [{}, {"packed": False, "tasks": ("recommend", "candidates")}],
+    "recsysllm": [{"pretraining_epochs": 0}, {"pretraining_epochs": 1}],
+}
+TITLES = st.sampled_from(["Home", "Home Again", "Away", "Hill 1", "Hill 2", "1"])
+
+
+@st.composite
+def shops(draw: st.DrawFn) -> Interactions:
+    """One to four items, titles among them that are equal or begin others, and one to four users."""
+    titles = draw(st.lists(TITLES, min_size=1, max_size=4))
+    items = st.integers(0, len(titles) - 1)
+    return shop(titles, draw(st.lists(st.lists(items, min_size=1, max_size=4), min_size=1, max_size=4)))
+
+
+def shop(titles: list[str], histories: list[list[int]]) -> Interactions:
+    catalogue = Catalogue.from_lists([f"i{row}" for row in range(len(titles))], titles)
+    users = pl.Series([f"u{row}" for row in range(len(histories))])
+    return Interactions(catalogue, users, Histories.from_lists(histories))
+
+
+@pytest.mark.parametrize(
+    ("name", "way"), [(name, way) for name in recommenders() for way in WAYS.get(name, [{}])]
+)
+@settings(max_examples=6, derandomize=True)
+@example(shop(["Home"], [[0]]))
+@example(shop(["Home"], [[0, 0, 0], [0]]))
+@example(shop(["Home", "Home"], [[0, 1], [1, 0, 1]]))
+@given(shops())
+def test_learns_and_ranks_or_says_what_it_lacks(name: str, way: dict[str, Any], data: Interactions) -> None:
+    tiny = recommenders()[name].tiny
+    short = {"epochs": 1, "batch_tokens": 40, "warmup_steps": 0, "width": 32}
+    model = create(name, **(tiny | {option: short[option] for option in short.keys() & tiny.keys()} | way))
+    said = ""
+    try:
+        model.fit(data)
+    except ConfigError as error:
+        said = str(error)
+    if not said:
+        assert_ranks_everything(model, data)
+        return
+    assert "two items" in said
+    assert "\n" not in said
+    assert max(data.histories.lengths) < 2
+
+
+def assert_ranks_everything(model: Recommender, data: Interactions) -> None:
+    found = model.rank(Histories.from_lists([[], [0]]), data.num_items, exclude_seen=False)
+    for items_K, scores_K in zip(found.items_BK, found.scores_BK, strict=True):
+        assert sorted(items_K.tolist()) == list(range(data.num_items))
+        assert np.isfinite(scores_K).all()
