@@ -14,6 +14,7 @@ from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import IntArray
 from genrec.data.readers.items import read_items
 from genrec.data.readers.source import Log, Options
+from genrec.data.readers.values import less_points
 from genrec.errors import CatalogueError, DataError
 
 
@@ -21,13 +22,16 @@ from genrec.errors import CatalogueError, DataError
 class Listing:
     """Items by code, a number that stands for the item while the interactions are being read.
 
-    `table` has one row a code, in the order of the codes: first the items that somebody took, then the listed
-    ones that nobody did. Its columns are `item_id`, `title` (null where there is none), further fields,
-    `_row` (row in the items file, null where that does not list the item), `_decoded` (title held entities).
+    The codes stand first for the items that somebody took, then for the listed ones that nobody did. `table` has one
+    row a code, with `item_id`, `title` (null where there is none) and further fields, under whatever names the source
+    gives them; along it run `rows` (row in the items file, null where that does not list the item) and `decoded`
+    (the title held entities).
     """
 
     table: pl.DataFrame
-    num_taken: int
+    rows: pl.Series
+    decoded: pl.Series
+    taken_ids: pl.Series  # of the items that somebody took, by code, as the log spells them
     source: str | None  # the items file, if there is one
     titled: bool  # by the items file or by a column of the log
     num_listed: int | None
@@ -40,52 +44,56 @@ class Listing:
         Raises:
             DataError: the items cannot be read.
         """
-        taken = log.frame.select(pl.col("item_id").unique().sort())
+        spelled = log.frame["item_id"].unique().sort()
+        what = f"column item_id of {log.source}"
         if items is None:
             if "title" in options.columns and "title" not in log.frame.columns:
                 raise DataError(
                     f"{log.source} has no column {options.columns['title']!r} for titles: give items too"
                 )
-            return cls._without_file(log, taken)
-        read = read_items(items, options).with_row_index("_row").filter(pl.col("item_id").is_not_null())
-        listed = read.unique("item_id", keep="first", maintain_order=True)
+            return cls._without_file(log, spelled, less_points(spelled, None, what))
+        read = read_items(items, options)
         source = Path(items).name if isinstance(items, str | Path) else "the frame of items"
+        ids = less_points(read["item_id"], spelled, f"column item_id of {source}")
+        lines = pl.DataFrame({"item_id": ids}).with_row_index("row").drop_nulls()
+        listed = lines.unique("item_id", keep="first", maintain_order=True)
         notes = []
-        if listed.height < read.height:
+        if listed.height < lines.height:
             notes.append(
-                f"{source} lists {read.height - listed.height:,} items again; their first row counts"
+                f"{source} lists {lines.height - listed.height:,} items again; their first row counts"
             )
-        unrated = listed.join(taken, on="item_id", how="anti", maintain_order="left")
-        table = pl.concat(
-            [taken.join(listed, on="item_id", how="left", maintain_order="left"), unrated], how="diagonal"
+        taken = pl.DataFrame({"item_id": less_points(spelled, read["item_id"], what)})
+        known = taken.join(listed, on="item_id", how="left", maintain_order="left")
+        places = pl.concat(
+            [known, listed.join(taken, on="item_id", how="anti", maintain_order="left").select(known.columns)]
         )
-        table = table.with_columns(*clean(table["title"]))
-        titled = table["title"].null_count() < table.height
-        return cls(table, taken.height, source, titled, listed.height, notes)
+        table = read.select(pl.all().gather(places["row"])).with_columns(places["item_id"])
+        titles, decoded = clean(table["title"])
+        titled = titles.null_count() < len(titles)
+        return cls(
+            table.with_columns(titles), places["row"], decoded, spelled, source, titled, listed.height, notes
+        )
 
     @classmethod
-    def _without_file(cls, log: Log, taken: pl.DataFrame) -> Listing:
+    def _without_file(cls, log: Log, spelled: pl.Series, ids: pl.Series) -> Listing:
         titled = "title" in log.frame.columns
         if titled:
-            titles = log.frame.group_by("item_id").agg(pl.col("title").drop_nulls().first())
-            table = taken.join(titles, on="item_id", how="left", maintain_order="left")
-            table = table.with_columns(*clean(table["title"]))
+            named = log.frame.group_by("item_id").agg(pl.col("title").drop_nulls().first())
+            found = pl.DataFrame({"item_id": spelled}).join(
+                named, on="item_id", how="left", maintain_order="left"
+            )
+            titles, decoded = clean(found["title"])
             note = f"titles from the column of {log.source}"
         else:
-            table = taken.with_columns(title=pl.col("item_id"), _decoded=pl.lit(False))
+            titles, decoded = ids.alias("title"), ids.is_null()
             note = "no titles: items are known by their ids; give a file of items to train on titles"
-        table = table.with_columns(_row=pl.lit(None, pl.UInt32))
-        return cls(table, taken.height, None, titled, None, [note])
+        rows = pl.Series("row", [None], pl.UInt32).new_from_index(0, len(ids))
+        return cls(pl.DataFrame([ids, titles]), rows, decoded, spelled, None, titled, None, [note])
 
     @property
     def has_title(self) -> pl.Series:
         """Whether each item has one; (num_codes,)."""
         return self.table["title"].is_not_null()
-
-    @property
-    def taken_ids(self) -> pl.Series:
-        """Raw ids of the items that somebody took, by code; (num_taken,)."""
-        return self.table["item_id"].head(self.num_taken)
 
     def check_titles(self, rows: pl.DataFrame, log: str) -> None:
         """Nothing, if every `item` (a code) of `rows` has a title; `row` is its place in the file `log`.
@@ -97,7 +105,7 @@ class Listing:
         if not bare.height:
             return
         first = bare.row(int(bare["row"].arg_min() or 0), named=True)
-        item_id, listed_row = self.table.select("item_id", "_row").row(first["item"])
+        item_id, listed_row = self.table["item_id"][first["item"]], self.rows[first["item"]]
         if self.source is not None and listed_row is None:
             what = f"item {item_id!r} (row {first['row'] + 1} of {log}) is not listed in {self.source}"
         elif self.source is not None:
@@ -117,7 +125,7 @@ class Listing:
 
     def num_decoded(self, codes: IntArray) -> int:
         """How many titles of `codes` held HTML entities."""
-        return int(self.table["_decoded"].gather(codes).sum())
+        return int(self.decoded.gather(codes).sum())
 
     def catalogue(self, taken: pl.Series, unrated: bool) -> tuple[Catalogue, IntArray]:
         """The items `taken` (codes; may repeat), if `unrated` also the others listed, and their codes.
@@ -125,16 +133,19 @@ class Listing:
         They stand by title, then id; an id stands in for a missing title. The order must not tell what people
         took, and publishers' own numbers often do, so ids come last.
         """
-        kept = self.table.with_row_index("_code").filter(
-            pl.col("_code").is_in(taken.unique().cast(pl.UInt32).implode())
-            | (unrated & pl.col("_row").is_not_null() & pl.col("title").is_not_null())
-        )
-        kept = kept.with_columns(pl.col("title").fill_null(pl.col("item_id"))).sort("title", "item_id")
-        fields = [name for name in kept.columns if name not in _OWN and kept[name].null_count() < kept.height]
-        return Catalogue(kept.select("item_id", "title", *fields), self.titled), kept["_code"].to_numpy()
-
-
-_OWN = ("item_id", "title", "_row", "_decoded", "_code")
+        wanted = pl.Series([False]).new_from_index(0, self.table.height).scatter(taken.unique(), True)
+        if unrated:
+            wanted |= self.rows.is_not_null() & self.has_title
+        named = self.table.select(pl.col("title").fill_null(pl.col("item_id")), "item_id")
+        codes = named.select(pl.arg_sort_by("title", "item_id")).to_series()
+        codes = codes.filter(wanted.gather(codes))
+        kept = self.table[codes].with_columns(named["title"].gather(codes))
+        fields = [
+            column.name
+            for column in kept
+            if column.name not in ("item_id", "title") and column.null_count() < kept.height
+        ]
+        return Catalogue(kept.select("item_id", "title", *fields), self.titled), codes.to_numpy()
 
 
 def clean(titles: pl.Series) -> tuple[pl.Series, pl.Series]:
@@ -150,7 +161,7 @@ def clean(titles: pl.Series) -> tuple[pl.Series, pl.Series]:
         decoded = decoded.scatter(suspects, plain != escaped)
         titles = titles.clone().scatter(suspects, plain)
     flat = titles.str.replace_all(r"\s+", " ").str.strip_chars()
-    return flat.set(flat == "", None).alias("title"), decoded.alias("_decoded")
+    return flat.set(flat == "", None).alias("title"), decoded.alias("decoded")
 
 
 def _decoded(title: str) -> str:

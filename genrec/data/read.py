@@ -18,6 +18,7 @@ from genrec.data.listing import Listing
 from genrec.data.mapped import mapped
 from genrec.data.readers import recognise, table
 from genrec.data.readers.source import Log, Options
+from genrec.data.readers.values import less_points
 from genrec.data.synthetic import NOTE, is_synthetic
 from genrec.errors import CatalogueError, ConfigError
 
@@ -131,7 +132,7 @@ def _name_of(source: Any) -> str:
 
 
 def _encoded(frame: pl.DataFrame, listing: Listing) -> tuple[pl.Series, pl.DataFrame]:
-    """Raw ids of the users; the log with numbers for ids: `user`, `item`, beside `row` and `time` in ms."""
+    """Ids of the users; the log with numbers for ids: `user`, `item`, beside `row` and `time` in ms."""
     users = frame["user_id"].unique().sort()
     rows = frame.select(
         "row",
@@ -139,6 +140,7 @@ def _encoded(frame: pl.DataFrame, listing: Listing) -> tuple[pl.Series, pl.DataF
         pl.col("item_id").cast(pl.Enum(listing.taken_ids)).to_physical().cast(pl.Int32).alias("item"),
         *(name for name in ("timestamp", "rating", "text", "headline") if name in frame.columns),
     )
+    users = less_points(users, None, "the column of users")
     return users, rows.rename({"timestamp": "time"}, strict=False)
 
 

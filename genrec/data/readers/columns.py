@@ -10,6 +10,7 @@ import polars as pl
 
 from genrec.data.readers.source import ANY, ROLES, Locate, Log, Options
 from genrec.data.readers.times import times_of
+from genrec.data.readers.values import as_ids, as_texts
 from genrec.errors import ConfigError, DataError
 
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -106,7 +107,7 @@ def standard(
     if "rating" in columns:
         columns["rating"] = columns["rating"].cast(pl.Float32, strict=False)
     for role in {"text", "headline", "title"} & set(columns):
-        columns[role] = columns[role].cast(pl.String)
+        columns[role] = as_texts(columns[role], source, role)
     log = pl.DataFrame([values.alias(role) for role, values in columns.items()]).with_row_index("row")
     dropped = {}
     reasons = {"user_id": "no user", "item_id": "no item", "timestamp": "no time", "rating": "bad rating"}
@@ -119,24 +120,3 @@ def standard(
     if not log.height:
         raise DataError(f"{source} has no row that can be used; dropped were {dropped}")
     return Log(log, source, frame.height, dropped, notes)
-
-
-def as_ids(values: pl.Series, source: str) -> pl.Series:
-    """Ids as text; the whole floats that missing values make of integers become integers again.
-
-    Raises:
-        DataError: values that are neither text nor whole numbers.
-    """
-    if values.dtype.is_float():
-        whole = values.drop_nulls().drop_nans()
-        if not (whole == whole.round()).all():
-            raise DataError(
-                f"column {values.name!r} of {source} holds fractions, which cannot be ids: name another"
-            )
-        values = values.fill_nan(None).cast(pl.Int64)
-    elif not (values.dtype.is_integer() or values.dtype in (pl.String, pl.Categorical, pl.Enum)):
-        raise DataError(
-            f"column {values.name!r} of {source} is of type {values.dtype}; ids are text or whole numbers"
-        )
-    texts = values.cast(pl.String)
-    return texts.set(texts == "", None) if (texts == "").any() else texts

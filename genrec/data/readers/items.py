@@ -11,8 +11,9 @@ from typing import Any
 import polars as pl
 
 from genrec.data.readers import json_lines, movielens, recbole, table
-from genrec.data.readers.columns import as_ids, find_columns
+from genrec.data.readers.columns import find_columns
 from genrec.data.readers.source import Options, bare_name
+from genrec.data.readers.values import as_ids, as_texts
 from genrec.errors import DataError
 
 JSON_FIELDS = {  # field of the catalogue: the names it has in the files, best first
@@ -142,7 +143,7 @@ def _named(frame: pl.DataFrame, options: Options, source: str) -> pl.DataFrame:
     )
     title = roles.get("title") or ("name" if "name" in frame.columns else None)
     item_ids = as_ids(frame[roles["item_id"]], source).alias("item_id")
-    titles = pl.lit(None, pl.String) if title is None else frame[title].cast(pl.String)
+    titles = pl.lit(None, pl.String) if title is None else as_texts(frame[title], source, "title")
     rest = frame.drop({roles["item_id"], *([title] if title else [])})
     for alias, field in FIELD_ALIASES.items():
         if alias in rest.columns and field not in rest.columns:

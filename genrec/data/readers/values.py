@@ -33,3 +33,98 @@ def plain(values: pl.Series, source: str) -> pl.Series:
         whole = values.cast(pl.Int128)
         return whole if (whole.cast(kind) == values).all() else values.cast(pl.Float64)
     return values
+
+
+def as_ids(values: pl.Series, source: str) -> pl.Series:
+    """Ids as text; the whole floats that missing values make of integers become integers again.
+
+    Raises:
+        DataError: values that are neither text nor whole numbers, or floats so large that they run together.
+    """
+    values = plain(values, source)
+    what = f"column {values.name!r} of {source}"
+    if values.dtype.is_float():
+        values = _integers(values, what)
+    elif not (values.dtype.is_integer() or values.dtype == pl.String):
+        raise DataError(
+            f"{what} is of type {_named(values.dtype)}; ids are text or whole numbers: name another"
+        )
+    texts = values.cast(pl.String)
+    return texts.set(texts == "", None)
+
+
+def less_points(ids: pl.Series, beside: pl.Series | None, what: str) -> pl.Series:
+    """Ids of a column that was one of floats, '12.0', as the whole numbers that they were before.
+
+    Text is taken for such a column if every id ends in '.0', and `beside`, the same ids in another file, has no such
+    as '1.10', which show that the points belong to the ids.
+
+    Raises:
+        DataError: such ids from 2^53 on, where floats run together.
+    """
+    if not _from_floats(ids) or (
+        beside is not None and not _from_floats(beside) and _any(beside, _WITH_POINT)
+    ):
+        return ids
+    numbers = ids.cast(pl.Float64)
+    if (numbers.abs() >= EXACT[pl.Float64()]).any():
+        raise _inexact(what, ids.filter(numbers.abs() >= EXACT[pl.Float64()])[0], pl.Float64())
+    return ids.str.strip_suffix(".0")
+
+
+def as_texts(values: pl.Series, source: str, role: str) -> pl.Series:
+    """Text; numbers as they are written.
+
+    Raises:
+        DataError: values that are not text, of which lists are the most frequent.
+    """
+    values = plain(values, source)
+    if values.dtype.is_float() and (values.is_finite() & (values == values.round())).all():
+        values = values.cast(pl.Int64, strict=False)
+    if values.dtype != pl.String and not values.dtype.is_numeric():
+        raise DataError(
+            f"column {values.name!r} of {source} is of type {_named(values.dtype)}, not text: name another column of "
+            f"{role}s with --column {role}=NAME, or leave it out with --column {role}="
+        )
+    return values.cast(pl.String)
+
+
+_FLOAT = r"^-?\d+\.0$|^-?\d(\.\d+)?e\+\d+$"  # the second is how floats from 1e16 on are written
+_WITH_POINT = r"^-?\d+\.\d+$"
+
+
+def _from_floats(ids: pl.Series) -> bool:
+    there = ids.drop_nulls()
+    return len(there) > 0 and bool(there.str.contains(_FLOAT).all())
+
+
+def _any(ids: pl.Series, pattern: str) -> bool:
+    return bool(ids.str.contains(pattern).any())
+
+
+def _integers(values: pl.Series, what: str) -> pl.Series:
+    """Whole floats as integers; NaN as null."""
+    kind = values.dtype
+    numbers = values.cast(pl.Float64).fill_nan(None)
+    if numbers.is_infinite().any():
+        raise DataError(
+            f"{what} holds infinity in row {int(numbers.is_infinite().arg_max() or 0) + 1}, which cannot be an id: "
+            "correct it, or leave the row out"
+        )
+    if (numbers != numbers.round()).any():
+        raise DataError(f"{what} holds fractions, which cannot be ids: name another")
+    large = numbers.abs() >= EXACT[kind]
+    if large.any():
+        raise _inexact(what, f"{numbers.filter(large)[0]:.0f}", kind)
+    return numbers.cast(pl.Int64)
+
+
+def _inexact(what: str, value: str, kind: pl.DataType) -> DataError:
+    return DataError(
+        f"{what} holds {value} as a float ({kind}): those from {EXACT[kind]} on stand for several whole numbers "
+        "each, so ids run together; write ids as text or integers"
+    )
+
+
+def _named(kind: pl.DataType) -> str:
+    return "Object (values of several types)" if kind == pl.Object else str(kind)
