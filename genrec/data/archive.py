@@ -8,16 +8,15 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from genrec.data.packed import limit_bytes, too_large
 from genrec.errors import DataError
-
-_MAX_UNPACKED_BYTES = 8 << 30  # MovieLens 25M, the largest archive we know, unpacks to 1.2 GB
 
 
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack a zip archive into `folder`, which exists and is empty.
 
     Raises:
-        DataError: the archive is damaged or locked, unpacks to more than 8 GiB, or holds a link or a path
+        DataError: the archive is damaged or locked, unpacks to more than is allowed, or holds a link or a path
             that leads out of the folder. All names are looked at before the first byte is written.
     """
     try:
@@ -26,11 +25,8 @@ def unpack(archive: Path, folder: Path) -> None:
             for entry in entries:
                 _refuse_unsafe(archive, entry)
             total = sum(entry.file_size for entry in entries)
-            if total > _MAX_UNPACKED_BYTES:
-                raise DataError(
-                    f"{archive.name} would unpack to {total:,} bytes; at most {_MAX_UNPACKED_BYTES:,} are "
-                    "allowed: do not trust it, or unpack it by hand"
-                )
+            if total > limit_bytes():
+                raise too_large(archive.name, f"would unpack to {total:,} bytes, more than is allowed")
             for entry in entries:
                 path = folder / entry.filename
                 if entry.is_dir():

@@ -17,7 +17,7 @@ from genrec.data.interactions import Histories, IntArray, Interactions
 from genrec.data.listing import Listing
 from genrec.data.mapped import mapped
 from genrec.data.readers import recognise, table
-from genrec.data.readers.source import Log, Options
+from genrec.data.readers.source import Log, Options, bare_name
 from genrec.data.readers.values import less_points
 from genrec.data.synthetic import NOTE, is_synthetic
 from genrec.errors import CatalogueError, ConfigError
@@ -128,7 +128,7 @@ def _name_of(source: Any) -> str:
     if not isinstance(source, str | Path):
         return "frame"
     path = Path(source).resolve()
-    return path.name if path.is_dir() else path.name.removesuffix(".gz").rsplit(".", 1)[0]
+    return path.name if path.is_dir() else path.name[: len(bare_name(path))].rsplit(".", 1)[0]
 
 
 def _encoded(frame: pl.DataFrame, listing: Listing) -> tuple[pl.Series, pl.DataFrame]:

@@ -58,8 +58,11 @@ def test_links_and_devices_are_refused(tmp_path: Path, folder: Path, kind: int) 
 
 
 def test_bombs_are_refused(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "_MAX_UNPACKED_BYTES", 1000)
-    with pytest.raises(DataError, match="would unpack to 1,001 bytes; at most 1,000 are allowed"):
+    monkeypatch.setenv("GENREC_MAX_UNPACKED_GB", str(1000 / 2**30))
+    with pytest.raises(
+        DataError,
+        match=r"would unpack to 1,001 bytes, more than is allowed, 1,000 bytes: .*GENREC_MAX_UNPACKED_GB",
+    ):
         archive.unpack(written(tmp_path, a="0" * 500, b="0" * 501), folder)
     assert not list(folder.iterdir())
     archive.unpack(written(tmp_path, a="0" * 500, b="0" * 500), folder)

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 from genrec.data.read import read
+from genrec.data.readers import json_lines
 from genrec.errors import DataError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 
 def write(path: Path, rows: list[Any], literal: bool = False) -> Path:
@@ -217,3 +220,95 @@ def test_yelp(tmp_path: Path) -> None:
     assert data.catalogue.where("city", "Reno").tolist() == [False, True]
     assert data.interactions.times.tolist() == [1325604498, 1531001351]
     assert data.interactions.ratings.tolist() == [2, 4]
+
+
+LINES = [  # what a JSON log may hold beside what is usual: the line, and what is read of it
+    (r'{"reviewerID": "A\ud83d", "asin": "x", "unixReviewTime": 5}', "with half of a surrogate pair"),
+    (r'{"reviewerID": "A\ude00b", "asin": "x", "unixReviewTime": 5}', "with half of a surrogate pair"),
+    ('{"reviewerID": "A", "asin": 76561198000000001.0, "unixReviewTime": 5}', "floats above 2\\^53"),
+    ('{"reviewerID": "A", "asin": 7.6561198000000001e16, "unixReviewTime": 5}', "floats above 2\\^53"),
+    ('{"a": ' + "[" * 5000 + "]" * 5000 + "}", "nested deeper than can be read"),
+    ('{"reviewerID": "\xe9"}', "is not UTF-8 text"),
+    ('{"reviewerID": ', "holds no JSON object: .*write one object a line, or one array"),
+    ("[]", "holds no JSON object"),
+    ("5", "holds no JSON object"),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), LINES)
+def test_odd_lines_of_a_log_are_named(line: str, message: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "Gift_5.json", [review("u", "B1", 2, 2018)])
+    path.write_bytes(path.read_bytes() + b"\n" + line.encode("latin-1") + b"\n")
+    with pytest.raises(DataError, match=f"line 3 of Gift_5.json .*{message}") as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_odd_values_of_a_log_are_read(tmp_path: Path) -> None:
+    odd = r'{"reviewerID": "u", "asin": "B2", "asin": "B3", "unixReviewTime": 3.0, "overall": 5, "summary": "a \ud83d"}'
+    emoji = (
+        r'{"reviewerID": "u\ud83d\ude00", "asin": "B1", "unixReviewTime": 4, "overall": 5, "reviewText": NaN}'
+    )
+    path = write(tmp_path / "Gift_5.json", [review("u", "B1", 2, 2018)])
+    path.write_text(path.read_text() + odd + "\n" + emoji + "\n")
+    data = read(path)
+    assert data.interactions.users.to_list() == ["u", "u😀"]
+    assert data.catalogue.ids == ["B1", "B2"]
+    assert data.interactions.headlines.to_list() == ["about B1", "a \ufffd", None]
+    assert data.interactions.texts.to_list() == ["ok", None, None]
+
+
+numbers = st.one_of(
+    st.integers(-(2**53), 2**53),
+    st.integers(-(2**40), 2**40).map(float),
+    st.integers(1, 10**12).map(lambda number: number / 1000),
+)
+values = st.one_of(
+    st.none(), st.booleans(), numbers, st.text(st.characters(exclude_characters="\0"), max_size=8)
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(rows=st.lists(st.fixed_dictionaries({"a": values, "b": values}), min_size=1, max_size=5))
+def test_lines_arrays_and_python_literals_read_alike(
+    rows: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("json")
+    lines, array = folder / "lines.json", folder / "array.json"
+    literals, pretty = folder / "literals.json", folder / "pretty.json"
+    lines.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    literals.write_text("".join(repr(row) + "\n" for row in rows), encoding="utf-8")
+    array.write_text(json.dumps(rows))
+    pretty.write_text(json.dumps(rows, indent=2, ensure_ascii=False), encoding="utf-8")
+    expected = json_lines.frame(lines, ["a", "b"], ids=[])
+    for other in (array, pretty, literals):
+        assert json_lines.frame(other, ["a", "b"], ids=[]).equals(expected)
+
+
+def test_a_log_in_one_array(tmp_path: Path) -> None:
+    rows = [review("u", "B1", 2, 2018), review("u", "B2", 1, 2018)]
+    for text in (
+        json.dumps(rows),
+        json.dumps(rows, indent=1),
+        "[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n",
+    ):
+        (tmp_path / "Gift_5.json").write_text(text)
+        data = read(tmp_path)
+        assert data.report.layout == "amazon-2018"
+        assert data.interactions.times.tolist() == [1, 2]
+        (tmp_path / "Gift_5.json").write_text(text.rstrip()[:-3])
+        with pytest.raises(DataError, match=r"line \d+ of Gift_5.json breaks its array of objects"):
+            read(tmp_path)
+        (tmp_path / "Gift_5.json").write_text(text + "x")
+        with pytest.raises(DataError, match=r"Gift_5.json goes on after the end of the array"):
+            read(tmp_path)
+    (tmp_path / "Gift_5.json").write_text('[{"reviewerID": "u"},\n 5]')
+    with pytest.raises(
+        DataError, match=r"line 2 of Gift_5.json holds '5' where the file's array should hold"
+    ):
+        read(tmp_path)
+    (tmp_path / "Gift_5.json").write_text('{\n"reviewerID": "u"}\n')
+    with pytest.raises(
+        DataError, match=r"line 1 of Gift_5.json holds no JSON object: '\{'; write one object a"
+    ):
+        read(tmp_path)

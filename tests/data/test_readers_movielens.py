@@ -91,3 +91,33 @@ def test_csv(tmp_path: Path) -> None:
         assert data.catalogue.table["year"].to_list() == [2013, None]
     (tmp_path / "movies.csv").unlink()
     assert not read(tmp_path).catalogue.titled
+
+
+TITLES = ("Été (1995)", "Nausicaä “Wind” – 風 (1984)")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_titles_in_utf_8(encoding: str, tmp_path: Path) -> None:
+    write_100k(tmp_path)
+    lines = [f"{number}0|{title}||||{flags('War')}\n" for number, title in enumerate(TITLES, start=1)]
+    (tmp_path / "u.item").write_text("".join(lines), encoding=encoding)
+    assert sorted(read(tmp_path / "u.data").catalogue.titles) == sorted(TITLES)
+    (tmp_path / "ratings.dat").write_text("1::7::5::978300760\n1::9::3::978300759\n", encoding=encoding)
+    movies = f"7::{TITLES[0]}::Drama\n\n9::{TITLES[1]}::War|(no genres listed)\n"
+    (tmp_path / "movies.dat").write_text(movies, encoding=encoding)
+    data = read(tmp_path / "ratings.dat")
+    assert sorted(data.catalogue.titles) == sorted(TITLES)
+    assert sorted(data.catalogue.table["genres"].to_list()) == [["Drama"], ["War"]]
+    assert not any("Latin-1" in note for note in data.report.notes)
+
+
+def test_lines_that_are_not_utf_8_are_latin_1_and_counted(tmp_path: Path) -> None:
+    (tmp_path / "ratings.dat").write_text("1::7::5::978300760\n1::9::3::978300759\n1::8::3::978300758\n")
+    movies = ["7::Été (1995)::Drama".encode("latin-1"), "8::Été (1996)::Drama".encode(), b"9::It\x92s::Drama"]
+    (tmp_path / "movies.dat").write_bytes(b"\r\n".join(movies) + b"\r\n")
+    data = read(tmp_path)
+    assert data.catalogue.titles == ["It’s", "Été (1995)", "Été (1996)"]
+    assert "2 of 3 lines of movies.dat are not UTF-8 and were read as Latin-1" in data.report.notes
+    (tmp_path / "movies.dat").write_bytes(b"7::A::Drama\n8::\x81::Drama\n")
+    with pytest.raises(DataError, match=r"line 2 of movies.dat is neither UTF-8 nor Latin-1"):
+        read(tmp_path)

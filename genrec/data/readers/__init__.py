@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 from pathlib import Path
 
+from genrec.data import packed
 from genrec.data.readers import amazon, movielens, recbole, sequences, table, yelp
 from genrec.data.readers.source import Layout
 from genrec.errors import ConfigError, DataError
@@ -36,19 +38,27 @@ def recognise(path: Path, name: str | None = None) -> tuple[Layout, Path]:
     """
     if name is not None and name not in LAYOUTS:
         raise ConfigError(f"there is no layout {name!r}; choose one of {', '.join(LAYOUTS)}")
+    try:
+        return _found(path, LAYOUTS.values() if name is None else [LAYOUTS[name]])
+    except OSError as error:  # a name too long, a folder that may not be looked into
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _found(path: Path, layouts: Collection[Layout]) -> tuple[Layout, Path]:
     if not path.exists():
         siblings = sorted(file.name for file in path.parent.iterdir()) if path.parent.is_dir() else []
         nearest = difflib.get_close_matches(path.name, siblings, n=1, cutoff=0.8)
         hint = f"; did you mean {path.parent / nearest[0]}?" if nearest else ""
         raise DataError(f"there is no file or folder {path}{hint}")
-    if path.is_file() and path.stat().st_size == 0:
+    if not path.is_dir() and packed.size_of(path) == 0:
         raise DataError(f"{path} is empty")
-    for layout in LAYOUTS.values() if name is None else [LAYOUTS[name]]:
+    for layout in layouts:
         file = layout.find(path)
         if file is not None:
             return layout, file
-    if name is not None:
-        raise DataError(f"{path} is not in the layout {name}, which is {LAYOUTS[name].files}")
+    if len(layouts) == 1:
+        (layout,) = layouts
+        raise DataError(f"{path} is not in the layout {layout.name}, which is {layout.files}")
     inside = sorted(file.name for file in path.iterdir())[:8] if path.is_dir() else []
     held = f" (it holds {', '.join(inside) or 'nothing'})" if path.is_dir() else ""
     raise DataError(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from genrec.data.readers import json_lines
 from genrec.data.readers.columns import standard
-from genrec.data.readers.source import Layout, Log, Options, bare_name, first_line
+from genrec.data.readers.source import Layout, Log, Options, bare_name
 from genrec.errors import DataError
 
 SUFFIXES = (".json", ".jsonl")
@@ -28,12 +28,19 @@ def _finder(marks: tuple[str, ...]) -> Callable[[Path], Path | None]:
         name = bare_name(path)
         if not path.is_file() or not name.endswith(SUFFIXES) or name.startswith("meta_"):
             return False
-        return any(re.search(rf"""["']{mark}["']\s*:""", first_line(path)) for mark in marks)
+        beginning = json_lines.beginning(path)
+        return any(re.search(rf"""["']{mark}["']\s*:""", beginning) for mark in marks)
+
+    def fits_among_others(path: Path) -> bool:
+        try:
+            return fits(path)
+        except DataError:  # a broken file, but perhaps none of ours
+            return False
 
     def find(path: Path) -> Path | None:
         if not path.is_dir():
             return path if fits(path) else None
-        files = [file for file in sorted(path.iterdir()) if fits(file)]
+        files = [file for file in sorted(path.iterdir()) if fits_among_others(file)]
         if len(files) > 1:
             names = ", ".join(file.name for file in files)
             raise DataError(
@@ -47,7 +54,7 @@ def _finder(marks: tuple[str, ...]) -> Callable[[Path], Path | None]:
 def _reader(fields: tuple[str, ...]) -> Callable[[Path, Options], Log]:
     def read(path: Path, options: Options) -> Log:
         """Reviews in the order of their lines."""
-        frame = json_lines.frame(path, fields)
+        frame = json_lines.frame(path, fields, ids=fields[:2])
         roles = dict(zip(ROLES, fields, strict=True))
         return standard(
             frame, roles, path.name, lambda row: f"line {json_lines.line_of(path, row)} of {path.name}"
@@ -58,11 +65,9 @@ def _reader(fields: tuple[str, ...]) -> Callable[[Path, Options], Log]:
 
 def _metadata(path: Path) -> Path | None:
     """The `meta_` file of the same category beside the reviews."""
-    category = re.sub(r"^reviews_|(_5)?\.jsonl?$", "", path.name.removesuffix(".gz"))
+    category = re.sub(r"^reviews_|(_5)?\.jsonl?$", "", bare_name(path))
     files = [file for file in sorted(path.parent.iterdir()) if file.name.startswith("meta_")]
-    return next(
-        (file for file in files if bare_name(file).rsplit(".", 1)[0] == f"meta_{category}".lower()), None
-    )
+    return next((file for file in files if bare_name(file).rsplit(".", 1)[0] == f"meta_{category}"), None)
 
 
 LAYOUT_2014 = Layout(

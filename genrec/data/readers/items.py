@@ -58,9 +58,9 @@ def read_items(items: Any, options: Options) -> pl.DataFrame:
         raise DataError(f"there is no file of items {path}")
     name = bare_name(path)
     if name == "u.item":
-        return movielens.items_100k(path)
+        return movielens.items_100k(path).frame
     if name.endswith(".dat"):
-        return movielens.items_1m(path)
+        return movielens.items_1m(path).frame
     if name.endswith((".json", ".jsonl")):
         return _from_json(path, options)
     if name.endswith(".item"):
@@ -86,7 +86,7 @@ def _from_json(path: Path, options: Options) -> pl.DataFrame:
         if role in options.columns
     }
     parts = []
-    while rows := [_item(values, names) for values in islice(objects, CHUNK_ROWS)]:
+    while rows := [_item(values, names) for _, values in islice(objects, CHUNK_ROWS)]:
         parts.append(pl.DataFrame(rows, schema=JSON_SCHEMA, orient="row"))
     if not parts:
         raise DataError(f"{path.name} is empty")

@@ -1,85 +1,200 @@
-"""Files with one JSON object a line."""
+"""Files of JSON objects: one a line, or all in one array.
+
+Names that an object holds twice count once, the first; whole numbers lose a '.0' that they gained on the way.
+"""
 
 from __future__ import annotations
 
 import ast
 import io
 import json
+import math
+import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from genrec.data.readers.source import DAMAGED, open_bytes
+from genrec.data import packed
+from genrec.data.readers.source import LONGEST_LINE, first_line, read_text
 from genrec.errors import DataError
 
 CHUNK_BYTES = 1 << 26
+CHUNK_OBJECTS = 100_000
+LARGEST_EXACT = 1 << 53  # of the whole numbers that a float tells apart
+Placed = tuple[int, dict[str, Any]]  # line, from 1, in which an object stands, and the object
 
 
-def objects(path: Path) -> Iterator[dict[str, Any]]:
+def objects(path: Path) -> Iterator[Placed]:
     """The objects of a file; Python literals, as Amazon's metadata of 2014 has them, are understood.
 
     Raises:
         DataError: a line that holds no object, or a damaged file.
     """
-    for number, line in _lines(path):
-        yield _object(line, f"line {number} of {path.name}")
+    if first_line(path).lstrip().startswith("["):
+        yield from _of_array(path)
+        return
+    with packed.open_bytes(path) as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                yield number, _object(line, f"line {number} of {path.name}")
 
 
-def frame(path: Path, fields: Sequence[str]) -> pl.DataFrame:
-    """`fields` of every line, all as text; null where a line does not have one.
+def frame(path: Path, fields: Sequence[str], ids: Sequence[str]) -> pl.DataFrame:
+    """`fields` of every object, all as text, null where an object does not have one; `ids` are those of the fields
+    that must be spelt exactly.
 
     Raises:
-        DataError: a line that holds no object, or a damaged or empty file.
+        DataError: a line that holds no object, an id that is not exact, or a damaged or empty file.
     """
-    parts, first = [], 1
-    try:
-        with open_bytes(path) as file:
+    if first_line(path).lstrip().startswith("["):
+        rest = objects(path)
+        parts = []
+        while some := list(islice(rest, CHUNK_OBJECTS)):
+            parts.append(_texts(some, fields, ids, path))
+    else:
+        with packed.open_bytes(path) as file:
+            parts, first = [], 1
             while lines := file.readlines(CHUNK_BYTES):
-                parts.append(_chunk(lines, fields, path, first))
+                parts.append(_chunk(lines, fields, ids, path, first))
                 first += len(lines)
-    except DAMAGED as error:
-        raise DataError(f"{path.name} cannot be read: {error}") from None
-    if not parts:
+    if not sum(part.height for part in parts):
         raise DataError(f"{path.name} is empty")
     return pl.concat(parts)
 
 
 def line_of(path: Path, row: int) -> int:
     """Line, from 1, of the object `row`, from 0: lines may be blank."""
-    return next(number for position, (number, _) in enumerate(_lines(path)) if position == row)
+    return next(islice(objects(path), row, None))[0]
 
 
-def _chunk(lines: list[bytes], fields: Sequence[str], path: Path, first: int) -> pl.DataFrame:
-    schema = dict.fromkeys(fields, pl.String())
+def beginning(path: Path) -> str:
+    """Text in which the names of a file's first object stand, as far as they fit into a first line or block."""
+    line = first_line(path)
+    if line.strip() not in ("[", "{"):
+        return line
+    with packed.open_bytes(path) as file:
+        return file.read(LONGEST_LINE >> 4).decode("utf-8", errors="replace")
+
+
+def text_of(value: Any, place: str, *, exact: bool) -> str | None:
+    """A value as text. Half of a surrogate pair, of which no text consists, becomes U+FFFD.
+
+    Raises:
+        DataError: `exact`, and the value is half a pair or a float that stands for many whole numbers.
+    """
+    if value is None or isinstance(value, str):
+        text = value
+    elif isinstance(value, bool):
+        text = str(value).lower()
+    elif isinstance(value, float):
+        if exact and abs(value) >= LARGEST_EXACT:
+            raise DataError(
+                f"{place} has the id {value!r}: floats above 2^53 stand for many ids; write ids as text"
+            )
+        text = None if math.isnan(value) else f"{value:.0f}" if value.is_integer() else repr(value)
+    else:
+        text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+    if text is None or text.isascii():
+        return text
+    whole = text.encode("utf-8", errors="replace")
+    if exact and whole != text.encode("utf-8", errors="surrogatepass"):
+        raise DataError(f"{place} has the id {text!r} with half of a surrogate pair: write ids as whole text")
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _chunk(
+    lines: list[bytes], fields: Sequence[str], ids: Sequence[str], path: Path, first: int
+) -> pl.DataFrame:
     filled = [(number, line) for number, line in enumerate(lines, start=first) if line.strip()]
     try:
-        return pl.read_ndjson(io.BytesIO(b"".join(line for _, line in filled)), schema=schema)
+        table = pl.read_ndjson(
+            io.BytesIO(b"".join(line for _, line in filled)), schema=dict.fromkeys(fields, pl.String())
+        )
     except pl.exceptions.PolarsError:  # slower, but knows Python literals and the line
-        objects = [_object(line, f"line {number} of {path.name}") for number, line in filled]
-        values = [[None if row.get(name) is None else str(row[name]) for name in fields] for row in objects]
-        return pl.DataFrame(values, schema=schema, orient="row")
+        table = None
+    if table is None or _doubtful(table, ids):
+        placed = [(number, _object(line, f"line {number} of {path.name}")) for number, line in filled]
+        return _texts(placed, fields, ids, path)
+    return table
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    try:
-        with open_bytes(path) as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, line
-    except DAMAGED as error:
-        raise DataError(f"{path.name} cannot be read: {error}") from None
+def _doubtful(table: pl.DataFrame, ids: Sequence[str]) -> bool:
+    """Whether polars may have made something else of a value.
+
+    It reads half of a surrogate pair at the end of a string as NUL, and a float above 2^53 like a whole number.
+    """
+    nul = table.select(pl.any_horizontal(pl.all().str.contains("\0", literal=True).any())).item()
+    long = table.select(pl.any_horizontal(pl.col(ids).str.contains(r"^-?\d{16,}$").any())).item()
+    return bool(nul or long)
+
+
+def _texts(placed: Sequence[Placed], fields: Sequence[str], ids: Sequence[str], path: Path) -> pl.DataFrame:
+    rows = [
+        [text_of(row.get(name), f"line {number} of {path.name}", exact=name in ids) for name in fields]
+        for number, row in placed
+    ]
+    return pl.DataFrame(rows, schema=dict.fromkeys(fields, pl.String()), orient="row")
+
+
+def _of_array(path: Path) -> Iterator[Placed]:
+    """Objects of an array that fills the file; unlike lines, it must fit into memory."""
+    text = read_text(path)
+    decoder = json.JSONDecoder(object_pairs_hook=_first_of_each)
+    position, counted, number = text.index("[") + 1, 0, 1
+    between = re.compile(r"\s*")  # then, after each object, a comma and blanks again
+    while True:
+        position = between.match(text, position).end()  # type: ignore[union-attr]
+        number += text.count("\n", counted, position)
+        counted = position
+        if text.startswith("]", position):
+            break
+        place = f"line {number} of {path.name}"
+        try:
+            value, position = decoder.raw_decode(text, position)
+        except json.JSONDecodeError as error:
+            raise DataError(
+                f"line {error.lineno} of {path.name} breaks its array of objects: {error.msg}"
+            ) from None
+        except RecursionError:
+            raise _too_deep(place) from None
+        if not isinstance(value, dict):
+            raise DataError(f"{place} holds {str(value)[:60]!r} where the file's array should hold an object")
+        yield number, value
+        between = re.compile(r"\s*(,\s*)?")
+    if text[position + 1 :].strip():
+        raise DataError(
+            f"line {number} of {path.name} goes on after the end of the array that fills the file"
+        )
 
 
 def _object(line: bytes, place: str) -> dict[str, Any]:
     try:
-        value = json.loads(line)
+        value = json.loads(line, object_pairs_hook=_first_of_each)
+    except RecursionError:
+        raise _too_deep(place) from None
+    except UnicodeDecodeError:
+        raise DataError(f"{place} is not UTF-8 text: save the file as UTF-8") from None
     except ValueError:
         try:
             value = ast.literal_eval(line.decode("utf-8").strip())
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             value = None
     if not isinstance(value, dict):
-        raise DataError(f"{place} holds no JSON object: {line[:60].decode('utf-8', 'replace').strip()!r}")
+        raise DataError(
+            f"{place} holds no JSON object: {line[:60].decode('utf-8', 'replace').strip()!r}; "
+            "write one object a line, or one array of all"
+        )
     return value
+
+
+def _first_of_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these names and values; of a name that comes again the first value, as polars takes it."""
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else found | dict(reversed(pairs))
+
+
+def _too_deep(place: str) -> DataError:
+    return DataError(f"{place} holds lists or objects nested deeper than can be read: flatten them")

@@ -10,9 +10,19 @@ from pathlib import Path
 
 import polars as pl
 
+from genrec.data import packed
 from genrec.data.readers import table
 from genrec.data.readers.columns import standard
-from genrec.data.readers.source import Layout, Log, Options, bare_name, first_file, first_line, read_lines
+from genrec.data.readers.source import (
+    Items,
+    Layout,
+    Log,
+    Options,
+    bare_name,
+    first_file,
+    first_line,
+    start_of,
+)
 from genrec.errors import DataError
 
 GENRES_100K = (
@@ -30,6 +40,7 @@ GENRES_100K = (
         "Western",
     ),
 )
+NO_GENRES = "(no genres listed)"
 RATING_COLUMNS = ("user_id", "item_id", "rating", "timestamp")
 
 
@@ -62,7 +73,7 @@ def _read_bare(path: Path, separator: str) -> Log:
     frame = table.read_csv(path, separator, names=RATING_COLUMNS, quote=None)
     roles = {name: name for name in RATING_COLUMNS}
     table.check_fields(frame, roles, path, separator, quote=None)
-    return standard(frame, roles, path.name, lambda row: f"line {row + 1} of {path.name}")
+    return standard(frame, roles, path.name, lambda row: f"line {row + 1 + start_of(path)[0]} of {path.name}")
 
 
 def _find_csv(path: Path) -> Path | None:
@@ -72,43 +83,72 @@ def _find_csv(path: Path) -> Path | None:
     return file if first_line(file).replace('"', "").startswith("userId,movieId") else None
 
 
-def items_100k(path: Path) -> pl.DataFrame:
+def items_100k(path: Path) -> Items:
     """Items of `u.item`: id, title, year, and the genres whose flag is 1.
 
     Raises:
         DataError: a line with another number of fields.
     """
     rows = []
-    for number, line in enumerate(read_lines(path, "latin-1"), start=1):
+    lines, notes = _lines(path)
+    for number, line in lines:
         cells = line.split("|")
         if len(cells) != 5 + len(GENRES_100K):
             raise DataError(
                 f"line {number} of {path.name} has {len(cells)} fields, not {5 + len(GENRES_100K)}"
             )
-        rows.append(
-            (
-                cells[0],
-                cells[1],
-                [name for name, flag in zip(GENRES_100K, cells[5:], strict=True) if flag == "1"],
-            )
-        )
-    return with_year(_films(rows))
+        genres = [name for name, flag in zip(GENRES_100K, cells[5:], strict=True) if flag == "1"]
+        rows.append((cells[0], cells[1], genres))
+    return Items(with_year(_films(rows)), path.name, notes)
 
 
-def items_1m(path: Path) -> pl.DataFrame:
+def items_1m(path: Path) -> Items:
     """Items of `movies.dat`: id, title, year, genres.
 
     Raises:
         DataError: a line with fewer than three fields.
     """
     rows = []
-    for number, line in enumerate(read_lines(path, "latin-1"), start=1):
+    lines, notes = _lines(path)
+    for number, line in lines:
         if line.count("::") < 2:
-            raise DataError(f"line {number} of {path.name} is {line!r}, not id::title::genres")
+            raise DataError(f"line {number} of {path.name} is {line[:60]!r}, not id::title::genres")
         item_id, rest = line.split("::", 1)
         title, genres = rest.rsplit("::", 1)
-        rows.append((item_id, title, genres.split("|")))
-    return with_year(_films(rows))
+        rows.append((item_id, title, [genre for genre in genres.split("|") if genre and genre != NO_GENRES]))
+    return Items(with_year(_films(rows)), path.name, notes)
+
+
+def _lines(path: Path) -> tuple[list[tuple[int, str]], list[str]]:
+    """Lines with their numbers, from 1, and a note where they are not UTF-8.
+
+    100K and 1M are Latin-1, 10M and what others publish in their form is UTF-8, and some files are both. So each line
+    is UTF-8 if it can be, else Windows-1252, which holds Latin-1's letters and more.
+
+    Raises:
+        DataError: the file is empty, or a line is in neither encoding.
+    """
+    lines, foreign = [], 0
+    with packed.open_bytes(path) as file:
+        for number, raw in enumerate(file, start=1):
+            try:
+                line = raw.decode("utf-8")
+            except UnicodeDecodeError:
+                foreign += 1
+                line = _windows_1252(raw, f"line {number} of {path.name}")
+            if line.strip():
+                lines.append((number, line.rstrip("\r\n")))
+    if not lines:
+        raise DataError(f"{path.name} is empty")
+    note = f"{foreign:,} of {len(lines):,} lines of {path.name} are not UTF-8 and were read as Latin-1"
+    return lines, [note] if foreign else []
+
+
+def _windows_1252(raw: bytes, place: str) -> str:
+    try:
+        return raw.decode("windows-1252")
+    except UnicodeDecodeError:
+        raise DataError(f"{place} is neither UTF-8 nor Latin-1 text: save the file as UTF-8") from None
 
 
 def _films(rows: list[tuple[str, str, list[str]]]) -> pl.DataFrame:

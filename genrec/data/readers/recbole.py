@@ -8,7 +8,7 @@ import polars as pl
 
 from genrec.data.readers import table
 from genrec.data.readers.columns import find_columns, standard
-from genrec.data.readers.source import Layout, Log, Options, first_file
+from genrec.data.readers.source import Layout, Log, Options, bare_name, first_file, start_of
 from genrec.errors import DataError
 
 TEXTS = ("title", "movie_title", "name", "item_name", "text", "review", "review_text", "description")
@@ -17,15 +17,17 @@ KINDS = ("token", "token_seq", "float", "float_seq")
 
 def _find(path: Path) -> Path | None:
     if path.is_dir():
-        return first_file(path, [f"{path.name}.inter", *sorted(file.name for file in path.glob("*.inter"))])
-    return path if path.is_file() and path.suffix == ".inter" else None
+        files = sorted(file for file in path.iterdir() if bare_name(file).endswith(".inter"))
+        return first_file(path, [f"{path.name}.inter", *(file.name for file in files)])
+    return path if path.is_file() and bare_name(path).endswith(".inter") else None
 
 
 def _read(path: Path, options: Options) -> Log:
     frame = table_of(path)
     roles = find_columns(frame.columns, options, path.name)
     table.check_fields(frame, roles, path, "\t", quote=None)
-    return standard(frame, roles, path.name, lambda row: f"line {row + 2} of {path.name}", options)
+    first = start_of(path)[0] + 2
+    return standard(frame, roles, path.name, lambda row: f"line {row + first} of {path.name}", options)
 
 
 def table_of(path: Path) -> pl.DataFrame:
@@ -48,7 +50,7 @@ def table_of(path: Path) -> pl.DataFrame:
 
 
 def _items(path: Path) -> Path | None:
-    return first_file(path.parent, [f"{path.stem}.item"])
+    return first_file(path.parent, [f"{path.name[: len(bare_name(path)) - len('.inter')]}.item"])
 
 
 LAYOUT = Layout("recbole", "NAME.inter, NAME.item", _find, _read, _items, header=True)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
-import io
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 import polars as pl
 
+from genrec.data import packed
 from genrec.errors import DataError
 
+LONGEST_LINE = 1 << 20  # bytes of a first line that are looked at
 Locate = Callable[[int], str]  # position of a row in its source -> words that tell a person where it is
-DAMAGED = (OSError, EOFError, zlib.error)  # what a broken or truncated file raises while it is read
 ROLES = ("user_id", "item_id", "timestamp", "rating", "text", "headline", "title")
 
 
@@ -52,6 +49,19 @@ class Log:
 
 
 @dataclass(frozen=True)
+class Items:
+    """Items in the order of their source.
+
+    `frame` has `item_id` and `title` (String, null where there is none) and further fields, each a text, a number or
+    a list of texts. `source` is the file's name.
+    """
+
+    frame: pl.DataFrame
+    source: str
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Layout:
     """How one publisher lays out its files.
 
@@ -69,41 +79,44 @@ class Layout:
 
 
 def bare_name(path: Path) -> str:
-    """File name in lower case without `.gz`."""
-    return path.name.lower().removesuffix(".gz")
+    """File name in lower case without `.gz` or another ending of packed files."""
+    name = path.name.lower()
+    ending = next((ending for ending in packed.SUFFIXES if name.endswith(ending)), "")
+    return name.removesuffix(ending)
 
 
 def first_file(folder: Path, names: Sequence[str]) -> Path | None:
-    """The first of `names` that `folder` holds, plain or with `.gz`."""
+    """The first of `names` that `folder` holds, plain or packed."""
     for name in names:
-        for path in (folder / name, folder / f"{name}.gz"):
+        for ending in ("", *packed.SUFFIXES):
+            path = folder / f"{name}{ending}"
             if path.is_file():
                 return path
     return None
 
 
-def open_bytes(path: Path) -> IO[bytes]:
-    """The bytes of a file, unpacked where its name ends in `.gz`."""
-    if path.suffix.lower() == ".gz":
-        return io.BufferedReader(gzip.GzipFile(path))
-    return path.open("rb")
+def read_text(path: Path) -> str:
+    """All of a UTF-8 file.
+
+    Raises:
+        DataError: the file is damaged or in another encoding.
+    """
+    with packed.open_bytes(path) as file:
+        content = file.read()
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        number = content.count(b"\n", 0, error.start) + 1
+        raise DataError(f"line {number} of {path.name} is not UTF-8 text: save the file as UTF-8") from None
 
 
-def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
-    """Lines of a text file without their ends.
+def read_lines(path: Path) -> list[str]:
+    """Lines of a UTF-8 file without their ends.
 
     Raises:
         DataError: the file is empty, damaged or in another encoding.
     """
-    try:
-        with open_bytes(path) as file:
-            lines = file.read().decode(encoding).replace("\r\n", "\n").split("\n")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path.name} is not {encoding} text (byte {error.start}): save it as {encoding}"
-        ) from None
-    except DAMAGED as error:
-        raise DataError(f"{path.name} cannot be read: {error}") from None
+    lines = read_text(path).replace("\r\n", "\n").split("\n")
     if lines and not lines[-1]:
         lines.pop()
     if not lines:
@@ -112,9 +125,24 @@ def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
 
 
 def first_line(path: Path) -> str:
-    """First line of a text file, for recognising its layout; empty for an empty or unreadable file."""
-    try:
-        with open_bytes(path) as file:
-            return file.readline(1 << 20).decode("utf-8-sig", errors="replace").rstrip("\r\n")
-    except DAMAGED:
-        return ""
+    """First line of a text file that is not blank, or its first MiB; empty where all of the first MiB is blank.
+
+    Raises:
+        DataError: a file that cannot be read.
+    """
+    return start_of(path)[1]
+
+
+def start_of(path: Path) -> tuple[int, str]:
+    """How many blank lines a text file begins with, and the next line as `first_line` gives it.
+
+    Raises:
+        DataError: a file that cannot be read.
+    """
+    blank, room = 0, LONGEST_LINE
+    with packed.open_bytes(path) as file:
+        while room > 0 and (line := file.readline(room)):
+            if line.strip():
+                return blank, line.rstrip(b"\r\n").decode("utf-8", errors="replace")
+            blank, room = blank + 1, room - len(line)
+    return blank, ""

@@ -11,20 +11,22 @@ from typing import Any, TextIO
 
 import polars as pl
 
+from genrec.data import packed
 from genrec.data.readers.columns import find_columns, looked_at, standard
 from genrec.data.readers.source import (
-    DAMAGED,
+    LONGEST_LINE,
     Layout,
     Log,
     Options,
     bare_name,
     first_file,
     first_line,
-    open_bytes,
+    start_of,
 )
 from genrec.errors import DataError
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
+csv.field_size_limit(1 << 30)  # a review may be longer than the 131,072 characters that Python stops at
 
 
 def find(path: Path) -> Path | None:
@@ -103,8 +105,13 @@ def header_of(path: Path, separator: str) -> list[str]:
         DataError: the file is empty.
     """
     header = first_line(path)
-    if not header.strip():
+    if not header:
         raise DataError(f"{path.name} is empty: a table starts with a line of column names")
+    if len(header) >= LONGEST_LINE or "\r" in header:
+        what = "ends its lines with CR alone" if "\r" in header else "has no line end in its first MiB"
+        raise DataError(
+            f"{path.name} {what}: save it with a line of column names and LF or CR LF at line ends"
+        )
     return next(csv.reader([header], delimiter=separator))
 
 
@@ -125,7 +132,8 @@ def read_csv(
         columns = [part for name in names for part in (name, f"after {name}")][:-1]
     try:
         frame = pl.read_csv(
-            path,
+            _for_polars(path),
+            skip_lines=start_of(path)[0],
             separator=separator[0],
             has_header=names is None,
             new_columns=None if columns is None else list(columns),
@@ -134,11 +142,26 @@ def read_csv(
         )
     except pl.exceptions.NoDataError:
         raise DataError(f"{path.name} is empty") from None
-    except (pl.exceptions.PolarsError, *DAMAGED) as error:
+    except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(
             _explain(path, separator, quote) or f"{path.name}: {str(error).splitlines()[0]}"
         ) from None
     return frame if names is None else frame.select(names)
+
+
+def _for_polars(path: Path) -> Path | io.BytesIO:
+    """What polars can read of a file that has passed through our door: it unpacks gzip and zstd as it parses.
+
+    It takes any file for zlib's that starts like one, as the header `x^2,...` does; a mark of the byte order tells
+    it from those.
+    """
+    kind = packed.examine(path)
+    with path.open("rb") as file:
+        looks_like_zlib = file.read(2) in (b"x\x01", b"x^", b"x\x9c", b"x\xda")
+    if kind in ("gzip", "zstd") or not (kind or looks_like_zlib):
+        return path
+    with packed.open_bytes(path) as content:
+        return io.BytesIO(b"\xef\xbb\xbf" + content.read())
 
 
 def check_fields(
@@ -157,7 +180,7 @@ def check_fields(
 def _explain(path: Path, separator: str, quote: str | None) -> str:
     """The first line that is not text or has more or fewer fields than the first, in words; else ''."""
     number, width = 0, 0
-    with open_bytes(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+    with packed.open_bytes(path) as file, io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
         try:
             for number, cells in _cells(text, separator, quote):
                 width = width or len(cells)
@@ -165,7 +188,7 @@ def _explain(path: Path, separator: str, quote: str | None) -> str:
                     return f"line {number} of {path.name} has {len(cells)} fields, and the first line has {width}"
         except UnicodeDecodeError:
             return f"{path.name} is not UTF-8 text (after line {number}): save it as UTF-8"
-        except (csv.Error, *DAMAGED) as error:
+        except csv.Error as error:
             return f"line {number + 1} of {path.name} cannot be read: {error}"
     return ""
 
@@ -184,8 +207,9 @@ def _cells(text: TextIO, separator: str, quote: str | None) -> Iterator[tuple[in
 
 def line_of(path: Path, separator: str, row: int) -> int:
     """Line, from 1, in which data row `row`, from 0, ends."""
-    with open_bytes(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
-        lines = (number for number, _ in _cells(text, separator, '"'))
+    with packed.open_bytes(path) as file, io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
+        rows = itertools.dropwhile(lambda row: not "".join(row[1]).strip(), _cells(text, separator, '"'))
+        lines = (number for number, _ in rows)
         return next(itertools.islice(lines, row + 1, None))
 
 

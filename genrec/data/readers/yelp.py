@@ -21,7 +21,7 @@ def _find(path: Path) -> Path | None:
 
 def _read(path: Path, options: Options) -> Log:
     """Reviews in the order of their lines. The businesses are the items, called by their names."""
-    frame, roles = json_lines.frame(path, FIELDS), dict(zip(ROLES, FIELDS, strict=True))
+    frame, roles = json_lines.frame(path, FIELDS, ids=FIELDS[:2]), dict(zip(ROLES, FIELDS, strict=True))
     return standard(
         frame, roles, path.name, lambda row: f"line {json_lines.line_of(path, row)} of {path.name}"
     )
