@@ -29,7 +29,22 @@ from genrec.backbones.quiet import quiet
 from genrec.data.files import read_json, read_safetensors, write_json
 from genrec.errors import ConfigError
 
-_HEAD = 32  # width of an attention head
+HEAD = 32  # width of an attention head
+
+
+def compact_width(depth: int) -> int:
+    """The hidden size that goes with so many layers."""
+    return 64 * depth
+
+
+def num_heads(width: int) -> int:
+    """Attention heads of a hidden size."""
+    return max(1, width // HEAD)
+
+
+def shared_by_heads(width: int) -> bool:
+    """Whether heads get as many numbers each, and rotary positions two by two of them."""
+    return width % (2 * num_heads(width)) == 0
 
 
 def _attend(
@@ -86,7 +101,7 @@ class CompactBackbone(Backbone):
             max_positions: largest position + 1 that will be asked for.
         """
         super().__init__()
-        width = width or 64 * depth
+        width = width or compact_width(depth)
         self.arguments = {
             "vocab_size": vocab_size,
             "depth": depth,
@@ -96,15 +111,14 @@ class CompactBackbone(Backbone):
             "max_positions": max_positions,
         }
         self.max_positions = max_positions
-        num_heads = max(1, width // _HEAD)
         self.lm = LlamaForCausalLM(
             LlamaConfig(
                 vocab_size=vocab_size,
                 hidden_size=width,
                 intermediate_size=2 * width,
                 num_hidden_layers=depth,
-                num_attention_heads=num_heads,
-                num_key_value_heads=num_heads,
+                num_attention_heads=num_heads(width),
+                num_key_value_heads=num_heads(width),
                 max_position_embeddings=max_positions,
                 tie_word_embeddings=True,
                 attn_implementation="genrec",

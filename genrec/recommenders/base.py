@@ -13,11 +13,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import genrec.recommenders
 from genrec.data.catalogue import BoolArray, Catalogue
@@ -37,10 +37,27 @@ from genrec.errors import (
 Progress = Callable[[int, int], None]  # (users done, users in all)
 
 
-class Config(BaseModel):
-    """Hyper-parameters of a recommender; unknown names are refused."""
+Name = Annotated[
+    str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]+$")
+]  # a name or a path
+Names = Annotated[tuple[Name, ...], Field(strict=False, max_length=50)]  # a list from a file will do
+Seed = Annotated[
+    int,
+    Field(
+        ge=0, le=2**32 - 1, description="of everything that is drawn by chance; the same seed, the same run"
+    ),
+]
+Threads = Annotated[int, Field(ge=1, le=1024)]
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+class Config(BaseModel):
+    """Hyper-parameters of a recommender; unknown names are refused.
+
+    A value has the type of its option: no text or bool for a number, no nan or infinity, and every number lies within
+    bounds that a training can be meant by. `tests/recommenders/test_options.py` holds all options to that.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -499,7 +516,13 @@ def load(folder: str | Path) -> Recommender:
 def _first_line(error: ValidationError, name: str, config: type[BaseModel]) -> str:
     """A validation error in one line."""
     problem = error.errors()[0]
-    where = ".".join(map(str, problem["loc"]))
+    where = ".".join(map(str, problem["loc"]))[:100]
     if problem["type"] == "extra_forbidden":
-        return f"{name} has no option {shown(where)}; {suggestion(where, config.model_fields)}see `genrec recommenders`"
-    return f"option {where}={shown(problem['input'])} of {name}: {problem['msg']}"
+        hint = suggestion(where, config.model_fields)
+        return f"{name} has no option {shown(where)}; {hint}see `genrec recommenders {name}`"
+    told = problem["msg"].removeprefix("Value error, ")[:300]
+    return (
+        f"option {where}={shown(problem['input'])} of {name}: {told}"
+        if where
+        else f"options of {name}: {told}"
+    )

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from genrec.backbones.dropout import Dropout
@@ -26,8 +26,17 @@ class BSARecConfig(SASRecConfig):
     dropout: float = Field(0.5, ge=0, lt=1, description="on vectors, attention and feed-forward layers")
     filter_weight: float = Field(0.7, ge=0, le=1, description="share of the filter; the rest is attention's")
     num_frequencies: int = Field(
-        2, ge=0, description="slowest waves, beside the mean, that pass as slow change"
+        2, ge=0, le=5000, description="slowest waves, beside the mean, that pass as slow change"
     )
+
+    @model_validator(mode="after")
+    def _waves_fit(self) -> BSARecConfig:
+        if self.num_frequencies > self.max_items // 2:
+            raise ValueError(
+                f"num_frequencies={self.num_frequencies} waves over max_items={self.max_items} places: there are no "
+                f"more than {self.max_items // 2}"
+            )
+        return self
 
 
 class FrequencyFilter(nn.Module):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from pydantic import Field
 
 from genrec.backbones.base import Backbone, Prefix
 from genrec.backbones.compact import CompactBackbone
@@ -15,6 +16,7 @@ from genrec.backbones.pretrained import PretrainedBackbone, decoder_config
 from genrec.backbones.tokenizer import TextTokenizer
 from genrec.codes.trie import Trie
 from genrec.data.interactions import IntArray
+from genrec.recommenders.base import Names
 from genrec.recommenders.name_writer import NameWriter, WriterConfig
 from genrec.training.examples import Example, collate
 
@@ -22,7 +24,10 @@ from genrec.training.examples import Example, collate
 class DecoderConfig(WriterConfig):
     """Options of every recommender on a decoder-only model."""
 
-    lora_targets: tuple[str, ...] = ("q_proj", "v_proj")
+    lora_targets: Names = Field(
+        ("q_proj", "v_proj"),
+        description="endings of layers' names that LoRA updates; queries and values as published",
+    )
 
 
 class Rows:

@@ -17,7 +17,7 @@ from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import Histories, IntArray, Interactions
 from genrec.errors import ConfigError
 from genrec.prompts.render import load_prompts, tokenise
-from genrec.recommenders.base import register
+from genrec.recommenders.base import Name, register
 from genrec.recommenders.decoder_writer import DecoderConfig, DecoderWriter, Rows
 from genrec.training.examples import Steps, Writer, collate
 from genrec.training.trainer import Validate, train
@@ -26,7 +26,7 @@ from genrec.training.trainer import Validate, train
 class GenRecConfig(DecoderConfig):
     """Options of `genrec`; the defaults are the recipe `genrec-best`."""
 
-    prompt: str = Field("none", description="prompt file: none, next_item or a path")
+    prompt: Name = Field("none", description="prompt file: none, next_item or a path")
     examples: Literal["packed", "prefixes", "last"] = Field(
         "packed", description="packed, prefixes or last; see genrec.training.examples"
     )

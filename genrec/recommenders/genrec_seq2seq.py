@@ -23,7 +23,7 @@ from genrec.data.ranking import Rankings
 from genrec.decoding.free import free_beams
 from genrec.errors import ConfigError
 from genrec.recommenders.base import register
-from genrec.recommenders.name_writer import Questions
+from genrec.recommenders.name_writer import Pretraining, Questions
 from genrec.recommenders.seq2seq_writer import Seq2SeqConfig, Seq2SeqWriter, Sources
 from genrec.training.epochs import Way
 from genrec.training.examples import Steps
@@ -44,7 +44,7 @@ class GenRecSeq2SeqConfig(Seq2SeqConfig):
     examples: Literal["packed", "prefixes", "last"] = Field(
         "packed", description="of the next item: packed, prefixes or last; see genrec.training.sources"
     )
-    pretraining_epochs: int = Field(0, ge=0, description="passes of masked item prediction before")
+    pretraining_epochs: Pretraining = Field(0, description="passes of masked item prediction before")
     scores_padding: bool = Field(False, description="padding of answers is learnt as well, as published")
     decoding: Literal["constrained", "free"] = Field(
         "constrained",

@@ -22,9 +22,15 @@ class ItemKNNConfig(Config):
     The defaults are one compromise, chosen on the validation parts of ML-100K and Amazon Beauty together.
     """
 
-    num_neighbours: int = Field(default=500, ge=1)  # kept for each item
-    shrink: float = Field(default=15.0, ge=0)  # added to the cosine's denominator: pulls rare pairs towards 0
-    decay: float = Field(default=0.6, gt=0, le=1)  # weight of an item against the next one; 1: all alike
+    num_neighbours: int = Field(
+        500, ge=1, le=100_000, description="most similar items that are kept for each item"
+    )
+    shrink: float = Field(
+        15.0, ge=0, le=1e6, description="users added to the cosine's denominator: pulls rare pairs towards 0"
+    )
+    decay: float = Field(
+        0.6, gt=0, le=1, description="weight of an item of a history against the next one; 1: all alike"
+    )
 
 
 BLOCK_PAIRS = 2**24  # pairs of items whose similarity may be held at once

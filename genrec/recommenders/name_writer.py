@@ -9,16 +9,16 @@ import tempfile
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol, Self
 
 import numpy as np
 import torch
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 from safetensors.numpy import save_file
 from torch import Tensor
 
 from genrec.backbones.base import Backbone, Prefix
-from genrec.backbones.compact import CompactBackbone
+from genrec.backbones.compact import HEAD, CompactBackbone, compact_width, shared_by_heads
 from genrec.backbones.hardware import device, full_precision, num_replicas, prepare_threads
 from genrec.backbones.tokenizer import PretrainedTokenizer, TextTokenizer, TrainedTokenizer, WordTokenizer
 from genrec.codes.collaborative import collaborative_codes
@@ -34,27 +34,64 @@ from genrec.decoding.beam import BeamSearch
 from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.decoding.frontier import Found
 from genrec.errors import ConfigError, RunError
-from genrec.recommenders.base import Config, Recommender
+from genrec.recommenders.base import Config, Name, Names, Recommender, Seed, Threads
 from genrec.training.objectives import CodeLoss
 from genrec.training.trainer import TrainingOptions, Validate
 from genrec.training.validation import ranking_validation
+
+# Options whose defaults differ from recommender to recommender.
+Depth = Annotated[
+    int,
+    Field(ge=1, le=256, description="layers of the compact backbone (of each of its stacks); its one dial"),
+]
+Width = Annotated[int, Field(ge=16, le=16_384)]
+MaxItems = Annotated[int, Field(ge=1, le=10_000, description="most recent items of a history that are read")]
+Passes = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=10_000,
+        description="passes over the training part; more than the default overfits small data",
+    ),
+]
+BatchTokens = Annotated[
+    int,
+    Field(
+        ge=16,
+        le=10_000_000,
+        description="tokens in a batch, padding included; a longer row is a batch of its own",
+    ),
+]
+Evaluations = Annotated[
+    int, Field(ge=1, le=10_000, description="validations and checkpoints over the training")
+]
+Pretraining = Annotated[int, Field(ge=0, le=10_000)]
 
 
 class WriterConfig(Config):
     """Options of every recommender that writes names."""
 
-    backbone: str = Field("compact", description="'compact', or a checkpoint by folder or hub name")
-    depth: int = Field(2, ge=1, description="layers of the compact backbone; its one dial")
-    width: int | None = Field(None, ge=16, description="its hidden size; 64 x depth if not given")
+    backbone: Name = Field("compact", description="'compact', or a checkpoint by folder or hub name")
+    depth: Depth = 2
+    width: Width | None = Field(None, description="its hidden size; 64 x depth if not given")
     dropout: float = Field(0.5, ge=0, lt=1, description="its dropout on embeddings and residual branches")
-    vocab_size: int = Field(8000, ge=260, description="its vocabulary, trained on the titles")
+    vocab_size: int = Field(
+        8000, ge=260, le=1_000_000, description="most tokens of its vocabulary, trained on the titles"
+    )
     node_vectors: bool = Field(
         True, description="its trie nodes have vectors of their own beside their tokens'"
     )
     tuning: Literal["lora", "qlora", "full"] = Field("lora", description="how a checkpoint is tuned")
-    lora_rank: int = Field(8, ge=1)
-    lora_alpha: int = Field(16, ge=1)
-    lora_dropout: float = Field(0.05, ge=0, lt=1)
+    lora_rank: int = Field(
+        8,
+        ge=1,
+        le=4096,
+        description="rank of LoRA's updates; 8 as published, more learns more and costs more",
+    )
+    lora_alpha: int = Field(
+        16, ge=1, le=65_536, description="LoRA's updates are scaled by lora_alpha / lora_rank"
+    )
+    lora_dropout: float = Field(0.05, ge=0, lt=1, description="on what LoRA's updates read")
     code: Literal["title", "random", "sequential", "collaborative", "original"] = Field(
         "title", description="what is written for an item; original: the data's own ids, which mostly leak"
     )
@@ -64,39 +101,64 @@ class WriterConfig(Config):
     objective: Literal["catalogue", "token"] = Field(
         "catalogue", description="softmax over children or vocabulary"
     )
-    max_items: int = Field(50, ge=1, description="most recent items of a history that are read")
-    max_tokens: int = Field(4096, ge=16, description="longest row in tokens; oldest items are left out first")
-    stride: int = Field(0, ge=0, description="positions from item to item; 0: positions count tokens")
-    epochs: int = Field(18, ge=1)
-    max_steps: int | None = Field(
-        None, ge=1, description="end after that many steps, if the epochs have more"
+    max_items: MaxItems = 50
+    max_tokens: int = Field(
+        4096, ge=16, le=1_000_000, description="longest row in tokens; oldest items are left out first"
     )
-    batch_tokens: int = Field(4000, ge=16, description="tokens in a batch, padding included")
-    gradient_accumulation_steps: int = Field(1, ge=1)
-    learning_rate: float = Field(2e-3, gt=0)
-    weight_decay: float = Field(0.05, ge=0)
-    max_grad_norm: float = Field(1.0, ge=0, description="gradients are scaled down to it; 0: never")
-    warmup_steps: int = Field(100, ge=0)
+    stride: int = Field(
+        0, ge=0, le=10_000, description="positions from item to item; 0: positions count tokens"
+    )
+    epochs: Passes = 18
+    max_steps: int | None = Field(
+        None, ge=1, le=10**9, description="end after that many steps, if the epochs have more"
+    )
+    batch_tokens: BatchTokens = 4000
+    gradient_accumulation_steps: int = Field(
+        1, ge=1, le=10_000, description="batches whose gradients make one update, for batches past the memory"
+    )
+    learning_rate: float = Field(
+        2e-3,
+        gt=0,
+        le=10,
+        description="of AdamW at its highest; 2e-3 suits a model from scratch, 1e-5 to 3e-4 a checkpoint",
+    )
+    weight_decay: float = Field(0.05, ge=0, le=10, description="of AdamW, beside the gradient")
+    max_grad_norm: float = Field(1.0, ge=0, le=1e6, description="gradients are scaled down to it; 0: never")
+    warmup_steps: int = Field(
+        100, ge=0, le=10**9, description="updates over which the learning rate rises from 0 to its highest"
+    )
     lr_scheduler_type: Literal["linear", "cosine", "inverse_sqrt", "constant", "constant_with_warmup"] = (
-        "linear"
+        Field("linear", description="how the learning rate falls after that; linear and cosine end at 0")
     )
     bf16: bool = Field(
         True, description="mixed precision in training; weights and decoding stay in full precision"
     )
-    evaluations: int = Field(6, ge=1, description="validations and checkpoints over the training")
+    evaluations: Evaluations = 6
     patience: int = Field(
-        0, ge=0, description="validations without a better NDCG@10 before stopping; 0: never stop"
+        0, ge=0, le=10_000, description="validations without a better NDCG@10 before stopping; 0: never stop"
     )
-    validation_users: int = Field(500, ge=1, description="users sampled for validation")
+    validation_users: int = Field(
+        500, ge=1, le=10**9, description="users sampled for a validation, all if there are no more"
+    )
     search: Literal["best-first", "beam"] = Field(
         "best-first", description="best-first: until the list is proved; beam: of fixed width, as published"
     )
-    beams: int = Field(50, ge=1, description="width of the beam; best-first goes on as one after many steps")
-    seed: int = 0
-    threads: int | None = Field(None, ge=1, description="CPU threads; None: as many as help")
-    report_to: tuple[str, ...] = Field(
-        (), description="trackers of transformers: wandb, tensorboard, mlflow, ..."
+    beams: int = Field(
+        50, ge=1, le=4096, description="width of the beam; best-first goes on as one after many steps"
     )
+    seed: Seed = 0
+    threads: Threads | None = Field(None, description="CPU threads; None: as many as help")
+    report_to: Names = Field((), description="trackers of transformers: wandb, tensorboard, mlflow, ...")
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        width = self.width or compact_width(self.depth)
+        if self.backbone == "compact" and not shared_by_heads(width):
+            raise ValueError(
+                f"width={width} is not shared out evenly by heads of {HEAD}, in pairs of numbers: take a multiple of "
+                f"{HEAD}"
+            )
+        return self
 
 
 class Questions(Protocol):

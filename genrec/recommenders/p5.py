@@ -29,7 +29,8 @@ from genrec.prompts.tasks import (
     save_task_prompts,
     usable,
 )
-from genrec.recommenders.base import register
+from genrec.recommenders.base import Name, Names, register
+from genrec.recommenders.name_writer import BatchTokens, Depth, Passes, Width
 from genrec.recommenders.seq2seq_writer import Seq2SeqConfig, Sources
 from genrec.recommenders.task_answers import CLASSES, STARS, TaskAnswers
 from genrec.training.sources import Source, SourceWriter
@@ -45,13 +46,13 @@ FAMILIES = ("rating", "sequential", "explanation", "review", "direct")
 class P5Config(Seq2SeqConfig):
     """Options of `p5`; the defaults are the recipe `p5-best`."""
 
-    depth: int = Field(1, ge=1, description="layers of each stack of the compact backbone; its one dial")
-    width: int | None = Field(128, ge=16, description="its hidden size; 64 x depth if not given")
+    depth: Depth = 1
+    width: Width | None = Field(128, description="its hidden size; 64 x depth if not given")
     dropout: float = Field(0.3, ge=0, lt=1, description="its dropout on embeddings and residual branches")
-    epochs: int = Field(18, ge=1)
-    batch_tokens: int = Field(3000, ge=16, description="tokens in a batch, padding included")
-    prompts: str = Field("p5", description="folder of prompts: p5, or a path")
-    families: tuple[str, ...] = Field(FAMILIES, description="families of tasks that are learnt")
+    epochs: Passes = 18
+    batch_tokens: BatchTokens = 3000
+    prompts: Name = Field("p5", description="folder of prompts: p5, or a path")
+    families: Names = Field(FAMILIES, description="families of tasks that are learnt")
     word_vectors: Literal["none", "order"] = Field(
         "none", description="order: whole-word embeddings, by a word's place in the source (paper)"
     )
@@ -76,6 +77,7 @@ class P5Config(Seq2SeqConfig):
     draws: int = Field(
         0,
         ge=0,
+        le=1000,
         description="sentences drawn for an explanation, of which the one most like the others is taken; 0: the "
         "likeliest is written",
     )
@@ -88,7 +90,7 @@ class P5Config(Seq2SeqConfig):
         lt=1,
         description="of the training reviews, those whose loss chooses the checkpoint where no lists are learnt",
     )
-    times: dict[KindName, Annotated[int, Field(ge=0)]] = Field(
+    times: dict[KindName, Annotated[int, Field(ge=0, le=1000)]] = Field(
         {
             "rating": 1,
             "next": 5,

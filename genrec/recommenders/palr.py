@@ -35,11 +35,12 @@ from genrec.prompts.render import PromptTokens
 from genrec.prompts.tasks import Field as Named
 from genrec.prompts.tasks import Text
 from genrec.recommenders.affinity import enriched
-from genrec.recommenders.base import Recommender, load, register
+from genrec.recommenders.base import Name, Recommender, load, register
 from genrec.recommenders.candidate_search import CandidateSearch
 from genrec.recommenders.candidates import CandidateLists, filled_up, fitted_retriever, retrieve
 from genrec.recommenders.decoder_writer import DecoderConfig, DecoderWriter, Rows
 from genrec.recommenders.mixture import best_first, fit_weights
+from genrec.recommenders.name_writer import MaxItems
 from genrec.training.examples import Writer, collate
 from genrec.training.list_examples import ListTasks, ListWriter, packed_kind
 from genrec.training.tasks import Kind, TaskSteps
@@ -52,30 +53,38 @@ _USERS_AT_ONCE = 256  # of a calibration
 class PalrConfig(DecoderConfig):
     """Options of `palr`; the defaults are the recipe `palr-best`."""
 
-    max_items: int = Field(20, ge=1, description="most recent items of a history that are read")
-    retriever: str = Field("sasrec", description="a recommender by its name, or the run of a fitted one")
-    retriever_options: dict[str, Any] = Field({}, description="of a retriever that is fitted here")
-    num_candidates: int = Field(50, ge=2, description="items that the retriever proposes")
+    max_items: MaxItems = 20
+    retriever: Name = Field("sasrec", description="a recommender by its name, or the run of a fitted one")
+    retriever_options: dict[Name, Any] = Field({}, description="of a retriever that is fitted here")
+    num_candidates: int = Field(50, ge=2, le=10_000, description="items that the retriever proposes")
     profile: Literal["none", "attributes", "chat"] = Field(
         "attributes", description="keywords of a user: none, from items' attributes, or by a chat model"
     )
-    chat: str = Field(
+    chat: Name = Field(
         "endpoint", description="the chat model: endpoint (set by GENREC_CHAT_URL) or a checkpoint"
     )
-    chat_cache: str = Field("~/.cache/genrec/profiles", description="where the chat model's answers are kept")
-    prompt: str = Field("palr_short", description="prompt file: palr, palr_short or a path")
+    chat_cache: Name = Field(
+        "~/.cache/genrec/profiles", description="where the chat model's answers are kept"
+    )
+    prompt: Name = Field("palr_short", description="prompt file: palr, palr_short or a path")
     tasks: tuple[Task, ...] = Field(
-        ("recommend",), description="lists that are learnt: recommend, candidates"
+        ("recommend",),
+        strict=False,
+        min_length=1,
+        max_length=2,
+        description="lists that are learnt: recommend, candidates",
     )
     packed: bool = Field(True, description="recommend: without words, every item of a history an answer")
     list_task: Task | None = Field(
         None,
         description="whose question a written list answers, learnt or not; the last of tasks if not given",
     )
-    num_targets: int = Field(1, ge=1, description="most items of an answer that is learnt")
+    num_targets: int = Field(1, ge=1, le=1000, description="most items of an answer that is learnt")
     users_share: float = Field(0.2, gt=0, le=1, description="users whose lists are learnt; packed: all")
     swap_share: float = Field(0.0, ge=0, le=1, description="lists that change an item with their history")
-    enrich_to: int = Field(0, ge=0, description="items that shorter histories are filled up to by affinity")
+    enrich_to: int = Field(
+        0, ge=0, le=1000, description="items that shorter histories are filled up to by affinity"
+    )
     order: Literal["catalogue", "retriever", "shuffled"] = Field(
         "catalogue", description="in which candidates are named when it is asked"
     )
@@ -85,8 +94,6 @@ class PalrConfig(DecoderConfig):
 
     @model_validator(mode="after")
     def _fits_together(self) -> PalrConfig:
-        if not self.tasks:
-            raise ValueError("tasks: choose recommend, candidates or both")
         if self.stride:
             raise ValueError("positions of a list count tokens: stride has to be 0")
         return self

@@ -23,6 +23,7 @@ from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import IntArray, Interactions
 from genrec.prompts.profiles import AttributeProfiles
 from genrec.recommenders.base import register
+from genrec.recommenders.name_writer import Passes, Pretraining
 from genrec.recommenders.p5 import P5, P5Config
 from genrec.training.masking import LEVELS, Level
 from genrec.training.passages import Masks, Passages
@@ -37,11 +38,13 @@ _MASKS: dict[Level, str] = {"entity": "[M]", "sentence": "[sM]", "document": "[g
 class RecSysLLMConfig(P5Config):
     """Options of `recsysllm`: those of `p5`, the pre-training and the switches of its four ideas."""
 
-    epochs: int = Field(8, ge=1)
-    pretraining_epochs: int = Field(
-        0, ge=0, description="passes of span infilling over texts before the tasks"
+    epochs: Passes = 8
+    pretraining_epochs: Pretraining = Field(
+        0, description="passes of span infilling over texts before the tasks"
     )
-    levels: tuple[Level, ...] = Field(LEVELS, description="of masks: entity, sentence, document")
+    levels: tuple[Level, ...] = Field(
+        LEVELS, strict=False, min_length=1, max_length=3, description="of masks: entity, sentence, document"
+    )
     mask_share: float = Field(0.15, gt=0, le=1, description="entities or sentences that are masked")
     whole_entities: bool = Field(True, description="masks cut no entity; False: spans are cut anywhere")
     chronological: bool = Field(True, description="spans are filled in in the order of time; False: in any")
@@ -56,8 +59,6 @@ class RecSysLLMConfig(P5Config):
             raise ValueError(
                 "two-dimensional positions stand in for whole-word vectors: word_vectors has to be none"
             )
-        if not self.levels:
-            raise ValueError("choose one level of masks at least: entity, sentence, document")
         return self
 
 

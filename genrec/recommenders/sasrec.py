@@ -25,7 +25,7 @@ from genrec.data.catalogue import Catalogue
 from genrec.data.files import read_safetensors, write_atomically
 from genrec.data.interactions import FloatArray, Histories, Interactions, Targets
 from genrec.errors import ConfigError
-from genrec.recommenders.base import Config, Recommender, register
+from genrec.recommenders.base import Config, Names, Recommender, Seed, Threads, register
 from genrec.training.examples import Batch
 from genrec.training.objectives import item_loss, unwrapped
 from genrec.training.sequences import ItemSteps, pack
@@ -36,26 +36,33 @@ from genrec.training.validation import ranking_validation
 class SASRecConfig(Config):
     """Options of `sasrec`."""
 
-    depth: int = Field(2, ge=1, description="blocks")
-    width: int = Field(64, ge=1, description="size of the item vectors")
-    num_heads: int = Field(1, ge=1, description="attention heads of a block")
+    depth: int = Field(2, ge=1, le=256, description="blocks")
+    width: int = Field(64, ge=1, le=16_384, description="size of the item vectors")
+    num_heads: int = Field(1, ge=1, le=1024, description="attention heads of a block; a divisor of the width")
     dropout: float = Field(0.6, ge=0, lt=1, description="on vectors, attention and feed-forward layers")
-    max_items: int = Field(50, ge=1, description="most recent items of a history that are read")
-    epochs: int = Field(100, ge=1)
-    batch_size: int = Field(512, ge=1, description="histories in a batch")
-    learning_rate: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(0.0, ge=0, description="part of the gradient, as in Adam")
-    evaluations: int = Field(20, ge=1, description="validations and checkpoints over the training")
+    max_items: int = Field(50, ge=1, le=10_000, description="most recent items of a history that are read")
+    epochs: int = Field(
+        100,
+        ge=1,
+        le=10_000,
+        description="passes over the training part, if patience does not end them sooner",
+    )
+    batch_size: int = Field(512, ge=1, le=1_000_000, description="histories in a batch of the training")
+    learning_rate: float = Field(
+        1e-3, gt=0, le=10, description="of Adam, the same all the time; larger ones diverge on small data"
+    )
+    weight_decay: float = Field(0.0, ge=0, le=10, description="part of the gradient, as in Adam")
+    evaluations: int = Field(20, ge=1, le=10_000, description="validations and checkpoints over the training")
     patience: int = Field(
-        6, ge=0, description="validations without a better NDCG@10 before stopping; 0: never stop"
+        6, ge=0, le=10_000, description="validations without a better NDCG@10 before stopping; 0: never stop"
     )
-    validation_users: int = Field(25_000, ge=1, description="users sampled for validation")
+    validation_users: int = Field(
+        25_000, ge=1, le=10**9, description="users sampled for a validation, all if there are no more"
+    )
     bf16: bool = Field(True, description="bfloat16 products in the loss, where the processor has them")
-    seed: int = 0
-    threads: int | None = Field(None, ge=1, description="CPU threads; None: as many as help")
-    report_to: tuple[str, ...] = Field(
-        (), description="trackers of transformers: wandb, tensorboard, mlflow, ..."
-    )
+    seed: Seed = 0
+    threads: Threads | None = Field(None, description="CPU threads; None: as many as help")
+    report_to: Names = Field((), description="trackers of transformers: wandb, tensorboard, mlflow, ...")
 
     @model_validator(mode="after")
     def _fits_together(self) -> SASRecConfig:

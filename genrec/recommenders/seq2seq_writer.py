@@ -19,7 +19,8 @@ from genrec.backbones.tokenizer import TextTokenizer
 from genrec.codes.trie import Trie
 from genrec.data.files import read_parquet, write_atomically
 from genrec.data.interactions import IntArray
-from genrec.recommenders.name_writer import NameWriter, WriterConfig
+from genrec.recommenders.base import Names
+from genrec.recommenders.name_writer import Evaluations, MaxItems, NameWriter, Passes, WriterConfig
 from genrec.training.objectives import CodeLoss, TaskLoss
 from genrec.training.sources import Source, SourceWriter, collate_sources, num_word_vectors
 
@@ -27,11 +28,11 @@ from genrec.training.sources import Source, SourceWriter, collate_sources, num_w
 class Seq2SeqConfig(WriterConfig):
     """Options of every recommender on an encoder–decoder."""
 
-    max_items: int = Field(20, ge=1, description="most recent items of a history that are read")
-    epochs: int = Field(15, ge=1)
-    evaluations: int = Field(5, ge=1, description="validations and checkpoints over the training")
+    max_items: MaxItems = 20
+    epochs: Passes = 15
+    evaluations: Evaluations = 5
     stride: Literal[0] = Field(0, description="none but 0: positions of a source count tokens")
-    lora_targets: tuple[str, ...] = Field((), description="endings of layers' names; none: the usual ones")
+    lora_targets: Names = Field((), description="endings of layers' names; none: the usual ones")
 
 
 class Sources:

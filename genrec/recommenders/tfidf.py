@@ -26,10 +26,18 @@ class TfidfConfig(Config):
     Amazon Beauty. The cosine is better where texts are long (Beauty), BM25 where they are short (films).
     """
 
-    weighting: Literal["bm25", "tfidf"] = "bm25"
-    saturation: float = Field(default=1.2, ge=0)  # BM25's k1: 0 counts a word once, however often it is said
-    length_penalty: float = Field(default=0.75, ge=0, le=1)  # BM25's b: 0 treats short and long texts alike
-    decay: float = Field(default=0.7, gt=0, le=1)  # weight of an item against the next one; 1: all alike
+    weighting: Literal["bm25", "tfidf"] = Field(
+        "bm25", description="of words: bm25, better for short texts (films), or tfidf's cosine, for long ones"
+    )
+    saturation: float = Field(
+        1.2, ge=0, le=1000, description="BM25's k1: 0 counts a word once, however often it is said"
+    )
+    length_penalty: float = Field(
+        0.75, ge=0, le=1, description="BM25's b: 0 treats short and long texts alike"
+    )
+    decay: float = Field(
+        0.7, gt=0, le=1, description="weight of an item of a history against the next one; 1: all alike"
+    )
 
 
 @register("tfidf")

@@ -13,7 +13,7 @@ from genrec.data.catalogue import BoolArray, Catalogue
 from genrec.data.interactions import Histories, Interactions, Targets
 from genrec.data.ranking import Rankings
 from genrec.errors import ConfigError
-from genrec.recommenders.base import Config, Recommender, create, load, register
+from genrec.recommenders.base import Config, Name, Names, Recommender, create, load, register
 
 TIE = 1e-3  # places that each further member's items stand behind the first member's: far below one
 
@@ -24,10 +24,17 @@ class UnionConfig(Config):
     The paper's rank constant is 60; 20 was better on the validation parts of ML-100K and Amazon Beauty.
     """
 
-    members: tuple[str, ...] = ("itemknn", "tfidf")  # of two items at one place, the first member's leads
-    options: dict[str, dict[str, Any]] = Field(default_factory=dict)  # a member's own options, by its name
-    depth: int = Field(default=100, ge=1)  # places of each member's list that count
-    rank_constant: float = Field(default=20.0, ge=0)  # the larger, the less it matters to be first in a list
+    members: Names = Field(
+        ("itemknn", "tfidf"), description="recommenders; of two items at one place, the first member's leads"
+    )
+    options: dict[Name, dict[Name, Any]] = Field({}, description="a member's own options, by its name")
+    depth: int = Field(100, ge=1, le=100_000, description="places of each member's list that count")
+    rank_constant: float = Field(
+        20.0,
+        ge=0,
+        le=1e6,
+        description="added to places: the larger, the less it matters to be first in a list",
+    )
 
     @field_validator("members")
     @classmethod

@@ -310,7 +310,7 @@ def test_short_histories_are_enriched() -> None:
         ({"retriever": "palr"}, "cannot retrieve for itself"),
         ({"retriever": "nobody"}, "no recommender 'nobody'"),
         ({"retriever_options": {"depth": 3}}, "itemknn has no option 'depth'"),
-        ({"tasks": ()}, "choose recommend, candidates or both"),
+        ({"tasks": ()}, "at least 1 item"),
         ({"prompt": "nowhere"}, "no prompt file"),
         ({"stride": 4}, "stride has to be 0"),
         (

@@ -140,7 +140,7 @@ def test_cut_spans_hold_parts_of_words_and_whole_ones_do_not() -> None:
     ("options", "told"),
     [
         ({"word_vectors": "order"}, "word_vectors has to be none"),
-        ({"levels": ()}, "one level of masks at least"),
+        ({"levels": ()}, "at least 1 item"),
         ({"levels": ("word",)}, "levels.0"),
         ({"mask_share": 0}, "mask_share"),
     ],

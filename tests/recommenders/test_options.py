@@ -1,0 +1,150 @@
+"""Every option of every recommender: its type, its bounds, and what is told of it."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+import annotated_types
+import numpy as np
+import pytest
+import torch
+from genrec.errors import ConfigError
+from genrec.recommenders.base import create, recommenders
+from pydantic.fields import FieldInfo
+
+every_recommender = pytest.mark.parametrize("name", recommenders())
+
+
+def options(name: str) -> dict[str, FieldInfo]:
+    return dict(recommenders()[name].Config.model_fields)
+
+
+def parts(annotation: Any, metadata: typing.Sequence[Any]) -> Iterator[tuple[Any, list[Any]]]:
+    """The plain types that a value is made of, each with what its annotations say."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        inner, *more = typing.get_args(annotation)
+        told = [
+            entry for info in more for entry in (info.metadata if isinstance(info, FieldInfo) else [info])
+        ]
+        yield from parts(inner, [*metadata, *told])
+    elif typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        for inner in typing.get_args(annotation):
+            yield from parts(inner, metadata)
+    elif typing.get_origin(annotation) in (tuple, dict):
+        yield typing.get_origin(annotation), list(metadata)
+        for inner in typing.get_args(annotation):
+            yield from parts(inner, []) if inner is not ... else ()
+    else:
+        yield annotation, list(metadata)
+
+
+def limits(metadata: list[Any]) -> tuple[list[float], list[float]]:
+    """Lower and upper bounds."""
+    low = [entry.ge for entry in metadata if isinstance(entry, annotated_types.Ge)]
+    low += [entry.gt for entry in metadata if isinstance(entry, annotated_types.Gt)]
+    high = [entry.le for entry in metadata if isinstance(entry, annotated_types.Le)]
+    high += [entry.lt for entry in metadata if isinstance(entry, annotated_types.Lt)]
+    return low, high
+
+
+@every_recommender
+def test_every_option_is_described(name: str) -> None:
+    assert [option for option, field in options(name).items() if not field.description] == []
+
+
+@every_recommender
+def test_every_number_lies_within_finite_bounds_and_every_text_within_a_length(name: str) -> None:
+    for option, field in options(name).items():
+        for kind, metadata in parts(field.annotation, field.metadata):
+            if kind in (int, float):
+                low, high = limits(metadata)
+                assert len(low) == len(high) == 1, option
+                assert np.isfinite([*low, *high]).all()
+                assert low[0] < high[0]
+            elif kind in (str, tuple):
+                assert any(isinstance(entry, annotated_types.MaxLen) for entry in metadata), option
+            else:
+                named = kind in (bool, types.NoneType, dict, Any) or typing.get_origin(kind) is typing.Literal
+                assert named, (option, kind)
+
+
+@every_recommender
+def test_defaults_are_what_an_option_may_be(name: str) -> None:
+    defaults = create(name).config
+    assert create(name, **defaults.model_dump(mode="json")).config == defaults
+
+
+@every_recommender
+def test_numbers_outside_their_bounds_or_of_another_kind_are_refused_in_one_short_line(name: str) -> None:
+    for option, field in options(name).items():
+        numbers = [
+            part for part in parts(field.annotation, field.metadata) if part[0] in (int, float)
+        ]  # `times` has them inside a mapping
+        if not numbers or option == "times":
+            continue
+        (low,), (high,) = limits(numbers[0][1])
+        wrong = [
+            low - 1,
+            high + 1,
+            -(10**30),
+            10**30,
+            float("nan"),
+            float("inf"),
+            True,
+            "3",
+            [],
+            {},
+            "x" * 9999,
+        ]
+        for value in [*wrong, *([2.5, 2.0] if numbers[0][0] is int else [])]:
+            with pytest.raises(ConfigError) as caught:
+                create(name, **{option: value})
+            assert option in str(caught.value)
+            assert name in str(caught.value)
+            assert "\n" not in str(caught.value)
+            assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value", "told"),
+    [
+        ("genrec", "backbone", "", "at least 1 character"),
+        ("genrec", "backbone", "a\0b", "pattern"),
+        ("genrec", "prompt", "x" * 5000, "at most 1000"),
+        ("genrec", "bf16", 1, "valid boolean"),
+        ("genrec", "bf16", "yes", "valid boolean"),
+        ("genrec", "report_to", "wandb", "valid tuple"),
+        ("genrec", "report_to", [3], "valid string"),
+        ("genrec", "report_to", ["t"] * 51, "at most 50"),
+        ("genrec", "width", 100, "take a multiple of 32"),
+        ("genrec", "width", 33, "take a multiple of 32"),
+        ("sasrec", "num_heads", 3, "does not divide"),
+        ("bsarec", "num_frequencies", 26, "no more than 25"),
+        ("p5", "times", {"next": 1001}, "times.next=1001"),
+        ("p5", "times", {"nxt": 1}, "times.nxt"),
+        ("palr", "tasks", [], "at least 1 item"),
+        ("recsysllm", "levels", [], "at least 1 item"),
+        ("union", "members", [], "at least one"),
+    ],
+)
+def test_values_that_no_training_can_be_meant_by(name: str, option: str, value: Any, told: str) -> None:
+    with pytest.raises(ConfigError, match=told) as caught:
+        create(name, **{option: value})
+    assert len(str(caught.value)) < 500
+
+
+def test_numpy_and_torch_take_every_seed_there_is() -> None:
+    for seed in (0, 2**32 - 1):
+        assert create("genrec", seed=seed).config.seed == seed
+        np.random.default_rng((seed, 1))
+        np.random.RandomState(seed)
+        torch.Generator().manual_seed(seed)
+
+
+def test_lists_from_a_file_become_tuples() -> None:
+    assert create("p5", families=["sequential"]).config.families == ("sequential",)
+    assert create("palr", tasks=["candidates"]).config.tasks == ("candidates",)
+    assert create("genrec", learning_rate=1).config.learning_rate == 1.0
