@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -52,12 +51,12 @@ class Listing:
                     f"{log.source} has no column {options.columns['title']!r} for titles: give items too"
                 )
             return cls._without_file(log, spelled, less_points(spelled, None, what))
-        read = read_items(items, options)
-        source = Path(items).name if isinstance(items, str | Path) else "the frame of items"
+        found = read_items(items, options)
+        read, source = found.frame, found.source
         ids = less_points(read["item_id"], spelled, f"column item_id of {source}")
         lines = pl.DataFrame({"item_id": ids}).with_row_index("row").drop_nulls()
         listed = lines.unique("item_id", keep="first", maintain_order=True)
-        notes = []
+        notes = list(found.notes)
         if listed.height < lines.height:
             notes.append(
                 f"{source} lists {lines.height - listed.height:,} items again; their first row counts"

@@ -12,7 +12,7 @@ import polars as pl
 
 from genrec.data.readers import json_lines, movielens, recbole, table
 from genrec.data.readers.columns import find_columns
-from genrec.data.readers.source import Options, bare_name
+from genrec.data.readers.source import Items, Options, bare_name
 from genrec.data.readers.values import as_ids, as_texts
 from genrec.errors import DataError
 
@@ -43,8 +43,8 @@ LISTS = ("genres", "categories")
 CHUNK_ROWS = 100_000
 
 
-def read_items(items: Any, options: Options) -> pl.DataFrame:
-    """Items with `item_id` (String), `title` (String, null where there is none) and further fields.
+def read_items(items: Any, options: Options) -> Items:
+    """The items of a file or frame.
 
     A file's name tells its format: `u.item`, `.dat`, `.item`, `.json`, `.jsonl`, else CSV, TSV or Parquet.
 
@@ -52,29 +52,32 @@ def read_items(items: Any, options: Options) -> pl.DataFrame:
         DataError: no such file, a format that is not known, no column of ids, a malformed line.
     """
     if not isinstance(items, str | Path):
-        return _named(table.as_polars(items), options, "the frame of items")
+        source = "the frame of items"
+        return Items(_named(table.as_polars(items), options, source), source)
     path = Path(items)
     if not path.is_file():
         raise DataError(f"there is no file of items {path}")
     name = bare_name(path)
     if name == "u.item":
-        return movielens.items_100k(path).frame
+        return movielens.items_100k(path)
     if name.endswith(".dat"):
-        return movielens.items_1m(path).frame
+        return movielens.items_1m(path)
     if name.endswith((".json", ".jsonl")):
-        return _from_json(path, options)
+        return Items(_from_json(path, options), path.name)
     if name.endswith(".item"):
-        return _named(recbole.table_of(path), options, path.name)
+        return Items(_named(recbole.table_of(path), options, path.name), path.name)
     if not name.endswith(table.SUFFIXES):
         raise DataError(
             f"{path.name} is no known file of items: u.item, .dat, .item, .json, .jsonl, .csv, .tsv, .parquet"
         )
     if name.endswith(".parquet"):
-        return _named(table.read_parquet(path), options, path.name)
+        return Items(_named(table.read_parquet(path), options, path.name), path.name)
     separator = table.separator_of(path)
     table.header_of(path, separator)  # an empty file
     frame = _named(table.read_csv(path, separator), options, path.name)
-    return movielens.with_year(frame) if name == "movies.csv" and "year" not in frame.columns else frame
+    if name == "movies.csv" and "year" not in frame.columns:
+        frame = movielens.with_year(frame)
+    return Items(frame, path.name)
 
 
 def _from_json(path: Path, options: Options) -> pl.DataFrame:
