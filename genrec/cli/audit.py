@@ -134,6 +134,7 @@ def audit_run(run: Run, moved_to: str | None) -> Audit:
         findings += rule_findings(name, metrics, split.train, targets)
         lists = run.rankings_path(name)
         if lists.exists():
+            run.check_rankings(name)
             findings += list_findings(name, read_rankings(lists, targets), metrics, targets)
             checked.append(f"lists of {name}")
     if isinstance(model, NameWriter):

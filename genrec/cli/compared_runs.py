@@ -191,6 +191,7 @@ def _group(label: str, entries: Sequence[_Entry], name: str, targets: Targets) -
         path = entry.run.rankings_path(name)
         if not path.exists():
             raise RunError(f"{entry.path} has no {path.name}: run `{_evaluate(entry.path, name)}` first")
+        entry.run.check_rankings(name, advice=f"run `{_evaluate(entry.path, name)}` again")
         lists, metrics = read_rankings(path, targets), entry.run.metrics()
         measured = metrics.get(name, {})
         _check_fresh(lists, targets, measured, path)

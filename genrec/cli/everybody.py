@@ -1,7 +1,8 @@
 """Lists for all users of a data set, written in parts, so that a stopped job goes on where it was.
 
 While it runs, `NAME.parquet.parts/` beside the file holds one Parquet file for each group of users and
-`question.json`, which keeps parts of different questions apart. At the end the parts become the one file.
+`question.json`, which keeps parts of different questions apart and tells whole parts from damaged ones. At the end the
+parts become the one file.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ import polars as pl
 import pyarrow.parquet as pq
 from pydantic_core import to_jsonable_python
 
-from genrec.data.files import read_json, read_parquet, write_atomically, write_json
-from genrec.errors import ConfigError
+from genrec.data.files import read_parquet, write_atomically
+from genrec.data.seal import Sealed, check_files, measured, read_sealed, write_sealed
+from genrec.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
     from genrec.data.catalogue import BoolArray
@@ -29,9 +31,7 @@ if TYPE_CHECKING:
     from genrec.recommenders.base import Recommender
 
 USERS_PER_PART = 4096
-_SCHEMA = {
-    "rank": pl.Int32, "item_id": pl.String, "title": pl.String, "score": pl.Float32, "probability": pl.Float32
-}  # fmt: skip
+_QUESTION = "question.json"  # of the folder of parts
 
 
 @dataclass(frozen=True)
@@ -78,17 +78,22 @@ def recommend_to_all(
     if out.exists() and not force:
         raise ConfigError(f"{out} exists: give --force to replace it, or another --out")
     folder = out.with_name(out.name + ".parts")
-    _take_up(folder, {**asdict(question), "data": dataset.fingerprint, "model": identity}, users_per_part)
+    asked = to_jsonable_python(
+        {**asdict(question), "data": dataset.fingerprint, "model": identity, "users_per_part": users_per_part}
+    )
+    parts = _take_up(folder, asked)
     histories = dataset.interactions.histories
     paths = []
     for start in range(0, len(histories), users_per_part):
         path = folder / f"{start:010d}.parquet"
         paths.append(path)
         rows = np.arange(start, min(start + users_per_part, len(histories)))
-        if not path.exists():
+        if path.name not in parts:
             rankings = model.rank(histories.take(rows), question.k, allowed=allowed, exact=question.exact)
             table = _table(model, dataset, rows, rankings)
             write_atomically(path, table.write_parquet)
+            parts |= measured(folder, [path.name])
+            write_sealed(folder / _QUESTION, asked, run=identity, files=parts)
         if progress is not None:
             progress(int(rows[-1]) + 1, len(histories))
     num_rows = _assemble(paths, out)
@@ -96,23 +101,36 @@ def recommend_to_all(
     return num_rows
 
 
-def _take_up(folder: Path, question: dict[str, object], users_per_part: int) -> None:
-    """Make the folder of the parts, or make sure that the parts in it answer the same question."""
-    question = to_jsonable_python({**question, "users_per_part": users_per_part})  # as it is read again
-    path = folder / "question.json"
-    if path.exists():
-        before = read_json(path, dict[str, Any], advice=f"remove {folder} and repeat the command")
-        for key, value in question.items():
-            if before.get(key) != value:
-                raise ConfigError(
-                    f"{folder} holds parts of a stopped job with {key}={before.get(key)}, and this one has "
-                    f"{key}={value}: repeat the first command, choose another --out, or remove that folder"
-                )
-        return
-    if folder.exists() and any(folder.glob("*.parquet")):
-        raise ConfigError(f"{folder} is in the way: move it, or choose another --out")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(path, question)
+def _take_up(folder: Path, asked: dict[str, Any]) -> dict[str, Sealed]:
+    """Make the folder of the parts, or find those in it that are whole; all of them answer the same question."""
+    path = folder / _QUESTION
+    if not path.exists():
+        if folder.exists() and any(folder.iterdir()):
+            raise ConfigError(f"{folder} is in the way: move it, or choose another --out")
+        folder.mkdir(parents=True, exist_ok=True)
+        write_sealed(path, asked, run=asked["model"])
+        return {}
+    before, seal = read_sealed(path, dict[str, Any], advice=f"remove {folder} and repeat the command")
+    for key, value in asked.items():
+        if before.get(key) != value:
+            raise ConfigError(
+                f"{folder} holds parts of a stopped job with {key}={before.get(key)}, and this one has "
+                f"{key}={value}: repeat the first command, choose another --out, or remove that folder"
+            )
+    return (
+        {}
+        if seal is None
+        else {name: file for name, file in seal.files.items() if _is_whole(folder, name, file)}
+    )
+
+
+def _is_whole(folder: Path, name: str, file: Sealed) -> bool:
+    """Whether a part is as it was written; one that is not is made again."""
+    try:
+        check_files(folder, {name: file})
+    except RunError:
+        return False
+    return True
 
 
 def _table(model: Recommender, dataset: Dataset, users_B: IntArray, rankings: Rankings) -> pl.DataFrame:
@@ -136,17 +154,13 @@ def _table(model: Recommender, dataset: Dataset, users_B: IntArray, rankings: Ra
     )
 
 
-def _part(path: Path) -> pl.DataFrame:
-    return read_parquet(path, _SCHEMA, advice="remove this file and repeat the command, which makes it again")
-
-
 def _assemble(paths: list[Path], out: Path) -> int:
     """One file from the parts, one part in memory at a time; rows written."""
     num_rows = 0
 
     def write(temporary: Path) -> None:
         nonlocal num_rows
-        parts = (_part(path).to_arrow(compat_level=pl.CompatLevel.oldest()) for path in paths)
+        parts = (read_parquet(path).to_arrow(compat_level=pl.CompatLevel.oldest()) for path in paths)
         first = next(parts)
         with pq.ParquetWriter(temporary, first.schema) as writer:
             for part in chain([first], parts):

@@ -8,6 +8,8 @@ log.jsonl, checkpoints/   what the recommender writes while it learns
 model/             the finished recommender; renamed into place, so that it is there as a whole or not at all
 metrics.json       cost of the training and the metrics of each split that was measured
 rankings-NAME.parquet   the lists behind the metrics called NAME, seen items excluded; see genrec.data.ranking_file
+
+`data.json`, `metrics.json` and the model are sealed (genrec.data.seal): what was changed or is of another run is told.
 """
 
 from __future__ import annotations
@@ -27,6 +29,16 @@ from genrec.cli.environment import environment
 from genrec.cli.options import DataSource
 from genrec.cli.recipe import Recipe
 from genrec.data.files import read_json, read_yaml, write_json, write_text
+from genrec.data.seal import (
+    Sealed,
+    bind,
+    check_files,
+    check_run,
+    measured,
+    new_run,
+    read_sealed,
+    write_sealed,
+)
 from genrec.data.yaml_text import dump_yaml
 from genrec.errors import RunError
 
@@ -35,7 +47,11 @@ if TYPE_CHECKING:
     from genrec.recommenders.base import Recommender
 
 
-_ADVICE = "restore it from a copy, or train the run again"
+_SEALED = ("recipe.yaml", "config.yaml", "environment.json")  # by `data.json`
+_ADVICE = (
+    "restore what the training wrote, from a copy; a recipe that was changed is trained into another folder, with "
+    "`genrec train RECIPE.yaml --out NEW`"
+)
 
 
 class _Config(BaseModel):
@@ -82,6 +98,7 @@ class Run:
     folder: Path
     config: dict[str, Any]
     data: dict[str, Any]
+    identity: str | None  # what its files are sealed with; None: it was begun before there were seals
 
     @property
     def finished(self) -> bool:
@@ -130,29 +147,61 @@ class Run:
         partial = self.folder / "model.partial"
         shutil.rmtree(partial, ignore_errors=True)  # left by a save that was killed
         recommender.save(partial)
+        bind(partial / "recommender.json", self.identity)
         os.replace(partial, self.folder / "model")
 
     def model_identity(self) -> str:
         """Changes whenever another model is put under `model/`."""
-        files = sorted((self.folder / "model").iterdir())
-        state = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+        about = self.folder / "model" / "recommender.json"
+        seal = read_sealed(about, dict[str, Any])[1]
+        if seal is not None:
+            return seal.sha256
+        state = [
+            (path.name, path.stat().st_size, path.stat().st_mtime_ns)
+            for path in sorted(about.parent.iterdir())
+        ]
         return hashlib.sha256(repr(state).encode()).hexdigest()
 
     def metrics(self) -> dict[str, Any]:
-        """What `metrics.json` holds so far."""
+        """What `metrics.json` holds so far.
+
+        Raises:
+            RunError: it is damaged, was edited, or is of another run.
+        """
+        return self._metrics()[0]
+
+    def _metrics(self) -> tuple[dict[str, Any], dict[str, Sealed]]:
+        """What `metrics.json` holds so far, and what is known of the lists behind it."""
         path = self.folder / "metrics.json"
         if not path.exists():
-            return {}
+            return {}, {}
         advice = "remove it and run `genrec evaluate` again"
-        return read_json(path, dict[str, dict[str, Any]], advice=advice, not_finite=True)
+        values, seal = read_sealed(path, dict[str, dict[str, Any]], advice=advice, not_finite=True)
+        check_run(path, seal, self.identity, advice=advice)
+        return values, {} if seal is None else seal.files
 
     def add_metrics(self, name: str, values: Mapping[str, Any]) -> None:
-        """Put `values` into `metrics.json` under the name of a split, or `training`."""
-        write_json(self.folder / "metrics.json", {**self.metrics(), name: dict(values)})
+        """Put `values` into `metrics.json` under `training` or the name of a split, whose lists are written already."""
+        metrics, lists = self._metrics()
+        path = self.rankings_path(name)
+        if path.exists():
+            lists = {**lists, **measured(self.folder, [path.name])}
+        values_by_name = {**metrics, name: dict(values)}
+        write_sealed(self.folder / "metrics.json", values_by_name, run=self.identity, files=lists)
 
     def rankings_path(self, name: str) -> Path:
-        """Where the lists behind the metrics called `name` lie."""
+        """Where the lists behind the metrics called `name` lie, or are to lie."""
         return self.folder / f"rankings-{name}.parquet"
+
+    def check_rankings(self, name: str, *, advice: str = "run `genrec evaluate` again") -> None:
+        """Make sure that the lists behind the metrics called `name` are those that were measured.
+
+        Raises:
+            RunError: they are damaged, or were exchanged.
+        """
+        path = self.rankings_path(name)
+        lists = self._metrics()[1]
+        check_files(self.folder, {path.name: lists[path.name]} if path.name in lists else {}, advice=advice)
 
     def provenance(self, split: str) -> dict[str, Any]:
         """What stands beside every number of this run; `leak` tells why none of them can be believed, if so."""
@@ -190,9 +239,11 @@ def open_run(folder: Path) -> Run:
                 f"{folder} is not a run, or one that had hardly begun: {name} is missing; choose a folder that "
                 "`genrec train` wrote"
             )
+    data, seal = read_sealed(folder / "data.json", _Data, advice=_ADVICE)
+    if seal is not None:
+        check_files(folder, seal.files, advice=_ADVICE)
     config = read_yaml(folder / "config.yaml", _Config, advice=_ADVICE)
-    data = read_json(folder / "data.json", _Data, advice=_ADVICE)
-    return Run(folder, config.model_dump(), data.model_dump())
+    return Run(folder, config.model_dump(), data.model_dump(), None if seal is None else seal.run)
 
 
 def begin(
@@ -234,12 +285,8 @@ def begin(
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is a file: choose a folder for --out")
     # A run that was killed while it began has these files at most, and is begun again.
-    strangers = {entry.name for entry in folder.glob("*")} - {
-        "recipe.yaml",
-        "config.yaml",
-        "environment.json",
-    }
-    strangers = {name for name in strangers if not name.endswith(".tmp")}
+    strangers = {entry.name for entry in folder.glob("*")} - {*_SEALED}
+    strangers = {name for name in strangers if not (name.startswith(".") and name.endswith(".tmp"))}
     if strangers:
         raise RunError(
             f"{folder} is not empty and not a run (it holds {min(strangers)}): choose another --out"
@@ -248,8 +295,9 @@ def begin(
     write_text(folder / "recipe.yaml", recipe.text)
     write_text(folder / "config.yaml", dump_yaml(config))
     write_json(folder / "environment.json", environment())
-    write_json(folder / "data.json", data)
-    return Run(folder, config, data)
+    identity = new_run()
+    write_sealed(folder / "data.json", data, run=identity, files=measured(folder, _SEALED))
+    return Run(folder, config, data, identity)
 
 
 def _check_same(run: Run, config: Mapping[str, Any], data: Mapping[str, Any]) -> None:

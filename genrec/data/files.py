@@ -77,7 +77,7 @@ def read_text(path: Path, *, advice: str = ADVICE) -> str:
         RunError: it is missing, or in another encoding.
         OSError: it cannot be read.
     """
-    with _told(path, advice):
+    with told(path, advice):
         return path.read_bytes().decode("utf-8")
 
 
@@ -94,8 +94,8 @@ def read_json(path: Path, shape: type[T], *, advice: str = ADVICE, not_finite: b
         RunError: it is missing or damaged, the same key stands twice, or it is of another shape.
         OSError: it cannot be read.
     """
-    with _told(path, advice):
-        return _shaped(_json(path.read_bytes().decode("utf-8"), not_finite), shape)
+    with told(path, advice):
+        return shaped(_json(path.read_bytes().decode("utf-8"), not_finite), shape)
 
 
 def read_json_lines(path: Path, shape: type[T], *, advice: str = ADVICE, may_be_cut: bool = False) -> list[T]:
@@ -114,8 +114,8 @@ def read_json_lines(path: Path, shape: type[T], *, advice: str = ADVICE, may_be_
     values = []
     *lines, rest = read_text(path, advice=advice).split("\n")
     for number, line in enumerate([*lines, *([rest] if rest and not may_be_cut else [])], start=1):
-        with _told(path, advice, f"line {number}: "):
-            values.append(_shaped(_json(line, not_finite=True), shape))
+        with told(path, advice, f"line {number}: "):
+            values.append(shaped(_json(line, not_finite=True), shape))
     return values
 
 
@@ -126,8 +126,8 @@ def read_yaml(path: Path, shape: type[T], *, advice: str = ADVICE) -> T:
         RunError: it is missing, damaged or of another shape.
         OSError: it cannot be read.
     """
-    with _told(path, advice):
-        return _shaped(parse_yaml(path.read_bytes().decode("utf-8")), shape)
+    with told(path, advice):
+        return shaped(parse_yaml(path.read_bytes().decode("utf-8")), shape)
 
 
 def read_parquet(
@@ -144,7 +144,7 @@ def read_parquet(
         RunError: it is missing or damaged, or a column is missing or of another type.
         OSError: it cannot be read.
     """
-    with _told(path, advice):
+    with told(path, advice):
         table = pl.read_parquet(path)
         for name, dtype in (schema or {}).items():
             found = table.schema.get(name)
@@ -172,7 +172,7 @@ def read_safetensors(
         RunError: it is missing or damaged, or an array is missing.
         OSError: it cannot be read.
     """
-    with _told(path, advice), safe_open(path, framework) as file:
+    with told(path, advice), safe_open(path, framework) as file:
         found = list(file.keys())
         missing = sorted(set(names) - set(found))
         if missing:
@@ -187,12 +187,12 @@ def safetensors_shapes(path: Path, *, advice: str = ADVICE) -> dict[str, tuple[i
         RunError: it is missing or damaged.
         OSError: it cannot be read.
     """
-    with _told(path, advice), safe_open(path, "numpy") as file:
+    with told(path, advice), safe_open(path, "numpy") as file:
         return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
 
 
 @contextmanager
-def _told(path: Path, advice: str, where: str = "") -> Iterator[None]:
+def told(path: Path, advice: str = ADVICE, where: str = "") -> Iterator[None]:
     """Let what a parser raises on `path` end in one line that names the file."""
     try:
         yield
@@ -229,10 +229,11 @@ def _adapter(shape: Any) -> TypeAdapter[Any]:
     return TypeAdapter(shape)
 
 
-def _shaped(value: Any, shape: type[T]) -> T:
+def shaped(value: Any, shape: type[T]) -> T:
+    """`value`, as what pydantic makes of it for `shape`; nothing is turned into another type."""
     adapter: Any = _adapter(shape)  # type: ignore[arg-type]  # a type is hashable
-    shaped: T = adapter.validate_python(value, strict=True)
-    return shaped
+    found: T = adapter.validate_python(value, strict=True)
+    return found
 
 
 def _json(text: str, not_finite: bool) -> Any:

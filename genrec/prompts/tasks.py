@@ -213,7 +213,7 @@ def load_task_prompts(name: str | Path) -> dict[str, list[TaskPrompt]]:
 
 def save_task_prompts(name: str | Path, folder: Path) -> None:
     """Copy the files of a prompt folder, named as `load_task_prompts` takes it, to a new folder."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     for path in _files(name):
         (folder / path.name).write_bytes(path.read_bytes())
 

@@ -21,9 +21,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import genrec.recommenders
 from genrec.data.catalogue import BoolArray, Catalogue
-from genrec.data.files import read_json, read_parquet, write_atomically, write_json
+from genrec.data.files import read_parquet, write_atomically
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
 from genrec.data.ranking import Rankings
+from genrec.data.seal import (
+    check_below,
+    check_run,
+    files_below,
+    measured,
+    read_sealed,
+    remove_sealed,
+    run_of,
+    write_sealed,
+)
 from genrec.errors import (
     CatalogueError,
     ConfigError,
@@ -397,10 +407,10 @@ class Recommender(ABC):
         catalogue, folder = self.catalogue, Path(folder)
         if folder.is_file():
             raise RunError(f"{folder} is a file: choose a folder to save to")
-        if folder.exists() and any(folder.iterdir()) and not (folder / "recommender.json").exists():
+        if folder.exists() and any(folder.iterdir()) and not (folder / _ABOUT).exists():
             raise RunError(f"{folder} is not empty and not a saved recommender: choose another folder")
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "recommender.json").unlink(missing_ok=True)
+        remove_sealed(folder / _ABOUT)
         table = catalogue.table.with_columns(pl.Series("removed", self.removed_))
         write_atomically(folder / "items.parquet", lambda path: table.write_parquet(path))
         self._save(folder)
@@ -409,7 +419,7 @@ class Recommender(ABC):
             "titled": catalogue.titled,
             "config": self.config.model_dump(mode="json"),
         }
-        write_json(folder / "recommender.json", about)
+        write_sealed(folder / _ABOUT, about, run=None, files=measured(folder, files_below(folder, _ABOUT)))
         return folder
 
 
@@ -470,6 +480,8 @@ def create(name: str, /, **options: Any) -> Recommender:
     return _REGISTRY[name](**options)
 
 
+_ABOUT = "recommender.json"
+_ADVICE = "restore it from a copy, or train again"
 _ITEMS = {"item_id": pl.String, "title": pl.String, "removed": pl.Boolean}
 
 
@@ -484,32 +496,40 @@ class _About(BaseModel):
 def load(folder: str | Path) -> Recommender:
     """A recommender from a folder that `save` wrote, or from a run folder.
 
+    Its files are compared with the sizes and SHA-256 that were noted when they were saved.
+
     Raises:
-        RunError: the folder is missing, half written or no recommender.
+        RunError: the folder is missing, half written, damaged or no recommender, or its model is of another run.
     """
-    folder = Path(folder)
+    folder, in_run = Path(folder), False
     if not folder.is_dir():
         raise RunError(f"there is no run folder {folder}")
     if (folder / "model").is_dir():
-        folder = folder / "model"
-    about_path = folder / "recommender.json"
+        folder, in_run = folder / "model", (folder / "data.json").exists()
+    about_path = folder / _ABOUT
     if not about_path.exists():
         raise RunError(
             f"{folder} holds no finished recommender (recommender.json is missing): finish the training with "
             "--resume, or choose another run"
         )
+    about, seal = read_sealed(about_path, _About, advice=_ADVICE)
+    if in_run:
+        check_run(about_path, seal, run_of(folder.parent), advice=_ADVICE)
+    if seal is not None:
+        check_below(about_path, seal, advice=_ADVICE)
     try:
-        about = read_json(about_path, _About)
         recommender = create(about.recommender, **about.config)
-        table = read_parquet(folder / "items.parquet", _ITEMS)
+        table = read_parquet(folder / "items.parquet", _ITEMS, advice=_ADVICE)
         recommender.removed_ = table["removed"].to_numpy().copy()
         recommender.catalogue_ = Catalogue(table.drop("removed"), about.titled)
         recommender._load(folder)
     except GenrecError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise RunError(f"{folder} is damaged ({reason}): train again, or restore it from a copy") from error
+        if seal is not None:  # the files are those that were saved: a fault of ours
+            raise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise RunError(f"{folder} is damaged ({reason}): {_ADVICE}") from error
     return recommender
 
 

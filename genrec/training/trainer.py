@@ -17,7 +17,6 @@ from typing import Any, Literal
 
 import safetensors.torch
 import torch
-from pydantic import BaseModel
 from torch import Tensor, nn
 from torch.utils.data import SequentialSampler
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
@@ -26,14 +25,21 @@ from transformers.integrations import get_reporting_integration_callbacks
 from genrec.backbones.dropout import seed_dropout
 from genrec.backbones.hardware import torch_threads
 from genrec.backbones.quiet import quiet
-from genrec.data.files import read_json, read_safetensors, safetensors_shapes
 from genrec.errors import BackendMissingError, ConfigError, RunError
 from genrec.training.callbacks import JsonLog, ProgressBar, Seams
+from genrec.training.checkpoints import (
+    Sealing,
+    best_checkpoint,
+    check_same_training,
+    learnt,
+    load_learnt,
+    newest_checkpoint,
+    remove_newer,
+    state_of,
+)
 from genrec.training.examples import Batch, Batches
 from genrec.training.objectives import Loss
 from genrec.training.replicas import Ahead, Gradients, Replicas
-
-_ADVICE = "remove this checkpoint's folder, and --resume goes on from the one before it"
 
 Validate = Callable[[], dict[str, float]]
 
@@ -116,7 +122,7 @@ class _Trainer(Trainer):  # type: ignore[misc]
         folder = Path(output_dir or self.args.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
         safetensors.torch.save_file(
-            _learnt(self.learner), folder / "model.safetensors", metadata={"format": "pt"}
+            learnt(self.learner), folder / "model.safetensors", metadata={"format": "pt"}
         )
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
@@ -162,14 +168,14 @@ def train(
     every = -(-num_updates // options.evaluations)
     newest = newest_checkpoint(checkpoints)
     if newest is not None:
-        state = _state(newest)
-        _check_same_training(model, newest, num_updates)
+        state = state_of(newest)
+        check_same_training(model, newest, num_updates)
         # The Trainer would take one step more before it saw that an earlier run had come to its end.
-        if state.stateful_callbacks.TrainerControl.args.should_training_stop:
-            best = checkpoints / f"checkpoint-{state.best_global_step}"
-            _load_learnt(model, best if best.is_dir() else newest)
+        if state.stopped:
+            load_learnt(model, best_checkpoint(newest, state))
             model.eval()
             return
+    remove_newer(checkpoints, newest)
     folder.mkdir(parents=True, exist_ok=True)
     early_stopping = [EarlyStoppingCallback(options.patience)] if validate and options.patience else []
     trackers = _trackers(options.report_to)
@@ -211,7 +217,7 @@ def train(
         # Never read: `evaluate` ranks, but the Trainer asks for one.
         eval_dataset=batches if validate else None,
         data_collator=lambda batches: batches[0],
-        callbacks=[Seams(), JsonLog(folder / "log.jsonl"), bar, *early_stopping, *trackers],
+        callbacks=[Seams(), Sealing(), JsonLog(folder / "log.jsonl"), bar, *early_stopping, *trackers],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.learner, trainer.loss, trainer.validate = model, loss, validate
@@ -238,38 +244,6 @@ def train(
     model.eval()
 
 
-class _ControlArguments(BaseModel):
-    should_training_stop: bool
-
-
-class _Control(BaseModel):
-    args: _ControlArguments
-
-
-class _Callbacks(BaseModel):
-    TrainerControl: _Control
-
-
-class _State(BaseModel):
-    """What we read of the Trainer's `trainer_state.json`."""
-
-    global_step: int
-    max_steps: int
-    best_global_step: int | None
-    stateful_callbacks: _Callbacks
-
-
-def newest_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that was written to its end: the Trainer writes trainer_state.json last."""
-    whole = []
-    for path in folder.glob("checkpoint-*"):
-        try:
-            whole.append((_state(path).global_step, path))
-        except RunError:
-            continue
-    return max(whole)[1] if whole else None
-
-
 def _trackers(names: tuple[str, ...]) -> list[TrainerCallback]:
     try:
         return [tracker() for tracker in get_reporting_integration_callbacks(list(names))]
@@ -278,28 +252,3 @@ def _trackers(names: tuple[str, ...]) -> list[TrainerCallback]:
     except (RuntimeError, ImportError) as error:
         reason = " ".join(str(error).split())
         raise BackendMissingError(f"report_to={','.join(names)}: {reason}") from None
-
-
-def _state(checkpoint: Path) -> _State:
-    return read_json(checkpoint / "trainer_state.json", _State, advice=_ADVICE, not_finite=True)
-
-
-def _learnt(model: nn.Module) -> dict[str, Tensor]:
-    """The weights that are learnt, by name."""
-    return {name: weight.data for name, weight in model.named_parameters() if weight.requires_grad}
-
-
-def _load_learnt(model: nn.Module, checkpoint: Path) -> None:
-    loaded = read_safetensors(checkpoint / "model.safetensors", framework="pt", advice=_ADVICE)
-    for name, weight in _learnt(model).items():
-        weight.copy_(loaded[name])
-
-
-def _check_same_training(model: nn.Module, checkpoint: Path, num_updates: int) -> None:
-    """Raise RunError where the checkpoint was begun with other data or options, as far as its shapes tell."""
-    found = safetensors_shapes(checkpoint / "model.safetensors", advice=_ADVICE)
-    expected = {name: tuple(weight.shape) for name, weight in _learnt(model).items()}
-    if found != expected or _state(checkpoint).max_steps != num_updates:
-        raise RunError(
-            f"{checkpoint} was begun with other data or options: give those, or train in another folder"
-        )

@@ -15,7 +15,7 @@ from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, Interactions
 from genrec.errors import BackendMissingError, ConfigError
 from genrec.recommenders.base import Recommender, create, load
-from genrec.training.trainer import newest_checkpoint
+from genrec.training.checkpoints import newest_checkpoint
 from safetensors import safe_open
 from stories import convert
 from transformers import AutoModelForCausalLM

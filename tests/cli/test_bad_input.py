@@ -153,12 +153,30 @@ def test_a_run_folder_with_damaged_files(mistake: Mistake, popular_run: Path, tm
         (run / name).write_bytes(content)
         return mistake("evaluate", run)
 
-    assert "damaged" in told_with("data.json", b'{"source"')
-    assert "damaged" in told_with("data.json", b"[]")
-    assert "damaged" in told_with("config.yaml", b"recommender: [")
-    assert "damaged" in told_with("model/popular.safetensors", b"nonsense")
-    assert "damaged" in told_with("model/items.parquet", b"nonsense")
-    assert "damaged" in told_with("model/recommender.json", b"{")
+    assert "data.json is damaged" in told_with("data.json", b'{"source"')
+    assert "data.json is damaged" in told_with("data.json", b"[]")
+    assert "config.yaml was changed" in told_with("config.yaml", b"recommender: [")
+    assert "popular.safetensors was changed" in told_with("model/popular.safetensors", b"nonsense")
+    assert "items.parquet was changed" in told_with("model/items.parquet", b"nonsense")
+    assert "recommender.json is damaged" in told_with("model/recommender.json", b"{")
+    other = json.dumps({"recommender": "gone", "titled": True, "config": {}}).encode()
+    assert "of another run" in told_with("model/recommender.json", other)
+
+
+def test_a_run_of_before_seals_with_damaged_files(
+    mistake: Mistake, popular_run: Path, unsealed, tmp_path: Path
+) -> None:
+    def told_with(name: str, content: bytes) -> str:
+        run = tmp_path / "run"
+        shutil.rmtree(run, ignore_errors=True)
+        shutil.copytree(popular_run, run)
+        unsealed(run)
+        (run / name).write_bytes(content)
+        return mistake("evaluate", run)
+
+    assert "config.yaml is damaged" in told_with("config.yaml", b"recommender: [")
+    assert "popular.safetensors is damaged" in told_with("model/popular.safetensors", b"nonsense")
+    assert "items.parquet is damaged" in told_with("model/items.parquet", b"nonsense")
     other = json.dumps({"recommender": "gone", "titled": True, "config": {}}).encode()
     assert "gone" in told_with("model/recommender.json", other)
 

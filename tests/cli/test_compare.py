@@ -23,8 +23,8 @@ def train(folder: Path, *words: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Evaluated runs; tests must not change them."""
+def runs(tmp_path_factory: pytest.TempPathFactory, unsealed: Callable[[Path], Path]) -> Path:
+    """Evaluated runs of before there were seals; tests must not change them, but copies."""
     folder = tmp_path_factory.mktemp("compared")
     train(folder / "popular", "popular", "--data", "synthetic")
     train(folder / "near", "itemknn", "num_neighbours=50", "--data", "synthetic")
@@ -33,6 +33,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert main(["evaluate", str(folder / name)]) == 0
     assert main(["evaluate", str(folder / "popular"), "--split", "validation", "--users", "100"]) == 0
     assert main(["evaluate", str(folder / "near"), "--split", "validation", "--users", "100"]) == 0
+    for run in folder.iterdir():
+        unsealed(run)
     return folder
 
 
@@ -200,11 +202,15 @@ def test_what_cannot_be_compared_is_refused_with_the_difference(
 
 
 def test_lists_that_are_not_those_behind_the_metrics_are_refused(
-    runs: Path, tmp_path: Path, mistake: Callable[..., str]
+    runs: Path, tmp_path: Path, mistake: Callable[..., str], unsealed: Callable[[Path], Path]
 ) -> None:
     stale = seeded(runs / "near", tmp_path / "stale", 0)
+    assert main(["evaluate", str(stale)]) == 0
     shutil.copy(runs / "popular" / "rankings-test.parquet", stale)
     line = mistake("compare", stale, runs / "popular")
+    assert "rankings-test.parquet was changed since it was written" in line
+    assert line.endswith(f": run `genrec evaluate {stale} --split test` again")
+    line = mistake("compare", unsealed(stale), runs / "popular")
     assert f"one of them is older; run `genrec evaluate {stale} --split test` again" in line
 
 

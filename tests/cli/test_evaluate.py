@@ -32,10 +32,10 @@ def test_json_has_the_protocol_and_nothing_else_is_printed(cli, run: Path) -> No
     assert {"run", "seed", "commit", "protocol"} <= set(about)
 
 
-def test_numbers_of_leaky_codes_are_marked(cli, run: Path) -> None:
+def test_numbers_of_leaky_codes_are_marked(cli, run: Path, unsealed) -> None:
     assert cli("evaluate", run, "--json").json["provenance"]["leak"] is None
     assert "LEAK" not in cli("evaluate", run).out
-    config = yaml.safe_load((run / "config.yaml").read_text())
+    config = yaml.safe_load((unsealed(run) / "config.yaml").read_text())
     config["config"]["code"] = "original"
     (run / "config.yaml").write_text(yaml.safe_dump(config))
     (line,) = [line for line in cli("evaluate", run).out.splitlines() if line.startswith("LEAK")]

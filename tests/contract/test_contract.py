@@ -163,6 +163,47 @@ def test_a_half_written_folder_is_refused(fitted: Recommender, tmp_path: Path) -
         load(folder)
 
 
+@pytest.mark.parametrize("damage", ["empty", "cut", "exchanged", "gone"])
+def test_every_file_of_a_saved_model_is_checked_when_it_is_loaded(
+    fitted: Recommender, tmp_path: Path, damage: str
+) -> None:
+    folder = fitted.save(tmp_path / "run")
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        if damage == "gone":
+            path.unlink()
+        elif damage == "exchanged":  # one bit of it
+            middle = len(content) // 2
+            path.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+        else:
+            path.write_bytes(content[: len(content) // 2 if damage == "cut" else 0])
+        with pytest.raises(RunError, match=path.name):
+            load(folder)
+        path.write_bytes(content)
+    load(folder)
+
+
+def test_a_file_that_was_not_saved_with_it_is_told(fitted: Recommender, tmp_path: Path) -> None:
+    folder = fitted.save(tmp_path / "run")
+    (folder / ".DS_Store").write_bytes(b"left by a desktop")
+    load(folder)
+    (folder / "words.json").write_text("[]")
+    if fitted.name not in ("genrec-seq2seq", "p5", "recsysllm"):  # which have one of their own
+        with pytest.raises(RunError, match=r"words\.json was not saved"):
+            load(folder)
+
+
+def test_saving_again_leaves_nothing_of_the_other(
+    fitted: Recommender, ring: Interactions, tmp_path: Path
+) -> None:
+    folder = fitted.save(tmp_path / "run")
+    fitted.save(folder)
+    load(folder)
+    create("popular").fit(ring).save(folder)
+    left = sorted(path.name for path in folder.rglob("*") if path.is_file())
+    assert left == ["items.parquet", "popular.safetensors", "recommender.json"]
+
+
 def test_nothing_saved_is_pickled(fitted: Recommender, tmp_path: Path) -> None:
     suffixes = {path.suffix for path in fitted.save(tmp_path / "run").rglob("*") if path.is_file()}
     assert not suffixes & {".pkl", ".pickle", ".pt", ".pth", ".bin", ".npy", ".tmp"}

@@ -87,7 +87,7 @@ def test_each_member_gets_its_own_options_and_is_kept_in_its_own_folder(
     about = json.loads((folder / "recommender.json").read_text())
     assert about["config"]["members"] == ["itemknn", "tfidf"]
     (folder / "tfidf" / "recommender.json").unlink()
-    with pytest.raises(RunError, match="holds no finished recommender"):
+    with pytest.raises(RunError, match=r"tfidf/recommender\.json is missing"):
         load(folder)
 
 

@@ -14,11 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import genrec.training.trainer as trainer
 import interruptible
 import pytest
 import torch
+from genrec.data.seal import write_sealed
 from genrec.errors import RunError
+from genrec.training.checkpoints import best_checkpoint, newest_checkpoint, state_of
 from interruptible import assert_same_weights, fit, weights
 
 
@@ -99,7 +100,7 @@ def test_stopped_before_the_first_checkpoint(
     stop_after(3)
     with pytest.raises(KeyboardInterrupt):
         fit(tmp_path)
-    assert trainer.newest_checkpoint(tmp_path / "checkpoints") is None
+    assert newest_checkpoint(tmp_path / "checkpoints") is None
     stop_after(0)
     assert_same_weights(fit(tmp_path, resume=True), expected)
     assert_log_is_whole(tmp_path, whole)
@@ -113,7 +114,7 @@ def test_half_a_checkpoint_is_passed_over(
     stop_after(num_steps(whole) * 3 // 4)
     with pytest.raises(KeyboardInterrupt):
         fit(tmp_path)
-    newest = trainer.newest_checkpoint(tmp_path / "checkpoints")
+    newest = newest_checkpoint(tmp_path / "checkpoints")
     assert newest is not None
     state = newest / "trainer_state.json"
     if damage == "missing":
@@ -121,7 +122,7 @@ def test_half_a_checkpoint_is_passed_over(
         (newest / "optimizer.pt").write_bytes(b"half")
     else:
         state.write_text(state.read_text()[:100])
-    older = trainer.newest_checkpoint(tmp_path / "checkpoints")
+    older = newest_checkpoint(tmp_path / "checkpoints")
     assert older is not None
     assert older != newest
     with (tmp_path / "log.jsonl").open("a") as file:
@@ -129,6 +130,59 @@ def test_half_a_checkpoint_is_passed_over(
     stop_after(0)
     assert_same_weights(fit(tmp_path, resume=True), expected)
     assert_log_is_whole(tmp_path, whole)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("optimizer.pt", b""),
+        ("optimizer.pt", None),
+        ("rng_state.pth", b"half"),
+        ("scheduler.pt", b"half"),
+        ("model.safetensors", b"half"),
+    ],
+)
+def test_a_damaged_checkpoint_is_passed_over(
+    undisturbed: Callable[..., Any],
+    stop_after: Callable[[int], None],
+    tmp_path: Path,
+    name: str,
+    damage: bytes | None,
+) -> None:
+    whole, expected = undisturbed()
+    stop_after(num_steps(whole) * 3 // 4)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path)
+    newest = newest_checkpoint(tmp_path / "checkpoints")
+    assert newest is not None
+    path = newest / name
+    path.unlink() if damage is None else path.write_bytes(damage)
+    assert newest_checkpoint(tmp_path / "checkpoints") not in (None, newest)
+    stop_after(0)
+    assert_same_weights(fit(tmp_path, resume=True), expected)
+    assert_log_is_whole(tmp_path, whole)
+
+
+def test_without_the_best_checkpoint_the_training_begins_again(
+    undisturbed: Callable[..., Any], tmp_path: Path
+) -> None:
+    whole, expected = undisturbed()
+    run = Path(shutil.copytree(whole, tmp_path / "run"))
+    newest = newest_checkpoint(run / "checkpoints")
+    assert newest is not None
+    best = best_checkpoint(newest, state_of(newest))
+    (best / "model.safetensors").write_bytes(b"half")
+    assert_same_weights(fit(run, resume=True), expected)
+    assert_log_is_whole(run, whole)
+
+
+def test_a_checkpoint_of_another_run_is_told(undisturbed: Callable[..., Any], tmp_path: Path) -> None:
+    whole, _ = undisturbed()
+    run = Path(shutil.copytree(whole, tmp_path / "run"))
+    write_sealed(run / "data.json", {}, run="another")
+    with pytest.raises(RunError, match=r"checkpoint-\d+/seal\.json is of another run"):
+        fit(run, resume=True)
+    assert newest_checkpoint(whole / "checkpoints") is not None
 
 
 def test_resuming_what_is_finished_changes_nothing(
