@@ -43,7 +43,7 @@ def show(
 ) -> None:
     """Read a data set and tell what is in it, and what was dropped and why."""
     source = reading.source(path)
-    summary = source.read().summary()
+    summary = source.read(tell=False).summary()
     if as_json:
         print_json(summary)
         return

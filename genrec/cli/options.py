@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from genrec.cli.terminal import note
 from genrec.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -57,8 +58,11 @@ class DataSource:
                 f"the synthetic data take no {', '.join(given)}; leave it out or give a path to your own"
             )
 
-    def read(self) -> Dataset:
+    def read(self, *, tell: bool = True) -> Dataset:
         """Read the data set.
+
+        Args:
+            tell: say on stderr what was dropped and why, as a log that loses rows gives another model.
 
         Raises:
             DataError, CatalogueError, ConfigError: see `genrec.read`.
@@ -67,7 +71,10 @@ class DataSource:
 
         if self.path == SYNTHETIC:
             return genrec.synthetic()
-        return genrec.read(self.path, items=self.items, **self.options)
+        dataset = genrec.read(self.path, items=self.items, **self.options)
+        if tell and dataset.report.drops():
+            note(dataset.report.drops())
+        return dataset
 
     def absolute(self) -> DataSource:
         """The same source with paths that hold from any folder."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from genrec.cli.options import DataSource, pair
+from genrec.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Reading:
         typer.Option(
             "--column",
             metavar="NAME=THEIRS",
-            help="What your file calls a column, as in user_id=uid; repeat.",
+            help="What your file calls a column, as in user_id=uid; rating= leaves it out; repeat.",
         ),
     ] = None
     ordered: Annotated[bool | None, typer.Option("--ordered", help="The rows stand in time order.")] = None
@@ -64,8 +65,24 @@ class Reading:
         given = self.given()
         items, columns = given.pop("items", None), given.pop("column", None)
         if columns is not None:
-            given["columns"] = dict(pair(word, "--column", "user_id=uid") for word in columns)
+            given["columns"] = _columns(columns)
         return DataSource(path, None if items is None else str(items), {**(recipe or {}), **given})
+
+
+def _columns(words: Sequence[str]) -> dict[str, str | None]:
+    """The column of each role, None where nothing stands behind the equals sign.
+
+    Raises:
+        ConfigError: no equals sign, or a role that is given twice.
+    """
+    found: dict[str, str | None] = {}
+    for word in words:
+        left_out = word.endswith("=") and word.removesuffix("=")
+        role, name = (left_out, None) if left_out else pair(word, "--column", "user_id=uid")
+        if role in found:
+            raise ConfigError(f"--column {role} is given twice: give each role one column")
+        found[role] = name
+    return found
 
 
 def reads_data(command: Callable[..., None]) -> Callable[..., None]:

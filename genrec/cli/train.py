@@ -95,6 +95,8 @@ def train_run(
         note(f"{folder} is trained already")
         return run, dataset
     counts = dataset.summary()
+    for line in dataset.report.notes:
+        note(f"note: {line}")
     note(
         f"training {recipe.recommender} on {counts['name']}: {counts['num_users']:,} users, "
         f"{counts['num_items']:,} items, {parts.train.num_interactions:,} interactions in the training part"

@@ -31,6 +31,16 @@ class ReadReport:
     decoded_entities: int = 0
     num_listed_items: int | None = None
 
+    def drops(self) -> str:
+        """What reading and filters dropped and why, in one line; '' if nothing."""
+        reasons = [f"{count:,} {reason}" for reason, count in self.dropped.items() if count]
+        num_dropped = sum(self.dropped.values())
+        return (
+            f"{num_dropped:,} of {self.rows:,} rows of {self.source} were dropped: {', '.join(reasons)}"
+            if reasons
+            else ""
+        )
+
 
 @dataclass(frozen=True)
 class Dataset:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,8 @@ class Filters:
     min_history: int | None = None
 
     def __post_init__(self) -> None:
+        if self.min_rating is not None and not math.isfinite(self.min_rating):
+            raise ConfigError(f"min_rating={self.min_rating}: give a finite number, or leave it out")
         for name in ("k_core", "min_history"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -41,7 +44,7 @@ class Filters:
 
         Args:
             users, items: a small number for each interaction's user and item; (num_interactions,).
-            ratings: along them, or None where the source has none.
+            ratings: along them, NaN where there is none, or None where the source has none at all.
 
         Raises:
             ConfigError: a rating is asked for and there are none.
@@ -51,8 +54,9 @@ class Filters:
         if self.min_rating is not None:
             if ratings is None:
                 raise ConfigError("min_rating needs ratings, and these data have none: leave it out")
-            keep = ratings >= self.min_rating
-            dropped[f"rating below {self.min_rating:g}"] = int((~keep).sum())
+            keep, num_unrated = ratings >= self.min_rating, int(np.isnan(ratings).sum())
+            dropped[f"rating below {self.min_rating:g}"] = int((~keep).sum()) - num_unrated
+            dropped |= {"no rating": num_unrated} if num_unrated else {}
         if self.k_core is not None or self.min_history is not None:
             least_item = self.k_core or 1
             kept = core(users, items, max(least_item, self.min_history or 1), least_item, keep)

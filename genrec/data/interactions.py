@@ -65,7 +65,8 @@ class Interactions:
     """All interactions of some users, sorted by user and, within a user, stably by (time, row of the source).
 
     Shape: users (num_users,) raw ids; times, ratings, texts and headlines, where the source has them, run along
-    `histories.items`: times int64 in unix seconds, ratings float32, texts and headlines str or null.
+    `histories.items`: times int64 in unix seconds, ratings float32 or NaN where there is none, texts and
+    headlines str or null.
     """
 
     catalogue: Catalogue

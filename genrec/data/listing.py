@@ -46,9 +46,9 @@ class Listing:
         spelled = log.frame["item_id"].unique().sort()
         what = f"column item_id of {log.source}"
         if items is None:
-            if "title" in options.columns and "title" not in log.frame.columns:
+            if "title" in options.named and "title" not in log.frame.columns:
                 raise DataError(
-                    f"{log.source} has no column {options.columns['title']!r} for titles: give items too"
+                    f"{log.source} has no column {options.named['title']!r} for titles: give items too"
                 )
             return cls._without_file(log, spelled, less_points(spelled, None, what))
         found = read_items(items, options)

@@ -31,7 +31,7 @@ def read(
     *,
     layout: str | None = None,
     name: str | None = None,
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, str | None] | None = None,
     ordered: bool = False,
     untitled: str = "error",
     unrated: bool = False,
@@ -51,7 +51,7 @@ def read(
         layout: name of the layout, where it is not recognised; see `genrec.data.readers.LAYOUTS`.
         name: what to call the data set; by default the name of the file or folder.
         columns: the column of a role, for example {"user_id": "customer"}; the roles are user_id, item_id,
-            timestamp, rating, text, headline and title. Usual names are found without it.
+            timestamp, rating, text, headline and title. Usual names are found without it; None leaves a role out.
         ordered: the rows stand in time order, so no times are needed.
         untitled: what to do with an item without a title: "error"; "drop" its interactions; or "id", which
             lets its id stand for the title.

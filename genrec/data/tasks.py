@@ -56,9 +56,9 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[a-z)][.!?])(?=[A-Z])")
 class Reviews:
     """What users said of items, a row each; a review may be a bare rating.
 
-    Shape: users (N,) rows of the interactions' `users`; items (N,) int32 rows of the catalogue; ratings (N,) float32;
-    texts and headlines (N,) str on one line with HTML entities decoded, null where there is none. None: the source
-    has no such thing.
+    Shape: users (N,) rows of the interactions' `users`; items (N,) int32 rows of the catalogue; ratings (N,) float32,
+    NaN where there is none; texts and headlines (N,) str on one line with HTML entities decoded, null where there is
+    none. None: the source has no such thing.
     """
 
     users: IntArray
@@ -94,8 +94,7 @@ class Reviews:
             values = getattr(self, field)
             if values is None:
                 raise DataError(f"these data have no {field}: choose data that have, or leave the task out")
-            if isinstance(values, pl.Series):
-                there &= values.is_not_null().to_numpy()
+            there &= values.is_not_null().to_numpy() if isinstance(values, pl.Series) else ~np.isnan(values)
         if not there.any():
             raise DataError(f"none of {len(self)} reviews has {' and '.join(fields)}: leave the task out")
         return self.take(np.flatnonzero(there))
@@ -118,11 +117,16 @@ class Explanations:
 
     def with_feature(self) -> Explanations:
         """The explanations that have a feature."""
-        there = self.features.is_not_null()
-        rows = there.arg_true().to_numpy()
-        return Explanations(
-            self.reviews.take(rows), self.sentences.filter(there), self.features.filter(there)
-        )
+        return self._of(self.features.is_not_null().to_numpy())
+
+    def rated(self) -> Explanations:
+        """The explanations of reviews that have a rating; of data that have ratings."""
+        assert self.reviews.ratings is not None
+        return self._of(~np.isnan(self.reviews.ratings))
+
+    def _of(self, there: BoolArray) -> Explanations:
+        rows = np.flatnonzero(there)
+        return Explanations(self.reviews.take(rows), self.sentences[rows], self.features[rows])
 
 
 def all_reviews(interactions: Interactions) -> Reviews:

@@ -60,6 +60,10 @@ class _Asked:
         copied = copied_texts(reviews, self.training)
         return reviews.take(np.flatnonzero(~copied)), int(copied.sum())
 
+    def learnt_from(self, field: str) -> tuple[Reviews, Reviews]:
+        """The training and validation reviews that have `field`."""
+        return self.training.having(field), self.validation.having(field)
+
     def rows(self, answer: Callable[[TaskRecommender, Prompt], dict[str, float]]) -> Rows:
         """The model's row for each kind of prompt."""
         model = self.model
@@ -141,7 +145,7 @@ def _rating(asked: _Asked) -> Rows:
         greedy_N = model.predict_rating(users, reviews.items, prompt=prompt, greedy=True)
         return rating_metrics(expected_N, true_N) | _greedy(greedy_N, true_N)
 
-    interactions, training, validation = asked.interactions, asked.training, asked.validation
+    interactions, training, validation = asked.interactions, *asked.learnt_from("ratings")
     mean = baselines.mean_rating(training, interactions.num_users, interactions.num_items)
     biases = baselines.rating_biases(training, validation, mean)
     factors = baselines.rating_factors(training, validation, biases)
@@ -159,10 +163,11 @@ def _rating_from_review(asked: _Asked) -> Rows:
         greedy_N = model.predict_rating_from_review(texts, prompt=prompt, greedy=True)
         return rating_metrics(expected_N, true_N) | _greedy(greedy_N, true_N)
 
+    training, validation = asked.learnt_from("ratings")
     simple = {
-        "commonest rating": np.full(len(reviews), baselines.commonest_rating(asked.training)),
-        "mean": np.full(len(reviews), _ratings(asked.training).mean()),
-        "ridge on words": baselines.ridge_ratings(asked.training, asked.validation, texts),
+        "commonest rating": np.full(len(reviews), baselines.commonest_rating(training)),
+        "mean": np.full(len(reviews), _ratings(training).mean()),
+        "ridge on words": baselines.ridge_ratings(training, validation, texts),
     }
     rows = {name: rating_metrics(predicted_N, true_N) for name, predicted_N in simple.items()}
     return _counted(asked.rows(answer) | rows, num_questions=len(reviews), num_copies=num_copies)

@@ -5,6 +5,7 @@ Geng et al. 2022, https://arxiv.org/abs/2203.13366; sections 4.1 and 5.1, and ht
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
@@ -39,13 +40,16 @@ class TaskText:
     def __init__(self, train: Interactions) -> None:
         reviews = all_reviews(train)
         self.reviews = replace(
-            reviews, texts=_any_written(reviews.texts), headlines=_any_written(reviews.headlines)
+            reviews,
+            ratings=None if reviews.ratings is None or np.isnan(reviews.ratings).all() else reviews.ratings,
+            texts=_any_written(reviews.texts),
+            headlines=_any_written(reviews.headlines),
         )
         fields = {"user", "item", "history", "candidates"}
         table = train.catalogue.table
         fields |= {"title"} if train.catalogue.titled else set()
         fields |= {name for name in ("brand", "price") if name in table.columns and table[name].count()}
-        fields |= {"stars", "guess"} if train.ratings is not None else set()
+        fields |= {"stars", "guess"} if self.reviews.ratings is not None else set()
         fields |= {"headline"} if self.reviews.headlines is not None else set()
         self.explanations: Explanations | None = None
         if self.reviews.texts is not None:
@@ -125,7 +129,7 @@ class TaskExamples:
             self.groups.setdefault((prompt.family, prompt.group), []).append(prompt)
         ratings = texts.reviews.ratings
         if ratings is not None and any("stars" in prompt.needs for prompt in prompts):
-            least, most = float(ratings.min()), float(ratings.max())
+            least, most = float(np.fmin.reduce(ratings)), float(np.fmax.reduce(ratings))
             if least < 0.5 or most > 5:
                 raise DataError(
                     f"ratings go from {least:g} to {most:g}, and stars from 1 to 5: bring them to that scale, or leave "
@@ -253,12 +257,16 @@ class TaskExamples:
         texts, kinds = self.texts, []
         families = {family for family, _ in self.groups}
         if "rating" in families and self.times.get("rating"):
-            lengths = np.full(len(texts.reviews), self._around(self._of_family("rating")))
+            self._rated = texts.reviews.having("ratings")
+            lengths = np.full(len(self._rated), self._around(self._of_family("rating")))
             kinds.append(Kind(lengths, self.times["rating"], self._rating))
         if texts.explanations is None:
             return kinds
         if "explanation" in families and self.times.get("explanation"):
-            lengths = np.full(len(texts.explanations), self._around(self._of_family("explanation")))
+            prompts, self._explained = self._of_family("explanation"), texts.explanations
+            if any("stars" in prompt.needs for prompt in prompts):
+                self._explained = self._explained.rated()
+            lengths = np.full(len(self._explained), self._around(prompts))
             kinds.append(Kind(lengths, self.times["explanation"], self._explanation))
         if "review" in families and self.times.get("review"):
             asked_for = {"headline": "headlines", "stars": "ratings"}
@@ -274,9 +282,9 @@ class TaskExamples:
 
     def _rating(self, datum: int, rng: np.random.Generator) -> Asked:
         prompt = self._draw_family("rating", rng)
-        assert self.texts.reviews.ratings is not None
-        user, item = int(self.texts.reviews.users[datum]), int(self.texts.reviews.items[datum])
-        stars = whole_stars(self.texts.reviews.ratings[datum])
+        assert self._rated.ratings is not None
+        user, item = int(self._rated.users[datum]), int(self._rated.items[datum])
+        stars = whole_stars(self._rated.ratings[datum])
         values = {"user": user, **self._described(item)}
         if prompt.group == "stars":
             return self.writer.example(prompt.source, self.writer.text(spread_stars(stars, rng)), values)
@@ -288,8 +296,7 @@ class TaskExamples:
         return self._judged(prompt, values, true)
 
     def _explanation(self, datum: int, rng: np.random.Generator) -> Asked:
-        known = self.texts.explanations
-        assert known is not None
+        known = self._explained
         feature = known.features[datum]
         groups = [name for family, name in self.groups if family == "explanation"]
         if feature is None:
@@ -302,7 +309,7 @@ class TaskExamples:
             "explanation": known.sentences[datum],
             **self._described(int(reviews.items[datum])),
         }
-        if reviews.ratings is not None:
+        if reviews.ratings is not None and not np.isnan(reviews.ratings[datum]):
             values["stars"] = str(whole_stars(reviews.ratings[datum]))
         if reviews.headlines is not None:
             values["headline"] = reviews.headlines[datum] or ""
@@ -311,11 +318,12 @@ class TaskExamples:
     def _review(self, datum: int, rng: np.random.Generator) -> Asked:
         prompt, reviews = self._draw_family("review", rng), self._read
         assert reviews.texts is not None
+        rating = math.nan if reviews.ratings is None else float(reviews.ratings[datum])
         values = {
             "user": self._someone(int(reviews.users[datum]), rng),
             "review": self._some_words_of(reviews.texts[datum], rng),
             "headline": None if reviews.headlines is None else reviews.headlines[datum],
-            "stars": None if reviews.ratings is None else str(whole_stars(reviews.ratings[datum])),
+            "stars": None if math.isnan(rating) else str(whole_stars(rating)),
             **self._described(int(reviews.items[datum])),
         }
         return self.writer.example(prompt.source, self._target(prompt.target, values), values)

@@ -83,3 +83,23 @@ def test_help_of_the_group(cli, words) -> None:
 def test_plain_json_is_all_that_stands_on_stdout(cli, shop: Path) -> None:
     out = cli("data", "--json", shop / "sales.csv", "--items", shop / "goods.csv").out
     assert json.loads(out)["layout"]
+
+
+def test_a_column_can_be_left_out(cli, mistake, tmp_path: Path) -> None:
+    path = tmp_path / "films.csv"
+    path.write_text("user,item,time,rating\nu,a,2024-01-01,FSK 6\nu,b,2024-01-02,FSK 12\n")
+    assert "leave ratings out with --column rating=" in mistake("data", path)
+    assert cli("data", path, "--column", "rating=", "--json").json["has_ratings"] is False
+    assert "--column rating is given twice" in mistake(
+        "data", path, "--column", "rating=", "--column", "rating=x"
+    )
+    assert "films.csv has no column for user_id" in mistake("data", path, "--column", "user_id=")
+    assert "has no two sides" in mistake("data", path, "--column", "=")
+
+
+def test_times_that_are_no_dates_are_no_traceback(cli, mistake, tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("user,item,time\nu,a,1\nu,b,2\n")
+    assert "1970-01-01 to 1970-01-01" in cli("data", path).out
+    path.write_text("user,item,time\nu,a,1600000000\nu,b,1600000000000\nu,c,1600000001\n")
+    assert mistake("data", path).startswith("line 3 of log.csv has the time '1600000000000'")

@@ -173,3 +173,16 @@ def test_large_validation_is_sampled_and_says_so(cli, tmp_path: Path, monkeypatc
     cli("train", "popular", *SYNTHETIC, "--out", tmp_path / "run")
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["validation-100-users"]["num_users"] == 100
+
+
+def test_what_reading_dropped_is_told_by_every_command(cli, tmp_path: Path) -> None:
+    rows = [f"u{row % 9},i{row % 7},{row if row % 5 else ''},{row % 2}" for row in range(63)]
+    (tmp_path / "log.csv").write_text("\n".join(["user,item,time,label", *rows]))
+    told = "13 of 63 rows of log.csv were dropped: 13 no time\n"
+    trained = cli("train", "popular", "--data", tmp_path / "log.csv", "--out", tmp_path / "run")
+    assert told in trained.err
+    assert "note: column 'label' is 0 in 32 of 63 rows, which count as taken" in trained.err
+    for words in (["evaluate"], ["audit"], ["recommend", "--history", "i1"]):
+        found = cli(words[0], tmp_path / "run", *words[1:])
+        assert (told in found.err) == (words[0] != "recommend")  # which reads no data then
+    assert told not in cli("data", tmp_path / "log.csv").err

@@ -22,6 +22,19 @@ def test_rating_is_kept_from_its_bound_on() -> None:
     assert dropped == {"rating below 3.5": 1}
 
 
+def test_what_has_no_rating_is_not_rated_high_enough() -> None:
+    ratings = np.array([3.0, np.nan, 4.0])
+    keep, dropped = Filters(min_rating=3.5).apply(np.zeros(3, int), np.arange(3), ratings)
+    assert keep.tolist() == [False, False, True]
+    assert dropped == {"rating below 3.5": 1, "no rating": 1}
+
+
+@pytest.mark.parametrize("bound", [float("nan"), float("inf")])
+def test_a_bound_is_a_number(bound: float) -> None:
+    with pytest.raises(ConfigError, match=r"min_rating=.*give a finite number"):
+        Filters(min_rating=bound)
+
+
 def test_core_is_iterated() -> None:
     # Item 2 has one taker; without it user 1 has one interaction; without that item 1 has one taker, and so on.
     users = np.array([0, 0, 1, 1, 2, 2, 3, 3])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,13 @@ def test_real_pairs_are_apart(name: str, shared_data: Callable[[str], Path]) -> 
     training = set(pairs(training_reviews(data.split())))
     for targets in (data.validation, data.test):
         assert not training & set(pairs(held_out_reviews(data.interactions, targets)))
+
+
+def test_reviews_without_a_rating_are_not_asked_for_one() -> None:
+    said = replace(texts("fine", "well", "good"), ratings=np.array([4, np.nan, 2], np.float32))
+    assert said.having("ratings").items.tolist() == [0, 2]
+    assert said.having("texts").items.tolist() == [0, 1, 2]
+    assert explanations(said, {}).rated().sentences.to_list() == ["fine", "good"]
 
 
 def test_fields_that_are_needed() -> None:

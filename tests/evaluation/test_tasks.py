@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
@@ -151,6 +152,22 @@ def test_an_oracle_is_measured_as_one(data: Interactions, split: Split) -> None:
         assert all(row["num_questions"] == 29 and row["num_copies"] == 1 for row in rows.values())
     assert model.features is not None
     assert set(model.features) == {"strings", "tuner", "strap"}
+
+
+def test_what_has_no_rating_is_not_asked_for_one(data: Interactions) -> None:
+    assert data.ratings is not None
+    ratings = data.ratings.copy()
+    ratings[::LENGTH] = ratings[LENGTH - 1 :: 2 * LENGTH] = (
+        np.nan
+    )  # each first one, and half of those of the test
+    some = replace(data, ratings=ratings)
+    split = leave_one_out(some)
+    figures = evaluate_tasks(Oracle(some), some, split, split.test, ["rating", "rating-from-review"])
+    for task, num_questions in {"rating": 15, "rating-from-review": 15}.items():
+        for row in figures[task].values():
+            assert row["num_questions"] == num_questions
+            assert np.isfinite(row["RMSE"])
+        assert figures[task]["seen"]["RMSE"] == 0
 
 
 def test_candidates(data: Interactions, split: Split) -> None:

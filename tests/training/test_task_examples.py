@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,28 @@ def test_rating_says_the_stars(train: Interactions) -> None:
             assert fields["guess"] in "12345"
             assert (answer == "yes") == (fields["guess"] == str(stars))
     assert groups == {"stars", "guess", "liking"}
+
+
+def test_what_has_no_rating_is_not_learnt_as_one(train: Interactions) -> None:
+    assert train.ratings is not None
+    ratings = train.ratings.copy()
+    ratings[::2] = np.nan
+    half = replace(train, ratings=ratings)
+    where = [place for place, rating in zip(places(train), ratings, strict=True) if not np.isnan(rating)]
+    for datum, _, fields, _ in of_kind("rating", half):
+        user, place = where[datum]
+        item = train.histories[user][place]
+        assert fields.get("item", f"item_{item}") == f"item_{item}"
+    with_text = [place for place in where if place != NO_TEXT]
+    for datum, _, fields, (answer,) in of_kind("explanation", half):
+        user, place = with_text[datum]
+        assert answer.endswith(f"My strings-{user}-{place} hold.")
+        assert fields.get("stars", str(1 + (user + place) % 5)) == str(1 + (user + place) % 5)
+    with_both = [place for place in with_text if place != NO_HEADLINE]
+    assert {datum for datum, *_ in of_kind("review", half)} == set(range(len(with_both)))
+    nothing = replace(train, ratings=np.full_like(ratings, np.nan))
+    assert "stars" not in TaskText(nothing).fields
+    assert {prompt.group for _, prompt, _, _ in of_kind("explanation", nothing)} == {"sentence", "about"}
 
 
 def places(train: Interactions) -> list[tuple[int, int]]:

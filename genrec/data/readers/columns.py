@@ -10,7 +10,7 @@ import polars as pl
 
 from genrec.data.readers.source import ANY, ROLES, Locate, Log, Options
 from genrec.data.readers.times import times_of
-from genrec.data.readers.values import as_ids, as_texts
+from genrec.data.readers.values import as_ids, as_ratings, as_texts, num_zeros
 from genrec.errors import ConfigError, DataError
 
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -30,13 +30,27 @@ ALIASES: dict[str, tuple[str, ...]] = {
 }
 
 
+LABELS = (
+    "label",
+    "click",
+    "clicked",
+    "isclick",
+    "like",
+    "liked",
+    "islike",
+    "purchased",
+    "bought",
+    "interaction",
+)
+
+
 def find_columns(
     names: Sequence[str],
     options: Options,
     source: str,
     needed: Sequence[str] = ("user_id", "item_id", "timestamp"),
 ) -> dict[str, str]:
-    """The column of each role: as the caller named it, else by its usual names.
+    """The column of each role: as the caller named it, else by its usual names; none where the caller said None.
 
     Raises:
         ConfigError: a role that does not exist.
@@ -46,6 +60,8 @@ def find_columns(
     for role, name in options.columns.items():
         if role not in ROLES:
             raise ConfigError(f"columns have the roles {', '.join(ROLES)}, not {role!r}")
+        if name is None:  # left out
+            continue
         if name in names:
             found[role] = name
         elif role in needed or role != "title":  # the titles may stand in the file of items
@@ -65,14 +81,22 @@ def find_columns(
 
 def _usual(role: str, names: Sequence[str]) -> list[str]:
     """Columns whose names are usual for a role, the most telling first."""
+    return _called(ALIASES[role], names)
+
+
+def _called(aliases: Sequence[str], names: Sequence[str]) -> list[str]:
     folded = {re.sub(r"[^0-9a-z]", "", name.casefold()): name for name in reversed(names)}
-    return [folded[alias] for alias in ALIASES[role] if alias in folded]
+    return [folded[alias] for alias in aliases if alias in folded]
 
 
 def looked_at(names: Sequence[str], roles: Mapping[str, str], options: Options) -> list[str]:
-    """The columns that `standard` wants to see: those of the roles, and others that may hold the times."""
-    times = [] if "timestamp" in options.columns else _usual("timestamp", names)
-    return list(dict.fromkeys([*roles.values(), *times]))
+    """The columns that `standard` wants to see: those of the roles, others that may hold the times, and labels."""
+    return list(dict.fromkeys([*roles.values(), *_times(names, options), *_called(LABELS, names)]))
+
+
+def _times(names: Sequence[str], options: Options) -> list[str]:
+    """The columns that may hold the times, where the caller named none."""
+    return [] if "timestamp" in options.columns else _usual("timestamp", names)
 
 
 def no_such_column(name: str, names: Sequence[str], source: str) -> str:
@@ -85,7 +109,7 @@ def no_such_column(name: str, names: Sequence[str], source: str) -> str:
 def standard(
     frame: pl.DataFrame, roles: Mapping[str, str], source: str, locate: Locate, options: Options = ANY
 ) -> Log:
-    """A log from a frame whose columns play `roles`, less the rows without user, item, time or a good rating.
+    """A log from a frame whose columns play `roles`, less the rows without user, item or time.
 
     `options` are those by which the roles were found.
 
@@ -99,24 +123,36 @@ def standard(
     for role in ("user_id", "item_id"):
         columns[role] = as_ids(columns[role], source)
     if "timestamp" in columns:
-        others = [name for name in looked_at(frame.columns, {}, options) if name != roles["timestamp"]]
+        others = [name for name in _times(frame.columns, options) if name != roles["timestamp"]]
         candidates = [columns.pop("timestamp"), *(frame[name] for name in others)]
         times, said = times_of(candidates, source, locate, options.ordered)
         columns |= {} if times is None else {"timestamp": times}
         notes += said
     if "rating" in columns:
-        columns["rating"] = columns["rating"].cast(pl.Float32, strict=False)
+        ratings, said = as_ratings(columns.pop("rating"), source, locate)
+        columns |= {} if ratings is None else {"rating": ratings}
+        notes += said
+    notes += _labels(frame, roles, source)
     for role in {"text", "headline", "title"} & set(columns):
         columns[role] = as_texts(columns[role], source, role)
     log = pl.DataFrame([values.alias(role) for role, values in columns.items()]).with_row_index("row")
     dropped = {}
-    reasons = {"user_id": "no user", "item_id": "no item", "timestamp": "no time", "rating": "bad rating"}
-    for role, reason in reasons.items():
-        if role in columns:
-            good = log[role].is_finite().fill_null(False) if role == "rating" else log[role].is_not_null()
-            if not good.all():
-                dropped[reason] = log.height - int(good.sum())
-                log = log.filter(good)
+    for role, reason in {"user_id": "no user", "item_id": "no item", "timestamp": "no time"}.items():
+        if role in columns and log[role].null_count():
+            dropped[reason] = log[role].null_count()
+            log = log.filter(log[role].is_not_null())
     if not log.height:
         raise DataError(f"{source} has no row that can be used; dropped were {dropped}")
     return Log(log, source, frame.height, dropped, notes)
+
+
+def _labels(frame: pl.DataFrame, roles: Mapping[str, str], source: str) -> list[str]:
+    """Notes on columns of 0 and 1 that seem to say what was taken and what was only shown."""
+    rating, notes = roles.get("rating"), []
+    others = [name for name in _called(LABELS, frame.columns) if name not in roles.values()]
+    for name in [*([rating] if rating else []), *others]:
+        if count := num_zeros(frame[name], source):
+            remedy = "--min-rating 1" if name == rating else f"--column rating={name} --min-rating 1"
+            share = f"{count:,} of {frame.height:,} rows"
+            notes.append(f"column {name!r} is 0 in {share}, which count as taken unless {remedy} is given")
+    return notes

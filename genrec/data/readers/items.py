@@ -84,9 +84,9 @@ def _from_json(path: Path, options: Options) -> pl.DataFrame:
     """Items of a file with one object a line (`items.jsonl`, Amazon's `meta_*`, Yelp's `business`)."""
     objects = json_lines.objects(path)
     names = JSON_FIELDS | {
-        role: (options.columns[role], *JSON_FIELDS[role])
-        for role in ("item_id", "title")
-        if role in options.columns
+        role: (name, *JSON_FIELDS[role])
+        for role, name in options.named.items()
+        if role in ("item_id", "title")
     }
     parts = []
     while rows := [_item(values, names) for _, values in islice(objects, CHUNK_ROWS)]:
@@ -138,7 +138,7 @@ def _number(value: Any) -> float | None:
 
 def _named(frame: pl.DataFrame, options: Options, source: str) -> pl.DataFrame:
     """A table of items under our names of columns: lists are split; text and numbers stay, other types go."""
-    wanted = {role: name for role, name in options.columns.items() if role in ("item_id", "title")}
+    wanted = {role: name for role, name in options.named.items() if role in ("item_id", "title")}
     if wanted.get("item_id") not in frame.columns:  # the name may be that of the interactions' column only
         wanted.pop("item_id", None)
     roles = find_columns(

@@ -20,12 +20,17 @@ ROLES = ("user_id", "item_id", "timestamp", "rating", "text", "headline", "title
 class Options:
     """What the caller says about the columns.
 
-    `columns` maps a role (one of `ROLES`) to the column that plays it. `ordered` says that the rows stand in
-    time order, so that a source without times can be read.
+    `columns` maps a role (one of `ROLES`) to the column that plays it; to None, if none shall. `ordered`
+    says that the rows stand in time order, so that a source without times can be read.
     """
 
-    columns: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str | None] = field(default_factory=dict)
     ordered: bool = False
+
+    @property
+    def named(self) -> dict[str, str]:
+        """The columns that are named."""
+        return {role: name for role, name in self.columns.items() if name is not None}
 
 
 ANY = Options()
@@ -36,8 +41,8 @@ class Log:
     """Interactions in the order of their source.
 
     `frame` has `row` (UInt32, from 0, in the source), `user_id` and `item_id` (String) and, where the
-    source has them, `timestamp` (Int64, unix milliseconds), `rating` (Float32), `text`, `headline` and `title`
-    (String).
+    source has them, `timestamp` (Int64, unix milliseconds), `rating` (Float32, null where a row has none), `text`,
+    `headline` and `title` (String).
     `source` is the file's name, `rows` counts its rows, `dropped` maps a reason to the rows it cost.
     """
 

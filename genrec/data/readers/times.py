@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from genrec.data.readers.source import Locate
-from genrec.data.readers.values import EXACT, plain
+from genrec.data.readers.values import EXACT, filled, plain
 from genrec.errors import DataError
 
 FIRST_YEAR, LAST_YEAR = 1900, 2099
@@ -41,7 +41,7 @@ ORDER = (
     1e8  # seconds, of March 1973: smaller numbers are an order of rows, or stand for a time that is not known
 )
 DAY = 86_400_000  # milliseconds
-CLOCK = r"^\s*\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?\s*$"
+CLOCK = r"^\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?$"
 
 
 def times_of(
@@ -100,15 +100,14 @@ def _fault(values: pl.Series) -> str:
 
 
 def _all_clocks(texts: pl.Series) -> bool:
-    filled = texts.drop_nulls()
-    filled = filled.filter(filled != "")
-    return len(filled) > 0 and bool(filled.str.contains(CLOCK).all())
+    there = filled(texts).drop_nulls()
+    return len(there) > 0 and bool(there.str.contains(CLOCK).all())
 
 
 def _clock(values: pl.Series) -> pl.Series | None:
     """Times of day in milliseconds, midnight where there is none; None where the column holds something else."""
     if values.dtype == pl.String:
-        text = values.set(values == "", None).str.strip_chars()
+        text = filled(values)
         long = text.str.to_time("%H:%M:%S%.f", strict=False)
         parsed = pl.select(pl.coalesce(long, text.str.to_time("%H:%M", strict=False))).to_series()
         if parsed.null_count() > text.null_count():
@@ -127,7 +126,7 @@ def _milliseconds(values: pl.Series, source: str, locate: Locate) -> tuple[pl.Se
     """
     asked, notes = values, list[str]()
     if values.dtype == pl.String:
-        values = _parsed(values.set(values == "", None), locate)
+        values = _parsed(filled(values), locate)
     if values.dtype.is_temporal():
         times = values.cast(pl.Datetime("ms")).dt.epoch("ms")
         _check(times, asked, "dates", locate)
@@ -233,10 +232,7 @@ def _parsed(texts: pl.Series, locate: Locate) -> pl.Series:
         DataError: a value that is not in the form of most, with its place.
     """
     text = (
-        pl.col("time")
-        .str.strip_chars()
-        .str.replace(r"^(\S+\d)[Tt](\d)", "$1 $2")
-        .str.replace(r"(?i)\s*(z|utc|gmt)$", "+00:00")
+        pl.col("time").str.replace(r"^(\S+\d)[Tt](\d)", "$1 $2").str.replace(r"(?i)\s*(z|utc|gmt)$", "+00:00")
     )
     moments = [
         text.str.to_datetime(

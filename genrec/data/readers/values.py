@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from genrec.data.readers.source import Locate
 from genrec.errors import DataError
 
 EXACT: dict[pl.DataType, int] = {  # whole numbers up to this one have a float of their own
@@ -89,6 +90,74 @@ def as_texts(values: pl.Series, source: str, role: str) -> pl.Series:
     return values.cast(pl.String)
 
 
+def as_ratings(values: pl.Series, source: str, locate: Locate) -> tuple[pl.Series | None, list[str]]:
+    """Ratings as Float32, null where there is none (None: nowhere), and notes on how they were read.
+
+    Raises:
+        DataError: most values are no numbers (one is named with its place), or a type that holds no numbers.
+    """
+    asked, notes = plain(values, source), list[str]()
+    if not (asked.dtype == pl.String or asked.dtype == pl.Boolean or asked.dtype.is_numeric()):
+        raise DataError(
+            f"column {asked.name!r} of {source} is of type {_named(asked.dtype)}, not numbers: {_OTHER_RATINGS}"
+        )
+    if asked.dtype == pl.String:
+        asked = filled(asked)
+        commas = asked.filter(asked.str.contains(_COMMA))
+        if len(commas):
+            notes.append(f"ratings such as {commas[0]!r} are read as numbers with a decimal comma")
+        ratings = _numbers(asked).cast(pl.Float32, strict=False)
+    else:
+        asked = asked.fill_nan(None) if asked.dtype.is_float() else asked
+        ratings = asked.cast(pl.Float32)
+    wrong = asked.is_not_null() & ~ratings.is_finite().fill_null(False)
+    if wrong.any():
+        row = int(wrong.arg_max() or 0)
+        said = repr(asked[row][:60]) if asked.dtype == pl.String else str(asked[row])
+        if 2 * wrong.sum() > asked.count():
+            raise DataError(
+                f"{locate(row)} has the rating {said} in column {asked.name!r}, and most there are no numbers: "
+                f"{_OTHER_RATINGS}"
+            )
+        notes.append(f"{int(wrong.sum()):,} ratings are no numbers, the first is {said} in {locate(row)}")
+        ratings = ratings.set(wrong, None)
+    num_missing = ratings.null_count()
+    if num_missing == len(ratings):
+        return None, [*notes, f"column {asked.name!r} holds no ratings"]
+    if num_missing:
+        notes.append(
+            f"{num_missing:,} of {len(ratings):,} rows have no rating: they count as taken all the same, "
+            "unless min_rating (--min-rating) is given"
+        )
+    return ratings, notes
+
+
+def num_zeros(values: pl.Series, source: str) -> int:
+    """Rows that are 0 in a column that holds 0 and 1 alone, as labels of what was shown and not taken; else 0."""
+    values = plain(values, source)
+    if not (values.dtype == pl.String or values.dtype == pl.Boolean or values.dtype.is_numeric()):
+        return 0
+    values = filled(values) if values.dtype == pl.String else values
+    numbers = _numbers(values) if values.dtype == pl.String else values.cast(pl.Float64)
+    known = (numbers == 0) | (numbers == 1) | values.is_null()
+    return int((numbers == 0).sum()) if known.fill_null(False).all() else 0
+
+
+def filled(texts: pl.Series) -> pl.Series:
+    """Texts without blanks around them, null where one only says that there is none."""
+    texts = texts.str.strip_chars()
+    return texts.set(texts.str.contains(_MISSING), None)
+
+
+def _numbers(texts: pl.Series) -> pl.Series:
+    """Texts as Float64, with point or comma or as truth values; null where they are none of these."""
+    texts = texts.str.replace(_COMMA, "$1.$2").str.replace("(?i)^true$", "1").str.replace("(?i)^false$", "0")
+    return texts.cast(pl.Float64, strict=False)
+
+
+_OTHER_RATINGS = "name another column with --column rating=NAME, or leave ratings out with --column rating="
+_COMMA = r"^([+-]?\d+),(\d+)$"
+_MISSING = r"(?i)^(|na|n/a|nan|nat|null|none|\\n|-|\?)$"  # \N: MySQL's way
 _FLOAT = r"^-?\d+\.0$|^-?\d(\.\d+)?e\+\d+$"  # the second is how floats from 1e16 on are written
 _WITH_POINT = r"^-?\d+\.\d+$"
 
