@@ -18,7 +18,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-import polars as pl
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 
@@ -27,6 +26,8 @@ from genrec.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import polars as pl
 
 T = TypeVar("T")
 
@@ -144,6 +145,8 @@ def read_parquet(
         RunError: it is missing or damaged, or a column is missing or of another type.
         OSError: it cannot be read.
     """
+    import polars as pl
+
     with told(path, advice):
         table = pl.read_parquet(path)
         for name, dtype in (schema or {}).items():
@@ -204,14 +207,18 @@ def told(path: Path, advice: str = ADVICE, where: str = "") -> Iterator[None]:
         raise _damaged(path, f"{where}nested too deeply", advice) from None
     except ValidationError as error:
         raise _damaged(path, where + _first_problem(error), advice) from None
-    except (
-        ValueError,
-        SafetensorError,
-        pl.exceptions.PolarsError,
-        pl.exceptions.PanicException,  # no Exception: what polars raises where a damaged file breaks its own promises
-    ) as error:
+    except _of_parsers() as error:
         empty = path.is_file() and not path.stat().st_size
         raise _damaged(path, where + ("it is empty" if empty else str(error)), advice) from None
+
+
+def _of_parsers() -> tuple[type[BaseException], ...]:
+    """What parsers raise on a damaged file. Called when something was raised: `genrec --help` does without polars."""
+    import polars as pl
+
+    # A panic is no Exception: polars raises it where a damaged file breaks the promises that it makes itself.
+    panic: type[BaseException] = pl.exceptions.PanicException
+    return ValueError, SafetensorError, pl.exceptions.PolarsError, panic
 
 
 def _damaged(path: Path, reason: str, advice: str) -> RunError:
