@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from unicodedata import category
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -24,6 +25,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+
+LONGEST_LINE = 500  # characters of an error's message
 
 
 def stdout() -> Console:
@@ -45,8 +48,25 @@ def error_line(message: str) -> int:
     """Print the one line of an error on stderr and give the exit code of a user's mistake."""
     console = stderr()
     console.print("genrec: error: ", style="bold red", end="")
-    console.print(" ".join(message.split("\n")))
+    console.print(one_line(message))
     return 2
+
+
+def one_line(message: str) -> str:
+    """A message as one line of at most `LONGEST_LINE` characters that does nothing to a terminal.
+
+    Messages repeat what they are about, and a cell of a broken file may hold anything: control characters are
+    spelled out, and of a longer message the middle is left out, since what to do stands at its end.
+    """
+    flat = " ".join(message.splitlines())
+    # Cc: control characters; Cs: bytes of a name that are no text; Zl, Zp: ends of lines and paragraphs.
+    plain = "".join(
+        repr(letter)[1:-1] if category(letter) in ("Cc", "Cs", "Zl", "Zp") else letter for letter in flat
+    )
+    if len(plain) <= LONGEST_LINE:
+        return plain
+    head = LONGEST_LINE * 3 // 5
+    return f"{plain[:head]} … {plain[head + 3 - LONGEST_LINE :]}"
 
 
 def print_json(value: Any) -> None:
