@@ -16,7 +16,7 @@ import typer
 import genrec
 from genrec.cli import ask, audit, bench, compare, data, demo, evaluate, recommend, recommenders, train
 from genrec.cli.terminal import error_line
-from genrec.errors import GenrecError
+from genrec.errors import ConfigError, GenrecError
 
 app = typer.Typer(
     name="genrec", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich"
@@ -48,6 +48,19 @@ def root(
     """Learn from an interaction log, recommend by writing the next item's name."""
 
 
+def _check_text(words: Sequence[str]) -> None:
+    """Bytes that are no UTF-8 come as lone surrogates, which neither polars nor JSON files take.
+
+    Raises:
+        ConfigError: a word has some.
+    """
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise ConfigError(f"{word!r} is not UTF-8 text: rename the file, or type it in UTF-8") from None
+
+
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command line.
 
@@ -60,6 +73,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if args is None else args)
     try:
+        _check_text(words)
         code = typer.main.get_command(app).main(
             words or ["--help"], prog_name="genrec", standalone_mode=False
         )

@@ -22,6 +22,7 @@ from genrec.errors import ConfigError
 NOTE = "SYNTHETIC: invented films and users, made by genrec; results here say nothing about real people"
 
 _NUM_ITEMS = 400
+_MOST_USERS = 100_000  # a number for each user and film is held several times: 2 GB
 _PARTS = (0.3, 0.15, 0.2, 0.15, 0.1, 0.1)  # share of series with 1, 2, ... parts
 _SHORTEST, _LONGEST = 5, 40  # interactions of a user
 _DAY_S = 86_400
@@ -63,10 +64,12 @@ def synthetic(num_users: int = 1000, seed: int = 0) -> Dataset:
         seed: equal seeds give equal data, with the same films for any number of users.
 
     Raises:
-        ConfigError: fewer than 1 user.
+        ConfigError: fewer than 1 user or more than 100,000, or a seed below 0.
     """
-    if num_users < 1:
-        raise ConfigError(f"num_users is {num_users}; ask for at least 1 user")
+    if not 1 <= num_users <= _MOST_USERS:
+        raise ConfigError(f"num_users is {num_users}; ask for 1 to {_MOST_USERS:,} users")
+    if seed < 0:
+        raise ConfigError(f"seed is {seed}; give 0 or more")
     items = _films(np.random.default_rng([seed, 0]))
     rng = np.random.default_rng([seed, 1])
     lengths = rng.lognormal(np.log(13), 0.4, num_users).clip(_SHORTEST, _LONGEST).round().astype(np.int64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import genrec
 import pytest
@@ -61,6 +62,12 @@ def test_an_error_of_the_library_is_one_line(mistake, monkeypatch) -> None:
 
     monkeypatch.setattr(command, "packaged_recipes", fail)
     assert mistake("recommenders") == "line 3 of x.csv has 2 fields, and 4 are needed"
+
+
+def test_a_word_that_is_no_text_is_refused(mistake, tmp_path: Path) -> None:
+    told = mistake("data", "synthetic", "--out", tmp_path / "caf\udce9")
+    assert "caf\\udce9' is not UTF-8" in told
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_error_of_the_system_names_the_file(mistake, monkeypatch) -> None:

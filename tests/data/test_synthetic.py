@@ -72,10 +72,15 @@ def test_parts_of_a_series_come_in_the_order_of_their_years(data: Dataset) -> No
         assert of_series.sort("part")["year"].is_sorted()
 
 
-@pytest.mark.parametrize("num_users", [0, -3])
-def test_no_users_are_refused(num_users: int) -> None:
-    with pytest.raises(ConfigError, match=f"num_users is {num_users}"):
+@pytest.mark.parametrize("num_users", [0, -3, 100_001, 10**20])
+def test_no_users_and_too_many_are_refused(num_users: int) -> None:
+    with pytest.raises(ConfigError, match=f"num_users is {num_users}.* 100,000"):
         synthetic(num_users)
+
+
+def test_a_seed_below_zero_is_refused() -> None:
+    with pytest.raises(ConfigError, match="seed is -1"):
+        synthetic(seed=-1)
 
 
 def _quality(data: Dataset, score: Callable[[IntArray], FloatArray]) -> tuple[float, float]:
