@@ -148,7 +148,7 @@ def read_parquet(
     import polars as pl
 
     with told(path, advice):
-        table = pl.read_parquet(path)
+        table = pl.read_parquet(path, glob=False)  # a name with brackets is a name
         for name, dtype in (schema or {}).items():
             found = table.schema.get(name)
             if found != dtype:

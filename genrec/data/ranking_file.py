@@ -84,7 +84,7 @@ def read_rankings(path: Path, targets: Targets) -> Rankings:
 def _read(path: Path) -> pl.DataFrame:
     """The file's `COLUMNS`: ids as strings, whole ranks, scores as float32 or float64; no empty cell."""
     try:
-        schema = pl.read_parquet_schema(path)
+        schema = pl.scan_parquet(path, glob=False).collect_schema()
         missing = [name for name in COLUMNS if name not in schema]
         if missing:
             raise DataError(
@@ -92,7 +92,7 @@ def _read(path: Path) -> pl.DataFrame:
                 f"{', '.join(COLUMNS)}"
             )
         _check_types(schema, path)
-        table = pl.read_parquet(path, columns=list(COLUMNS))
+        table = pl.read_parquet(path, columns=list(COLUMNS), glob=False)
     except FileNotFoundError:
         raise DataError(f"there is no rankings file {path}") from None
     except (pl.exceptions.PolarsError, OSError) as error:

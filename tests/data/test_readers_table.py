@@ -163,7 +163,7 @@ def test_files_that_are_not_what_they_seem(tmp_path: Path) -> None:
     (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(b"user,item,time\n" + b"u,a,1\n" * 999)[:-20])
     with pytest.raises(DataError, match=r"latin.csv is not UTF-8 text"):
         read(tmp_path / "latin.csv")
-    with pytest.raises(DataError, match=r"log.parquet is not a Parquet file"):
+    with pytest.raises(DataError, match=r"log.parquet cannot be read as a Parquet file"):
         read(tmp_path / "log.parquet")
     with pytest.raises(DataError, match=r"cut.csv.gz"):
         read(tmp_path / "cut.csv.gz")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
@@ -28,19 +28,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "headline": ("headline", "summary", "reviewtitle", "reviewheadline"),
     "title": ("title", "movietitle", "itemtitle", "itemname", "productname", "producttitle"),
 }
-
-
 LABELS = (
-    "label",
-    "click",
-    "clicked",
-    "isclick",
-    "like",
-    "liked",
-    "islike",
-    "purchased",
-    "bought",
-    "interaction",
+    *("label", "click", "clicked", "isclick", "like", "liked"),
+    *("islike", "purchased", "bought", "interaction"),
 )
 
 
@@ -66,10 +56,11 @@ def find_columns(
             found[role] = name
         elif role in needed or role != "title":  # the titles may stand in the file of items
             raise DataError(no_such_column(name, names, source))
-    for role in ALIASES:
-        if role not in options.columns:
-            hits = _usual(role, names)
-            found |= {role: hits[0]} if hits else {}
+    usual = {role: _by_usual_name(role, names, source) for role in ALIASES if role not in options.columns}
+    found |= {role: name for role, name in usual.items() if name is not None}
+    for name in found.values():
+        if names.count(name) > 1:
+            raise DataError(f"{source} has several columns called {name!r}: rename all but one")
     for role in needed:
         if role not in found and not (role == "timestamp" and options.ordered):
             remedy = f"name it with columns={{{role!r}: ...}} (--column {role}=NAME)"
@@ -79,14 +70,32 @@ def find_columns(
     return found
 
 
+def _by_usual_name(role: str, names: Sequence[str], source: str) -> str | None:
+    """The column whose name is most usual for a role, if there is one.
+
+    Raises:
+        DataError: there are two, which differ in case, blanks or underscores.
+    """
+    hit = next(iter(_usual(role, names)), None)
+    alike = dict.fromkeys(name for name in names if hit is not None and _folded(name) == _folded(hit))
+    if len(alike) > 1:
+        told = " and ".join(map(repr, alike))
+        raise DataError(f"{source} has the columns {told}: say which is {role} with --column {role}=NAME")
+    return hit
+
+
 def _usual(role: str, names: Sequence[str]) -> list[str]:
     """Columns whose names are usual for a role, the most telling first."""
     return _called(ALIASES[role], names)
 
 
-def _called(aliases: Sequence[str], names: Sequence[str]) -> list[str]:
-    folded = {re.sub(r"[^0-9a-z]", "", name.casefold()): name for name in reversed(names)}
+def _called(aliases: Iterable[str], names: Sequence[str]) -> list[str]:
+    folded = {_folded(name): name for name in reversed(names)}
     return [folded[alias] for alias in aliases if alias in folded]
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[^0-9a-z]", "", name.casefold())
 
 
 def looked_at(names: Sequence[str], roles: Mapping[str, str], options: Options) -> list[str]:

@@ -12,6 +12,7 @@ import polars as pl
 
 from genrec.data.readers import json_lines, movielens, recbole, table
 from genrec.data.readers.columns import find_columns
+from genrec.data.readers.frames import as_polars, read_parquet
 from genrec.data.readers.source import Items, Options, bare_name
 from genrec.data.readers.values import as_ids, as_texts
 from genrec.errors import DataError
@@ -53,7 +54,7 @@ def read_items(items: Any, options: Options) -> Items:
     """
     if not isinstance(items, str | Path):
         source = "the frame of items"
-        return Items(_named(table.as_polars(items), options, source), source)
+        return Items(_named(as_polars(items, source), options, source), source)
     path = Path(items)
     if not path.is_file():
         raise DataError(f"there is no file of items {path}")
@@ -71,7 +72,7 @@ def read_items(items: Any, options: Options) -> Items:
             f"{path.name} is no known file of items: u.item, .dat, .item, .json, .jsonl, .csv, .tsv, .parquet"
         )
     if name.endswith(".parquet"):
-        return Items(_named(table.read_parquet(path), options, path.name), path.name)
+        return Items(_named(read_parquet(path), options, path.name), path.name)
     separator = table.separator_of(path)
     table.header_of(path, separator)  # an empty file
     frame = _named(table.read_csv(path, separator), options, path.name)

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from genrec.data import packed
-from genrec.errors import DataError
+from genrec.errors import ConfigError, DataError
 
 LONGEST_LINE = 1 << 20  # bytes of a first line that are looked at
 Locate = Callable[[int], str]  # position of a row in its source -> words that tell a person where it is
@@ -26,6 +26,14 @@ class Options:
 
     columns: Mapping[str, str | None] = field(default_factory=dict)
     ordered: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.columns, Mapping) or not all(
+            name is None or isinstance(name, str) for name in self.columns.values()
+        ):
+            raise ConfigError(
+                f"columns={self.columns!r}: give each role the name of its column, or None to leave it out"
+            )
 
     @property
     def named(self) -> dict[str, str]:

@@ -13,6 +13,7 @@ import polars as pl
 
 from genrec.data import packed
 from genrec.data.readers.columns import find_columns, looked_at, standard
+from genrec.data.readers.frames import as_polars, read_parquet
 from genrec.data.readers.source import (
     LONGEST_LINE,
     Layout,
@@ -56,40 +57,9 @@ def read(path: Path, options: Options) -> Log:
 
 def from_frame(frame: Any, options: Options, source: str = "the frame") -> Log:
     """Interactions from a polars or pandas frame."""
-    table = as_polars(frame)
+    table = as_polars(frame, source)
     roles = find_columns(table.columns, options, source)
     return standard(table, roles, source, lambda row: f"row {row + 1} of {source}", options)
-
-
-def as_polars(frame: Any) -> pl.DataFrame:
-    """A polars frame of a polars or pandas one.
-
-    Raises:
-        DataError: something else.
-    """
-    if isinstance(frame, pl.DataFrame):
-        return frame
-    if isinstance(frame, pl.LazyFrame):
-        return frame.collect()
-    if type(frame).__module__.split(".")[0] != "pandas":
-        raise DataError(f"{type(frame).__name__} is neither a path nor a polars or pandas frame")
-    try:
-        table: pl.DataFrame = pl.from_pandas(frame)
-    except Exception as error:  # pyarrow has no common root for what a column of mixed objects can raise
-        raise DataError(f"the pandas frame cannot be read: {str(error).splitlines()[0]}") from None
-    return table
-
-
-def read_parquet(path: Path) -> pl.DataFrame:
-    """A Parquet file.
-
-    Raises:
-        DataError: not a Parquet file.
-    """
-    try:
-        return pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{path.name} is not a Parquet file: {str(error).splitlines()[0]}") from None
 
 
 def separator_of(path: Path) -> str:
@@ -138,6 +108,7 @@ def read_csv(
             has_header=names is None,
             new_columns=None if columns is None else list(columns),
             infer_schema=False,
+            glob=False,
             quote_char=quote,
         )
     except pl.exceptions.NoDataError:

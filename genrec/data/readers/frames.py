@@ -1,0 +1,72 @@
+"""Frames of polars and pandas, and Parquet files, as polars reads them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from genrec.errors import DataError
+
+
+def as_polars(frame: Any, source: str) -> pl.DataFrame:
+    """A polars frame of a polars or pandas one; columns of pandas that polars cannot hold are of type Object.
+
+    Raises:
+        DataError: something else, a lazy frame that cannot be collected, or two columns of one name.
+    """
+    if isinstance(frame, pl.DataFrame):
+        return frame
+    if isinstance(frame, pl.LazyFrame):
+        try:
+            return frame.collect()
+        except Exception as error:  # whatever the functions raise that the frame calls
+            raise DataError(f"{source} cannot be collected: {_line(error)}") from None
+    if any(
+        f"{kind.__module__}.".startswith("pandas.") and kind.__name__ == "DataFrame"
+        for kind in type(frame).__mro__
+    ):
+        return _of_pandas(frame, source)
+    raise DataError(f"{type(frame).__name__} is neither a path nor a polars or pandas frame")
+
+
+def read_parquet(path: Path) -> pl.DataFrame:
+    """A Parquet file.
+
+    Raises:
+        DataError: not a Parquet file.
+    """
+    try:
+        return pl.read_parquet(path, glob=False)  # a name with brackets is a name
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{path.name} cannot be read as a Parquet file: {_line(error)}") from None
+
+
+def _of_pandas(frame: Any, source: str) -> pl.DataFrame:
+    """The columns of a pandas frame, and those of its index that have names."""
+    levels = [name for name in frame.index.names if name is not None and name not in frame.columns]
+    if levels:
+        frame = frame.reset_index(level=levels)
+    frame = frame.set_axis(list(map(str, frame.columns)), axis=1)
+    twice = [name for name, count in Counter(frame.columns).items() if count > 1]
+    if twice:
+        raise DataError(f"{source} has several columns called {twice[0]!r}: rename all but one")
+    try:
+        table: pl.DataFrame = pl.from_pandas(frame)
+    except Exception:  # pyarrow has no common root for what a column of mixed objects can raise
+        return pl.DataFrame([_column(name, values) for name, values in frame.items()])
+    return table
+
+
+def _column(name: str, values: Any) -> pl.Series:
+    try:
+        series: pl.Series = pl.from_pandas(values)
+    except Exception:
+        return pl.Series(name, values.tolist(), dtype=pl.Object)
+    return series
+
+
+def _line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

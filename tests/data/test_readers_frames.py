@@ -1,0 +1,156 @@
+"""Frames and Parquet files: what polars and pandas hold, and names of columns and files."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from genrec.data.ranking_file import read_rankings
+from genrec.data.read import read
+from genrec.errors import ConfigError, DataError
+
+LOG = pl.DataFrame(
+    {"user": ["u", "u", "v"], "item": ["b", "a", "b"], "time": [1, 2, 3], "stars": [5, None, 4]}
+)
+EXPECTED = read(LOG).fingerprint
+
+
+def refusal(*sources: Any, **options: Any) -> str:
+    with pytest.raises(DataError) as caught:
+        read(*sources, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        {"user": "category", "item": "string", "time": "Int64", "stars": "Int8"},
+        {
+            "user": "string[pyarrow]",
+            "item": "string[pyarrow]",
+            "time": "int64[pyarrow]",
+            "stars": "double[pyarrow]",
+        },
+        {"user": "object", "item": "category", "time": "uint32", "stars": "Float32"},
+        {"time": "float64", "stars": "float16"},
+    ],
+)
+def test_types_of_pandas(kinds: dict[str, str]) -> None:
+    data = read(LOG.to_pandas().astype(kinds))
+    assert data.fingerprint == EXPECTED
+    assert np.array_equal(data.interactions.ratings, [5, np.nan, 4], equal_nan=True)
+
+
+class Derived(pd.DataFrame):
+    """As geopandas and others derive theirs."""
+
+
+def test_frames_of_a_derived_class() -> None:
+    assert read(Derived(LOG.to_pandas())).fingerprint == EXPECTED
+
+
+def test_an_index_with_names_is_read() -> None:
+    frame = LOG.to_pandas()
+    assert read(frame.set_index(["user", "item"])).fingerprint == EXPECTED
+    assert read(frame.set_index("user", drop=False)).fingerprint == EXPECTED
+    assert read(frame.set_index(pd.Index([7, 8, 9]))).fingerprint == EXPECTED
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        [1, "x", 2.5],
+        [1j, 2j, 3j],
+        [object(), object(), object()],
+        [{"a": 1}, [2], "x"],
+        pd.interval_range(0, 3),
+        pd.period_range("2023-01", periods=3, freq="M"),
+        [uuid.UUID(int=number) for number in (2**127, 2**126, 3)],
+        [b"\xff", b"a", b"b"],
+    ],
+)
+def test_strange_columns_stop_only_those_who_need_them(strange: Any) -> None:
+    frame = LOG.to_pandas().assign(strange=pd.Series(strange))
+    assert read(frame).fingerprint == EXPECTED
+    items = frame[["item", "strange"]].drop_duplicates("item").assign(title=["B", "A"])
+    assert read(LOG, items).catalogue.titles == ["A", "B"]
+    for role in ("user_id", "item_id", "timestamp", "rating", "text", "title"):
+        assert "'strange' of the frame is of type" in refusal(frame, columns={role: "strange"})
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (
+            LOG.to_pandas().set_axis(["user", "user", "item", "time"], axis=1),
+            "the frame has several columns called 'user'",
+        ),
+        (
+            LOG.to_pandas().set_axis(["user", "item", 1, "1"], axis=1),
+            "the frame has several columns called '1'",
+        ),
+        (
+            LOG.rename({"stars": "User"}),
+            "the frame has the columns 'user' and 'User': say which is user_id with --column",
+        ),
+        (LOG.clear(), "the frame is empty: it has no rows of interactions"),
+        (pl.DataFrame(), "the frame has no column for user_id among"),
+        (pd.DataFrame(), "the frame has no column for user_id among"),
+        (pd.Series([1]), "Series is neither a path nor a polars or pandas frame"),
+        (LOG["user"], "Series is neither a path nor"),
+        (LOG.lazy().select("nobody"), "the frame cannot be collected: unable to find column"),
+        (pl.scan_csv("there/is/none.csv"), "the frame cannot be collected: No such file"),
+        (
+            LOG.lazy().with_columns(pl.col("user").map_elements(lambda user: [][0], return_dtype=pl.String)),
+            "the frame cannot be collected",
+        ),
+    ],
+)
+def test_frames_that_are_refused(frame: Any, message: str) -> None:
+    assert message in refusal(frame)
+
+
+def test_frames_of_items_that_are_refused() -> None:
+    assert "the frame of items cannot be collected" in refusal(LOG, pl.LazyFrame({"a": [1]}).select("b"))
+    assert "the frame of items has no column for item_id" in refusal(LOG, pd.DataFrame())
+
+
+def test_a_header_that_names_a_column_twice(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,item,time,item\nu,a,1,b\n")
+    assert refusal(tmp_path / "log.csv") == "log.csv has several columns called 'item': rename all but one"
+    (tmp_path / "log.csv").write_text("user,item,time,note,note\nu,a,1,b,c\n")
+    assert read(tmp_path / "log.csv").catalogue.ids == ["a"]
+
+
+def test_parquet_files_that_are_refused(tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["user", "user"])
+    pq.write_table(table, tmp_path / "twice.parquet")
+    (tmp_path / "cut.parquet").write_bytes((tmp_path / "twice.parquet").read_bytes()[:60])
+    for name in ("twice", "cut"):
+        assert f"{name}.parquet cannot be read as a Parquet file: " in refusal(tmp_path / f"{name}.parquet")
+
+
+def test_brackets_in_a_name_are_a_name(tmp_path: Path) -> None:
+    folder = tmp_path / "data [1]"
+    folder.mkdir()
+    LOG.write_csv(folder / "log[2].csv")
+    LOG.write_parquet(folder / "log*.parquet")
+    assert read(folder / "log[2].csv").fingerprint == read(folder / "log*.parquet").fingerprint == EXPECTED
+    data = read(pl.DataFrame({"user": ["u"] * 3, "item": ["a", "b", "c"], "time": [1, 2, 3]}))
+    lists = pl.DataFrame({"user_id": ["u"], "item_id": ["c"], "rank": [1], "score": [1.0]})
+    lists.write_parquet(folder / "lists.parquet")
+    assert len(read_rankings(folder / "lists.parquet", data.test).items_BK) == 1
+
+
+@pytest.mark.parametrize("columns", [["user"], {"user_id": 5}, "user"])
+def test_columns_that_are_no_names(columns: Any) -> None:
+    with pytest.raises(ConfigError, match=r"columns=.*: give each role the name of its column"):
+        read(LOG, columns=columns)
