@@ -11,7 +11,8 @@
     └── ChatError          a chat model or endpoint that does not answer
 
 Each message says what was found, what is allowed and what to do. The command line prints it in one line and
-exits with 2. Mistakes of our own are `assert`s and end in a traceback.
+exits with 2. Anything else that is raised, an `assert` for one, is a fault of ours: the command line writes a report to
+a file and exits with 70.
 """
 
 import difflib

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from genrec.cli.exits import Exit
 from genrec.cli.options import (
     HeldOut,
     Json,
@@ -65,7 +66,7 @@ def audit(
         print_json(found.to_json())
     else:
         print_audit(found)
-    raise typer.Exit(1 if found.faults else 0)
+    raise typer.Exit(Exit.FOUND if found.faults else Exit.DONE)
 
 
 def print_audit(audit: Audit) -> None:

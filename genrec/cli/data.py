@@ -8,9 +8,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from genrec.cli.options import (
-    Json,
-)
+from genrec.cli.command import Command
+from genrec.cli.options import Json
 from genrec.cli.reading import Reading, reads_data
 from genrec.cli.terminal import note, print_facts, print_json, print_table, stderr, stdout, stoppable
 
@@ -32,7 +31,7 @@ app = typer.Typer(
 )
 
 
-@app.command()
+@app.command(cls=Command)
 @reads_data
 def show(
     path: Annotated[
@@ -71,7 +70,7 @@ def show(
         stdout().print(f"note: {line}")
 
 
-@app.command()
+@app.command(cls=Command)
 def get(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Left out: list the names.")] = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The data come into DIR/NAME.")] = Path(
@@ -95,7 +94,7 @@ def get(
     stdout().print(f"downloaded to {folder}; next: genrec data {folder}")
 
 
-@app.command()
+@app.command(cls=Command)
 def synthetic(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder to write the CSV files to.")],
     users: Annotated[int, typer.Option("--users", metavar="N", help="Users to invent.")] = 1000,

@@ -9,12 +9,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
 
 import genrec
 from genrec.cli import ask, audit, bench, compare, data, demo, evaluate, recommend, recommenders, train
+from genrec.cli.command import Command
+from genrec.cli.exits import Exit
+from genrec.cli.fault import report_fault
 from genrec.cli.terminal import error_line
 from genrec.errors import ConfigError, GenrecError
 
@@ -22,15 +26,15 @@ app = typer.Typer(
     name="genrec", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich"
 )
 app.add_typer(data.app, name="data")
-app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
-app.command("compare")(compare.compare)
-app.command("audit")(audit.audit)
-app.command("bench")(bench.bench)
-app.command("ask")(ask.ask)
-app.command("recommend")(recommend.recommend)
-app.command("recommenders")(recommenders.recommenders)
-app.command("demo")(demo.demo)
+app.command("train", cls=Command)(train.train)
+app.command("evaluate", cls=Command)(evaluate.evaluate)
+app.command("compare", cls=Command)(compare.compare)
+app.command("audit", cls=Command)(audit.audit)
+app.command("bench", cls=Command)(bench.bench)
+app.command("ask", cls=Command)(ask.ask)
+app.command("recommend", cls=Command)(recommend.recommend)
+app.command("recommenders", cls=Command)(recommenders.recommenders)
+app.command("demo", cls=Command)(demo.demo)
 
 
 def _print_version(wanted: bool) -> None:
@@ -62,31 +66,39 @@ def _check_text(words: Sequence[str]) -> None:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run one command line.
+    """Run one command line; every error ends in one line on stderr.
 
     Args:
         args: the words after `genrec`; None: those of this process.
 
     Returns:
-        0: done. 2: the user's mistake, told in one line on stderr. 130: stopped with Ctrl-C. 1: an audit
-        found something, or the reader of our output went away.
+        The exit code: see `genrec.cli.exits`.
     """
     words = list(sys.argv[1:] if args is None else args)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a title that the terminal has no letters for
     try:
         _check_text(words)
         code = typer.main.get_command(app).main(
             words or ["--help"], prog_name="genrec", standalone_mode=False
         )
         sys.stdout.flush()
-        return int(code or 0)
-    except BrokenPipeError:
+        return int(code or Exit.DONE)
+    except (BrokenPipeError, SystemExit):  # the latter is typer's way to end where the reader went away
         # What is still buffered would fail again when the interpreter closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return Exit.FOUND
     except GenrecError as error:
-        return error_line(str(error))
+        error_line(str(error))
     except typer.TyperException as error:
-        return error_line(error.format_message())
+        error_line(error.format_message())
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return error_line(f"{where}{error.strerror or error}")
+        error_line(f"{where}{error.strerror or error}")
+    except (typer.Abort, KeyboardInterrupt):
+        return Exit.STOPPED
+    except BaseException as error:  # polars' panics are no Exception
+        error_line(report_fault(error, words))
+        return Exit.FAULT
+    return Exit.MISTAKE

@@ -7,10 +7,10 @@ and coloured; in a pipe they are plain columns that nothing cuts off.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
-from unicodedata import category
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -26,17 +26,37 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from genrec.cli.exits import Exit
+
 LONGEST_LINE = 500  # characters of an error's message
+# Control characters but the line feed, marks of direction, separators that end lines, and halves of characters.
+_UNSEEN = re.compile(
+    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+class _Console(Console):
+    """A console on which no name can do anything: what is not to be seen is spelled out."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(
+            *(printable(thing) if isinstance(thing, str) else thing for thing in objects), **options
+        )
 
 
 def stdout() -> Console:
     """The console of the answers. Made anew each time, as tests and pipes change the stream underneath."""
-    return Console(highlight=False, markup=False, soft_wrap=True)
+    return _Console(highlight=False, markup=False, soft_wrap=True)
 
 
 def stderr() -> Console:
     """The console of notes, progress and errors."""
-    return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    return _Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    """`text` with what steers a terminal, breaks lines unseen or turns the direction of writing spelled out."""
+    return _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def note(text: str) -> None:
@@ -44,12 +64,11 @@ def note(text: str) -> None:
     stderr().print(text, style="dim")
 
 
-def error_line(message: str) -> int:
-    """Print the one line of an error on stderr and give the exit code of a user's mistake."""
+def error_line(message: str) -> None:
+    """Print the one line of an error on stderr."""
     console = stderr()
     console.print("genrec: error: ", style="bold red", end="")
     console.print(one_line(message))
-    return 2
 
 
 def one_line(message: str) -> str:
@@ -58,11 +77,7 @@ def one_line(message: str) -> str:
     Messages repeat what they are about, and a cell of a broken file may hold anything: control characters are
     spelled out, and of a longer message the middle is left out, since what to do stands at its end.
     """
-    flat = " ".join(message.splitlines())
-    # Cc: control characters; Cs: bytes of a name that are no text; Zl, Zp: ends of lines and paragraphs.
-    plain = "".join(
-        repr(letter)[1:-1] if category(letter) in ("Cc", "Cs", "Zl", "Zp") else letter for letter in flat
-    )
+    plain = printable(_line(message))
     if len(plain) <= LONGEST_LINE:
         return plain
     head = LONGEST_LINE * 3 // 5
@@ -71,13 +86,16 @@ def one_line(message: str) -> str:
 
 def print_json(value: Any) -> None:
     """Print plain values as JSON on stdout."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    print(
+        _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, indent=2, ensure_ascii=False))
+    )
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
     """Print rows under their column names; columns that hold only numbers stand to the right."""
     console = stdout()
-    cells = [["" if value is None else str(value) for value in row] for row in rows]
+    cells = [["" if value is None else printable(_line(str(value))) for value in row] for row in rows]
+    title = printable(_line(title))
     numeric = [
         all(
             isinstance(row[place], int | float) or _is_number(cells[at][place]) for at, row in enumerate(rows)
@@ -145,7 +163,12 @@ def stoppable(how_to_go_on: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         stderr().print(f"\ngenrec: stopped; {how_to_go_on}")
-        raise typer.Exit(130) from None
+        raise typer.Exit(Exit.STOPPED) from None
+
+
+def _line(text: str) -> str:
+    """`text` on one line."""
+    return " ".join(text.splitlines())
 
 
 def _is_number(text: str) -> bool:

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
-from safetensors import SafetensorError, safe_open
 
 from genrec.data.yaml_text import parse_yaml
 from genrec.errors import ConfigError, RunError
@@ -145,10 +144,14 @@ def read_parquet(
         RunError: it is missing or damaged, or a column is missing or of another type.
         OSError: it cannot be read.
     """
-    import polars as pl
+    import polars as pl  # here, as `genrec --help` comes by this file
 
     with told(path, advice):
-        table = pl.read_parquet(path, glob=False)  # a name with brackets is a name
+        try:
+            table = pl.read_parquet(path, glob=False)  # a name with brackets is a name
+        # A panic is no Exception: what polars raises where a damaged file breaks its own promises.
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            raise ValueError(str(error)) from None
         for name, dtype in (schema or {}).items():
             found = table.schema.get(name)
             if found != dtype:
@@ -175,7 +178,7 @@ def read_safetensors(
         RunError: it is missing or damaged, or an array is missing.
         OSError: it cannot be read.
     """
-    with told(path, advice), safe_open(path, framework) as file:
+    with told(path, advice), _opened(path, framework) as file:
         found = list(file.keys())
         missing = sorted(set(names) - set(found))
         if missing:
@@ -190,8 +193,19 @@ def safetensors_shapes(path: Path, *, advice: str = ADVICE) -> dict[str, tuple[i
         RunError: it is missing or damaged.
         OSError: it cannot be read.
     """
-    with told(path, advice), safe_open(path, "numpy") as file:
+    with told(path, advice), _opened(path, "numpy") as file:
         return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+
+
+@contextmanager
+def _opened(path: Path, framework: str) -> Iterator[Any]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework) as file:
+            yield file
+    except SafetensorError as error:
+        raise ValueError(str(error)) from None
 
 
 @contextmanager
@@ -207,18 +221,9 @@ def told(path: Path, advice: str = ADVICE, where: str = "") -> Iterator[None]:
         raise _damaged(path, f"{where}nested too deeply", advice) from None
     except ValidationError as error:
         raise _damaged(path, where + _first_problem(error), advice) from None
-    except _of_parsers() as error:
+    except ValueError as error:
         empty = path.is_file() and not path.stat().st_size
         raise _damaged(path, where + ("it is empty" if empty else str(error)), advice) from None
-
-
-def _of_parsers() -> tuple[type[BaseException], ...]:
-    """What parsers raise on a damaged file. Called when something was raised: `genrec --help` does without polars."""
-    import polars as pl
-
-    # A panic is no Exception: polars raises it where a damaged file breaks the promises that it makes itself.
-    panic: type[BaseException] = pl.exceptions.PanicException
-    return ValueError, SafetensorError, pl.exceptions.PolarsError, panic
 
 
 def _damaged(path: Path, reason: str, advice: str) -> RunError:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import genrec
+import polars as pl
 import pytest
+import typer
 from genrec.cli import recommenders as command
+from genrec.cli import terminal
+from genrec.cli.exits import MEANINGS, Exit
+from genrec.cli.fault import report_fault
+from genrec.cli.main import app
 from genrec.errors import DataError
 
 
@@ -76,6 +86,128 @@ def test_an_error_of_the_system_names_the_file(mistake, monkeypatch) -> None:
 
     monkeypatch.setattr(command, "packaged_recipes", fail)
     assert mistake("recommenders") == "/some/where: Permission denied"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AssertionError("3 lists for 4 users\nand more"),
+        KeyError("counts"),
+        MemoryError(),
+        RecursionError("maximum recursion depth exceeded"),
+        pl.exceptions.PanicException("called `Option::unwrap()` on a `None` value"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_fault_of_ours_is_one_line_with_the_file_of_the_report(
+    cli, monkeypatch, tmp_path: Path, error: BaseException
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(command, "packaged_recipes", fail)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("GENREC_CHAT_KEY", "sk-very-secret")
+    (line,) = cli("recommenders", "--json", code=70).err.splitlines()
+    assert line.startswith(f"genrec: error: a fault of genrec ({type(error).__name__}")
+    assert "and more" not in line
+    (report,) = tmp_path.iterdir()
+    assert line.endswith(f"please report it with {report}")
+    told = report.read_text()
+    assert told.startswith(f"genrec {genrec.__version__}: recommenders --json\n")
+    assert "Traceback (most recent call last)" in told
+    assert "in fail" in told
+    assert '"polars"' in told
+    assert stat.S_IMODE(report.stat().st_mode) == 0o600
+
+
+def test_a_report_has_no_secrets(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("GENREC_CHAT_KEY", "sk-very-secret")
+    error = ValueError("401 for sk-very-secret at https://ada:hunter2@example.org/v1")
+    line = report_fault(error, ["train", "cache=https://ada:hunter2@example.org", "sk-very-secret"])
+    (report,) = tmp_path.iterdir()
+    for text in (line, report.read_text()):
+        assert "sk-very-secret" not in text
+        assert "hunter2" not in text
+        assert "example.org" in text
+
+
+def test_a_report_that_cannot_be_written_is_no_second_fault(cli, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(command, "packaged_recipes", lambda: 1 / 0)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    (line,) = cli("recommenders", code=70).err.splitlines()
+    assert "ZeroDivisionError: division by zero" in line
+    assert "could not be written (No such file or directory)" in line
+
+
+def test_a_long_error_keeps_its_beginning_and_what_to_do(mistake, monkeypatch) -> None:
+    def fail() -> None:
+        raise DataError(f"the title {'very ' * 20_000}long is too long: give shorter ones")
+
+    monkeypatch.setattr(command, "packaged_recipes", fail)
+    line = mistake("recommenders")
+    assert line.startswith("the title very very")
+    assert line.endswith("long is too long: give shorter ones")
+    assert 400 < len(line) <= 500
+
+
+def test_names_do_nothing_to_the_terminal(cli, mistake, shop: Path, monkeypatch) -> None:
+    hostile = "red\x1b[31m\x07 \u202eback\u2028next\x9b2J\x00"
+    line = mistake("train", hostile, "--data", "synthetic", "--out", "x")
+    assert not set("\x1b\x07\u202e\u2028\x9b\x00") & set(line)
+    assert r"\x1b[31m" in line
+
+    def fail() -> None:
+        raise DataError(hostile)
+
+    monkeypatch.setattr(command, "packaged_recipes", fail)
+    line = mistake("recommenders")
+    assert line == r"red\x1b[31m\x07 \u202eback next\x9b2J\x00"
+
+
+def test_tables_and_json_show_names_spelled_out(capsys) -> None:
+    hostile = "red\x1b[31m \u202eback\u2028\nnext\x9b2J\ud800"
+    terminal.print_table(["title"], [[hostile]], title=hostile)
+    terminal.note(hostile)
+    terminal.print_json({"title": hostile})
+    shown = capsys.readouterr()
+    assert not set("\x1b\u202e\u2028\x9b\ud800") & set(shown.out + shown.err)
+    assert len(shown.out.splitlines()) == 3 + 3
+    assert json.loads(shown.out[shown.out.index("{") :]) == {"title": hostile}
+
+
+def commands() -> dict[str, Any]:
+    """All commands by the words that call them."""
+    root = typer.main.get_command(app)
+    found = {(name,): inner for name, inner in root.commands.items() if name != "data"}
+    return found | {("data", name): inner for name, inner in root.commands["data"].commands.items()}
+
+
+def options() -> list[Any]:
+    """Words of a command and an option of it that is no list, for all of them."""
+    return [
+        pytest.param(words, option, id=" ".join([*words, option.opts[-1]]))
+        for words, inner in commands().items()
+        for option in inner.params
+        if option.param_type_name == "option" and not option.multiple and not option.is_eager
+    ]
+
+
+def test_the_options_are_found() -> None:
+    assert len(options()) > 60
+
+
+@pytest.mark.parametrize(("words", "option"), options())
+def test_an_option_that_is_no_list_is_given_once(mistake, words: tuple[str, ...], option: Any) -> None:
+    flags = [*option.opts, *option.secondary_opts]
+    value = [] if option.is_flag else ["3"]
+    told = mistake(*words, flags[0], *value, flags[-1], *value)
+    assert told == f"{'/'.join(option.opts)} is given 2 times: give it once"
+
+
+def test_every_exit_code_says_what_it_means() -> None:
+    assert set(MEANINGS) == set(Exit)
 
 
 def test_ctrl_c_ends_with_130(cli, monkeypatch) -> None:

@@ -1,0 +1,61 @@
+"""The full report of an error that nobody foresaw: a file to send along with the question what went wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+
+import genrec
+from genrec.cli.environment import environment
+
+_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)  # in the name of a variable
+_SHORTEST_SECRET = 4  # a shorter value would black out half the report
+
+
+def report_fault(error: BaseException, words: Sequence[str]) -> str:
+    """Write what happened to a new file in the temporary folder, without secrets.
+
+    Args:
+        error: what was raised.
+        words: the command line after `genrec`.
+
+    Returns:
+        One line: what it was, and where the report is.
+    """
+    first = next(iter(str(error).splitlines()), "")
+    what = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    what = _without_secrets(what)
+    if len(what) > 200:
+        what = what[:199] + "…"
+    try:
+        text = (
+            f"genrec {genrec.__version__}: {' '.join(words)}\n\n{''.join(traceback.format_exception(error))}\n"
+            f"{json.dumps(_surroundings(), indent=2)}\n"
+        )
+        descriptor, path = tempfile.mkstemp(prefix="genrec-report-", suffix=".txt")
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(_without_secrets(text))
+    except OSError as unwritable:
+        return f"a fault of genrec ({what}); its report could not be written ({unwritable.strerror})"
+    return f"a fault of genrec ({what}): please report it with {path}"
+
+
+def _surroundings() -> dict[str, object]:
+    try:
+        return {name: value for name, value in environment().items() if name != "command"}
+    except Exception as error:  # whatever broke the command may break this, too
+        return {"python": sys.version, "surroundings": repr(error)}
+
+
+def _without_secrets(text: str) -> str:
+    """`text` without values of environment variables that are named as secrets, nor passwords in addresses."""
+    secrets = {value for name, value in os.environ.items() if _SECRET.search(name)}
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, "…")
+    return re.sub(r"://[^/\s@]+@", "://…@", text)
