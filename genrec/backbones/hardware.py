@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
+from torch import nn
+
+from genrec.data.memory import check_fits
+from genrec.errors import ConfigError, shown
 
 # Large pages for large arrays where the system lends them on request: on a virtual machine, touching fresh memory page
 # by page was a tenth of a training step. torch reads this at its first large array.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+
+MOST_THREADS = 1024
 
 _MOST_REPLICAS = (
     4  # beyond, adding up their gradients and Python's lock cost more than one more replica brings
@@ -27,6 +34,35 @@ def full_precision() -> bool:
     return device().type == "cpu" and not torch.cpu._is_avx512_bf16_supported()
 
 
+def device_bytes(where: torch.device) -> int | None:
+    """Memory of the GPU that is meant; None where that is the machine's own."""
+    return torch.cuda.get_device_properties(where).total_memory if where.type == "cuda" else None
+
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def built(make: Callable[[], Model], lower: str) -> Model:
+    """The fresh model that `make` makes, once a shadow of it without memory has told that it can learn here.
+
+    Args:
+        make: draws no random numbers before the model's own.
+        lower: names of the options that make it smaller.
+
+    Raises:
+        ConfigError: weights, gradients and Adam's two moments do not fit into memory.
+    """
+    with torch.device("meta"):
+        count = sum(weight.numel() for weight in make().parameters())
+    check_fits(
+        f"a model of {count:,} weights (with gradients and Adam's moments, as it learns)",
+        4 * 4 * count,
+        f"lower {lower}",
+        device_bytes(device()),
+    )
+    return make()
+
+
 def prepare_threads(threads: int | None) -> None:
     """Set how many threads torch's operations use on the CPU.
 
@@ -34,11 +70,21 @@ def prepare_threads(threads: int | None) -> None:
         threads: that many; None: what OMP_NUM_THREADS says, else torch's own choice (the physical cores). Where
             other work runs on the machine, one thread a process and several processes are faster: threads wait
             for each other in every operation.
+
+    Raises:
+        ConfigError: OMP_NUM_THREADS is no number of threads.
     """
     if threads is not None:
         torch.set_num_threads(threads)
     elif "OMP_NUM_THREADS" in os.environ:
-        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+        given = os.environ["OMP_NUM_THREADS"]
+        first = given.partition(",")[0].strip()  # OpenMP takes a number for each level of nesting
+        if not (first.isdecimal() and 1 <= int(first) <= MOST_THREADS):
+            raise ConfigError(
+                f"OMP_NUM_THREADS is {shown(given)}: set it to a number of threads, from 1 to {MOST_THREADS:,}, or "
+                "unset it"
+            )
+        torch.set_num_threads(int(first))
 
 
 def num_replicas() -> int:

@@ -20,6 +20,7 @@ from scipy.sparse.linalg import ArpackError, eigsh
 
 from genrec.codes.trie import Codes
 from genrec.data.interactions import FloatArray, Histories, IntArray
+from genrec.data.memory import check_fits
 from genrec.errors import ConfigError
 
 Graph: TypeAlias = "scipy.sparse.csr_array[Any, tuple[int, int]]"
@@ -58,7 +59,7 @@ def collaborative_codes(
         seed: of the order of items in a leaf, which must not follow that of the catalogue: it may tell the test items.
 
     Raises:
-        ConfigError: fewer than two clusters, or more than `largest_leaf`.
+        ConfigError: fewer than two clusters, more than `largest_leaf`, or a graph past the memory.
     """
     if not 2 <= num_clusters <= largest_leaf:
         raise ConfigError(
@@ -99,6 +100,12 @@ def collaborative_codes(
 
 def _co_occurrences(train: Histories, num_items: int) -> Graph:
     """How many users took both of two items, each user once; (I, I) without a diagonal."""
+    pairs = min((train.lengths.astype(float) ** 2).sum(), float(num_items) ** 2)
+    check_fits(
+        f"the graph of up to {pairs:,.0f} pairs of items that users took together",
+        pairs * 12,  # a count and a place
+        "take another code (title, sequential), or filter the data (--k-core)",
+    )
     user = np.repeat(np.arange(len(train)), train.lengths)
     taken_UI = scipy.sparse.csr_array(
         (np.ones(len(user)), (user, train.items)), shape=(len(train), num_items)

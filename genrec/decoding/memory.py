@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from genrec.backbones.base import Backbone, Prefix
+from genrec.backbones.hardware import device_bytes
+from genrec.data.memory import check_fits
 
 
 class Memory:
@@ -109,6 +111,14 @@ class Memory:
         rank_RQ, step_RQ = table(rank_F[:, None], -1), table(step_L)
         parent_RQ = table(slot_F[:, None])
         position_RQ = table(self.next_RS[row_F, slot_F][:, None] + step_L)
+        # Masks of bytes and of floats, and what each slot sees; keys and values are small beside them.
+        length = num_keys + shape_RQ[1]
+        check_fits(
+            f"trying {shape_RQ[1]:,} tokens for each of {num_rows:,} users at once",
+            num_rows * length * (6 * shape_RQ[1] + 2 * num_slots),
+            "lower beams, or the users that are ranked at once (ranking_batch, --batch-size)",
+            device_bytes(device),
+        )
         # A token sees what the prefix that it extends saw, and its own run up to itself.
         past_RQK = self.visible_RSK.gather(1, parent_RQ[:, :, None].expand(-1, -1, num_keys))
         past_RQK &= (rank_RQ >= 0)[:, :, None]

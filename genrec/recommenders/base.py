@@ -23,6 +23,7 @@ import genrec.recommenders
 from genrec.data.catalogue import BoolArray, Catalogue
 from genrec.data.files import read_parquet, write_atomically
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
+from genrec.data.memory import check_fits
 from genrec.data.ranking import Rankings
 from genrec.data.seal import (
     check_below,
@@ -57,7 +58,7 @@ Seed = Annotated[
         ge=0, le=2**32 - 1, description="of everything that is drawn by chance; the same seed, the same run"
     ),
 ]
-Threads = Annotated[int, Field(ge=1, le=1024)]
+Threads = Annotated[int, Field(ge=1, le=1024)]  # torch takes any number and dies where the system has no more
 
 
 class Config(BaseModel):
@@ -123,6 +124,14 @@ class Recommender(ABC):
         self, histories: Histories, k: int, *, exclude_seen: bool, allowed: BoolArray | None, exact: bool
     ) -> Rankings:
         """The best `k` allowed items of each history. The default scores every item, so it is always exact."""
+        check_fits(
+            f"scoring {len(self.catalogue):,} items for {len(histories):,} users at once",
+            len(histories)
+            * len(self.catalogue)
+            * 4
+            * 4,  # scores, their negatives, masks, and what makes them
+            "rank fewer users at once (ranking_batch, --batch-size)",
+        )
         scores_BI = np.fmax(np.asarray(self._score(histories), dtype=np.float32), -np.inf)  # no NaN
         if allowed is not None:
             scores_BI = np.where(allowed, scores_BI, -np.inf)

@@ -13,6 +13,7 @@ from scipy import sparse
 from genrec.data.catalogue import Catalogue
 from genrec.data.files import read_safetensors, write_atomically
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
+from genrec.data.memory import check_fits
 from genrec.recommenders.base import Config, Recommender, register
 
 
@@ -91,7 +92,17 @@ _ARRAYS = ("popularity", "offsets", "neighbours", "similarities")
 
 
 def co_consumed(train: Interactions, num_neighbours: int, shrink: float) -> Any:
-    """Nearest neighbours of each item by the shrunk cosine over users; sparse (num_items, num_items) float32."""
+    """Nearest neighbours of each item by the shrunk cosine over users; sparse (num_items, num_items) float32.
+
+    Raises:
+        ConfigError: they do not fit into memory.
+    """
+    pairs = min((train.histories.lengths.astype(float) ** 2).sum(), train.num_items * float(num_neighbours))
+    check_fits(
+        f"a list of {num_neighbours:,} neighbours for each of {train.num_items:,} items",
+        pairs * 3 * 12,  # a place and a similarity, in blocks, side by side, and as a matrix
+        "lower num_neighbours, or filter the data (--k-core)",
+    )
     matrix_UI = history_matrix(train.histories, np.ones(train.num_interactions, np.float32), train.num_items)
     matrix_UI.data[:] = 1.0  # taking an item twice says no more than taking it once
     return _cosine_neighbours(matrix_UI, num_neighbours, shrink)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from genrec.backbones.base import Backbone, Prefix
 from genrec.backbones.compact import HEAD, CompactBackbone, compact_width, shared_by_heads
-from genrec.backbones.hardware import device, full_precision, num_replicas, prepare_threads
+from genrec.backbones.hardware import built, device, full_precision, num_replicas, prepare_threads
 from genrec.backbones.tokenizer import PretrainedTokenizer, TextTokenizer, TrainedTokenizer, WordTokenizer
 from genrec.codes.collaborative import collaborative_codes
 from genrec.codes.insertion import begins_with, insert, moved_nodes
@@ -253,11 +253,18 @@ class NameWriter(Recommender):
         else:
             codes = self._new_codes(self.numbers_)
         trie = Trie.build(codes)
-        self.backbone_ = self._new_backbone(trie).to(device())
+        self.backbone_ = self._fitting_backbone(trie).to(device())
         self._use_codes(codes, trie)
         validate = ranking_validation(self.rank, validation, config.validation_users, config.seed)
         with tempfile.TemporaryDirectory() as scratch:
             self._learn(train_data, validate, run if run is not None else Path(scratch), resume)
+
+    def _fitting_backbone(self, trie: Trie) -> Backbone:
+        if self.config.backbone != "compact":
+            return self._new_backbone(trie)
+        return built(
+            lambda: self._new_backbone(trie), "depth, width or vocab_size, or take node_vectors=false"
+        )
 
     @property
     def _mixed_precision(self) -> bool:

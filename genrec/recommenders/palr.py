@@ -291,7 +291,7 @@ class Palr(DecoderWriter):
         return retrieve(
             self.retriever_,
             histories,
-            count,
+            min(count, len(self.catalogue)),
             exclude_seen=exclude_seen,
             catalogue=self.catalogue,
             allowed=allowed,

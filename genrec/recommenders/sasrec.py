@@ -20,14 +20,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from genrec.backbones.dropout import Dropout
-from genrec.backbones.hardware import device, full_precision, num_replicas, prepare_threads
+from genrec.backbones.hardware import built, device, full_precision, num_replicas, prepare_threads
 from genrec.data.catalogue import Catalogue
 from genrec.data.files import read_safetensors, write_atomically
 from genrec.data.interactions import FloatArray, Histories, Interactions, Targets
 from genrec.errors import ConfigError
 from genrec.recommenders.base import Config, Names, Recommender, Seed, Threads, register
 from genrec.training.examples import Batch
-from genrec.training.objectives import item_loss, unwrapped
+from genrec.training.objectives import PLACES_AT_ONCE, item_loss, unwrapped
 from genrec.training.sequences import ItemSteps, pack
 from genrec.training.trainer import TrainingOptions, train
 from genrec.training.validation import ranking_validation
@@ -134,6 +134,9 @@ class SASRecNetwork(nn.Module):
         self.age_vectors = nn.Parameter(nn.init.xavier_normal_(torch.empty(config.max_items, config.width)))
         self.blocks = nn.ModuleList(self.Block(config) for _ in range(config.depth))
         self.dropout, self.norm = Dropout(config.dropout), nn.LayerNorm(config.width)
+        self.attention_copies = config.depth * (
+            3 * config.num_heads + 1
+        )  # scores, shares, dropped; which may look
 
     def forward(self, items_RT: Tensor, ages_RT: Tensor, segments_RT: Tensor) -> Tensor:
         past_RTT = past(segments_RT)
@@ -160,6 +163,13 @@ class ItemLoss:
 
     def num_items(self, batch: Batch) -> int:
         return int((batch["targets"] >= 0).sum())
+
+    def num_scores(self, model: nn.Module, batch: Batch) -> int:
+        """Those of some places at a time among all items, and a copy of the items' vectors with its gradient."""
+        network = unwrapped(model)
+        assert isinstance(network, SASRecNetwork)
+        num_items, width = network.item_vectors.shape
+        return num_items * (PLACES_AT_ONCE + 2 * width)
 
 
 @register("sasrec")
@@ -199,7 +209,8 @@ class SASRec(Recommender):
         torch.manual_seed(config.seed)
         counts_I = np.bincount(train_data.histories.items, minlength=train_data.num_items) + 1.0
         self.popularity_I_: FloatArray = np.log(counts_I / counts_I.sum()).astype(np.float32)
-        self.network_ = self._new_network(train_data.num_items).to(device())
+        lower = "width, depth or max_items"
+        self.network_ = built(lambda: self._new_network(train_data.num_items), lower).to(device())
         steps = ItemSteps(
             train_data.histories,
             max_items=config.max_items,
@@ -239,7 +250,7 @@ class SASRec(Recommender):
         scores_BI = np.tile(self.popularity_I_, (len(histories), 1))
         if len(known):
             newest = [items[-self.config.max_items :] for items in histories.take(known)]
-            batch, start_S = pack(newest, self.config.max_items)
+            batch, start_S = pack(newest, max(map(len, newest)))
             hidden_RTD = self.network_(*(batch[name].to(device()) for name in ("items", "ages", "segments")))
             last_S = torch.from_numpy(start_S + [len(items) - 1 for items in newest]).to(device())
             logits_SI = hidden_RTD.flatten(0, 1)[last_S] @ self.network_.item_vectors.T

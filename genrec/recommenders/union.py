@@ -87,7 +87,7 @@ class Union(Recommender):
     def _rank(
         self, histories: Histories, k: int, *, exclude_seen: bool, allowed: BoolArray | None, exact: bool
     ) -> Rankings:
-        length = max(k, self.config.depth)
+        length = min(max(k, self.config.depth), len(self.catalogue))
         rankings = [
             member.rank(
                 histories,

@@ -27,11 +27,20 @@ class Loss(Protocol):
     def num_items(self, batch: Batch) -> int:
         """Items that the mean is taken over."""
 
+    def num_scores(self, model: nn.Module, batch: Batch) -> int:
+        """Scores of classes, and their gradients, that are held at once, about."""
+
 
 def unwrapped(model: nn.Module) -> nn.Module:
     """The model without what distributes it."""
     inner: nn.Module = getattr(model, "module", model)
     return inner
+
+
+def _backbone(model: nn.Module) -> Backbone:
+    backbone = unwrapped(model)
+    assert isinstance(backbone, Backbone)
+    return backbone
 
 
 class CodeLoss:
@@ -51,8 +60,7 @@ class CodeLoss:
         self.chosen_N[0] = False
 
     def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
-        backbone = unwrapped(model)
-        assert isinstance(backbone, Backbone)
+        backbone = _backbone(model)
         num_items = (batch["learnt"] & self.leaf_N[batch["nodes"]]).sum().clamp_min(1)
         return self._items(backbone, model(batch), batch, batch["learnt"]) / num_items
 
@@ -73,6 +81,14 @@ class CodeLoss:
     def num_items(self, batch: Batch) -> int:
         return int((batch["learnt"] & self.leaf_N[batch["nodes"]]).sum())
 
+    def num_scores(self, model: nn.Module, batch: Batch) -> int:
+        """Those over the vocabulary: logits, their copy in float32 and their gradient."""
+        return 3 * self._num_spelt(batch) * len(_backbone(model).vocabulary_vectors())
+
+    def _num_spelt(self, batch: Batch) -> int:
+        """Places whose token is learnt among the whole vocabulary."""
+        return int(batch["learnt"].sum()) if self.objective == "token" else 0
+
 
 class TaskLoss(CodeLoss):
     """Mean loss of an answer of a batch: of an item as in `CodeLoss`, of a text the mean over its tokens.
@@ -81,8 +97,7 @@ class TaskLoss(CodeLoss):
     """
 
     def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
-        backbone = unwrapped(model)
-        assert isinstance(backbone, Backbone)
+        backbone = _backbone(model)
         hidden_BLD: Tensor = model(batch)
         item_BL = batch["learnt"] & batch["items"]
         loss = self._items(backbone, hidden_BLD, batch, item_BL)
@@ -100,6 +115,9 @@ class TaskLoss(CodeLoss):
     def num_items(self, batch: Batch) -> int:
         """Answers: each has one start token."""
         return int(((batch["answer"] >= 0) & ~batch["learnt"]).sum())
+
+    def _num_spelt(self, batch: Batch) -> int:
+        return super()._num_spelt(batch) or int((batch["learnt"] & ~batch["items"]).sum())
 
 
 def token_loss(
@@ -168,15 +186,16 @@ def item_loss(hidden_ND: Tensor, vectors_ID: Tensor, target_N: Tensor, dtype: to
     return loss
 
 
-class _ItemLoss(torch.autograd.Function):
-    PLACES = 256  # at once: enough for fast products, few enough for their logits to stay in the cache
+PLACES_AT_ONCE = 256  # enough for fast products, few enough for their logits to stay in the cache
 
+
+class _ItemLoss(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, hidden_ND: Tensor, vectors_ID: Tensor, target_N: Tensor, dtype: torch.dtype
     ) -> Tensor:
         # Noughts fill the last block: a product of a new size makes and keeps new machine code, hundreds of MB in all.
-        places, padding = _ItemLoss.PLACES, -len(target_N) % _ItemLoss.PLACES
+        places, padding = PLACES_AT_ONCE, -len(target_N) % PLACES_AT_ONCE
         low_ND, low_ID = F.pad(hidden_ND, (0, 0, 0, padding)).to(dtype), vectors_ID.to(dtype)
         chance_PI = low_ND.new_empty((places, len(vectors_ID)))
         loss = hidden_ND.new_zeros(())

@@ -82,6 +82,8 @@ class ItemSteps(Dataset[Batch]):
             seed: of the order and of the cuts.
         """
         self.histories, self.max_items, self.batch_size, self.seed = histories, max_items, batch_size, seed
+        # Rows longer than any history would be padding.
+        self.places = min(max_items, max(1, int(histories.lengths.max(initial=0)) - 1))
         self.windows = lru_cache(maxsize=1)(self._windows)
         self.calendar = Calendar(
             -(-int(self._cut(number)[2].sum()) // batch_size) for number in range(num_epochs)
@@ -99,7 +101,7 @@ class ItemSteps(Dataset[Batch]):
             self.histories.items[offset + start : offset + end]
             for offset, start, end in zip(offsets, starts, ends, strict=True)
         ]
-        batch, start_S = pack([items[:-1] for items in lists], self.max_items)
+        batch, start_S = pack([items[:-1] for items in lists], self.places)
         targets = np.full(batch["items"].shape, -1, np.int64)
         for items, start in zip(lists, start_S, strict=True):
             targets.flat[start : start + len(items) - 1] = items[1:]

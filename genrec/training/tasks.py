@@ -19,6 +19,7 @@ import torch
 
 from genrec.codes.title import Encode
 from genrec.data.interactions import IntArray
+from genrec.data.memory import check_fits
 from genrec.errors import ConfigError
 from genrec.prompts.tasks import Field, Segment, Text
 from genrec.training.epochs import Calendar, deal
@@ -176,9 +177,18 @@ class TaskSteps(torch.utils.data.Dataset[Batch]):
             num_epochs: passes over the data.
             seed: of everything that is drawn.
             max_steps: end after that many; None: with the last epoch.
+
+        Raises:
+            ConfigError: so many examples do not fit into memory.
         """
         self.kinds, self.collate, self.seed = kinds, collate, seed
         self._batch_tokens = batch_tokens
+        count = sum(len(kind.lengths_E) * kind.times for kind in kinds)
+        check_fits(
+            f"the plan of an epoch of {count:,} examples",
+            count * 8 * 6,  # what each is, its length, their order
+            "lower the times that each is drawn (times), or users_share",
+        )
         self._kind_E = np.concatenate(
             [np.full(len(kind.lengths_E) * kind.times, number) for number, kind in enumerate(kinds)]
         )

@@ -38,6 +38,7 @@ from genrec.training.checkpoints import (
     state_of,
 )
 from genrec.training.examples import Batch, Batches
+from genrec.training.footprint import check_step_fits
 from genrec.training.objectives import Loss
 from genrec.training.replicas import Ahead, Gradients, Replicas
 
@@ -154,7 +155,8 @@ def train(
 
     Raises:
         RunError: the folder holds checkpoints and `resume` is not set, or they are of another training.
-        ConfigError: there is no step to take, or `report_to` names a tracker that transformers does not know.
+        ConfigError: there is no step to take, one does not fit into memory, or `report_to` names a tracker that
+            transformers does not know.
         BackendMissingError: it names one that is not installed.
     """
     if not len(steps):
@@ -164,6 +166,7 @@ def train(
     checkpoints = folder / "checkpoints"
     if not resume and any(checkpoints.glob("checkpoint-*")):
         raise RunError(f"{folder} holds checkpoints of a training: resume it, or choose another folder")
+    check_step_fits(model, loss, steps[0], options.replicas)
     num_updates = -(-len(steps) // options.gradient_accumulation_steps)
     every = -(-num_updates // options.evaluations)
     newest = newest_checkpoint(checkpoints)
