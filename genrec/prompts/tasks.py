@@ -12,7 +12,7 @@ A template is a list of segments. A `Text` goes through the tokenizer, and so do
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -191,11 +191,29 @@ def load_task_prompts(name: str | Path) -> dict[str, list[TaskPrompt]]:
     Raises:
         ConfigError: there is no such folder, or one of its files is no family of prompts.
     """
+    return parse_task_prompts(task_prompt_files(name))
+
+
+def task_prompt_files(name: str | Path) -> dict[str, bytes]:
+    """The files of a prompt folder, named as `load_task_prompts` takes it, by their names.
+
+    Raises:
+        ConfigError: there is no such folder.
+    """
+    return {path.name: path.read_bytes() for path in _files(name)}
+
+
+def parse_task_prompts(contents: Mapping[str, bytes]) -> dict[str, list[TaskPrompt]]:
+    """The prompts of `task_prompt_files` by family.
+
+    Raises:
+        ConfigError: one of the files is no family of prompts.
+    """
     found: dict[str, list[TaskPrompt]] = {}
     file_of_id: dict[str, str] = {}
-    for path in _files(name):
+    for name, content in contents.items():
         try:
-            family, prompts = _family(path.read_text(encoding="utf-8"))
+            family, prompts = _family(content.decode("utf-8"))
             if family in found:
                 raise ConfigError(f"the family {family!r} has a file already: put its prompts together")
             for prompt in prompts:
@@ -204,18 +222,11 @@ def load_task_prompts(name: str | Path) -> dict[str, list[TaskPrompt]]:
                     raise ConfigError(
                         f"the id {prompt.id!r} is taken by a prompt of {where}: give it another"
                     )
-                file_of_id[prompt.id] = path.name
+                file_of_id[prompt.id] = name
         except (ConfigError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path.name}: {error}") from None
+            raise ConfigError(f"{name}: {error}") from None
         found[family] = prompts
     return {family: found[family] for family in GROUPS if family in found}
-
-
-def save_task_prompts(name: str | Path, folder: Path) -> None:
-    """Copy the files of a prompt folder, named as `load_task_prompts` takes it, to a new folder."""
-    folder.mkdir(exist_ok=True)
-    for path in _files(name):
-        (folder / path.name).write_bytes(path.read_bytes())
 
 
 class _Entry(BaseModel):

@@ -25,8 +25,8 @@ from genrec.prompts.tasks import (
     NEVER_LEARNT,
     TaskPrompt,
     Text,
-    load_task_prompts,
-    save_task_prompts,
+    parse_task_prompts,
+    task_prompt_files,
     usable,
 )
 from genrec.recommenders.base import Name, Names, register
@@ -113,7 +113,7 @@ class P5(TaskAnswers):
     """
 
     Config: ClassVar[type[P5Config]] = P5Config
-    _prompts_from_: str | Path
+    prompt_files_: dict[str, bytes]  # whatever becomes of the folder that they come from
     pipeline = (
         "question in words -> encoder-decoder language model -> item over the trie, stars or a sentence"
     )
@@ -140,11 +140,11 @@ class P5(TaskAnswers):
         self.users_ = {str(user): row for row, user in enumerate(train_data.users)}
         reads = {"explanation", "review"} & set(self.config.families)
         self.texts_ = TaskText(train_data if reads else replace(train_data, texts=None, headlines=None))
-        self._prompts_from_ = self.config.prompts
+        self.prompt_files_ = task_prompt_files(self.config.prompts)
         self._choose_prompts(self.texts_.fields)
 
     def _choose_prompts(self, fields: frozenset[str]) -> None:
-        config, families = self.config, load_task_prompts(self._prompts_from_)
+        config, families = self.config, parse_task_prompts(self.prompt_files_)
         unknown = sorted(set(config.families) - set(FAMILIES))
         if unknown or not config.families:
             raise ConfigError(
@@ -274,10 +274,12 @@ class P5(TaskAnswers):
     def _save(self, folder: Path) -> None:
         super()._save(folder)
         write_text(folder / "fields.txt", "\n".join(sorted(self.fields_)) + "\n")
-        save_task_prompts(self._prompts_from_, folder / "prompts")
+        (folder / "prompts").mkdir(exist_ok=True)
+        for file, content in self.prompt_files_.items():
+            (folder / "prompts" / file).write_bytes(content)
 
     def _load(self, folder: Path) -> None:
         # A run stays what it is wherever the folder that it learnt from went.
-        self._prompts_from_ = folder / "prompts"
+        self.prompt_files_ = task_prompt_files(folder / "prompts")
         self._choose_prompts(frozenset(read_text(folder / "fields.txt").split()))
         super()._load(folder)
