@@ -152,7 +152,7 @@ def _named(frame: pl.DataFrame, options: Options, source: str) -> pl.DataFrame:
     for alias, field in FIELD_ALIASES.items():
         if alias in rest.columns and field not in rest.columns:
             rest = rest.rename({alias: field})
-    rest = rest.with_columns(_lists(rest[name]) for name in LISTS if rest.schema.get(name) == pl.String)
+    rest = rest.with_columns(as_lists(rest[name]) for name in LISTS if rest.schema.get(name) == pl.String)
     if "year" in rest.columns:
         rest = rest.with_columns(pl.col("year").cast(pl.Int32, strict=False))
     useful = [name for name, kind in rest.schema.items() if kind in _KINDS or kind.is_numeric()]
@@ -164,7 +164,7 @@ def _named(frame: pl.DataFrame, options: Options, source: str) -> pl.DataFrame:
 _KINDS = (pl.String, pl.List(pl.String))
 
 
-def _lists(texts: pl.Series) -> pl.Series:
+def as_lists(texts: pl.Series) -> pl.Series:
     """Values between bars, or commas where no cell has a bar, as a list; '(no genres listed)' as none."""
     separator = "|" if texts.str.contains("|", literal=True).any() else ","
     parts = texts.fill_null("").str.split(separator).list.eval(pl.element().str.strip_chars())

@@ -1,0 +1,90 @@
+"""New items for a catalogue that is there already, read as files of items are and fitted to its fields."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import polars as pl
+
+from genrec.data.catalogue import Catalogue
+from genrec.data.listing import clean
+from genrec.data.readers.frames import as_polars
+from genrec.data.readers.items import as_lists, read_items
+from genrec.data.readers.source import Options
+from genrec.data.readers.values import plain
+from genrec.errors import CatalogueError
+
+
+def read_new_items(items: Any, catalogue: Catalogue) -> pl.DataFrame:
+    """Items with `item_id` and `title` (String, never null) and fields of the types that they have in `catalogue`.
+
+    Args:
+        items: a polars or pandas frame. Its columns are known by the names that they have in the catalogue, else by
+            those that they may have in a file.
+        catalogue: that they are for.
+
+    Raises:
+        DataError: no frame, one without ids, or a column that cannot be read.
+        CatalogueError: an id that is missing or there twice, an item without a title, or a value that does not fit
+            its field.
+    """
+    frame = as_polars(items, "the frame of new items")
+    fields = catalogue.table.drop("item_id", "title").schema
+    known = [name for name in fields if name in frame.columns]
+    read = read_items(frame.drop(known), Options()).frame
+    unnamed = read["item_id"].is_null()
+    if unnamed.any():
+        raise CatalogueError(
+            f"row {unnamed.arg_max()} of the new items (counted from 0) has no id: give it one"
+        )
+    read = read.with_columns(clean(read["title"])[0])
+    untitled = read.filter(pl.col("title").is_null())
+    if untitled.height:
+        raise CatalogueError(f"item {untitled['item_id'][0]!r} has no title: give one before adding it")
+    Catalogue(read)  # no id twice
+    for name in read.columns[2:]:
+        if name in frame.columns and read[name].null_count() > frame[name].null_count():
+            _refuse(read["item_id"], frame[name], read[name], read.schema[name])
+    read = read.with_columns(frame[name] for name in known)
+    return read.with_columns(
+        _fitted(read[name], dtype, read["item_id"]) for name, dtype in fields.items() if name in read.columns
+    )
+
+
+def _fitted(values: pl.Series, dtype: pl.DataType, item_ids: pl.Series) -> pl.Series:
+    """Values of a field as the catalogue has them: lists from text between bars or commas, text from lists, numbers.
+
+    Raises:
+        CatalogueError: a value that would be lost or changed.
+    """
+    values = plain(values, "the new items")
+    if values.dtype == dtype:
+        return values
+    if values.dtype == pl.String and dtype == pl.List(pl.String):
+        return as_lists(values).set(values.is_null(), None)
+    if isinstance(values.dtype, pl.List) and dtype == pl.String:
+        return values.cast(pl.List(pl.String)).list.join("|", ignore_nulls=True)
+    fitted = pl.Series(values.name, [None] * len(values), dtype)
+    # What polars would make of a record or a date, braces or days since 1970, is not what anybody meant.
+    if not values.dtype.is_nested() and not (values.dtype.is_temporal() and dtype.is_numeric()):
+        with suppress(pl.exceptions.PolarsError):  # no value of the one type is one of the other
+            fitted = values.cast(dtype, strict=False)
+    if dtype.is_integer() and values.dtype.is_float():
+        fitted = fitted.set(fitted.cast(values.dtype) != values, None)
+    _refuse(item_ids, values, fitted, dtype)
+    return fitted
+
+
+def _refuse(item_ids: pl.Series, values: pl.Series, fitted: pl.Series, dtype: pl.DataType) -> None:
+    """Raise CatalogueError where a value has become none."""
+    lost = fitted.is_null() & values.is_not_null()
+    if lost.any():
+        row = int(lost.arg_max() or 0)
+        wanted = (
+            "numbers" if dtype.is_numeric() else "lists of text" if isinstance(dtype, pl.List) else "text"
+        )
+        raise CatalogueError(
+            f"the new item {item_ids[row]!r} has {values[row]!r} as its {values.name}, where the catalogue has {wanted}"
+            ": change it, or leave it out"
+        )
