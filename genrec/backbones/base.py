@@ -10,10 +10,20 @@ from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+
+_M = TypeVar("_M", bound=nn.Module)
+
+
+def twin(module: _M) -> _M:
+    """A module of the same parameters and parts, of which some can be replaced without a change to `module`."""
+    other = copy(module)
+    for name in ("_parameters", "_buffers", "_modules"):
+        vars(other)[name] = dict(vars(module)[name])
+    return other
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AttentionInterface, LlamaConfig, LlamaForCausalLM
 
-from genrec.backbones.base import Backbone
+from genrec.backbones.base import Backbone, twin
 from genrec.backbones.cache import GrowingCache
 from genrec.backbones.dropout import Dropout
 from genrec.backbones.quiet import quiet
@@ -170,21 +170,23 @@ class CompactBackbone(Backbone):
         weight: Tensor = self.lm.get_output_embeddings().weight
         return weight
 
-    def move_nodes(self, new_node_of_old: Tensor, num_nodes: int) -> None:
-        """Renumber the node vectors after the trie was rebuilt; nodes that are new start at zero.
+    def with_nodes(self, new_node_of_old: Tensor, num_nodes: int) -> Self:
+        """This model for another trie, all else shared: node vectors renumbered, those of new nodes zero.
 
         Args:
             new_node_of_old: (old num_nodes,) int64, the new number of each old node, -1 where it is gone.
             num_nodes: nodes of the new trie.
         """
         if self.node_vectors is None:
-            return
+            return self
         old = self.node_vectors.weight.data
         moved = torch.zeros(num_nodes, old.shape[1], dtype=old.dtype, device=old.device)
         kept = new_node_of_old >= 0
         moved[new_node_of_old[kept]] = old[kept]
-        self.node_vectors = nn.Embedding(num_nodes, old.shape[1], _weight=moved)
-        self.arguments["num_nodes"] = num_nodes
+        other = twin(self)
+        other.node_vectors = nn.Embedding(num_nodes, old.shape[1], _weight=moved)
+        other.arguments = self.arguments | {"num_nodes": num_nodes}
+        return other
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -45,16 +45,18 @@ def title_codes(
         CatalogueError: a repeated title that `encode` cannot tell apart by a number.
     """
 
-    def encode_inside(texts: list[str]) -> list[list[int]]:
-        return [[token for token in row if token != end[0]] for row in encode(texts)]
-
-    tokens = told_apart(titles, encode_inside)
+    tokens = told_apart(titles, without(end, encode))
     if length == "shortest":
         tokens = [row[:kept] for row, kept in zip(tokens, shortest_lengths(tokens), strict=True)]
     closed = [True] * len(tokens) if always_close else begins_another(tokens)
     return Codes.from_lists(
         [[*row, *end] if close else row for row, close in zip(tokens, closed, strict=True)]
     )
+
+
+def without(end: Sequence[int], encode: Encode) -> Encode:
+    """`encode` less the first token of `end`, so that nothing inside a title closes it."""
+    return lambda texts: [[token for token in row if token != end[0]] for row in encode(texts)]
 
 
 def begins_another(tokens: Sequence[list[int]]) -> list[bool]:
@@ -66,14 +68,22 @@ def begins_another(tokens: Sequence[list[int]]) -> list[bool]:
     return begins
 
 
-def told_apart(titles: Sequence[str], encode: Encode) -> list[list[int]]:
+def told_apart(
+    titles: Sequence[str], encode: Encode, others: Iterable[Sequence[int]] = ()
+) -> list[list[int]]:
     """Token lists of the titles, those of repeated ones extended by a running number until all differ.
+
+    Args:
+        titles: one an item.
+        encode: texts to lists of token ids.
+        others: token lists that are taken already.
 
     Raises:
         CatalogueError: the numbers do not change what `encode` gives, so a repeated title stays repeated.
     """
     tokens = encode([title or "untitled" for title in titles])
-    taken: dict[tuple[int, ...], int] = {}
+    taken = dict.fromkeys(map(tuple, others), 1)
+    most = len(titles) + len(taken) + 1
     for row, title in enumerate(titles):
         key = tuple(tokens[row])
         if key not in taken:
@@ -82,7 +92,7 @@ def told_apart(titles: Sequence[str], encode: Encode) -> list[list[int]]:
         first = key
         while key in taken:
             taken[first] += 1
-            if taken[first] > len(titles) + 1:  # that many different numbers cannot all be taken
+            if taken[first] > most:  # that many different numbers cannot all be taken
                 raise CatalogueError(
                     f"the title {title!r} (item {row}) is repeated and the tokenizer writes no numbers to tell it "
                     "apart: make the titles differ, or choose a tokenizer that knows digits"

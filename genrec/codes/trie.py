@@ -6,7 +6,8 @@ starts is all the structure: the children of n are `first_child[n] .. first_chil
 a node are a range of that order, which makes counting the allowed ones below any node two look-ups.
 
 A node with a single item below it is a *tip*: nothing is left to decide, so nothing hangs below it. The rest of the
-item's code, its *tail*, has no nodes and is read from the codes. (The root has children even over a single item.)
+item's code, its *tail*, has no nodes and is read from the codes. (The root has children even over a single item, and
+an item may be given more nodes than it needs, one below the other: `growth.py` keeps those that it was trained with.)
 
 Layout after STATIC (https://arxiv.org/abs/2602.22647), which stores next states and writes codes out to their ends;
 the edge = node numbering, the item ranges and the tips are ours.
@@ -45,11 +46,13 @@ class Trie:
     item_of_leaf_I: IntArray
 
     @classmethod
-    def build(cls, codes: Codes) -> Trie:
+    def build(cls, codes: Codes, depth_I: IntArray | None = None) -> Trie:
         """Sort the codes level by level and emit the nodes on the way; under a second for a million codes.
 
         Args:
             codes: one code an item, each at least one token, none a prefix of another. Tokens are at least 0.
+            depth_I: tokens of each code that get a node even where the item is alone, at most all; None: as few as
+                tell the items apart.
 
         Raises:
             CatalogueError: an empty code, or a code that is equal to another or its prefix.
@@ -85,8 +88,11 @@ class Trie:
             token.append((keys[first] & 0xFFFFFFFF).astype(np.int32))
             first_leaf.append(leaf[first])
             last_leaf.append(leaf[first] + size)
-            leaf = leaf[np.repeat(size > 1, size)]
-            open_parents = np.flatnonzero(size > 1)
+            goes_on = size > 1
+            if depth_I is not None:
+                goes_on |= depth_I[items[order][first]] > level + 1
+            leaf = leaf[np.repeat(goes_on, size)]
+            open_parents = np.flatnonzero(goes_on)
             parent = np.repeat(np.arange(len(open_parents)), size[open_parents])
             level += 1
         counts = np.concatenate(num_children)

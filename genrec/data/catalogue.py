@@ -83,6 +83,10 @@ class Catalogue:
         """Row of a raw id, or None."""
         return self._row_of_id.get(str(item_id))
 
+    def rows_of_ids(self, item_ids: Iterable[str]) -> list[int]:
+        """Rows of ids that are all there."""
+        return [self._row_of_id[item_id] for item_id in item_ids]
+
     def resolve(self, name: str | int) -> int:
         """Row of an item given by raw id, by title, or by a title spelt nearly so.
 
@@ -168,20 +172,28 @@ class Catalogue:
             raise ConfigError(f"items are given as a list of ids or titles: wrap {names!r} in a list")
         return [self.resolve(name) for name in names]
 
-    def with_items(self, items: pl.DataFrame) -> Catalogue:
-        """A catalogue with `items` appended; a row whose `item_id` is known replaces that item's text."""
+    def with_items(self, items: pl.DataFrame, first: Catalogue | None = None) -> Catalogue:
+        """A catalogue with `items` too; a row whose `item_id` is known replaces that item's text where it has one.
+
+        Args:
+            items: `item_id`, `title` and further fields, of the types that they have here.
+            first: items whose rows and fields stand where they do there, and before all others, which follow by
+                their ids and names, however they came; None: those of this catalogue.
+        """
         Catalogue(items)  # the same checks
+        first = self if first is None else first
         known = items.filter(pl.col("item_id").is_in(self.ids))
-        table = self.table
-        if known.height:
-            extra = [
-                pl.lit(None, dtype).alias(name)
-                for name, dtype in known.schema.items()
-                if name not in table.columns
-            ]
-            table = table.with_columns(extra).update(known, on="item_id", how="left")
+        extra = [
+            pl.lit(None, dtype).alias(name)
+            for name, dtype in known.schema.items()
+            if name not in self.table.columns
+        ]
+        table = self.table.with_columns(extra).update(known, on="item_id", how="left")
         new = items.filter(~pl.col("item_id").is_in(self.ids))
-        return Catalogue(pl.concat([table, new], how="diagonal_relaxed"), self.titled)
+        table = pl.concat([table, new], how="diagonal_relaxed")
+        place = pl.col("item_id").replace_strict(first._row_of_id, default=len(first), return_dtype=pl.Int64)
+        columns = [*first.table.columns, *sorted(set(table.columns) - set(first.table.columns))]
+        return Catalogue(table.sort(place, "item_id").select(columns), self.titled)
 
 
 def _spelling(title: str) -> str:

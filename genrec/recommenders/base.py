@@ -2,7 +2,8 @@
 
 A recommender is one file with one class under `@register(name)`. It brings a `Config` and either `_score`
 (a score for every item) or `_rank` (the best items, found its own way), plus `_fit`, `_save` and `_load`.
-Everything else is here: names in and out, filters, ties, batches, saving.
+Everything else is here: names in and out, filters, ties, batches, saving; what follows when items come and go is in
+`living_catalogue.py`.
 """
 
 from __future__ import annotations
@@ -36,7 +37,6 @@ from genrec.data.seal import (
     write_sealed,
 )
 from genrec.errors import (
-    CatalogueError,
     ConfigError,
     GenrecError,
     NotFittedError,
@@ -44,6 +44,7 @@ from genrec.errors import (
     shown,
     suggestion,
 )
+from genrec.recommenders.living_catalogue import LivingCatalogue
 
 Progress = Callable[[int, int], None]  # (users done, users in all)
 
@@ -89,19 +90,15 @@ class Ranking:
     exact: bool
 
 
-class Recommender(ABC):
+class Recommender(LivingCatalogue, ABC):
     """Fit on interactions, then rank the catalogue for any history, of known users or not."""
 
     Config: ClassVar[type[BaseModel]] = Config
-    name: ClassVar[str]
     pipeline: ClassVar[str]  # one line: what happens from a history to a ranking
     paper: ClassVar[str]  # authors, year and address of the method
     tiny: ClassVar[dict[str, Any]] = {}  # a configuration that the contract suite fits in seconds
     sequential: ClassVar[bool] = True  # the order of a history matters to it
     probabilistic: ClassVar[bool] = False  # scores are log-probabilities over the catalogue
-
-    catalogue_: Catalogue | None = None  # None: not fitted
-    removed_: BoolArray  # (num_items,)
 
     def __init__(self, config: BaseModel | None = None, /, **options: Any) -> None:
         try:
@@ -156,13 +153,6 @@ class Recommender(ABC):
     def _load(self, folder: Path) -> None:
         """Read what `_save` wrote; `catalogue_` is already set."""
 
-    def _catalogue_changed(self, old: Catalogue) -> None:
-        """Adapt learned state after items were added or their text changed. `catalogue_` is the new one.
-
-        Rows of old items stay where they were; new items come after them.
-        """
-        raise ConfigError(f"{self.name} cannot take new items without being fitted again")
-
     # -- what everybody gets ---------------------------------------------------------------------------------
 
     def fit(
@@ -199,6 +189,7 @@ class Recommender(ABC):
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)
         self.removed_ = np.zeros(0, bool)
+        self.trained_ = {}
 
     if not TYPE_CHECKING:
 
@@ -207,21 +198,6 @@ class Recommender(ABC):
             if name.endswith("_") and not name.startswith("_") and self.catalogue_ is None:
                 raise NotFittedError(self._not_fitted)
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-    @property
-    def _not_fitted(self) -> str:
-        return f"this {self.name} has not been fitted: call fit(data.train) or load a run first"
-
-    @property
-    def catalogue(self) -> Catalogue:
-        """The items that can be recommended.
-
-        Raises:
-            NotFittedError: before `fit` or `load`.
-        """
-        if self.catalogue_ is None:
-            raise NotFittedError(self._not_fitted)
-        return self.catalogue_
 
     def rank(
         self,
@@ -364,44 +340,6 @@ class Recommender(ABC):
     def _why(self, history: list[int], item: int) -> list[tuple[str, float]]:
         raise ConfigError(f"{self.name} does not write names, so there are no decisions to show")
 
-    # -- the catalogue lives ---------------------------------------------------------------------------------
-
-    def add_items(self, items: pl.DataFrame) -> Self:
-        """Add items, or give known ones a new text, without fitting again.
-
-        Args:
-            items: columns `item_id`, `title` and any further fields; a known id gets the new text, and a removed
-                one comes back.
-
-        Raises:
-            CatalogueError: a missing column, an empty title or an id twice.
-        """
-        old, old_removed = self.catalogue, self.removed_
-        missing = {"item_id", "title"} - set(items.columns)
-        if missing:
-            raise CatalogueError(
-                f"the new items have the columns {items.columns}; they also need {sorted(missing)}"
-            )
-        items = items.with_columns(pl.col("item_id").cast(pl.String))
-        empty = items.filter(pl.col("title").fill_null("").str.strip_chars() == "")
-        if empty.height:
-            raise CatalogueError(f"item {empty['item_id'][0]!r} has no title: give one before adding it")
-        self.catalogue_ = old.with_items(items)
-        added = len(self.catalogue_) - len(old)
-        self.removed_ = np.concatenate([old_removed, np.zeros(added, bool)])
-        self.removed_[[self.catalogue_.resolve(item_id) for item_id in items["item_id"]]] = False
-        try:
-            self._catalogue_changed(old)
-        except GenrecError:
-            self.catalogue_, self.removed_ = old, old_removed
-            raise
-        return self
-
-    def remove_items(self, names: Iterable[str | int]) -> Self:
-        """Never recommend these items again; histories may still hold them."""
-        self.removed_[self.catalogue.rows(names)] = True
-        return self
-
     # -- saving ----------------------------------------------------------------------------------------------
 
     def save(self, folder: str | Path) -> Path:
@@ -422,7 +360,12 @@ class Recommender(ABC):
         remove_sealed(folder / _ABOUT)
         table = catalogue.table.with_columns(pl.Series("removed", self.removed_))
         write_atomically(folder / "items.parquet", lambda path: table.write_parquet(path))
-        self._save(folder)
+        if self.trained_catalogue is catalogue:
+            (folder / _TRAINED).unlink(missing_ok=True)
+        else:
+            trained = self.trained_catalogue.table
+            write_atomically(folder / _TRAINED, lambda path: trained.write_parquet(path))
+        self._as_fitted()._save(folder)
         about = {
             "recommender": self.name,
             "titled": catalogue.titled,
@@ -491,7 +434,9 @@ def create(name: str, /, **options: Any) -> Recommender:
 
 _ABOUT = "recommender.json"
 _ADVICE = "restore it from a copy, or train again"
-_ITEMS = {"item_id": pl.String, "title": pl.String, "removed": pl.Boolean}
+_TRAINED = "trained.parquet"  # of a recommender whose catalogue was edited: the one it learnt from
+_TRAINED_ITEMS = {"item_id": pl.String, "title": pl.String}
+_ITEMS = _TRAINED_ITEMS | {"removed": pl.Boolean}
 
 
 class _About(BaseModel):
@@ -529,9 +474,16 @@ def load(folder: str | Path) -> Recommender:
     try:
         recommender = create(about.recommender, **about.config)
         table = read_parquet(folder / "items.parquet", _ITEMS, advice=_ADVICE)
-        recommender.removed_ = table["removed"].to_numpy().copy()
-        recommender.catalogue_ = Catalogue(table.drop("removed"), about.titled)
+        removed = table["removed"].to_numpy().copy()
+        catalogue = recommender.catalogue_ = Catalogue(table.drop("removed"), about.titled)
+        edited = (folder / _TRAINED).exists()
+        if edited:  # what was saved is what was learnt
+            trained = read_parquet(folder / _TRAINED, _TRAINED_ITEMS, advice=_ADVICE)
+            recommender.catalogue_ = Catalogue(trained, about.titled)
+        recommender.removed_ = removed[: len(recommender.catalogue)]
         recommender._load(folder)
+        if edited:
+            recommender = recommender.with_catalogue(catalogue, removed)
     except GenrecError:
         raise
     except Exception as error:

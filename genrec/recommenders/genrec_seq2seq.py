@@ -136,6 +136,7 @@ class GenRecSeq2Seq(Seq2SeqWriter):
             start_token=self.backbone_.start_token,
             numbers=config.word_vectors,
             num_words=self.backbone_.num_words,
+            num_items=len(self.trained_catalogue),
             max_items=config.max_items,
             users=[np.array(user) for user in users],
             max_tokens=min(config.max_tokens, self.backbone_.max_positions),

@@ -82,10 +82,11 @@ class ItemKNN(Recommender):
         parts = (state["similarities"], state["neighbours"], state["offsets"])
         self.neighbours_II_ = sparse.csr_array(parts, shape=(size, size))
 
-    def _catalogue_changed(self, old: Catalogue) -> None:
+    def _catalogue_changed(self, trained: Catalogue) -> None:
         size = len(self.catalogue)
+        self.neighbours_II_ = self.neighbours_II_.copy()
         self.neighbours_II_.resize(size, size)
-        self.popularity_I_ = np.pad(self.popularity_I_, (0, size - len(self.popularity_I_)))
+        self.popularity_I_ = np.pad(self.popularity_I_, (0, size - len(trained)))
 
 
 _ARRAYS = ("popularity", "offsets", "neighbours", "similarities")

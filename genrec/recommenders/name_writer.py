@@ -22,7 +22,7 @@ from genrec.backbones.compact import HEAD, CompactBackbone, compact_width, share
 from genrec.backbones.hardware import built, device, full_precision, num_replicas, prepare_threads
 from genrec.backbones.tokenizer import PretrainedTokenizer, TextTokenizer, TrainedTokenizer, WordTokenizer
 from genrec.codes.collaborative import collaborative_codes
-from genrec.codes.insertion import begins_with, insert, moved_nodes
+from genrec.codes.growth import TrainedCodes
 from genrec.codes.numbered import number_titles, original_numbers, random_numbers, sequential_numbers
 from genrec.codes.title import title_codes
 from genrec.codes.trie import Codes, Trie
@@ -184,6 +184,7 @@ class NameWriter(Recommender):
     trie_: Trie
     tensors_: TrieTensors
     numbers_: np.ndarray | None
+    trained_codes_: TrainedCodes
 
     # -- what such a recommender brings ----------------------------------------------------------------------
 
@@ -254,7 +255,8 @@ class NameWriter(Recommender):
             codes = self._new_codes(self.numbers_)
         trie = Trie.build(codes)
         self.backbone_ = self._fitting_backbone(trie).to(device())
-        self._use_codes(codes, trie)
+        self._use_codes(trie)
+        self._keep_codes()
         validate = ranking_validation(self.rank, validation, config.validation_users, config.seed)
         with tempfile.TemporaryDirectory() as scratch:
             self._learn(train_data, validate, run if run is not None else Path(scratch), resume)
@@ -319,23 +321,37 @@ class NameWriter(Recommender):
             [*names, *self._spelt()], self.config.vocab_size, digit_pairs=self.numbers_ is not None
         )
 
+    @property
+    def _always_close(self) -> bool:
+        # A model that learns to write from nothing but these codes needs no word for "the title ends here".
+        return bool(self.config.backbone != "compact" or self.config.code_length == "full")
+
     def _new_codes(self, numbers: np.ndarray | None) -> Codes:
         tokenizer = self.tokenizer_
-        # A model that learns to write from nothing but these codes needs no word for "the title ends here".
-        shortest = self.config.backbone == "compact" and self.config.code_length == "shortest"
         return title_codes(
             self._names(numbers),
             tokenizer.encode,
             tokenizer.end,
             self.config.code_length,
-            always_close=not shortest,
+            always_close=self._always_close,
         )
 
-    def _use_codes(self, codes: Codes, trie: Trie) -> None:
+    def _use_codes(self, trie: Trie) -> None:
         """Write and read with these codes from now on."""
-        self._write_with(codes, trie)
-        self.codes_, self.trie_ = codes, trie
+        self._write_with(trie.codes, trie)
+        self.codes_, self.trie_ = trie.codes, trie
         self.tensors_ = TrieTensors.of(trie, device())
+
+    def _keep_codes(self) -> None:
+        """Remember that the codes in use are those of the training, and how they came about."""
+        self.trained_codes_ = TrainedCodes(
+            self.trie_,
+            self._names(self.numbers_),
+            self.tokenizer_.encode,
+            self.tokenizer_.end,
+            self.config.code_length,
+            self._always_close,
+        )
 
     # -- answering -------------------------------------------------------------------------------------------
 
@@ -385,27 +401,21 @@ class NameWriter(Recommender):
 
     # -- the catalogue lives ---------------------------------------------------------------------------------
 
-    def _catalogue_changed(self, old: Catalogue) -> None:
+    def _catalogue_changed(self, trained: Catalogue) -> None:
+        num_new = len(self.catalogue) - len(trained)
         if self.config.code == "collaborative":
-            if len(self.catalogue) == len(old):
-                return  # what items are called does not change their codes
-            raise ConfigError(
-                "new items have no collaborative code, which comes from what users took: fit again, or take titles"
-            )
-        old_trie, numbers = self.trie_, self.numbers_
-        if numbers is not None:
-            top = int(numbers.max(initial=-1)) + 1
-            numbers = np.concatenate([numbers, top + np.arange(len(self.catalogue) - len(old))])
-        codes = self._new_codes(numbers)
-        if begins_with(codes, old_trie.codes):
-            trie, moved = insert(old_trie, codes)
-        else:
-            trie = Trie.build(codes)
-            moved = moved_nodes(old_trie, trie)
-        self._use_codes(codes, trie)
-        self.numbers_ = numbers
+            if num_new:
+                raise ConfigError(
+                    "new items have no collaborative code, which comes from what users took: fit again, or take titles"
+                )
+            return  # what items are called does not change their codes
+        if self.numbers_ is not None:
+            top = int(self.numbers_.max(initial=-1)) + 1
+            self.numbers_ = np.concatenate([self.numbers_, top + np.arange(num_new)])
+        trie, moved = self.trained_codes_.grown(self._names(self.numbers_))
+        self._use_codes(trie)
         if isinstance(self.backbone_, CompactBackbone):
-            self.backbone_.move_nodes(torch.from_numpy(moved), trie.num_nodes)
+            self.backbone_ = self.backbone_.with_nodes(torch.from_numpy(moved), trie.num_nodes)
 
     # -- saving ----------------------------------------------------------------------------------------------
 
@@ -440,7 +450,8 @@ class NameWriter(Recommender):
                     f"{folder} has {num_nodes} node vectors where its codes have {trie.num_nodes} nodes, as before a "
                     "trie ended where an item is alone: train again"
                 )
-        self._use_codes(codes, trie)
+        self._use_codes(trie)
+        self._keep_codes()
 
 
 class _Saved(BaseModel):

@@ -9,6 +9,7 @@ Shape suffixes: B users, C candidates, F scores of a candidate, k items wanted.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -408,6 +409,7 @@ class Palr(DecoderWriter):
         """
         retrieve(retriever, Histories.from_lists([[]]), 1, catalogue=self.catalogue)
         self.retriever_ = retriever
+        self.trained_ = {name: value for name, value in self.trained_.items() if name != "retriever_"}
         return self if validation is None else self.calibrate(validation)
 
     def notes(self) -> list[str]:
@@ -463,9 +465,12 @@ class Palr(DecoderWriter):
 
     # -- the catalogue lives ---------------------------------------------------------------------------------
 
-    def _catalogue_changed(self, old: Catalogue) -> None:
-        super()._catalogue_changed(old)
-        self.retriever_.add_items(self.catalogue.table)
+    def _catalogue_changed(self, trained: Catalogue) -> None:
+        super()._catalogue_changed(trained)
+        retriever = copy(self.retriever_)
+        removed = retriever.removed_
+        gone = [item_id for item_id, is_gone in zip(retriever.catalogue.ids, removed, strict=True) if is_gone]
+        self.retriever_ = retriever.add_items(self.catalogue.table).remove_items(gone)
         self._use_profiles()
 
     # -- saving ----------------------------------------------------------------------------------------------

@@ -41,5 +41,5 @@ class Popular(Recommender):
     def _load(self, folder: Path) -> None:
         self.counts_I_ = read_safetensors(folder / "popular.safetensors", ["counts"])["counts"]
 
-    def _catalogue_changed(self, old: Catalogue) -> None:
-        self.counts_I_ = np.pad(self.counts_I_, (0, len(self.catalogue) - len(self.counts_I_)))
+    def _catalogue_changed(self, trained: Catalogue) -> None:
+        self.counts_I_ = np.pad(self.counts_I_, (0, len(self.catalogue) - len(trained)))

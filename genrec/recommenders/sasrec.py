@@ -2,7 +2,7 @@
 
 Kang & McAuley 2018, https://arxiv.org/abs/1808.09781. What differs from the paper is told in docs/baselines.md.
 
-Shape suffixes: R rows of packed histories, T places of a row, N learnt places, B histories, D width, I items, A ages.
+Shape suffixes: R rows of packed histories, T places of a row, N new items, B histories, D width, I items, A ages.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pydantic import Field, model_validator
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from genrec.backbones.base import twin
 from genrec.backbones.dropout import Dropout
 from genrec.backbones.hardware import built, device, full_precision, num_replicas, prepare_threads
 from genrec.data.catalogue import Catalogue
@@ -257,12 +258,15 @@ class SASRec(Recommender):
             scores_BI[known] = torch.log_softmax(logits_SI, dim=1).cpu().numpy()
         return scores_BI
 
-    def _catalogue_changed(self, old: Catalogue) -> None:
-        added = len(self.catalogue) - len(old)
+    def _catalogue_changed(self, trained: Catalogue) -> None:
+        num_new = len(self.catalogue) - len(trained)
         vectors_ID = self.network_.item_vectors.detach()
-        mean_AD = vectors_ID.mean(dim=0).expand(added, -1)
-        self.network_.item_vectors = nn.Parameter(torch.cat([vectors_ID, mean_AD]))
-        self.popularity_I_ = np.pad(self.popularity_I_, (0, added), constant_values=self.popularity_I_.min())
+        mean_ND = vectors_ID.mean(dim=0).expand(num_new, -1)
+        self.network_ = twin(self.network_)
+        self.network_.item_vectors = nn.Parameter(torch.cat([vectors_ID, mean_ND]))
+        self.popularity_I_ = np.pad(
+            self.popularity_I_, (0, num_new), constant_values=self.popularity_I_.min()
+        )
 
     def _save(self, folder: Path) -> None:
         state = {**self.network_.state_dict(), "popularity": torch.from_numpy(self.popularity_I_)}

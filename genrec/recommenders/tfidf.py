@@ -104,9 +104,9 @@ class Tfidf(Recommender):
         self.popularity_I_ = read_safetensors(folder / "tfidf.safetensors", ["popularity"])["popularity"]
         self._index()
 
-    def _catalogue_changed(self, old: Catalogue) -> None:
+    def _catalogue_changed(self, trained: Catalogue) -> None:
         self._index()
-        self.popularity_I_ = np.pad(self.popularity_I_, (0, len(self.catalogue) - len(old)))
+        self.popularity_I_ = np.pad(self.popularity_I_, (0, len(self.catalogue) - len(trained)))
 
 
 def text_fields(catalogue: Catalogue) -> list[str]:

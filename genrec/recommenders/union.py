@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -136,9 +135,5 @@ class Union(Recommender):
         for member in self.members_:
             member.removed_ = self.removed_
 
-    def _catalogue_changed(self, old: Catalogue) -> None:
-        changed = [deepcopy(member) for member in self.members_]  # where one refuses, none has changed
-        for member in changed:
-            member.catalogue_, member.removed_ = self.catalogue, self.removed_
-            member._catalogue_changed(old)
-        self.members_ = changed
+    def _catalogue_changed(self, trained: Catalogue) -> None:
+        self.members_ = [member.with_catalogue(self.catalogue, self.removed_) for member in self.members_]

@@ -116,6 +116,7 @@ class SourceWriter:
         start_token: int,
         numbers: WordNumbers = "none",
         num_words: int = 0,
+        num_items: int | None = None,
         users: Sequence[IntArray] = (),
         max_items: int = 50,
         max_tokens: int = 4096,
@@ -136,7 +137,8 @@ class SourceWriter:
                 source (P5's whole-word embeddings), those at its end sharing the last row; "own": every user and every
                 item has one; "shared": item and user of the same number have the same (the published code of Cao
                 and Liò).
-            num_words: rows of that table. Items that came after it was made have none.
+            num_words: rows of that table.
+            num_items: items that it was made for, the first ones; later ones have no row. None: all.
             users: tokens of each training user's word; without them no user is written.
             max_items: most recent items of a history that are read.
             max_tokens: longest source; the oldest items are left out until it fits.
@@ -154,6 +156,7 @@ class SourceWriter:
         self.code_lengths, self.longest_code = codes.lengths, int(codes.lengths.max())
         self.begin, self.mask, self.start_token = begin, mask, start_token
         self.numbers, self.num_words, self.users, self.last_share = numbers, num_words, users, last_share
+        self.num_items = len(codes) if num_items is None else num_items
         self.scores_padding = scores_padding
         self.max_items, self.max_tokens, self.packs, self.continues = max_items, max_tokens, packs, continues
         longest_user = max((len(user) for user in users), default=0)
@@ -240,7 +243,7 @@ class SourceWriter:
     def item(self, item: int) -> Word:
         """An item as a word."""
         number = {"own": 1 + len(self.users) + item, "shared": 1 + item}.get(self.numbers, 0)
-        number = number if number < self.num_words else 0
+        number = number if item < self.num_items else 0
         return Word(self.codes[item], self.paths[item], number, is_item=True, is_entity=True)
 
     def source(self, words: Sequence[Word], in_order_from: int | None = None) -> Source:

@@ -102,11 +102,15 @@ def test_moved_nodes_keep_their_vectors_and_new_ones_start_at_zero(tmp_path: Pat
     model = backbone(num_nodes=4)
     assert model.node_vectors is not None
     old = model.node_vectors.weight.clone()
-    model.move_nodes(torch.tensor([0, 3, -1, 1]), 6)
+    moved = model.with_nodes(torch.tensor([0, 3, -1, 1]), 6)
     expected = torch.zeros(6, 32)
     expected[[0, 3, 1]] = old[[0, 1, 3]]
-    assert model.node_vectors.weight.equal(expected)
-    model.save(tmp_path)
+    assert moved.node_vectors is not None
+    assert moved.node_vectors.weight.equal(expected)
+    assert model.node_vectors.weight.equal(old)  # the other one shares all but its node vectors
+    assert model.arguments["num_nodes"] == 4
+    assert moved.lm is model.lm
+    moved.save(tmp_path)
     loaded = CompactBackbone.load(tmp_path).node_vectors
     assert loaded is not None
     assert loaded.weight.equal(expected)

@@ -149,6 +149,16 @@ def test_save_keeps_the_removed_and_the_added(copy: Recommender, tmp_path: Path)
     assert_same(again.rank(HISTORIES, NUM_ITEMS + 1), model.rank(HISTORIES, NUM_ITEMS + 1))
 
 
+def test_a_loaded_one_can_be_saved_over_itself(copy: Recommender, tmp_path: Path) -> None:
+    changed = copy.remove_items(["i06"]).add_items(pl.DataFrame({"item_id": ["i05"], "title": ["Renamed"]}))
+    again = load(changed.save(tmp_path / "copy"))
+    assert_same(again.rank(HISTORIES, 10), changed.rank(HISTORIES, 10))
+    again.add_items(pl.DataFrame({"item_id": ["i05", "i06"], "title": [TITLES[5], TITLES[6]]}))
+    once_more = load(again.save(tmp_path / "copy"))
+    assert once_more.catalogue.titles == TITLES
+    assert_same(once_more.rank(HISTORIES, 10), again.rank(HISTORIES, 10))
+
+
 def test_a_foreign_folder_is_not_overwritten(fitted: Recommender, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(RunError, match="not empty"):
@@ -292,6 +302,32 @@ def test_added_items_can_be_recommended_and_changed_ones_are_renamed(copy: Recom
     assert len(by_id) == NUM_ITEMS
     (after,) = model.recommend([["n1", "i05"]], k=5)  # and the new item may stand in a history
     assert len(after.items) == 5
+
+
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
+def test_an_edit_that_breaks_off_changes_nothing(
+    copy: Recommender, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    """Whatever is raised, and though all the work was done already."""
+    before, catalogue = copy.rank(HISTORIES, 10), copy.catalogue
+    work = type(copy)._catalogue_changed
+
+    def breaks_off(self: Recommender, trained: Catalogue) -> None:
+        work(self, trained)
+        if self is not copy and type(self) is type(copy):
+            raise error
+
+    new = pl.DataFrame({"item_id": ["n1", "i06"], "title": ["Comet Harbour 7", "Renamed Orchard"]})
+    with monkeypatch.context() as patch:
+        patch.setattr(type(copy), "_catalogue_changed", breaks_off)
+        with pytest.raises(error):
+            copy.add_items(new)
+    assert copy.catalogue is catalogue
+    assert_same(copy.rank(HISTORIES, 10), before)
+    copy.add_items(new).add_items(pl.DataFrame({"item_id": ["i06"], "title": [TITLES[6]]})).remove_items(
+        ["n1"]
+    )
+    assert copy.recommend([["i05"]], k=NUM_ITEMS)[0].items[0].item_id != "n1"
 
 
 def test_order_of_users_does_not_matter(fitted: Recommender) -> None:

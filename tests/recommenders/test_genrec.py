@@ -211,7 +211,8 @@ def test_node_vectors_of_another_trie_are_refused(
 ) -> None:
     """As they were saved when whole codes had nodes to their ends."""
     model = changed(code_length="full")
-    model.backbone_.move_nodes(torch.arange(model.trie_.num_nodes), model.trie_.num_nodes + 20)
+    nodes = model.trie_.num_nodes
+    model.backbone_ = model.backbone_.with_nodes(torch.arange(nodes), nodes + 20)
     with pytest.raises(RunError, match=r"node vectors where its codes have \d+ nodes.*train again"):
         load(model.save(tmp_path / "saved"))
 

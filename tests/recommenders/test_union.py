@@ -111,7 +111,7 @@ def test_members_see_the_same_living_catalogue(train: Interactions, tmp_path: Pa
 class Fixed(Popular):
     """Takes no new items, and proves nothing."""
 
-    def _catalogue_changed(self, old: Catalogue) -> None:
+    def _catalogue_changed(self, trained: Catalogue) -> None:
         raise ConfigError("fixed cannot take new items")
 
     def _rank(self, histories: Histories, k: int, **options: object) -> Rankings:

@@ -143,11 +143,15 @@ def test_users_are_written_where_they_are_known() -> None:
 def test_word_numbers() -> None:
     users = [np.array([40]), np.array([41, 42]), np.array([43])]
 
-    def numbers(kind: Any, user: int | None, num_words: int | None = None) -> list[int]:
+    def numbers(
+        kind: Any, user: int | None, num_words: int | None = None, num_items: int | None = None
+    ) -> list[int]:
         rows = (
             num_word_vectors(kind, len(users), len(CODES), max_items=50) if num_words is None else num_words
         )
-        source = writer(users=users, numbers=kind, num_words=rows).question(np.array([0, 1]), user)
+        source = writer(users=users, numbers=kind, num_words=rows, num_items=num_items).question(
+            np.array([0, 1]), user
+        )
         assert rows == 0 or source.words_T.max() < rows
         return source.words_T.tolist()
 
@@ -158,7 +162,8 @@ def test_word_numbers() -> None:
     assert numbers("own", None) == [0, 4, 4, 5, 5, 5, 0, 0]
     # What stands behind the last row of an order shares it, and items that came later have no row.
     assert numbers("order", None, num_words=4) == [1, 2, 2, 3, 3, 3, 3, 3]
-    assert numbers("own", None, num_words=5) == [0, 4, 4, 0, 0, 0, 0, 0]
+    assert numbers("own", None, num_words=5, num_items=1) == [0, 4, 4, 0, 0, 0, 0, 0]
+    assert numbers("shared", None, num_words=5, num_items=1) == [0, 1, 1, 0, 0, 0, 0, 0]  # not that of a user
     assert num_word_vectors("own", 3, 6, 50) == 10
     assert num_word_vectors("shared", 3, 6, 50) == 7
     assert num_word_vectors("none", 3, 6, 50) == 0

@@ -1,0 +1,125 @@
+"""The catalogue of a recommender, whose items come, go and get other texts after the training.
+
+A recommender remembers what it was after `fit`, and every edit makes it anew from that and from the whole catalogue of
+the moment. So the order of edits leaves no trace, a text that comes back brings its scores back, and an edit that is
+refused half way has changed nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import copy
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from genrec.data.catalogue import BoolArray, Catalogue
+from genrec.data.new_items import read_new_items
+from genrec.errors import ConfigError, NotFittedError
+
+
+class LivingCatalogue:
+    """What of a recommender has to do with its catalogue.
+
+    Learnt state are attributes whose names end in an underscore. `trained_` holds those that edits have bound anew, as
+    they were before the first edit; it is empty before that.
+    """
+
+    name: ClassVar[str]
+
+    catalogue_: Catalogue | None = None  # None: not fitted
+    removed_: BoolArray  # (num_items,)
+    trained_: dict[str, Any]
+
+    def _catalogue_changed(self, trained: Catalogue) -> None:
+        """Adapt what was learnt from `trained` to `catalogue_`, whose texts and further items are other ones.
+
+        It is called on a shallow copy of the recommender as it was after `fit`, whatever came in between, and decides
+        alone what becomes of what was learnt. Attributes may be bound anew; what they held belongs to others as well
+        and is never changed. Rows of trained items are where they were; new items come after them.
+        """
+        raise ConfigError(f"{self.name} cannot take new items without being fitted again")
+
+    @property
+    def _not_fitted(self) -> str:
+        return f"this {self.name} has not been fitted: call fit(data.train) or load a run first"
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The items that can be recommended.
+
+        Raises:
+            NotFittedError: before `fit` or `load`.
+        """
+        if self.catalogue_ is None:
+            raise NotFittedError(self._not_fitted)
+        return self.catalogue_
+
+    @property
+    def trained_catalogue(self) -> Catalogue:
+        """The items with the texts that `fit` saw."""
+        trained: Catalogue = self.trained_.get("catalogue_", self.catalogue)
+        return trained
+
+    def add_items(self, items: Any) -> Self:
+        """Add items, or give known ones a new text, without fitting again. What is refused leaves all as it was.
+
+        What the recommender is afterwards follows from what it has learnt and from the catalogue alone: not from the
+        order of edits, nor from how often it was saved and loaded in between. What it has learnt of an item stays
+        with the item under its new text, and the old text gives back the old scores.
+
+        Args:
+            items: a polars or pandas frame with columns of ids and titles and any further fields, read as a file of
+                items is. A known id gets the new text, an empty field leaves the old value, and a removed item comes
+                back. New items stand behind those of the training, by id: their rows may change with each addition.
+
+        Raises:
+            NotFittedError: before `fit`.
+            DataError: no frame, or one without ids.
+            CatalogueError: an id that is missing or there twice, an item without a title, or a value that does not
+                fit its field.
+            ConfigError: the recommender cannot take these items.
+        """
+        old = self.catalogue
+        new = read_new_items(items, old)
+        catalogue = old.with_items(new, self.trained_catalogue)
+        removed = np.zeros(len(catalogue), bool)
+        removed[catalogue.rows_of_ids(old.ids[row] for row in np.flatnonzero(self.removed_))] = True
+        removed[catalogue.rows_of_ids(new["item_id"])] = False
+        changed = self.with_catalogue(catalogue, removed)
+        vars(self).update(vars(changed))
+        return self
+
+    def with_catalogue(self, catalogue: Catalogue, removed: BoolArray) -> Self:
+        """The recommender with another catalogue, in one step from what was learnt; this one stays as it is.
+
+        Args:
+            catalogue: the trained items where they were, then others.
+            removed: mask (num_items,) of what is never recommended; kept, not copied.
+        """
+        changed = self._as_fitted()
+        learnt, trained = dict(vars(changed)), changed.catalogue
+        changed.catalogue_, changed.removed_, changed.trained_ = catalogue, removed, {"catalogue_": trained}
+        changed._catalogue_changed(trained)
+        changed.trained_ = {
+            name: value
+            for name, value in learnt.items()
+            if name not in ("removed_", "trained_") and vars(changed)[name] is not value
+        }
+        return changed
+
+    def _as_fitted(self) -> Self:
+        """A shallow copy with all that edits have bound anew as it was before the first of them."""
+        fitted = copy(self)
+        vars(fitted).update(self.trained_)
+        return fitted
+
+    def remove_items(self, names: Iterable[str | int]) -> Self:
+        """Never recommend these items again; histories may still hold them.
+
+        Raises:
+            NotFittedError: before `fit`.
+            UnknownItemError: a name that the catalogue does not hold; no item is removed then.
+        """
+        self.removed_[self.catalogue.rows(names)] = True
+        return self
