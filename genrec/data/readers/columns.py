@@ -141,7 +141,7 @@ def standard(
         ratings, said = as_ratings(columns.pop("rating"), source, locate)
         columns |= {} if ratings is None else {"rating": ratings}
         notes += said
-    notes += _labels(frame, roles, source)
+    notes += _labels(frame, roles, columns.get("rating"))
     for role in {"text", "headline", "title"} & set(columns):
         columns[role] = as_texts(columns[role], source, role)
     log = pl.DataFrame([values.alias(role) for role, values in columns.items()]).with_row_index("row")
@@ -155,13 +155,18 @@ def standard(
     return Log(log, source, frame.height, dropped, notes)
 
 
-def _labels(frame: pl.DataFrame, roles: Mapping[str, str], source: str) -> list[str]:
+def _labels(frame: pl.DataFrame, roles: Mapping[str, str], ratings: pl.Series | None) -> list[str]:
     """Notes on columns of 0 and 1 that seem to say what was taken and what was only shown."""
-    rating, notes = roles.get("rating"), []
-    others = [name for name in _called(LABELS, frame.columns) if name not in roles.values()]
-    for name in [*([rating] if rating else []), *others]:
-        if count := num_zeros(frame[name], source):
-            remedy = "--min-rating 1" if name == rating else f"--column rating={name} --min-rating 1"
+    columns = [] if ratings is None else [ratings]
+    columns += [frame[name] for name in _called(LABELS, frame.columns) if name not in roles.values()]
+    notes = []
+    for values in columns:
+        if count := num_zeros(values):
+            option = (
+                "--min-rating 1" if values is ratings else f"--column rating={values.name} --min-rating 1"
+            )
             share = f"{count:,} of {frame.height:,} rows"
-            notes.append(f"column {name!r} is 0 in {share}, which count as taken unless {remedy} is given")
+            notes.append(
+                f"column {values.name!r} is 0 in {share}, which count as taken unless {option} is given"
+            )
     return notes

@@ -100,6 +100,9 @@ def _fault(values: pl.Series) -> str:
 
 
 def _all_clocks(texts: pl.Series) -> bool:
+    glance = filled(texts.head(1000)).drop_nulls()
+    if not glance.str.contains(CLOCK).all():
+        return False
     there = filled(texts).drop_nulls()
     return len(there) > 0 and bool(there.str.contains(CLOCK).all())
 
@@ -126,7 +129,8 @@ def _milliseconds(values: pl.Series, source: str, locate: Locate) -> tuple[pl.Se
     """
     asked, notes = values, list[str]()
     if values.dtype == pl.String:
-        values = _parsed(filled(values), locate)
+        numbers = values.cast(pl.Int64, strict=False)
+        values = numbers if numbers.null_count() == values.null_count() else _parsed(filled(values), locate)
     if values.dtype.is_temporal():
         times = values.cast(pl.Datetime("ms")).dt.epoch("ms")
         _check(times, asked, "dates", locate)
@@ -147,17 +151,41 @@ def _milliseconds(values: pl.Series, source: str, locate: Locate) -> tuple[pl.Se
 
 
 def _unix(values: pl.Series, asked: pl.Series, locate: Locate) -> tuple[pl.Series, list[str]]:
-    """Unix times of numbers, all in the unit that most of them have by their size."""
+    """Unix times of numbers, all in the unit that most of them have by their size.
+
+    The smallest and the largest tell of most logs that all is well: millions of rows are looked at one by one only if
+    they do not.
+    """
+    if not values.count():
+        return values.cast(pl.Int64), []
+    extremes = np.array([values.min(), values.max()], np.float64)
+    alike = extremes[0] > 0 and np.ptp(np.searchsorted(BOUNDS, extremes)) == 0
+    unit = int(np.searchsorted(BOUNDS, extremes[0])) if alike else _unit_of_most(values, asked, locate)
+    scale = 1000 / PER_SECOND[unit]
+    if not all(_FIRST <= extreme < _END for extreme in extremes * scale):
+        _check(values.cast(pl.Float64) * scale, asked, f"unix {UNITS[unit]}", locate)
+    if unit:
+        times = (values // (PER_SECOND[unit] // 1000)).cast(pl.Int64)
+        return times, [f"times are unix {UNITS[unit]}, by their size"]
+    times = values * 1000 if values.dtype.is_integer() else (values * 1000).round().cast(pl.Int64)
+    return times, _small(times, locate) if extremes[0] < ORDER else []
+
+
+def _unit_of_most(values: pl.Series, asked: pl.Series, locate: Locate) -> int:
+    """Place in `UNITS` of the unit that the numbers have.
+
+    Raises:
+        DataError: some have another one.
+    """
     sizes = values.cast(pl.Float64).abs()
     unit_of = pl.Series(np.searchsorted(BOUNDS, sizes.fill_null(0).to_numpy()))
-    counts = np.bincount(unit_of.filter(sizes > 0), minlength=len(UNITS))
-    unit = int(counts.argmax())
+    unit = int(np.bincount(unit_of.filter(sizes > 0), minlength=len(UNITS)).argmax())
     strange = (sizes > 0) & (unit_of != unit)
     if strange.any():
         row = int(strange.arg_max() or 0)
         own = int(unit_of[row])
         seconds = float(values[row]) / PER_SECOND[own]
-        sane = _in_range(seconds * 1000)
+        sane = _FIRST <= seconds * 1000 < _END
         guess = (
             f"it looks like {UNITS[own]} ({iso_day(int(seconds))})"
             if sane
@@ -167,24 +195,16 @@ def _unix(values: pl.Series, asked: pl.Series, locate: Locate) -> tuple[pl.Serie
             f"{_place(asked, row, locate)}, and most are unix {UNITS[unit]}: {guess}; "
             f"bring {_count(strange)} to one unit with the rest, or leave {_rows(strange)} out"
         )
-    rough = values.cast(pl.Float64) * (
-        1000 / PER_SECOND[unit]
-    )  # may be beyond 64 bits, which Int64 must not be asked
-    _check(rough, asked, f"unix {UNITS[unit]}", locate)
-    if unit:
-        times = (values // (PER_SECOND[unit] // 1000)).cast(pl.Int64)
-        return times, [f"times are unix {UNITS[unit]}, by their size"]
-    times = values.cast(pl.Int64) * 1000 if values.dtype.is_integer() else rough.round().cast(pl.Int64)
-    return times, _small(times, sizes, locate)
+    return unit
 
 
-def _small(times: pl.Series, sizes: pl.Series, locate: Locate) -> list[str]:
+def _small(times: pl.Series, locate: Locate) -> list[str]:
     """Notes on times of seconds that are those of 1970 only because they are no unix times."""
-    small = (sizes < ORDER).fill_null(False)
+    small = (times.abs() < ORDER * 1000).fill_null(False)
+    if small.sum() == times.count():
+        return ["times are small numbers and taken as an order: as unix seconds they would be of about 1970"]
     if not small.any():
         return []
-    if small.sum() == sizes.count():
-        return ["times are small numbers and taken as an order: as unix seconds they would be of about 1970"]
     row = int(small.arg_max() or 0)
     return [
         f"{int(small.sum()):,} of {len(times):,} times lie near 1970, far from the rest: the first is "
@@ -198,14 +218,16 @@ def _compact(values: pl.Series, locate: Locate) -> tuple[pl.Series, list[str]] |
     Raises:
         DataError: most values are dates, and one is not.
     """
-    there = values.count()
+    there, low, high = values.count(), values.min(), values.max()
     for digits, form in COMPACT.items():
         scale = 10 ** (digits - 4)
+        if not there or high < FIRST_YEAR * scale or low >= (LAST_YEAR + 1) * scale:  # type: ignore[operator]
+            continue
         fits = ((values >= FIRST_YEAR * scale) & (values < (LAST_YEAR + 1) * scale)).fill_null(False)
         enough = (
             there if digits == 4 else there // 2 + 1
         )  # few numbers are dates by chance, but many are years
-        if not there or fits.sum() < enough:
+        if fits.sum() < enough:
             continue
         whole = values.cast(pl.Int64, strict=False)
         whole = whole.set(whole != values, None)
@@ -241,8 +263,8 @@ def _parsed(texts: pl.Series, locate: Locate) -> pl.Series:
         for form in FORMATS
     ]
     forms = (
-        text.cast(pl.Int64, strict=False),
-        text.cast(pl.Float64, strict=False),
+        pl.col("time").cast(pl.Int64, strict=False),
+        pl.col("time").cast(pl.Float64, strict=False),
         pl.coalesce(moments),
     )
     tried: list[pl.Series] = []
@@ -256,10 +278,6 @@ def _parsed(texts: pl.Series, locate: Locate) -> pl.Series:
         f"{_place(texts, row, locate)}: times are unix seconds or milliseconds, "
         "or ISO dates such as 2024-05-31 or 2024-05-31T18:30:00Z, all numbers or all dates"
     )
-
-
-def _in_range(milliseconds: float) -> bool:
-    return _FIRST <= milliseconds < _END
 
 
 def _check(times: pl.Series, asked: pl.Series, what: str, locate: Locate) -> None:

@@ -51,7 +51,7 @@ def as_ids(values: pl.Series, source: str) -> pl.Series:
             f"{what} is of type {_named(values.dtype)}; ids are text or whole numbers: name another"
         )
     texts = values.cast(pl.String)
-    return texts.set(texts == "", None)
+    return texts.set(texts == "", None) if (texts == "").any() else texts
 
 
 def less_points(ids: pl.Series, beside: pl.Series | None, what: str) -> pl.Series:
@@ -101,15 +101,14 @@ def as_ratings(values: pl.Series, source: str, locate: Locate) -> tuple[pl.Serie
         raise DataError(
             f"column {asked.name!r} of {source} is of type {_named(asked.dtype)}, not numbers: {_OTHER_RATINGS}"
         )
-    if asked.dtype == pl.String:
+    asked = asked.fill_nan(None) if asked.dtype.is_float() else asked
+    ratings = asked.cast(pl.Float32, strict=False)
+    if asked.dtype == pl.String and not (ratings.is_finite() | asked.is_null()).fill_null(False).all():
         asked = filled(asked)
         commas = asked.filter(asked.str.contains(_COMMA))
         if len(commas):
             notes.append(f"ratings such as {commas[0]!r} are read as numbers with a decimal comma")
-        ratings = _numbers(asked).cast(pl.Float32, strict=False)
-    else:
-        asked = asked.fill_nan(None) if asked.dtype.is_float() else asked
-        ratings = asked.cast(pl.Float32)
+        ratings = _numbers(asked)
     wrong = asked.is_not_null() & ~ratings.is_finite().fill_null(False)
     if wrong.any():
         row = int(wrong.arg_max() or 0)
@@ -132,13 +131,15 @@ def as_ratings(values: pl.Series, source: str, locate: Locate) -> tuple[pl.Serie
     return ratings, notes
 
 
-def num_zeros(values: pl.Series, source: str) -> int:
+def num_zeros(values: pl.Series) -> int:
     """Rows that are 0 in a column that holds 0 and 1 alone, as labels of what was shown and not taken; else 0."""
-    values = plain(values, source)
-    if not (values.dtype == pl.String or values.dtype == pl.Boolean or values.dtype.is_numeric()):
-        return 0
     values = filled(values) if values.dtype == pl.String else values
-    numbers = _numbers(values) if values.dtype == pl.String else values.cast(pl.Float64)
+    if values.dtype == pl.String:
+        numbers = _numbers(values)
+    elif values.dtype == pl.Boolean or values.dtype.is_numeric():
+        numbers = values.cast(pl.Float32)
+    else:
+        return 0
     known = (numbers == 0) | (numbers == 1) | values.is_null()
     return int((numbers == 0).sum()) if known.fill_null(False).all() else 0
 
@@ -150,9 +151,9 @@ def filled(texts: pl.Series) -> pl.Series:
 
 
 def _numbers(texts: pl.Series) -> pl.Series:
-    """Texts as Float64, with point or comma or as truth values; null where they are none of these."""
+    """Texts as Float32, with point or comma or as truth values; null where they are none of these."""
     texts = texts.str.replace(_COMMA, "$1.$2").str.replace("(?i)^true$", "1").str.replace("(?i)^false$", "0")
-    return texts.cast(pl.Float64, strict=False)
+    return texts.cast(pl.Float32, strict=False)
 
 
 _OTHER_RATINGS = "name another column with --column rating=NAME, or leave ratings out with --column rating="
