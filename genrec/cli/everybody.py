@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from genrec.recommenders.base import Recommender
 
 USERS_PER_PART = 4096
+_ROWS_PER_PART = 10_000_000  # held in memory at once: fewer users to a part where they have more items each
 _QUESTION = "question.json"  # of the folder of parts
 
 
@@ -53,7 +54,7 @@ def recommend_to_all(
     *,
     identity: str,
     force: bool = False,
-    users_per_part: int = USERS_PER_PART,
+    users_per_part: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Write the best items of every user: columns user_id, rank, item_id, title, score, probability.
@@ -66,7 +67,7 @@ def recommend_to_all(
         out: file to write; `out` + `.parts` is used on the way and removed.
         identity: tells this model from any other; parts that another one left are not taken up.
         force: replace a file that is there.
-        users_per_part: users held in memory at once.
+        users_per_part: users held in memory at once; None: as many as suits the length of their lists.
         progress: called with (users done, users in all).
 
     Returns:
@@ -78,6 +79,9 @@ def recommend_to_all(
     if out.exists() and not force:
         raise ConfigError(f"{out} exists: give --force to replace it, or another --out")
     folder = out.with_name(out.name + ".parts")
+    if users_per_part is None:
+        places = min(question.k, len(model.catalogue))
+        users_per_part = min(USERS_PER_PART, max(1, _ROWS_PER_PART // places))
     asked = to_jsonable_python(
         {**asdict(question), "data": dataset.fingerprint, "model": identity, "users_per_part": users_per_part}
     )

@@ -120,7 +120,10 @@ class Recommender(LivingCatalogue, ABC):
     def _rank(
         self, histories: Histories, k: int, *, exclude_seen: bool, allowed: BoolArray | None, exact: bool
     ) -> Rankings:
-        """The best `k` allowed items of each history. The default scores every item, so it is always exact."""
+        """The best `k` allowed items of each history, k at most num_items; (B, k).
+
+        The default scores every item, so it is always exact.
+        """
         check_fits(
             f"scoring {len(self.catalogue):,} items for {len(histories):,} users at once",
             len(histories)
@@ -134,16 +137,10 @@ class Recommender(LivingCatalogue, ABC):
             scores_BI = np.where(allowed, scores_BI, -np.inf)
         if exclude_seen:
             scores_BI[np.repeat(np.arange(len(histories)), histories.lengths), histories.items] = -np.inf
-        k_found = min(k, scores_BI.shape[1])
-        items_BK = _best(scores_BI, k_found)
+        items_BK = _best(scores_BI, k)
         scores_BK = np.take_along_axis(scores_BI, items_BK, axis=1)
         items_BK = np.where(np.isneginf(scores_BK), np.int32(-1), items_BK)
-        pad = ((0, 0), (0, k - k_found))
-        return Rankings(
-            np.pad(items_BK, pad, constant_values=-1),
-            np.pad(scores_BK, pad, constant_values=-np.inf),
-            np.ones(len(histories), bool),
-        )
+        return Rankings(items_BK, scores_BK, np.ones(len(histories), bool))
 
     @abstractmethod
     def _save(self, folder: Path) -> None:
@@ -214,7 +211,7 @@ class Recommender(LivingCatalogue, ABC):
 
         Args:
             histories: B lists of catalogue rows, oldest first; an empty list is a user nobody knows yet.
-            k: items wanted; all that are allowed if there are fewer (the rest is -1).
+            k: items wanted; the lists have min(k, num_items) places, and where fewer items are allowed the rest is -1.
             exclude_seen: never return an item of the history.
             allowed: mask (num_items,) of the items that may be returned; None: all.
             exact: search on until every list is proved to be the model's true top k, however long that takes; False:
@@ -224,13 +221,12 @@ class Recommender(LivingCatalogue, ABC):
 
         Raises:
             NotFittedError: before `fit`.
-            ConfigError: k or batch_size below 1, a mask of another length, or `exact` and a proof out of reach.
+            ConfigError: k or batch_size is no whole number of at least 1,
+                a mask of another length, or `exact` and a proof out of reach.
         """
         num_items = len(self.catalogue)
-        if k < 1:
-            raise ConfigError(f"k is {k}; ask for at least 1 item")
-        if batch_size < 1:
-            raise ConfigError(f"batch_size is {batch_size}; rank at least 1 user at once")
+        k = min(_count(k, "k", "item"), num_items)
+        batch_size = _count(batch_size, "batch_size", "user")
         if allowed is not None and allowed.shape != (num_items,):
             raise ConfigError(f"`allowed` has the shape {allowed.shape}; the catalogue needs ({num_items},)")
         if self.removed_.any():
@@ -373,6 +369,17 @@ class Recommender(LivingCatalogue, ABC):
         }
         write_sealed(folder / _ABOUT, about, run=None, files=measured(folder, files_below(folder, _ABOUT)))
         return folder
+
+
+def _count(value: Any, name: str, what: str) -> int:
+    """A number of things that was asked for.
+
+    Raises:
+        ConfigError: it is no whole number of at least 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ConfigError(f"{name} is {shown(value)}; ask for a whole number of {what}s, at least 1")
+    return int(value)
 
 
 def _best(scores_BI: FloatArray, k: int) -> IntArray:

@@ -311,7 +311,7 @@ class Palr(DecoderWriter):
         num_candidates = self.config.num_candidates
         candidates_BC = proposed.items_BK[:, :num_candidates]
         if self.config.ranking == "list":
-            ranked_BC, scores_BC = self._written(histories, candidates_BC, min(k, num_candidates))
+            ranked_BC, scores_BC = self._written(histories, candidates_BC, min(k, candidates_BC.shape[1]))
         else:
             ranked_BC, scores_BC = self._by_likelihood(histories, candidates_BC, proposed.scores_BK)
         return filled_up(ranked_BC, scores_BC, proposed.items_BK, k)

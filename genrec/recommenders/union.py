@@ -100,7 +100,10 @@ class Union(Recommender):
         ]
         items_BP = np.concatenate([ranking.items_BK for ranking in rankings], axis=1)
         places_P = np.concatenate(
-            [np.arange(1, length + 1) + TIE * number for number in range(len(rankings))]
+            [
+                np.arange(1, ranking.items_BK.shape[1] + 1) + TIE * number
+                for number, ranking in enumerate(rankings)
+            ]
         )
         fused = self._fused(items_BP, places_P, k)
         return Rankings(*fused, np.logical_and.reduce([ranking.exact_B for ranking in rankings]))

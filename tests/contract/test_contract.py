@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -237,9 +238,10 @@ def test_seen_items_are_returned_when_asked_for(fitted: Recommender) -> None:
     )
 
 
-def test_k_larger_than_the_catalogue(fitted: Recommender) -> None:
-    found = fitted.rank(HISTORIES, NUM_ITEMS + 5)
-    assert found.items_BK.shape == (len(HISTORIES), NUM_ITEMS + 5)
+@pytest.mark.parametrize("k", [NUM_ITEMS + 5, 10**20])
+def test_k_larger_than_the_catalogue_gives_all_of_it(fitted: Recommender, k: int) -> None:
+    found = fitted.rank(HISTORIES, k)
+    assert found.items_BK.shape == found.scores_BK.shape == (len(HISTORIES), NUM_ITEMS)
     for items_K, scores_K, history in zip(found.items_BK, found.scores_BK, HISTORIES, strict=True):
         unseen = set(range(NUM_ITEMS)) - set(history.tolist())
         assert sorted(items_K[: len(unseen)].tolist()) == sorted(unseen)
@@ -265,10 +267,13 @@ def test_unknown_item_names_the_nearest_titles(fitted: Recommender) -> None:
         fitted.recommend([["Comet Harbour 1", "Silent Orcherd 2"]])
 
 
-@pytest.mark.parametrize("k", [0, -3])
-def test_k_below_one_is_refused(fitted: Recommender, k: int) -> None:
-    with pytest.raises(ConfigError, match=f"k is {k}"):
-        fitted.recommend([["i05"]], k=k)
+@pytest.mark.parametrize("k", [0, -3, -(10**30), 2.5, 10.0, True, "10", None, float("nan")])
+def test_k_that_is_no_number_of_items_is_refused(fitted: Recommender, k: Any) -> None:
+    for ask in (lambda: fitted.recommend([["i05"]], k=k), lambda: fitted.rank(HISTORIES, k)):
+        with pytest.raises(ConfigError, match=r"k is .*; ask for a whole number of items"):
+            ask()
+    with pytest.raises(ConfigError, match="batch_size is"):
+        fitted.rank(HISTORIES, batch_size=k)
 
 
 def test_only_and_exclude_are_honoured_and_k_are_given(fitted: Recommender) -> None:

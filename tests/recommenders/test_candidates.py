@@ -122,7 +122,7 @@ def test_all_that_is_left_is_enough() -> None:
     model = Popular().fit(interactions([[0, 1]])).remove_items(["i7"])
     found = retrieve(model, Histories.from_lists([[0, 7, 0], []]), 50)
     assert (found.items_BK >= 0).sum(axis=1).tolist() == [NUM_ITEMS - 2, NUM_ITEMS - 1]
-    assert retrieve(model, Histories.from_lists([]), 50).items_BK.shape == (0, 50)
+    assert retrieve(model, Histories.from_lists([]), 50).items_BK.shape == (0, NUM_ITEMS)
 
 
 def test_rows_that_are_no_items_and_unfitted_retrievers_are_errors() -> None:
