@@ -81,9 +81,26 @@ def test_recbole_without_titles(tmp_path: Path) -> None:
     assert not data.catalogue.titled
 
 
+def test_running_texts_of_recbole_are_no_lists(tmp_path: Path) -> None:
+    items = "item_id:token\tproduct_title:token_seq\ttags:token_seq\n10\tA Big One\tx y\n20\tB\tz\n"
+    folder = write_recbole(tmp_path / "toy", items)
+    header = "user_id:token\titem_id:token\ttimestamp:float\tsummary:token_seq\topinion:token_seq\n"
+    (folder / "toy.inter").write_text(header + "1\t10\t80\tso so\tnot bad\n1\t20\t90\t\tvery good\n")
+    data = read(folder, columns={"text": "opinion"})
+    assert data.catalogue.titles == ["A Big One", "B"]
+    assert data.catalogue.table["tags"].to_list() == [["x", "y"], ["z"]]
+    assert data.interactions.headlines.to_list() == ["so so", None]
+    assert data.interactions.texts.to_list() == ["not bad", "very good"]
+
+
 def test_recbole_malformed(tmp_path: Path) -> None:
     folder = write_recbole(tmp_path, "item_id\ttitle\n")
     with pytest.raises(DataError, match=r"column 'item_id' of toy.item has no type: a header says name:type"):
+        read(folder)
+    (folder / "toy.inter").write_text("user_id:token\titem_id:token\titem_id:token\n1\t10\t10\n")
+    with pytest.raises(
+        DataError, match=r"toy.inter has two columns of one name: its header is user_id:token, item"
+    ):
         read(folder)
     (folder / "toy.inter").write_text("user_id:token\titem_id:token\ttimestamp:float\n1\t10\n")
     with pytest.raises(DataError, match=r"line 2 of toy.inter has 2 fields, and the first line has 3"):

@@ -56,8 +56,8 @@ def find_columns(
             found[role] = name
         elif role in needed or role != "title":  # the titles may stand in the file of items
             raise DataError(no_such_column(name, names, source))
-    usual = {role: _by_usual_name(role, names, source) for role in ALIASES if role not in options.columns}
-    found |= {role: name for role, name in usual.items() if name is not None}
+    by_name = {role: _by_usual_name(role, names, source) for role in ALIASES if role not in options.columns}
+    found |= {role: name for role, name in by_name.items() if name is not None}
     for name in found.values():
         if names.count(name) > 1:
             raise DataError(f"{source} has several columns called {name!r}: rename all but one")
@@ -76,7 +76,7 @@ def _by_usual_name(role: str, names: Sequence[str], source: str) -> str | None:
     Raises:
         DataError: there are two, which differ in case, blanks or underscores.
     """
-    hit = next(iter(_usual(role, names)), None)
+    hit = next(iter(usual(role, names)), None)
     alike = dict.fromkeys(name for name in names if hit is not None and _folded(name) == _folded(hit))
     if len(alike) > 1:
         told = " and ".join(map(repr, alike))
@@ -84,7 +84,7 @@ def _by_usual_name(role: str, names: Sequence[str], source: str) -> str | None:
     return hit
 
 
-def _usual(role: str, names: Sequence[str]) -> list[str]:
+def usual(role: str, names: Sequence[str]) -> list[str]:
     """Columns whose names are usual for a role, the most telling first."""
     return _called(ALIASES[role], names)
 
@@ -105,7 +105,7 @@ def looked_at(names: Sequence[str], roles: Mapping[str, str], options: Options) 
 
 def _times(names: Sequence[str], options: Options) -> list[str]:
     """The columns that may hold the times, where the caller named none."""
-    return [] if "timestamp" in options.columns else _usual("timestamp", names)
+    return [] if "timestamp" in options.columns else usual("timestamp", names)
 
 
 def no_such_column(name: str, names: Sequence[str], source: str) -> str:

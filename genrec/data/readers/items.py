@@ -66,7 +66,7 @@ def read_items(items: Any, options: Options) -> Items:
     if name.endswith((".json", ".jsonl")):
         return Items(_from_json(path, options), path.name)
     if name.endswith(".item"):
-        return Items(_named(recbole.table_of(path), options, path.name), path.name)
+        return Items(_named(recbole.table_of(path, options), options, path.name), path.name)
     if not name.endswith(table.SUFFIXES):
         raise DataError(
             f"{path.name} is no known file of items: u.item, .dat, .item, .json, .jsonl, .csv, .tsv, .parquet"

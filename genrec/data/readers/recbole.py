@@ -7,11 +7,11 @@ from pathlib import Path
 import polars as pl
 
 from genrec.data.readers import table
-from genrec.data.readers.columns import find_columns, standard
+from genrec.data.readers.columns import find_columns, standard, usual
 from genrec.data.readers.source import Layout, Log, Options, bare_name, first_file, start_of
 from genrec.errors import DataError
 
-TEXTS = ("title", "movie_title", "name", "item_name", "text", "review", "review_text", "description")
+TEXT_ROLES = ("title", "text", "headline")
 KINDS = ("token", "token_seq", "float", "float_seq")
 
 
@@ -23,18 +23,18 @@ def _find(path: Path) -> Path | None:
 
 
 def _read(path: Path, options: Options) -> Log:
-    frame = table_of(path)
+    frame = table_of(path, options)
     roles = find_columns(frame.columns, options, path.name)
     table.check_fields(frame, roles, path, "\t", quote=None)
     first = start_of(path)[0] + 2
     return standard(frame, roles, path.name, lambda row: f"line {row + first} of {path.name}", options)
 
 
-def table_of(path: Path) -> pl.DataFrame:
-    """An atomic file, all as text; a `token_seq` becomes a list, unless its name is that of running text.
+def table_of(path: Path, options: Options) -> pl.DataFrame:
+    """An atomic file, all as text; a `token_seq` becomes a list, unless it is running text by its name or `options`.
 
     Raises:
-        DataError: a header without types, or a malformed line.
+        DataError: a header without types or with a name twice, or a malformed line.
     """
     header = table.header_of(path, "\t")
     wrong = next((cell for cell in header if cell.rpartition(":")[2] not in KINDS), None)
@@ -43,9 +43,15 @@ def table_of(path: Path) -> pl.DataFrame:
             f"column {wrong!r} of {path.name} has no type: a header says name:type, of {', '.join(KINDS)}"
         )
     kinds = {cell.rpartition(":")[0]: cell.rpartition(":")[2] for cell in header}
+    if len(kinds) < len(header):
+        raise DataError(
+            f"{path.name} has two columns of one name: its header is {', '.join(header)}; rename one"
+        )
     frame = table.read_csv(path, "\t", quote=None)
     frame.columns = list(kinds)
-    words = [name for name, kind in kinds.items() if kind == "token_seq" and name not in TEXTS]
+    texts = {options.named.get(role) for role in TEXT_ROLES} | {"name", "description"}
+    texts |= {name for role in TEXT_ROLES for name in usual(role, list(kinds))}
+    words = [name for name, kind in kinds.items() if kind == "token_seq" and name not in texts]
     return frame.with_columns(pl.col(words).str.split(" "))
 
 
