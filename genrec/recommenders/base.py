@@ -354,7 +354,10 @@ class Recommender(LivingCatalogue, ABC):
             raise RunError(f"{folder} is not empty and not a saved recommender: choose another folder")
         folder.mkdir(parents=True, exist_ok=True)
         remove_sealed(folder / _ABOUT)
-        table = catalogue.table.with_columns(pl.Series("removed", self.removed_))
+        name = "removed"
+        while name in catalogue.table.columns:  # a field of the user's
+            name += "_"
+        table = catalogue.table.with_columns(pl.Series(name, self.removed_))
         write_atomically(folder / "items.parquet", lambda path: table.write_parquet(path))
         if self.trained_catalogue is catalogue:
             (folder / _TRAINED).unlink(missing_ok=True)
@@ -442,8 +445,7 @@ def create(name: str, /, **options: Any) -> Recommender:
 _ABOUT = "recommender.json"
 _ADVICE = "restore it from a copy, or train again"
 _TRAINED = "trained.parquet"  # of a recommender whose catalogue was edited: the one it learnt from
-_TRAINED_ITEMS = {"item_id": pl.String, "title": pl.String}
-_ITEMS = _TRAINED_ITEMS | {"removed": pl.Boolean}
+_ITEMS = {"item_id": pl.String, "title": pl.String}
 
 
 class _About(BaseModel):
@@ -481,11 +483,14 @@ def load(folder: str | Path) -> Recommender:
     try:
         recommender = create(about.recommender, **about.config)
         table = read_parquet(folder / "items.parquet", _ITEMS, advice=_ADVICE)
-        removed = table["removed"].to_numpy().copy()
-        catalogue = recommender.catalogue_ = Catalogue(table.drop("removed"), about.titled)
+        mask = table.to_series(-1)
+        if mask.dtype != pl.Boolean:
+            raise ValueError(f"the last column of items.parquet is {mask.dtype}, and says what was removed")
+        removed = mask.to_numpy().copy()
+        catalogue = recommender.catalogue_ = Catalogue(table.drop(mask.name), about.titled)
         edited = (folder / _TRAINED).exists()
         if edited:  # what was saved is what was learnt
-            trained = read_parquet(folder / _TRAINED, _TRAINED_ITEMS, advice=_ADVICE)
+            trained = read_parquet(folder / _TRAINED, _ITEMS, advice=_ADVICE)
             recommender.catalogue_ = Catalogue(trained, about.titled)
         recommender.removed_ = removed[: len(recommender.catalogue)]
         recommender._load(folder)

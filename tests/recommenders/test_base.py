@@ -163,3 +163,13 @@ def test_saving_again_replaces_the_old_one(interactions: Interactions, tmp_path:
     model.save(tmp_path)
     model.remove_items(["Gamma"]).save(tmp_path)
     assert [item.title for item in load(tmp_path).recommend([[]], k=1)[0].items] == ["Alpha"]
+
+
+def test_items_may_have_a_field_called_removed(interactions: Interactions, tmp_path: Path) -> None:
+    ids = list("abcde")
+    catalogue = Catalogue.from_lists(ids, TITLES, removed=[1, 2, 3, 4, 5], removed_=list("vwxyz"))
+    model = create("popular").fit(Interactions(catalogue, interactions.users, interactions.histories))
+    model.remove_items(["b"])
+    again = load(model.save(tmp_path / "saved"))
+    assert again.catalogue.table.equals(catalogue.table)
+    assert again.removed_.tolist() == [False, True, False, False, False]
