@@ -10,6 +10,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from genrec.backbones.checkpoint import refuse_code
 from genrec.backbones.endpoint import EndpointChat
 from genrec.backbones.hardware import device
 from genrec.backbones.quiet import one_line, quiet
@@ -48,7 +49,8 @@ class LocalChat:
         """What the model says to `prompt`.
 
         Raises:
-            ConfigError: there is no such checkpoint, it lacks weights, is no decoder or has no chat template.
+            ConfigError: there is no such checkpoint, it lacks weights, is no decoder, has no chat template or has code
+                of its own.
             ChatError: question and answer are longer than the model reads.
         """
         with self._one_at_a_time, quiet(), torch.inference_mode():
@@ -77,11 +79,14 @@ class LocalChat:
         """The tokenizer and the model."""
         where = device()
         try:
-            tokenizer = AutoTokenizer.from_pretrained(self.name)
+            refuse_code(self.name, "config.json")
+            refuse_code(self.name, "tokenizer_config.json")
+            tokenizer = AutoTokenizer.from_pretrained(self.name, trust_remote_code=False)
             model, loading = AutoModelForCausalLM.from_pretrained(
                 self.name,
                 dtype=torch.bfloat16 if where.type == "cuda" else torch.float32,
                 output_loading_info=True,
+                trust_remote_code=False,
             )
         except (ImportError, OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise ConfigError(f"the chat model {self.name!r} cannot be loaded: {one_line(error)}") from None

@@ -222,7 +222,9 @@ class CompactBackbone(Backbone):
     def read_decoder(self, folder: Path) -> None:
         """Take the weights that `save` wrote of the decoder and the node vectors."""
         with quiet():
-            self.lm.load_state_dict(LlamaForCausalLM.from_pretrained(folder).state_dict())
+            self.lm.load_state_dict(
+                LlamaForCausalLM.from_pretrained(folder, trust_remote_code=False).state_dict()
+            )
         if self.node_vectors is not None:
             arrays = read_safetensors(folder / "node_vectors.safetensors", ["node_vectors"], framework="pt")
             self.node_vectors.weight.data = arrays["node_vectors"]

@@ -14,11 +14,13 @@ from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_t
 from pydantic import BaseModel
 from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.utils import is_bitsandbytes_available
 
+from genrec.backbones.attention import TREE, seeing
 from genrec.backbones.base import Backbone
 from genrec.backbones.cache import GrowingCache
+from genrec.backbones.checkpoint import decoder_config
 from genrec.backbones.quiet import one_line, quiet
 from genrec.data.files import read_json, write_json
 from genrec.errors import BackendMissingError, ConfigError
@@ -65,26 +67,8 @@ class PretrainedBackbone(Backbone):
         # A folder may be given relative to where the program runs today.
         self.name, self.tuning = str(Path(name).resolve()) if Path(name).is_dir() else name, tuning
         config = self._config(name)
-        quantisation = _four_bit() if tuning == "qlora" else None
-        dtype = torch.bfloat16 if torch.cuda.is_available() and tuning != "full" else torch.float32
-        try:
-            with quiet():
-                model, loading = self._loader.from_pretrained(
-                    name,
-                    config=config,
-                    attn_implementation="sdpa",
-                    quantization_config=quantisation,
-                    dtype=dtype,
-                    output_loading_info=True,
-                )
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            raise ConfigError(f"{name!r} cannot be loaded: {one_line(error)}") from None
-        if loading["missing_keys"]:
-            raise ConfigError(
-                f"{name!r} lacks weights of a {type(model).__name__} ({', '.join(sorted(loading['missing_keys'])[:3])}"
-                "): give a checkpoint that has all of them"
-            )
-        if quantisation is not None:
+        model = self._loaded(name, config, _four_bit() if tuning == "qlora" else None)
+        if tuning == "qlora":
             model = prepare_model_for_kbit_training(model)
         with quiet():
             if tuning == "full":
@@ -97,8 +81,36 @@ class PretrainedBackbone(Backbone):
                     r=lora_rank, lora_alpha=lora_alpha, lora_dropout=lora_dropout, task_type=self._task
                 )
                 self.lm = _with_adapters(model, name, lora, targets)
-        self._check_head()
-        self.max_positions = getattr(config, "max_position_embeddings", sys.maxsize)
+        self._check()
+        self.max_positions = _max_positions(config)
+
+    def _loaded(self, name: str, config: Any, quantisation: BitsAndBytesConfig | None) -> Any:
+        """The model with all of its weights."""
+        small = torch.cuda.is_available() and self.tuning != "full"
+        try:
+            with quiet():
+                model, loading = self._loader.from_pretrained(
+                    name,
+                    config=config,
+                    attn_implementation="sdpa",
+                    quantization_config=quantisation,
+                    dtype=torch.bfloat16 if small else torch.float32,
+                    output_loading_info=True,
+                    trust_remote_code=False,
+                )
+                model.set_attn_implementation(TREE)
+        except (ImportError, OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+            if "through torch.nn.functional.scaled_dot_product_attention" in str(error):
+                raise ConfigError(
+                    self._not_searched("transformers computes them without scaled_dot_product_attention")
+                ) from None
+            raise ConfigError(f"{name!r} cannot be loaded: {one_line(error)}") from None
+        if loading["missing_keys"]:
+            raise ConfigError(
+                f"{name!r} lacks weights of a {type(model).__name__} ({', '.join(sorted(loading['missing_keys'])[:3])}"
+                "): give a checkpoint that has all of them"
+            )
+        return model
 
     @staticmethod
     def _config(name: str) -> Any:
@@ -114,9 +126,17 @@ class PretrainedBackbone(Backbone):
         return self.lm if self.tuning == "full" else self.lm.get_base_model()
 
     @property
+    def _body(self) -> Any:
+        """The model without its head."""
+        model = self._model
+        return (
+            model.model if model.base_model is model else model.base_model
+        )  # Llama 4 does not say which it is
+
+    @property
     def _writer(self) -> Any:
         """The part whose last states the output head reads."""
-        return self._model.base_model
+        return self._body.get_decoder()
 
     @property
     def _head_scale(self) -> float:
@@ -131,15 +151,25 @@ class PretrainedBackbone(Backbone):
         mask_BTK: Tensor | None = None,
         cache: Any = None,
     ) -> Tensor:
-        mask = torch.ones_like(tokens_BT) if mask_BTK is None else self.additive(mask_BTK, self._model.dtype)
-        states: Tensor = self._model.base_model(
-            input_ids=tokens_BT,
-            attention_mask=mask,
-            position_ids=positions_BT,
-            past_key_values=cache,
-            use_cache=cache is not None,
-        ).last_hidden_state
-        return states
+        return self.run(positions_BT, mask_BTK, cache, input_ids=tokens_BT)
+
+    def run(self, positions_BT: Tensor, mask_BTK: Tensor | None, cache: Any, **given: Tensor) -> Tensor:
+        """States (B, T, D) of `given`, input_ids or inputs_embeds; the rest is as in `hidden`."""
+        if mask_BTK is None:
+            seen = torch.ones_like(positions_BT)
+        elif self._body.config._attn_implementation == TREE:
+            seen = positions_BT.new_ones(mask_BTK[:, 0].shape)
+        else:  # Falcon has no attention that could be exchanged; all of its layers take one mask
+            seen = self.additive(mask_BTK, self._model.dtype)
+        with seeing(mask_BTK):
+            states_BTD: Tensor = self._body(
+                **given,
+                attention_mask=seen,
+                position_ids=positions_BT,
+                past_key_values=cache,
+                use_cache=cache is not None,
+            ).last_hidden_state
+        return states_BTD
 
     def new_cache(self) -> GrowingCache:
         return GrowingCache()
@@ -152,13 +182,62 @@ class PretrainedBackbone(Backbone):
         return weight
 
     @torch.no_grad()
+    def _check(self) -> None:
+        """Raise ConfigError where our way through the model gives something else than its own."""
+        training = self.training
+        self.eval()
+        self._check_reading()
+        self._check_head()
+        self.train(training)
+
+    def _check_reading(self) -> None:
+        config, exchanged = self._model.config, self._body.config._attn_implementation == TREE
+        reason = "its states come out otherwise"
+        try:
+            if getattr(config, "attn_temperature_tuning", False):  # Llama 4, from 8,192 keys on
+                reason = "attention is scaled by the number of keys in the cache"
+            elif not exchanged and getattr(config, "sliding_window", None):
+                reason = "one mask for all of them would undo its sliding windows"
+            elif self._reads_as_it_searches():
+                return
+        except Exception as error:  # whatever a model says that knows masks or positions of its own alone
+            reason = f"{type(error).__name__}: {one_line(error)}"
+        raise ConfigError(self._not_searched(reason))
+
+    def _not_searched(self, reason: str) -> str:
+        return (
+            f"the layers of {self.name!r} do not take masks and positions as a search needs them ({reason}): choose "
+            "another checkpoint, e.g. of the Llama, Qwen or GPT-2 family"
+        )
+
+    def _reads_as_it_searches(self) -> bool:
+        """Whether two ends of a text, side by side in one row, have the states that the model gives each by itself."""
+        device, whole_L = self.vocabulary_vectors().device, torch.arange(6)
+        text_T, ends = torch.arange(3), (torch.tensor([3, 4, 5]), torch.tensor([6, 7, 8]))
+        alone = [
+            self._body(input_ids=torch.cat([text_T, end])[None].to(device), use_cache=False).last_hidden_state
+            for end in ends
+        ]
+        cache = self.new_cache()
+        begun = self.run(text_T[None].to(device), None, cache, input_ids=text_T[None].to(device))
+        end_L, step_L = torch.arange(2).repeat_interleave(3), torch.arange(3).repeat(2)
+        own_LL = (end_L == end_L[:, None]) & (step_L <= step_L[:, None])
+        mask_TK = torch.cat([torch.ones((6, 3), dtype=torch.bool), own_LL], dim=1)
+        beside = self.run(
+            whole_L[3:].repeat(2)[None].to(device), mask_TK[None].to(device), cache,
+            input_ids=torch.cat(ends)[None].to(device),
+        )  # fmt: skip
+        expected = torch.cat([alone[0], alone[1][:, 3:]], dim=1).float()
+        found = torch.cat([begun, beside], dim=1).float()
+        error_T = ((found - expected).norm(dim=2) / expected.norm(dim=2).clamp_min(1e-6))[0]
+        # Up to rounding. In bfloat16 a mixture may choose another expert for a token.
+        return bool(error_T.max() < 1e-3 if beside.dtype == torch.float32 else error_T.median() < 0.05)
+
     def _check_head(self) -> None:
         """Compare our logits with the model's own: some heads have a bias, a scale or a cap that ours has not.
 
         A bias is all that is left for hidden states of 0, and a cap shows when they are large.
         """
-        training = self.training
-        self.eval()
         fits = True
         for scale in (0.0, 1000.0):
             ours_BTV, theirs_BTV = self._logits_of_both(scale)
@@ -166,7 +245,6 @@ class PretrainedBackbone(Backbone):
             fits &= ours_BTV.shape == theirs_BTV.shape and bool(
                 (ours_BTV - theirs_BTV).abs().max() <= 0.02 * ours_BTV.abs().max()
             )
-        self.train(training)
         if not fits:
             raise ConfigError(
                 f"the output head of {self.name!r} is more than a product with its output embeddings (a bias, a scale "
@@ -211,53 +289,38 @@ class _Saved(BaseModel):
     tuning: Tuning
 
 
-def checkpoint_config(name: str) -> Any:
-    """The configuration of a checkpoint.
-
-    Raises:
-        ConfigError: there is no checkpoint `name`.
-    """
-    if not Path(name).is_dir() and (name.startswith((".", "/", "~")) or name.count("/") > 1):
-        raise ConfigError(f"there is no folder {name!r}: give that of a checkpoint, or a name on the hub")
-    try:
-        return AutoConfig.from_pretrained(name)
-    except (OSError, ValueError, KeyError) as error:
-        raise ConfigError(
-            f"there is no checkpoint {name!r} that transformers can load: {one_line(error)}"
-        ) from None
-
-
-def decoder_config(name: str) -> Any:
-    """The configuration of a decoder-only checkpoint.
-
-    Raises:
-        ConfigError: there is no checkpoint `name`, or it is not a decoder-only language model.
-    """
-    config = checkpoint_config(name)
-    architectures = config.architectures or []
-    decoder = any(kind.endswith(("ForCausalLM", "LMHeadModel")) for kind in architectures)
-    if config.is_encoder_decoder or not decoder:
-        kind = ", ".join(architectures) or config.model_type
-        raise ConfigError(
-            f"{name!r} is not a decoder-only language model ({kind}): give one that ends in ForCausalLM"
-        )
-    return config
+def _max_positions(config: Any) -> int:
+    """Largest position + 1 up to which a token's keys do not depend on how long its row will be."""
+    rope = getattr(config, "rope_parameters", None) or {}
+    if rope.get("rope_type") == "longrope":  # all frequencies change where a row passes the original length
+        return int(rope["original_max_position_embeddings"])
+    return int(getattr(config, "max_position_embeddings", sys.maxsize))
 
 
 def _with_adapters(model: Any, name: str, lora: LoraConfig, targets: tuple[str, ...]) -> PeftModel:
     """The model with fresh LoRA adapters on the layers whose names end in `targets`."""
-    all_linear = targets == ("all-linear",)
+    all_linear, names = targets == ("all-linear",), linear_names(model)
+    endings = tuple(f".{target}" for target in targets)
     kinds = {
-        type(layer).__name__ for part, layer in model.named_modules() if all_linear or part.endswith(targets)
+        type(layer).__name__
+        for part, layer in model.named_modules()
+        if all_linear or f".{part}".endswith(endings)
     }
+    if not kinds:
+        raise ConfigError(
+            f"no linear layer of {name!r} is called {' or '.join(targets)}: set lora_targets to endings of its "
+            f"layers' names ({', '.join(names)}), or to all-linear"
+        )
     lora.target_modules = "all-linear" if all_linear else set(targets)
     lora.fan_in_fan_out = "Conv1D" in kinds  # GPT-2's layers keep their weights the other way round
     try:
         return get_peft_model(model, lora)
-    except ValueError:
+    except ValueError as error:
+        mend = f"set lora_targets to some of {', '.join(names)}"
+        if lora.lora_dropout and "lora_dropout" in str(error):  # experts that are one array
+            mend = f"set lora_dropout=0, or {mend.removeprefix('set ')}"
         raise ConfigError(
-            f"no linear layer of {name!r} is called {' or '.join(targets)}: set lora_targets to endings of its "
-            f"layers' names ({', '.join(linear_names(model))}), or to all-linear"
+            f"{name!r} cannot have adapters on {' and '.join(targets)} ({one_line(error)}): {mend}"
         ) from None
 
 

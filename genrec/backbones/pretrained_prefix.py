@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import BaseModel
 from torch import Tensor
 
@@ -54,16 +53,8 @@ class PretrainedPrefixBackbone(PrefixBackbone, PretrainedBackbone):
         return PretrainedBackbone._usual_targets(model)
 
     def states(self, embedded_BTD: Tensor, places_BT: Tensor, mask_BTK: Tensor | None, cache: Any) -> Tensor:
-        everything_BT = torch.ones(embedded_BTD.shape[:2], dtype=torch.int64, device=embedded_BTD.device)
-        states_BTD: Tensor = self._model.base_model(
-            inputs_embeds=embedded_BTD,
-            attention_mask=everything_BT if mask_BTK is None else self.additive(mask_BTK, embedded_BTD.dtype),
-            # A long answer to a long source may pass the last position of a checkpoint that counts them in a table.
-            position_ids=places_BT.clamp_max(self._last_position),
-            past_key_values=cache,
-            use_cache=cache is not None,
-        ).last_hidden_state
-        return states_BTD
+        # A long answer to a long source may pass the last position of a checkpoint that counts them in a table.
+        return self.run(places_BT.clamp_max(self._last_position), mask_BTK, cache, inputs_embeds=embedded_BTD)
 
     def embedded(self, tokens_BT: Tensor, nodes_BT: Tensor) -> Tensor:
         embedded_BTD: Tensor = self._model.get_input_embeddings()(tokens_BT)

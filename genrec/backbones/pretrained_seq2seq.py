@@ -20,8 +20,9 @@ from transformers import AutoModelForSeq2SeqLM
 
 from genrec.backbones.base import Backbone
 from genrec.backbones.cache import GrowingCache
+from genrec.backbones.checkpoint import checkpoint_config
 from genrec.backbones.compact import look_up
-from genrec.backbones.pretrained import PretrainedBackbone, Tuning, checkpoint_config
+from genrec.backbones.pretrained import PretrainedBackbone, Tuning
 from genrec.backbones.seq2seq import EncoderDecoder
 from genrec.backbones.t5_and_bart import FAMILIES, Family
 from genrec.data.files import read_safetensors
@@ -105,6 +106,9 @@ class PretrainedSeq2SeqBackbone(EncoderDecoder, PretrainedBackbone):
     @property
     def _writer(self) -> Any:
         return self._model.get_decoder()
+
+    def _check_reading(self) -> None:
+        """The loops over the layers are ours, and take what we give them."""
 
     @property
     def _head_scale(self) -> float:

@@ -21,6 +21,8 @@ def quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
+            # peft speaks of patterns that it made itself, for experts that are one array.
+            warnings.filterwarnings("ignore", message="The following .*_pattern keys did not match")
             yield
     finally:
         logging.set_verbosity(verbosity)

@@ -14,6 +14,7 @@ import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer
 
+from genrec.backbones.checkpoint import refuse_code
 from genrec.backbones.quiet import one_line
 from genrec.data.files import read_json, write_json
 from genrec.data.interactions import IntArray
@@ -97,10 +98,11 @@ class PretrainedTokenizer:
             name: folder of a checkpoint, or its name on the Hugging Face hub.
 
         Raises:
-            ConfigError: there is no tokenizer at `name`.
+            ConfigError: there is no tokenizer at `name`, or it has code of its own.
         """
         try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(name)
+            refuse_code(name, "tokenizer_config.json")
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
         except (OSError, ValueError, KeyError) as error:
             raise ConfigError(
                 f"{name!r} has no tokenizer that transformers can load: {one_line(error)}"

@@ -10,9 +10,10 @@ import torch
 from pydantic import Field
 
 from genrec.backbones.base import Backbone, Prefix
+from genrec.backbones.checkpoint import decoder_config
 from genrec.backbones.compact import CompactBackbone
 from genrec.backbones.hardware import device
-from genrec.backbones.pretrained import PretrainedBackbone, decoder_config
+from genrec.backbones.pretrained import PretrainedBackbone
 from genrec.backbones.tokenizer import TextTokenizer
 from genrec.codes.trie import Trie
 from genrec.data.interactions import IntArray

@@ -15,8 +15,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from genrec.backbones.base import Backbone
+from genrec.backbones.checkpoint import decoder_config
 from genrec.backbones.compact_prefix import CompactPrefixBackbone
-from genrec.backbones.pretrained import decoder_config
 from genrec.backbones.pretrained_prefix import PretrainedPrefixBackbone
 from genrec.backbones.tokenizer import WordTokenizer
 from genrec.codes.trie import Codes, Trie

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -23,7 +24,18 @@ FAMILIES = {
     "llama": ("Llama", SIZES | {"num_key_value_heads": 1}),
     "qwen2": ("Qwen2", SIZES | {"num_key_value_heads": 1, "tie_word_embeddings": True}),
     "gpt_neox": ("GPTNeoX", SIZES),
+    "falcon": ("Falcon", {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}),
     "gpt2": ("GPT2", {"n_embd": 32, "n_layer": 2, "n_head": 2}),
+    "mistral": ("Mistral", SIZES | {"num_key_value_heads": 1, "sliding_window": 8}),
+    "gemma3": ("Gemma3Text", SIZES | {"num_key_value_heads": 1, "head_dim": 16, "sliding_window": 8}),
+    "llama4": (
+        "Llama4Text",
+        SIZES
+        | {"num_key_value_heads": 1, "head_dim": 16, "intermediate_size_mlp": 48, "attention_chunk_size": 8}
+        | {"num_local_experts": 2, "moe_layers": [], "attn_temperature_tuning": False},
+    ),
+    "opt": ("OPT", SIZES | {"ffn_dim": 48, "word_embed_proj_dim": 16}),
+    "mixtral": ("Mixtral", SIZES | {"num_key_value_heads": 1, "num_local_experts": 2}),
     # Not ours to take: heads with more than a product, and models that are no decoders.
     "gemma2": ("Gemma2", SIZES | {"num_key_value_heads": 1, "head_dim": 16}),
     "cohere": ("Cohere", SIZES | {"num_key_value_heads": 1, "logit_scale": 0.5}),
@@ -32,23 +44,31 @@ FAMILIES = {
     "t5": ("T5", {"d_model": 32, "num_layers": 1, "num_heads": 2, "d_ff": 32}),
     "bart": ("Bart", {"d_model": 32, "encoder_layers": 1, "decoder_layers": 1}),
 }
-ENDINGS = {"GPT2": "LMHeadModel", "Bert": "ForMaskedLM"} | dict.fromkeys(
-    ("T5", "Bart"), "ForConditionalGeneration"
-)
+NO_DECODERS = {
+    "Bert": "ForMaskedLM",
+    "T5": "ForConditionalGeneration",
+    "Bart": "ForConditionalGeneration",
+}
 
 
 def write(family: str, folder: Path) -> Path:
     """Write a random checkpoint of `family` with its tokenizer to `folder`."""
+    return write_as(*FAMILIES[family], folder)
+
+
+def write_as(name: str, sizes: dict[str, Any], folder: Path) -> Path:
+    """Write a random checkpoint of the class that transformers calls so."""
     tokenizer = _tokenizer()
     tokenizer.save_pretrained(folder)
-    name, sizes = FAMILIES[family]
     special = {f"{token}_token_id": None for token in ("bos", "eos", "pad")}
     config = getattr(transformers, f"{name}Config")(
-        vocab_size=len(tokenizer), max_position_embeddings=POSITIONS, **sizes, **special
+        **{"vocab_size": len(tokenizer), "max_position_embeddings": POSITIONS} | special | sizes
     )
     torch.manual_seed(0)
-    ending = ENDINGS.get(name, "ForCausalLM")
-    model = getattr(transformers, name + ending)(config)
+    if name in NO_DECODERS:
+        model = getattr(transformers, name + NO_DECODERS[name])(config)
+    else:
+        model = transformers.AutoModelForCausalLM.from_config(config)
     head = model.get_output_embeddings()
     if getattr(head, "bias", None) is not None:
         torch.nn.init.normal_(head.bias)
