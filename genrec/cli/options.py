@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from genrec.data.dataset import Dataset
 
 SYNTHETIC = "synthetic"  # given in place of a path: the built-in invented data set
-READ_OPTIONS = ("layout", "columns", "ordered", "untitled", "unrated", "min_rating", "k_core", "min_history")
+READ_OPTIONS = (
+    *("layout", "columns", "item_columns", "ordered", "untitled", "unrated"),
+    *("min_rating", "k_core", "min_history"),
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print only JSON on stdout.")]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `genrec train` wrote.")]

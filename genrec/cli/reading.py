@@ -33,6 +33,14 @@ class Reading:
             help="What your file calls a column, as in user_id=uid; rating= leaves it out; repeat.",
         ),
     ] = None
+    item_column: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--item-column",
+            metavar="NAME=THEIRS",
+            help="The same for the file of items, where it names item_id or title otherwise; repeat.",
+        ),
+    ] = None
     ordered: Annotated[bool | None, typer.Option("--ordered", help="The rows stand in time order.")] = None
     untitled: Annotated[
         str | None, typer.Option("--untitled", metavar="error|drop|id", help="Items without a title.")
@@ -60,16 +68,17 @@ class Reading:
         """The data at `path`, read with these options; those left out are the recipe's, then `genrec.read`'s own.
 
         Raises:
-            ConfigError: a column that is not NAME=THEIRS, or an unknown option in the recipe.
+            ConfigError: a column that is not NAME=THEIRS, a role that is named twice, an unknown option in the recipe.
         """
         given = self.given()
-        items, columns = given.pop("items", None), given.pop("column", None)
-        if columns is not None:
-            given["columns"] = _columns(columns)
+        items = given.pop("items", None)
+        for option, example in (("column", "user_id=uid"), ("item_column", "item_id=sku")):
+            if option in given:
+                given[f"{option}s"] = _columns(given.pop(option), f"--{option.replace('_', '-')}", example)
         return DataSource(path, None if items is None else str(items), {**(recipe or {}), **given})
 
 
-def _columns(words: Sequence[str]) -> dict[str, str | None]:
+def _columns(words: Sequence[str], option: str, example: str) -> dict[str, str | None]:
     """The column of each role, None where nothing stands behind the equals sign.
 
     Raises:
@@ -78,9 +87,9 @@ def _columns(words: Sequence[str]) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for word in words:
         left_out = word.endswith("=") and word.removesuffix("=")
-        role, name = (left_out, None) if left_out else pair(word, "--column", "user_id=uid")
+        role, name = (left_out, None) if left_out else pair(word, option, example)
         if role in found:
-            raise ConfigError(f"--column {role} is given twice: give each role one column")
+            raise ConfigError(f"{option} {role} is given twice: give each role one column")
         found[role] = name
     return found
 

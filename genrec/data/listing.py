@@ -14,7 +14,7 @@ from genrec.data.interactions import IntArray
 from genrec.data.readers.items import read_items
 from genrec.data.readers.source import Log, Options
 from genrec.data.readers.values import less_points
-from genrec.errors import CatalogueError, DataError
+from genrec.errors import CatalogueError, ConfigError, DataError
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Listing:
     decoded: pl.Series
     taken_ids: pl.Series  # of the items that somebody took, by code, as the log spells them
     source: str | None  # the items file, if there is one
+    ids_column: str  # in which that holds the ids, if it has such
     titled: bool  # by the items file or by a column of the log
     num_listed: int | None
     notes: list[str]
@@ -46,12 +47,16 @@ class Listing:
         spelled = log.frame["item_id"].unique().sort()
         what = f"column item_id of {log.source}"
         if items is None:
+            if options.item_columns:
+                raise ConfigError(
+                    "item_columns (--item-column) are those of a file of items, and there is none"
+                )
             if "title" in options.named and "title" not in log.frame.columns:
                 raise DataError(
                     f"{log.source} has no column {options.named['title']!r} for titles: give items too"
                 )
             return cls._without_file(log, spelled, less_points(spelled, None, what))
-        found = read_items(items, options)
+        found = read_items(items, options, log)
         read, source = found.frame, found.source
         ids = less_points(read["item_id"], spelled, f"column item_id of {source}")
         lines = pl.DataFrame({"item_id": ids}).with_row_index("row").drop_nulls()
@@ -70,7 +75,15 @@ class Listing:
         titles, decoded = clean(table["title"])
         titled = titles.null_count() < len(titles)
         return cls(
-            table.with_columns(titles), places["row"], decoded, spelled, source, titled, listed.height, notes
+            table.with_columns(titles),
+            places["row"],
+            decoded,
+            spelled,
+            source,
+            found.ids,
+            titled,
+            listed.height,
+            notes,
         )
 
     @classmethod
@@ -87,7 +100,7 @@ class Listing:
             titles, decoded = ids.alias("title"), ids.is_null()
             note = "no titles: items are known by their ids; give a file of items to train on titles"
         rows = pl.Series("row", [None], pl.UInt32).new_from_index(0, len(ids))
-        return cls(pl.DataFrame([ids, titles]), rows, decoded, spelled, None, titled, None, [note])
+        return cls(pl.DataFrame([ids, titles]), rows, decoded, spelled, None, "", titled, None, [note])
 
     @property
     def has_title(self) -> pl.Series:
@@ -105,6 +118,14 @@ class Listing:
             return
         first = bare.row(int(bare["row"].arg_min() or 0), named=True)
         item_id, listed_row = self.table["item_id"][first["item"]], self.rows[first["item"]]
+        if self.ids_column and self.rows.head(len(self.taken_ids)).null_count() == len(self.taken_ids):
+            others = self.table["item_id"].slice(len(self.taken_ids), 1).to_list()
+            such = f", such as {others[0]!r}" if others else ""
+            raise CatalogueError(
+                f"none of the {len(self.taken_ids):,} items of {log} is listed in {self.source}, whose ids stand in "
+                f"its column {self.ids_column!r}{such}: name another with item_columns={{'item_id': ...}} "
+                "(--item-column item_id=NAME), or give untitled='id' (--untitled id)"
+            )
         if self.source is not None and listed_row is None:
             what = f"item {item_id!r} (row {first['row'] + 1} of {log}) is not listed in {self.source}"
         elif self.source is not None:
@@ -113,7 +134,10 @@ class Listing:
             what = f"item {item_id!r} has no title (row {first['row'] + 1} of {log})"
         num_bare = bare["item"].n_unique()
         many = f"; {num_bare:,} items have none" if num_bare > 1 else ""
-        named = "" if self.titled else " name their column with columns={'title': ...} (--column title=NAME),"
+        how = "columns={'title': ...} (--column title=NAME)"
+        if self.source is not None:
+            how = "item_columns={'title': ...} (--item-column title=NAME)"
+        named = "" if self.titled else f" name their column with {how},"
         remedy = f"{named} add titles, or give untitled='drop' or 'id' (--untitled drop|id)"
         raise CatalogueError(f"{what}{many}:{remedy}")
 

@@ -10,9 +10,9 @@ import polars as pl
 from genrec.data.catalogue import Catalogue
 from genrec.data.listing import clean
 from genrec.data.readers.frames import as_polars
-from genrec.data.readers.items import as_lists, read_items
+from genrec.data.readers.item_fields import form_of, split
+from genrec.data.readers.items import read_items
 from genrec.data.readers.source import Options
-from genrec.data.readers.values import plain
 from genrec.errors import CatalogueError
 
 
@@ -58,11 +58,12 @@ def _fitted(values: pl.Series, dtype: pl.DataType, item_ids: pl.Series) -> pl.Se
     Raises:
         CatalogueError: a value that would be lost or changed.
     """
-    values = plain(values, "the new items")
+    formed = form_of(values, "the new items")
+    values = values if formed is None else formed
     if values.dtype == dtype:
         return values
     if values.dtype == pl.String and dtype == pl.List(pl.String):
-        return as_lists(values).set(values.is_null(), None)
+        return split(values, known=True).set(values.is_null(), None)
     if isinstance(values.dtype, pl.List) and dtype == pl.String:
         return values.cast(pl.List(pl.String)).list.join("|", ignore_nulls=True)
     fitted = pl.Series(values.name, [None] * len(values), dtype)

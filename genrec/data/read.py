@@ -32,6 +32,7 @@ def read(
     layout: str | None = None,
     name: str | None = None,
     columns: Mapping[str, str | None] | None = None,
+    item_columns: Mapping[str, str | None] | None = None,
     ordered: bool = False,
     untitled: str = "error",
     unrated: bool = False,
@@ -52,6 +53,7 @@ def read(
         name: what to call the data set; by default the name of the file or folder.
         columns: the column of a role, for example {"user_id": "customer"}; the roles are user_id, item_id,
             timestamp, rating, text, headline and title. Usual names are found without it; None leaves a role out.
+        item_columns: the column of `item_id` or `title` in `items`, where they call it otherwise than the log.
         ordered: the rows stand in time order, so no times are needed.
         untitled: what to do with an item without a title: "error"; "drop" its interactions; or "id", which
             lets its id stand for the title.
@@ -71,7 +73,7 @@ def read(
     filters = Filters(min_rating, k_core, min_history)
     if untitled not in UNTITLED:
         raise ConfigError(f"untitled={untitled!r}: choose one of {', '.join(UNTITLED)}")
-    options = Options(columns or {}, ordered)
+    options = Options(columns or {}, ordered, item_columns or {})
     layout_name, log, items = _open(source, items, layout, options)
     listing = Listing.of(log, items, options)
     users, rows = _encoded(log.frame, listing)

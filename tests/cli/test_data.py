@@ -22,6 +22,18 @@ def test_the_options_are_those_of_read(cli, shop: Path) -> None:
     assert sum(dropped["dropped"].values()) == 72 - dropped["num_interactions"] > 0
 
 
+def test_columns_of_the_log_and_of_the_items_are_named_apart(cli, mistake, tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,vhs,time\nu,a,1700000001\nu,b,1700000002\n")
+    (tmp_path / "items.csv").write_text("no,what\na,Ann\nb,Bo\n")
+    words = ("data", tmp_path / "log.csv", "--items", tmp_path / "items.csv", "--column", "item_id=vhs")
+    found = cli(*words, "--item-column", "item_id=no", "--item-column", "title=what", "--json").json
+    assert (found["num_listed_items"], found["has_titles"]) == (2, True)
+    assert "--item-column item_id is given twice" in mistake(
+        *words, "--item-column", "item_id=no", "--item-column", "item_id=what"
+    )
+    assert "--item-column item_id=NAME" in mistake(*words)
+
+
 def test_what_was_dropped_is_printed_with_its_reason(cli, shop: Path) -> None:
     shown = cli("data", shop / "sales.csv", "--items", shop / "goods.csv", "--min-rating", 2).out
     assert "dropped, rating below 2  24" in shown

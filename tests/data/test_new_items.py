@@ -95,7 +95,7 @@ def test_pandas_frames_and_names_of_files_are_taken(shop: Catalogue) -> None:
         ({"year": [1999.5, None]}, r"new item '7' has 1999\.5 as its year"),
         ({"year": [1999, 2**40]}, "new item '8' has 1099511627776 as its year"),
         ({"genres": [1, 2]}, "new item '7' has 1 as its genres, where the catalogue has lists of text"),
-        ({"maker": [{"name": "Bo"}, {"name": "Co"}]}, "as its maker, where the catalogue has text"),
+        ({"maker": [{"width": 1}, {"width": 2}]}, "as its maker, where the catalogue has text"),
         ({"price": [date(2024, 1, 1), None]}, "as its price, where the catalogue has numbers"),
     ],
 )

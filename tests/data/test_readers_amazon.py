@@ -219,7 +219,7 @@ def test_yelp(tmp_path: Path) -> None:
     data = read(tmp_path)
     assert data.report.layout == "yelp"
     assert data.catalogue.titles == ["Café", "Garage"]
-    assert data.catalogue.table["categories"].to_list() == [["Coffee", "Food"], None]
+    assert data.catalogue.table["categories"].to_list() == [["Coffee", "Food"], []]
     assert data.catalogue.where("city", "Reno").tolist() == [False, True]
     assert data.interactions.times.tolist() == [1325604498, 1531001351]
     assert data.interactions.ratings.tolist() == [2, 4]

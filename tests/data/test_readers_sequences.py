@@ -45,7 +45,7 @@ def test_sequences_malformed(tmp_path: Path) -> None:
     ):
         read(path)
     (tmp_path / "items.jsonl").write_text('{"name": "A"}\n')
-    with pytest.raises(DataError, match=r"no object of items.jsonl has an id"):
+    with pytest.raises(DataError, match=r"items.jsonl has no column for item_id among name: .*--item-column"):
         read(path)
 
 
@@ -73,7 +73,7 @@ def test_recbole(tmp_path: Path) -> None:
 def test_recbole_without_titles(tmp_path: Path) -> None:
     folder = write_recbole(tmp_path, "item_id:token\tprice:float\n10\t3.5\n20\t1\n")
     with pytest.raises(
-        CatalogueError, match=r"item '10' has no title \(row 1 of toy.item\); 2 items .*--column title="
+        CatalogueError, match=r"item '10' has no title \(row 1 of toy.item\); 2 items .*--item-column title="
     ):
         read(folder)
     data = read(folder, untitled="id")

@@ -8,16 +8,27 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 
-from genrec.data.readers.source import ANY, ROLES, Locate, Log, Options
+from genrec.data.readers.source import ANY, Locate, Log, Options
 from genrec.data.readers.times import times_of
 from genrec.data.readers.values import as_ids, as_ratings, as_texts, num_zeros
-from genrec.errors import ConfigError, DataError
+from genrec.errors import DataError
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "user_id": ("userid", "user", "reviewerid", "uid", "customerid", "customer", "visitorid", "memberid"),
     "item_id": (
         *("itemid", "item", "movieid", "movie", "parentasin", "asin", "iid", "productid", "product"),
-        *("businessid", "bookid", "isbn", "trackid", "songid", "gameid", "articleid", "newsid"),
+        *(
+            "businessid",
+            "bookid",
+            "isbn",
+            "trackid",
+            "songid",
+            "gameid",
+            "articleid",
+            "newsid",
+            "sku",
+            "appid",
+        ),
     ),
     "timestamp": (
         *("timestamp", "time", "unixreviewtime", "unixtime", "ts"),
@@ -43,19 +54,19 @@ def find_columns(
     """The column of each role: as the caller named it, else by its usual names; none where the caller said None.
 
     Raises:
-        ConfigError: a role that does not exist.
         DataError: a named column is missing, or no column plays a needed role.
     """
     found = {}
     for role, name in options.columns.items():
-        if role not in ROLES:
-            raise ConfigError(f"columns have the roles {', '.join(ROLES)}, not {role!r}")
         if name is None:  # left out
             continue
         if name in names:
             found[role] = name
         elif role in needed or role != "title":  # the titles may stand in the file of items
-            raise DataError(no_such_column(name, names, source))
+            hint = (
+                "; for the file of items there is item_columns (--item-column)" if role == "item_id" else ""
+            )
+            raise DataError(no_such_column(name, names, source) + hint)
     by_name = {role: _by_usual_name(role, names, source) for role in ALIASES if role not in options.columns}
     found |= {role: name for role, name in by_name.items() if name is not None}
     for name in found.values():
@@ -66,7 +77,7 @@ def find_columns(
             remedy = f"name it with columns={{{role!r}: ...}} (--column {role}=NAME)"
             if role == "timestamp":
                 remedy += ", or say ordered=True (--ordered) if the rows stand in time order"
-            raise DataError(f"{source} has no column for {role} among {', '.join(names)}: {remedy}")
+            raise DataError(f"{source} has no column for {role} among {some(names)}: {remedy}")
     return found
 
 
@@ -77,25 +88,31 @@ def _by_usual_name(role: str, names: Sequence[str], source: str) -> str | None:
         DataError: there are two, which differ in case, blanks or underscores.
     """
     hit = next(iter(usual(role, names)), None)
-    alike = dict.fromkeys(name for name in names if hit is not None and _folded(name) == _folded(hit))
+    alike = dict.fromkeys(name for name in names if hit is not None and folded(name) == folded(hit))
     if len(alike) > 1:
         told = " and ".join(map(repr, alike))
         raise DataError(f"{source} has the columns {told}: say which is {role} with --column {role}=NAME")
     return hit
 
 
-def usual(role: str, names: Sequence[str]) -> list[str]:
-    """Columns whose names are usual for a role, the most telling first."""
-    return _called(ALIASES[role], names)
+def usual(role: str, names: Sequence[str], more: Sequence[str] = ()) -> list[str]:
+    """Columns whose names are usual for a role, or among `more` such names, the most telling first."""
+    return _called((*ALIASES[role], *more), names)
 
 
 def _called(aliases: Iterable[str], names: Sequence[str]) -> list[str]:
-    folded = {_folded(name): name for name in reversed(names)}
-    return [folded[alias] for alias in aliases if alias in folded]
+    known = {folded(name): name for name in reversed(names)}
+    return [known[alias] for alias in aliases if alias in known]
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """A column's name as it is compared: lower case, letters and digits only."""
     return re.sub(r"[^0-9a-z]", "", name.casefold())
+
+
+def some(names: Sequence[str]) -> str:
+    """Names in one line, the first of very many."""
+    return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
 
 def looked_at(names: Sequence[str], roles: Mapping[str, str], options: Options) -> list[str]:
@@ -112,7 +129,7 @@ def no_such_column(name: str, names: Sequence[str], source: str) -> str:
     """One line on a column that is not there."""
     nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    return f"{source} has no column {name!r}; it has {', '.join(names)}{hint}"
+    return f"{source} has no column {name!r}; it has {some(names)}{hint}"
 
 
 def standard(
@@ -152,7 +169,7 @@ def standard(
             log = log.filter(log[role].is_not_null())
     if not log.height:
         raise DataError(f"{source} has no row that can be used; dropped were {dropped}")
-    return Log(log, source, frame.height, dropped, notes)
+    return Log(log, source, frame.height, dropped, notes, dict(roles))
 
 
 def _labels(frame: pl.DataFrame, roles: Mapping[str, str], ratings: pl.Series | None) -> list[str]:

@@ -2,170 +2,157 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+import functools
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from genrec.data.readers import json_lines, movielens, recbole, table
-from genrec.data.readers.columns import find_columns
+from genrec.data import packed
+from genrec.data.readers import json_items, movielens, recbole, table
+from genrec.data.readers.columns import no_such_column, some, usual
 from genrec.data.readers.frames import as_polars, read_parquet
-from genrec.data.readers.source import Items, Options, bare_name
+from genrec.data.readers.item_fields import FIELDS, left_out, our_name, usable
+from genrec.data.readers.source import Items, Log, Options, bare_name
 from genrec.data.readers.values import as_ids, as_texts
-from genrec.errors import DataError
+from genrec.errors import ConfigError, DataError
 
-JSON_FIELDS = {  # field of the catalogue: the names it has in the files, best first
-    "item_id": ("item_id", "id", "parent_asin", "asin", "business_id"),
-    "title": ("title", "name"),
-    "brand": ("brand", "store"),
-    "categories": ("categories", "category"),
-    "genres": ("genres",),
-    "price": ("price",),
-    "year": ("year",),
-    "city": ("city",),
-}
-JSON_SCHEMA: dict[str, pl.DataType] = {
-    **dict.fromkeys(("item_id", "title", "brand", "city"), pl.String()),
-    **dict.fromkeys(("categories", "genres"), pl.List(pl.String)),
-    "price": pl.Float64(),
-    "year": pl.Int32(),
-}
-FIELD_ALIASES = {
-    "class": "genres",
-    "genre": "genres",
-    "category": "categories",
-    "store": "brand",
-    "release_year": "year",
-}
-LISTS = ("genres", "categories")
-CHUNK_ROWS = 100_000
+PUBLISHED = ("meta_", "yelp_academic_dataset_business")  # how Amazon's and Yelp's names of files begin
+USUAL = {"item_id": ("id",), "title": recbole.TITLES}  # names that mean an item's where every row is an item
 
 
-def read_items(items: Any, options: Options) -> Items:
-    """The items of a file or frame.
+NO_LOG = Log(pl.DataFrame(schema={"item_id": pl.String()}), "", 0)
 
-    A file's name tells its format: `u.item`, `.dat`, `.item`, `.json`, `.jsonl`, else CSV, TSV or Parquet.
+
+def read_items(items: Any, options: Options, log: Log = NO_LOG) -> Items:
+    """The items of a file or frame, whose ids are those of `log`.
+
+    A file's name tells its format: `u.item`, `.dat`, `.item`, `.json`, `.jsonl`, else CSV, TSV or Parquet. Ids stand in
+    the column that the caller names, else in the one called as in the log, else in that of the usual names which
+    lists most of the log's items.
 
     Raises:
         DataError: no such file, a format that is not known, no column of ids, a malformed line.
+        ConfigError: columns are named and the format has no names.
     """
     if not isinstance(items, str | Path):
         source = "the frame of items"
-        return Items(_named(as_polars(items, source), options, source), source)
+        return _named(as_polars(items, source), options, log, source)
     path = Path(items)
-    if not path.is_file():
+    if not path.exists():
         raise DataError(f"there is no file of items {path}")
+    packed.size_of(path)  # a folder or pipe
     name = bare_name(path)
-    if name == "u.item":
-        return movielens.items_100k(path)
-    if name.endswith(".dat"):
-        return movielens.items_1m(path)
+    if name == "u.item" or name.endswith(".dat"):
+        if options.item_columns:
+            raise ConfigError(f"{path.name} has no named columns: leave item_columns (--item-column) out")
+        return movielens.items_100k(path) if name == "u.item" else movielens.items_1m(path)
     if name.endswith((".json", ".jsonl")):
-        return Items(_from_json(path, options), path.name)
+        return _from_json(path, options, log)
     if name.endswith(".item"):
-        return Items(_named(recbole.table_of(path, options), options, path.name), path.name)
+        return _named(recbole.table_of(path, options), options, log, path.name)
+    if name.endswith(".parquet"):
+        return _named(read_parquet(path), options, log, path.name)
     if not name.endswith(table.SUFFIXES):
         raise DataError(
             f"{path.name} is no known file of items: u.item, .dat, .item, .json, .jsonl, .csv, .tsv, .parquet"
         )
-    if name.endswith(".parquet"):
-        return Items(_named(read_parquet(path), options, path.name), path.name)
     separator = table.separator_of(path)
     table.header_of(path, separator)  # an empty file
-    frame = _named(table.read_csv(path, separator), options, path.name)
-    if name == "movies.csv" and "year" not in frame.columns:
-        frame = movielens.with_year(frame)
-    return Items(frame, path.name)
+    found = _named(table.read_csv(path, separator), options, log, path.name)
+    if name == "movies.csv" and "year" not in found.frame.columns:
+        return Items(movielens.with_year(found.frame), found.source, found.ids, found.notes)
+    return found
 
 
-def _from_json(path: Path, options: Options) -> pl.DataFrame:
-    """Items of a file with one object a line (`items.jsonl`, Amazon's `meta_*`, Yelp's `business`)."""
-    objects = json_lines.objects(path)
-    names = JSON_FIELDS | {
-        role: (name, *JSON_FIELDS[role])
-        for role, name in options.named.items()
-        if role in ("item_id", "title")
-    }
-    parts = []
-    while rows := [_item(values, names) for _, values in islice(objects, CHUNK_ROWS)]:
-        parts.append(pl.DataFrame(rows, schema=JSON_SCHEMA, orient="row"))
-    if not parts:
-        raise DataError(f"{path.name} is empty")
-    frame = pl.concat(parts)
-    if frame["item_id"].null_count() == frame.height:
-        raise DataError(f"no object of {path.name} has an id: they are called {', '.join(names['item_id'])}")
-    return frame[
-        [column.name for column in frame if column.null_count() < frame.height or column.name == "title"]
+def _from_json(path: Path, options: Options, log: Log) -> Items:
+    """Items of a file of objects. Of Amazon's and Yelp's, whose objects are large, only some fields are read."""
+    published = bare_name(path).startswith(PUBLISHED)
+    named = {*options.item_columns.values(), *options.named.values(), *log.columns.values()}
+
+    @functools.cache
+    def wanted(name: str) -> bool:
+        roles = any(usual(role, [name], more) for role, more in USUAL.items())
+        return not published or roles or name in named or our_name(name) in FIELDS
+
+    members, lost = json_items.columns_of(path, wanted)
+    found = _named(members, options, log, path.name)
+    if published and lost:
+        notes = [f"{path.name}: of its fields, only {', '.join(FIELDS)} are read"]
+    else:
+        notes = left_out(lost, path.name)
+    frame = found.frame
+    if frame.schema.get("price") == pl.String:
+        prices, more = _prices(frame["price"], path.name)
+        frame, notes = frame.with_columns(prices), notes + more
+    return Items(frame, found.source, found.ids, found.notes + notes)
+
+
+def _prices(texts: pl.Series, source: str) -> tuple[pl.Series, list[str]]:
+    """Texts such as '$1,250.00' as numbers, if any is one, and a note on ranges and words."""
+    plain = texts.str.strip_chars().str.strip_prefix("$").str.replace_all(",", "", literal=True)
+    numbers = plain.cast(pl.Float64, strict=False)
+    bad = texts.filter(numbers.is_null() & texts.is_not_null())
+    if len(bad) == len(texts.drop_nulls()):
+        return texts, []
+    note = f"{source}: {len(bad):,} prices are no numbers and are left out"
+    return numbers, [f"{note}, such as {bad[0]!r}"] if len(bad) else []
+
+
+def _named(frame: pl.DataFrame, options: Options, log: Log, source: str) -> Items:
+    """A table of items under our names of columns."""
+    ids = _column_of_ids(frame, options, log, source)
+    title = _column_of_titles(frame, options, log, source)
+    rest = frame.drop([ids, *([title] if title else [])])
+    hidden = [name for name in rest.columns if name in ("item_id", "title")]
+    fields, notes = usable(rest.drop(hidden), source)
+    notes += [
+        f"{source}: its column {name!r} is left out, since another one plays this role" for name in hidden
     ]
+    if title is None:
+        titles = pl.Series([None], dtype=pl.String).new_from_index(0, frame.height)
+    else:
+        titles = as_texts(frame[title], source, "title")
+    roles = pl.DataFrame({"item_id": as_ids(frame[ids], source), "title": titles})
+    return Items(roles.hstack(fields), source, ids, notes)
 
 
-def _item(values: Mapping[str, Any], names: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """One item with the fields of the catalogue; `names` are those that a field has in the file."""
-    item = {
-        field: next((values[name] for name in own if values.get(name) not in (None, "", [])), None)
-        for field, own in names.items()
-    }
-    item["item_id"] = None if item["item_id"] is None else str(item["item_id"])
-    for name in ("title", "brand", "city"):
-        item[name] = item[name] if isinstance(item[name], str) else None
-    for name in LISTS:
-        item[name] = None if item[name] is None else list(dict.fromkeys(_flat(item[name])))
-    item["price"] = _number(item["price"])
-    year = _number(item["year"])
-    item["year"] = None if year is None else int(year)
-    return item
+def _column_of_ids(frame: pl.DataFrame, options: Options, log: Log, source: str) -> str:
+    names = frame.columns
+    given = options.item_columns.get("item_id")
+    if given is not None:
+        return _given(given, names, source)
+    if log.columns.get("item_id") in names:
+        return log.columns["item_id"]
+    likely = usual("item_id", names, USUAL["item_id"])
+    if not likely:
+        raise DataError(
+            f"{source} has no column for item_id among {some(names)}: name it with "
+            "item_columns={'item_id': ...} (--item-column item_id=NAME)"
+        )
+    taken = log.frame["item_id"].unique() if len(likely) > 1 else None
+
+    def listed(name: str) -> int:
+        try:
+            return int(as_ids(frame[name], source).is_in(taken.implode()).sum()) if taken is not None else 0
+        except DataError:  # its values are no ids
+            return -1
+
+    return max(likely, key=listed)
 
 
-def _flat(value: Any) -> Iterable[str]:
-    """The strings of a string with commas or of lists in lists."""
-    if isinstance(value, str):
-        return (part.strip() for part in value.split(",") if part.strip())
-    if isinstance(value, list | tuple):
-        return (part for entry in value for part in ([entry] if isinstance(entry, str) else _flat(entry)))
-    return ()
+def _column_of_titles(frame: pl.DataFrame, options: Options, log: Log, source: str) -> str | None:
+    """None: there is none."""
+    if "title" in options.item_columns or ("title" in options.columns and "title" not in log.columns):
+        given = {**options.columns, **options.item_columns}["title"]
+        return None if given is None else _given(given, frame.columns, source)
+    if options.columns.get("title") in frame.columns:
+        return options.columns["title"]
+    likely = usual("title", frame.columns, USUAL["title"])
+    return next((name for name in likely if frame[name].null_count() < frame.height), None)
 
 
-def _number(value: Any) -> float | None:
-    """A number as a number or as text such as '$1,250.00'; None for ranges and words."""
-    try:
-        number = float(value.strip().removeprefix("$").replace(",", "") if isinstance(value, str) else value)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _named(frame: pl.DataFrame, options: Options, source: str) -> pl.DataFrame:
-    """A table of items under our names of columns: lists are split; text and numbers stay, other types go."""
-    wanted = {role: name for role, name in options.named.items() if role in ("item_id", "title")}
-    if wanted.get("item_id") not in frame.columns:  # the name may be that of the interactions' column only
-        wanted.pop("item_id", None)
-    roles = find_columns(
-        frame.columns, Options(wanted), source, needed=("item_id", *(set(wanted) & {"title"}))
-    )
-    title = roles.get("title") or ("name" if "name" in frame.columns else None)
-    item_ids = as_ids(frame[roles["item_id"]], source).alias("item_id")
-    titles = pl.lit(None, pl.String) if title is None else as_texts(frame[title], source, "title")
-    rest = frame.drop({roles["item_id"], *([title] if title else [])})
-    for alias, field in FIELD_ALIASES.items():
-        if alias in rest.columns and field not in rest.columns:
-            rest = rest.rename({alias: field})
-    rest = rest.with_columns(as_lists(rest[name]) for name in LISTS if rest.schema.get(name) == pl.String)
-    if "year" in rest.columns:
-        rest = rest.with_columns(pl.col("year").cast(pl.Int32, strict=False))
-    useful = [name for name, kind in rest.schema.items() if kind in _KINDS or kind.is_numeric()]
-    return rest.select(
-        item_ids, titles.alias("title"), *(name for name in useful if name not in ("item_id", "title"))
-    )
-
-
-_KINDS = (pl.String, pl.List(pl.String))
-
-
-def as_lists(texts: pl.Series) -> pl.Series:
-    """Values between bars, or commas where no cell has a bar, as a list; '(no genres listed)' as none."""
-    separator = "|" if texts.str.contains("|", literal=True).any() else ","
-    parts = texts.fill_null("").str.split(separator).list.eval(pl.element().str.strip_chars())
-    return parts.list.eval(pl.element().filter(~pl.element().is_in(["", "(no genres listed)"])))
+def _given(name: str, names: list[str], source: str) -> str:
+    if name not in names:
+        raise DataError(no_such_column(name, names, source))
+    return name

@@ -13,6 +13,7 @@ import polars as pl
 from genrec.data import packed
 from genrec.data.readers import table
 from genrec.data.readers.columns import standard
+from genrec.data.readers.item_fields import NO_GENRES
 from genrec.data.readers.source import (
     Items,
     Layout,
@@ -40,7 +41,6 @@ GENRES_100K = (
         "Western",
     ),
 )
-NO_GENRES = "(no genres listed)"
 RATING_COLUMNS = ("user_id", "item_id", "rating", "timestamp")
 
 
@@ -99,7 +99,7 @@ def items_100k(path: Path) -> Items:
             )
         genres = [name for name, flag in zip(GENRES_100K, cells[5:], strict=True) if flag == "1"]
         rows.append((cells[0], cells[1], genres))
-    return Items(with_year(_films(rows)), path.name, notes)
+    return Items(with_year(_films(rows)), path.name, notes=notes)
 
 
 def items_1m(path: Path) -> Items:
@@ -116,7 +116,7 @@ def items_1m(path: Path) -> Items:
         item_id, rest = line.split("::", 1)
         title, genres = rest.rsplit("::", 1)
         rows.append((item_id, title, [genre for genre in genres.split("|") if genre and genre != NO_GENRES]))
-    return Items(with_year(_films(rows)), path.name, notes)
+    return Items(with_year(_films(rows)), path.name, notes=notes)
 
 
 def _lines(path: Path) -> tuple[list[tuple[int, str]], list[str]]:

@@ -12,6 +12,14 @@ from genrec.data.readers.source import Layout, Log, Options, bare_name, first_fi
 from genrec.errors import DataError
 
 TEXT_ROLES = ("title", "text", "headline")
+TITLES = (
+    "name",
+    "appname",
+    "bookname",
+    "booktitle",
+    "songname",
+    "trackname",
+)  # of items, beside the usual ones
 KINDS = ("token", "token_seq", "float", "float_seq")
 
 
@@ -49,8 +57,9 @@ def table_of(path: Path, options: Options) -> pl.DataFrame:
         )
     frame = table.read_csv(path, "\t", quote=None)
     frame.columns = list(kinds)
-    texts = {options.named.get(role) for role in TEXT_ROLES} | {"name", "description"}
-    texts |= {name for role in TEXT_ROLES for name in usual(role, list(kinds))}
+    named = (options.named, options.item_columns)
+    texts = {columns.get(role) for columns in named for role in TEXT_ROLES} | {"description"}
+    texts |= {name for role in TEXT_ROLES for name in usual(role, list(kinds), TITLES)}
     words = [name for name, kind in kinds.items() if kind == "token_seq" and name not in texts]
     return frame.with_columns(pl.col(words).str.split(" "))
 

@@ -14,26 +14,36 @@ from genrec.errors import ConfigError, DataError
 LONGEST_LINE = 1 << 20  # bytes of a first line that are looked at
 Locate = Callable[[int], str]  # position of a row in its source -> words that tell a person where it is
 ROLES = ("user_id", "item_id", "timestamp", "rating", "text", "headline", "title")
+ITEM_ROLES = ("item_id", "title")
 
 
 @dataclass(frozen=True)
 class Options:
     """What the caller says about the columns.
 
-    `columns` maps a role (one of `ROLES`) to the column that plays it; to None, if none shall. `ordered`
-    says that the rows stand in time order, so that a source without times can be read.
+    `columns` maps a role (one of `ROLES`) to the column that plays it in the log and, for ids and titles, in the items
+    where they call it the same; to None, if none shall. `item_columns` maps one of `ITEM_ROLES` to a column of the
+    items. `ordered` says that the rows stand in time order, so that a source without times can be read.
     """
 
     columns: Mapping[str, str | None] = field(default_factory=dict)
     ordered: bool = False
+    item_columns: Mapping[str, str | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.columns, Mapping) or not all(
-            name is None or isinstance(name, str) for name in self.columns.values()
+        for what, given, roles in (
+            ("columns", self.columns, ROLES),
+            ("item_columns", self.item_columns, ITEM_ROLES),
         ):
-            raise ConfigError(
-                f"columns={self.columns!r}: give each role the name of its column, or None to leave it out"
-            )
+            if not isinstance(given, Mapping) or not all(
+                name is None or isinstance(name, str) for name in given.values()
+            ):
+                raise ConfigError(
+                    f"{what}={given!r}: give each role the name of its column, or None to leave it out"
+                )
+            for role in given:
+                if role not in roles:
+                    raise ConfigError(f"{what} have the roles {', '.join(roles)}, not {role!r}")
 
     @property
     def named(self) -> dict[str, str]:
@@ -51,7 +61,8 @@ class Log:
     `frame` has `row` (UInt32, from 0, in the source), `user_id` and `item_id` (String) and, where the
     source has them, `timestamp` (Int64, unix milliseconds), `rating` (Float32, null where a row has none), `text`,
     `headline` and `title` (String).
-    `source` is the file's name, `rows` counts its rows, `dropped` maps a reason to the rows it cost.
+    `source` is the file's name, `rows` counts its rows, `dropped` maps a reason to the rows it cost, and `columns` a
+    role to the name that its column has in the source, where columns have names.
     """
 
     frame: pl.DataFrame
@@ -59,6 +70,7 @@ class Log:
     rows: int
     dropped: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,11 +78,12 @@ class Items:
     """Items in the order of their source.
 
     `frame` has `item_id` and `title` (String, null where there is none) and further fields, each a text, a number or
-    a list of texts. `source` is the file's name.
+    a list of texts. `source` is the file's name, `ids` that of the column in which the ids stand, if it has one.
     """
 
     frame: pl.DataFrame
     source: str
+    ids: str = ""
     notes: list[str] = field(default_factory=list)
 
 
