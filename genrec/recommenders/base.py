@@ -186,7 +186,6 @@ class Recommender(LivingCatalogue, ABC):
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)
         self.removed_ = np.zeros(0, bool)
-        self.trained_ = {}
 
     if not TYPE_CHECKING:
 

@@ -7,8 +7,9 @@ refused half way has changed nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from copy import copy
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -29,7 +30,7 @@ class LivingCatalogue:
 
     catalogue_: Catalogue | None = None  # None: not fitted
     removed_: BoolArray  # (num_items,)
-    trained_: dict[str, Any]
+    trained_: Mapping[str, Any] = MappingProxyType({})
 
     def _catalogue_changed(self, trained: Catalogue) -> None:
         """Adapt what was learnt from `trained` to `catalogue_`, whose texts and further items are other ones.

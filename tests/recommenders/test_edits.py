@@ -201,7 +201,7 @@ def test_edits_end_where_one_step_ends(saved: Callable[[str], Path], name: str) 
     run_state_machine_as_test(
         partial(Edits, saved(name), check_always=True),
         settings=settings(
-            max_examples=60, stateful_step_count=12, suppress_health_check=list(HealthCheck), deadline=None
+            max_examples=25, stateful_step_count=12, suppress_health_check=list(HealthCheck), deadline=None
         ),
     )
 
