@@ -108,13 +108,16 @@ def another_value(rng: Random, path: Path) -> str | None:
         return None
     import yaml
 
-    value = yaml.safe_load(path.read_text()) if path.suffix == ".yaml" else json.loads(path.read_text())
+    def parsed() -> Any:
+        return yaml.safe_load(path.read_text()) if path.suffix == ".yaml" else json.loads(path.read_text())
+
+    value = parsed()
     strange = rng.choice(_STRANGE)
     parent, key, place = value, None, ""
     while isinstance(value, dict | list) and value and (key is None or rng.random() < 0.6):
         parent, key = value, rng.choice(list(value)) if isinstance(value, dict) else rng.randrange(len(value))
         place, value = f"{place}.{key}", parent[key]
-    whole = yaml.safe_load(path.read_text()) if path.suffix == ".yaml" else json.loads(path.read_text())
+    whole = parsed()
     told = f"{strange!r:.40} in place of {place[1:] or 'all'}"
     if key is None or rng.random() < 0.1:
         whole, told = strange, f"{strange!r:.40} in place of all"
@@ -128,6 +131,8 @@ def another_value(rng: Random, path: Path) -> str | None:
             told = f"without {place[1:]}"
         else:
             inner[last] = strange
+    if repr(whole) == repr(parsed()):
+        return None
     text = (
         yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)
         if path.suffix == ".yaml"

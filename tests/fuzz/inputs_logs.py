@@ -12,7 +12,7 @@ from random import Random
 import damage
 import polars as pl
 import tables
-from inputs import Input, generator
+from inputs import Expected, Input, generator
 from material import Material
 
 _Harm = Callable[[Random, Path], str | None]
@@ -49,16 +49,17 @@ def logs(rng: Random, folder: Path, material: Material) -> Input:
     log = next(path for path in files if form.log in (path, path.parent) and not _of_items(path))
     path = log if rng.random() < 0.7 else rng.choice(files)
     while True:
-        how = rng.choice((*_WRONG, *_ODD))
+        how = rng.choice((*_WRONG, *_ODD, *_HARMLESS))
         about = how(rng, path)
         if about is not None:
             break
-    certain = how in _WRONG
+    expected: Expected = "refused" if how in _WRONG else "answered" if how in _HARMLESS else "either"
     return Input(
         _words(form),
         f"{form.about}: {path.name} {about}",
-        "refused" if certain else "either",
-        (path.name, path.parent.name) if certain else (),
+        expected,
+        (path.name, path.parent.name) if expected == "refused" else (),
+        answer=_fingerprint(content) if expected == "answered" else None,
     )
 
 
@@ -105,11 +106,11 @@ def not_packed(rng: Random, path: Path) -> str | None:
 
 
 def packed_unsaid(rng: Random, path: Path) -> str | None:
-    """Packed under a name that does not say so, or packed twice."""
-    if path.suffix == ".parquet":
+    """Packed under a name that does not say so."""
+    if path.suffix in (".parquet", ".gz"):
         return None
     path.write_bytes(gzip.compress(path.read_bytes()))
-    return "is packed once more than its name says"
+    return "is packed, and its name does not say so"
 
 
 def cut_archive(rng: Random, path: Path) -> str | None:
@@ -184,9 +185,9 @@ def other_types(rng: Random, path: Path) -> str | None:
 
 
 _WRONG: tuple[_Harm, ...] = (
-    *(empty, not_packed, packed_unsaid, cut_archive, utf16, nonsense, header_alone, a_cell_more, broken_json),
-    other_types,
+    *(empty, cut_archive, utf16, nonsense, header_alone, a_cell_more, broken_json, other_types),
 )
+_HARMLESS: tuple[_Harm, ...] = (not_packed, packed_unsaid)  # what a file holds counts, not what its name says
 
 
 def bytes_changed(rng: Random, path: Path) -> str | None:

@@ -50,7 +50,7 @@ def option_input(shop: Path, name: str, option: str, text: str, expected: Expect
     """Training a small model where `option` is `text`."""
     words = [word for word in train_words(name, shop, Path("run")) if word.split("=")[0] != option]
     words.insert(2, f"{option}={text}")
-    told = (option, option.rpartition(".")[2]) if expected == "refused" else ()
+    told = (option.partition(".")[0], option.rpartition(".")[2]) if expected == "refused" else ()
     return Input(
         words, f"train {name} {option}={text[:60]}", expected, told, writes=("run", "run/*"), touches=()
     )

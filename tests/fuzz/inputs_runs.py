@@ -9,7 +9,7 @@ from random import Random
 
 import damage
 from inputs import Input, generator
-from material import HISTORY, LONGER, STOPPABLE, Material, data_words, train_words
+from material import HISTORY, LONGER, STOPPABLE, WEIGHTS, Material, data_words, train_words
 
 _MODEL = ("config.yaml", "data.json", "model/*")
 _EVALUATED = (*_MODEL, "environment.json", "metrics.json")
@@ -23,6 +23,9 @@ _READS = {
         *("rankings-test.parquet", "log.jsonl"),
     ),
 }
+# Sealed: of the first every byte, of the second every value.
+_BYTES = ("config.yaml", "recipe.yaml", "environment.json", "rankings-*.parquet", "model/*")
+_VALUES = ("data.json", "metrics.json", "model/recommender.json")
 _OPTIONAL = ("metrics.json", "log.jsonl", "rankings-test.parquet")  # a run without them is a younger one
 
 
@@ -35,19 +38,27 @@ def runs(rng: Random, folder: Path, material: Material) -> Input:
     path = rng.choice(files)
     where = str(path.relative_to(run))
     about, certain = _harm(rng, path, material.other_runs[name] / where)
+    certain |= _sealed(where, about)
     command = rng.choice(sorted(_READS))
     read = any(fnmatch(where, pattern) for pattern in _READS[command])
-    missing = about == "deleted" and where in _OPTIONAL
-    in_model = where.startswith("model/")
+    missing = about in ("deleted", "a link to itself") and where in _OPTIONAL
     return Input(
         _words(rng, command, name, run, folder, material),
         f"{name}: {where} {about}; {command}",
-        "refused" if read and not missing and (certain or in_model) else "either",
-        (path.name,) if read and not missing else (),
+        "refused" if read and not missing and certain else "either",
+        (path.name, "config.yaml") if read and not missing else (),
         ("run/metrics.json", "run/rankings-*.parquet") if command == "evaluate" else (),
         answer=_same_list(material.lists[name]) if command == "recommend" else None,
         exits=(1,) if command == "audit" else (),
     )
+
+
+def _sealed(where: str, about: str) -> bool:
+    """Whether a change is one that the seals of a run tell."""
+    if any(fnmatch(where, pattern) for pattern in _VALUES):
+        of_value = " in place of " in about or about.startswith(("without", "taken from"))
+        return of_value and "seal" not in about and "all" not in about.rpartition(" ")[2]
+    return any(fnmatch(where, pattern) for pattern in _BYTES)
 
 
 def _harm(rng: Random, path: Path, other: Path) -> tuple[str, bool]:
@@ -91,18 +102,24 @@ def resumed(rng: Random, folder: Path, material: Material) -> Input:
     """One file of a stopped run is damaged, and the training is to go on."""
     run = damage.copy_run(material.stopped, folder / "run")
     path = rng.choice(sorted(path for path in run.rglob("*") if path.is_file()))
-    newest = max(run.glob("checkpoints/*"), key=lambda found: int(found.name.rpartition("-")[2]))
     other = material.other_runs[STOPPABLE] / path.relative_to(run)
     about, certain = _harm(rng, path, other)
     words = [*train_words(STOPPABLE, material.shop, run, **LONGER), "--resume"]
-    read = path.parent == newest or path.name in ("config.yaml", "data.json")
     where = str(path.relative_to(run))
+    begun = where in ("config.yaml", "data.json")
+
+    def ends_the_same(out: str) -> None:
+        assert (run / WEIGHTS).read_bytes() == material.weights, (
+            "other weights than those of a whole training"
+        )
+
     return Input(
         words,
         f"{where} {about}; train --resume",
-        "refused" if certain and read and not (about == "deleted" and path.name != newest.name) else "either",
-        (path.name, newest.name) if read and about != "deleted" else (),
+        "refused" if certain and begun and about != "deleted" else "either",
+        ("config.yaml", "data.json") if begun and about != "deleted" else (),
         touches=("run/*",),  # a training that went on before it met the damage has checkpoints to show
+        answer=ends_the_same,
     )
 
 

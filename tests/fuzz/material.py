@@ -27,6 +27,7 @@ _SMALL = {
 }
 HISTORY = ("--history", "i1", "--history", "i4")
 STOPPABLE = "genrec"  # whose training is stopped in the middle
+WEIGHTS = "model/backbone/model.safetensors"
 LONGER = {"epochs": 6, "max_steps": 6, "evaluations": 6}  # options of that training
 
 
@@ -41,6 +42,7 @@ class Material:
         other_runs: the same on the other shop, with another seed.
         stopped: a run that was stopped in the middle of its training.
         lists: the items that each run of `runs` recommends after `HISTORY`.
+        weights: those that the stopped run ends at when it goes on, as a file.
     """
 
     folder: Path
@@ -50,6 +52,7 @@ class Material:
     other_runs: dict[str, Path]
     stopped: Path
     lists: dict[str, Any]
+    weights: bytes
 
     @classmethod
     def make(cls, folder: Path, names: tuple[str, ...] | None = None) -> Material:
@@ -59,8 +62,10 @@ class Material:
         runs = {name: _train(folder / name, name, shop, 0) for name in names}
         other_runs = {name: _train(folder / f"{name}-other", name, other_shop, 1) for name in names}
         stopped = _stopped(folder / "stopped", shop)
+        _genrec(*train_words(STOPPABLE, shop, folder / "whole", **LONGER))
+        weights = (folder / "whole" / WEIGHTS).read_bytes()
         lists = {name: _list(run) for name, run in runs.items()}
-        return cls(folder, shop, other_shop, runs, other_runs, stopped, lists)
+        return cls(folder, shop, other_shop, runs, other_runs, stopped, lists, weights)
 
 
 def write_shop(folder: Path, *, other: bool = False) -> Path:
@@ -90,14 +95,18 @@ def data_words(shop: Path) -> list[str]:
 
 def train_words(name: str, shop: Path, out: Path, seed: int = 0, **others: Any) -> list[str]:
     """The words after `genrec` that train a recommender on a shop in about a second."""
-    cls = recommenders()[name]
-    options = {key: value for key, value in cls.tiny.items() if key != "times"}
-    known = cls.Config.model_fields
-    small: dict[str, Any] = {**_SMALL, "seed": seed, "families": None}
-    options |= {key: value for key, value in small.items() if key in known}
-    options.pop("families", None)  # all tasks are learnt, so that all can be asked
-    words = [f"{key}={_spelled(value)}" for key, value in (options | others).items()]
+    options = small_options(name) | others
+    if "seed" in recommenders()[name].Config.model_fields:
+        options["seed"] = seed
+    words = [f"{key}={_spelled(value)}" for key, value in options.items()]
     return ["train", name, *words, *data_words(shop), "--out", str(out)]
+
+
+def small_options(name: str) -> dict[str, Any]:
+    """Options that train a recommender in a moment; it learns next to nothing, and all tasks that it can learn."""
+    cls = recommenders()[name]
+    small = {key: value for key, value in _SMALL.items() if key in cls.Config.model_fields}
+    return {key: value for key, value in cls.tiny.items() if key not in ("times", "families")} | small
 
 
 def _spelled(value: Any) -> str:

@@ -13,36 +13,46 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from frame_door import read_frames
+from doors import DOORS
 
 MOST_CHARACTERS = 200_000  # kept of what a command writes
 
 
-def main(captured: Path) -> None:
-    """Serve until stdin ends."""
+def serve(captured: Path) -> None:
+    """Answer until stdin ends."""
     answers = os.fdopen(os.dup(1), "w")
     questions = os.fdopen(os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    with (captured / "hang").open("w") as stacks:
+        for line in questions:
+            answers.write(json.dumps(attempt(json.loads(line), captured, stacks)) + "\n")
+            answers.flush()
+
+
+@cache
+def genrec_main() -> Callable[[Sequence[str]], int]:
+    """The command line, with all that takes time to import: a command's limit is for the command."""
     import genrec.recommenders.base
     import torch
     import transformers
-    from genrec.cli.main import main as genrec_main
+    from genrec.cli.main import main
 
     genrec.recommenders.base.recommenders()
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
-    with (captured / "hang").open("w") as stacks:
-        for line in questions:
-            told = attempt(genrec_main, json.loads(line), captured, stacks)
-            answers.write(json.dumps(told) + "\n")
-            answers.flush()
+    return main
 
 
-def attempt(command: Any, question: dict[str, Any], captured: Path, stacks: Any) -> dict[str, Any]:
+def attempt(question: dict[str, Any], captured: Path, stacks: Any) -> dict[str, Any]:
     """Run one command with its streams in files."""
+    words = question["words"]
+    door = DOORS.get(words[0]) if words else None
+    command = door or genrec_main()
     os.chdir(question["folder"])
     os.environ["HOME"] = question["folder"]
     for descriptor, name in ((1, "out"), (2, "err")):
@@ -52,27 +62,21 @@ def attempt(command: Any, question: dict[str, Any], captured: Path, stacks: Any)
     code, trace, start = None, "", time.perf_counter()
     faulthandler.dump_traceback_later(question["limit_s"], exit=True, file=stacks)
     try:
-        words = question["words"]
-        code = read_frames(words[1:]) if words[:1] == ["@frame"] else command(words)
+        code = command(words[1:] if door else words)
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 1
     except BaseException:  # a command that lets an exception through is what we look for
         trace = traceback.format_exc()
     faulthandler.cancel_dump_traceback_later()
+    seconds = time.perf_counter() - start
     sys.stdout.flush()
     sys.stderr.flush()
     out, err = (
         (captured / name).read_text(encoding="utf-8", errors="replace")[:MOST_CHARACTERS]
         for name in ("out", "err")
     )
-    return {
-        "code": code,
-        "trace": trace,
-        "out": out,
-        "err": err,
-        "seconds": time.perf_counter() - start,
-    }
+    return {"code": code, "trace": trace, "out": out, "err": err, "seconds": seconds}
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    serve(Path(sys.argv[1]))
