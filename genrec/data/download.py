@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from gzip import GzipFile
 from pathlib import Path
 from typing import Any
@@ -94,11 +94,14 @@ def get(
         work.mkdir(parents=True, exist_ok=True)
         with bar:
             files = [
-                _checked(urljoin(base_url, file), work, source.has_md5, recorded, bar)
+                _checked(urljoin(base_url, file), work, source.has_md5, recorded.sums, bar)
                 for file in source.files
             ]
         content = _content(source, work)
-        note = {"name": source.name, "page": source.page, "files": files}
+        names = sorted(_files_of(content))
+        if force:
+            _refuse_strangers(target, {*names, *(recorded.content or [])})
+        note = {"name": source.name, "page": source.page, "files": files, "content": names}
         write_json(content / _NOTE, note)
         _replace(target, content)
         shutil.rmtree(work)
@@ -125,26 +128,52 @@ class _File(BaseModel):
 
 
 class _Note(BaseModel):
-    """What we read of `SOURCE.json`."""
+    """What we read of `SOURCE.json`: what was downloaded, and what the folder held then (unknown to older versions)."""
 
     files: list[_File]
+    content: list[str] | None = None
+
+    @property
+    def sums(self) -> dict[str, str]:
+        """SHA-256 of what was downloaded, by name."""
+        return {file.file: file.sha256 for file in self.files}
 
 
-def _recorded(target: Path, force: bool) -> dict[str, str]:
-    """SHA-256 of the files of an earlier download, by name. Refuses a folder that must not be replaced."""
+def _recorded(target: Path, force: bool) -> _Note:
+    """What an earlier download noted. Refuses a folder that must not be replaced."""
     if not target.exists():
-        return {}
+        return _Note(files=[])
     if not force:
         raise ConfigError(
             f"{target} exists already: read it, choose another folder, or replace it with --force"
         )
     try:
         note = read_json(target / _NOTE, _Note)
-        return {file.file: file.sha256 for file in note.files}
     except (OSError, RunError):
         raise ConfigError(
             f"{target} is not replaced: without a readable {_NOTE} no download made it; move it away first"
         ) from None
+    if note.content is not None:  # told now, and not after hours
+        _refuse_strangers(target, note.content)
+    return note
+
+
+def _files_of(folder: Path) -> set[str]:
+    """Paths of the files and links in a folder, and of its empty folders."""
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_symlink() or not path.is_dir() or not any(path.iterdir())
+    }
+
+
+def _refuse_strangers(target: Path, names: Iterable[str]) -> None:
+    """Raise where a folder that is to be replaced holds more than these files of a download."""
+    strangers = sorted(_files_of(target) - {*names, _NOTE}) if target.exists() else []
+    if strangers:
+        raise ConfigError(
+            f"{target} is not replaced: it holds {strangers[0]}, which no download put there; move that away first"
+        )
 
 
 def _checked(

@@ -9,6 +9,7 @@ file anew.
 from __future__ import annotations
 
 import http.client
+import io
 import re
 import ssl
 import time
@@ -16,9 +17,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from genrec import __version__
 from genrec.data.files import read_json, write_json
@@ -27,7 +28,8 @@ from genrec.errors import DataError, RunError
 Progress = Callable[[int, int | None], None]  # (bytes that are here, bytes in all where known)
 
 _TIMEOUT_S = 30.0  # for the connection and for each read
-_ATTEMPTS = 4  # in a row without one new byte
+_STALL_S, _STALL_BYTES = 60.0, 10_000  # an attempt ends where fewer bytes than that come in this time
+_ATTEMPTS = 4  # in a row that each bring fewer bytes than that
 _FIRST_WAIT_S = 1.0  # doubles with each such attempt
 _PASSING = {408, 416, 425, 429, 500, 502, 503, 504}  # HTTP answers that are worth another attempt
 _CHUNK_BYTES = 1 << 18
@@ -72,7 +74,7 @@ def fetch(url: str, part: Path, progress: Progress) -> None:
             ssl.SSLError,
         ) as error:
             problem = str(getattr(error, "reason", error))
-        failures = 0 if _size(part) > before else failures + 1
+        failures = 0 if _size(part) - before >= _STALL_BYTES else failures + 1
         if failures >= _ATTEMPTS:
             raise DataError(
                 f"{url} could not be downloaded in {_ATTEMPTS} attempts ({problem}); {_size(part):,} bytes "
@@ -95,7 +97,8 @@ def _attempt(url: str, part: Path, progress: Progress) -> None:
     headers = {"User-Agent": f"genrec/{__version__}", "Accept-Encoding": "identity"}
     if version and start:
         headers |= {"Range": f"bytes={start}-", "If-Range": version}
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_S) as response:
+    opener = urllib.request.build_opener(_Http, _Https)
+    with opener.open(urllib.request.Request(url, headers=headers), timeout=_TIMEOUT_S) as response:
         if response.status == 206:
             if response.headers.get("Content-Range") != f"bytes {start}-{(size or 0) - 1}/{size}":
                 forget(part)
@@ -113,6 +116,57 @@ def _attempt(url: str, part: Path, progress: Progress) -> None:
                 progress(start, size)
     if size is not None and start < size:
         raise ConnectionError(f"the connection ended after {start:,} of {size:,} bytes")
+
+
+class _Steady(io.RawIOBase):
+    """What comes over a connection, headers and all, as long as enough of it comes.
+
+    A time limit on each read is none for a server that sends one byte at a time.
+    """
+
+    def __init__(self, raw: io.RawIOBase) -> None:
+        self.raw, self.begun, self.num_bytes = raw, time.monotonic(), 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        count: int | None = self.raw.readinto(buffer)  # type: ignore[attr-defined]
+        self.num_bytes += count or 0
+        seconds = time.monotonic() - self.begun
+        if seconds >= _STALL_S:
+            if count and self.num_bytes < _STALL_BYTES:
+                raise TimeoutError(f"{self.num_bytes:,} bytes in {seconds:.0f} seconds")
+            self.begun, self.num_bytes = time.monotonic(), 0
+        return count
+
+    def close(self) -> None:
+        self.raw.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(self, sock: Any, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self.fp = io.BufferedReader(_Steady(self.fp.detach()))  # type: ignore[arg-type, attr-defined]
+
+
+class _HttpConnection(http.client.HTTPConnection):
+    response_class = _Response
+
+
+class _HttpsConnection(http.client.HTTPSConnection):
+    response_class = _Response
+
+
+class _Http(urllib.request.HTTPHandler):
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_HttpConnection, req)
+
+
+class _Https(urllib.request.HTTPSHandler):
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_HttpsConnection, req)
 
 
 def _length(response: Any) -> int | None:
@@ -140,7 +194,7 @@ class _Note(BaseModel):
     """What is known of a part: the length of the whole file, and what tells its version from others."""
 
     bytes: int | None
-    version: str | None
+    version: Annotated[str, Field(pattern=r"^[ -~]*$")] | None  # it goes into a header
 
 
 def _note(part: Path) -> Path:

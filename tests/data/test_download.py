@@ -8,6 +8,7 @@ import io
 import json
 import re
 import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -164,7 +165,7 @@ def test_second_call_goes_on_where_the_first_gave_up(
     site: Site, get: Callable[..., Path], tmp_path: Path
 ) -> None:
     serve_ml100k(site)
-    site.break_after = [10_000, 1000, 0, 0, 0, 0]
+    site.break_after = [10_000, 1000, 0, 0, 0]
     with pytest.raises(
         DataError, match=r"ml-100k\.zip could not be downloaded in 4 attempts.*1,000 bytes are kept"
     ):
@@ -181,7 +182,7 @@ def test_parts_of_different_versions_are_never_joined(
 ) -> None:
     serve_ml100k(site, zipped({"ml-100k/u.data": "old " * 9000}))
     site.etag = None if change == "no version" else '"v1"'
-    site.break_after = [10_000, 500, 0, 0, 0, 0]
+    site.break_after = [10_000, 500, 0, 0, 0]
     with pytest.raises(DataError, match="4 attempts"):
         get("ml-100k")
     serve_ml100k(site)
@@ -311,6 +312,96 @@ def test_force_never_replaces_a_folder_that_no_download_made(
     with pytest.raises(ConfigError, match="is not replaced"):
         get("ml-100k", force=True)
     assert left_over(tmp_path) == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("noted", [True, False], ids=["content noted", "noted by an older version"])
+@pytest.mark.parametrize("name", ["thesis.txt", "deep/thesis.txt", ".hidden"])
+def test_force_never_removes_a_file_that_no_download_put_there(
+    site: Site, get: Callable[..., Path], tmp_path: Path, name: str, noted: bool
+) -> None:
+    serve_ml100k(site)
+    folder = get("ml-100k")
+    if not noted:
+        note = json.loads((folder / "SOURCE.json").read_text())
+        del note["content"]
+        (folder / "SOURCE.json").write_text(json.dumps(note))
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("years of work")
+    site.requests.clear()
+    with pytest.raises(ConfigError, match=rf"is not replaced: it holds {re.escape(name)}, which no download"):
+        get("ml-100k", force=True)
+    assert bool(site.requests) is not noted  # told before hours of downloading, where it can be
+    assert path.read_text() == "years of work"
+    path.unlink()
+    if name.startswith("deep"):
+        path.parent.rmdir()
+    assert get("ml-100k", force=True) == folder
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "",
+        "[]",
+        "{",
+        '{"bytes": "many", "version": "v1"}',
+        '{"bytes": 5}',
+        '{"bytes": 9, "version": "v\\r\\nX: y"}',
+    ],
+)
+def test_a_part_with_a_damaged_note_is_begun_anew(tmp_path: Path, site: Site, note: str) -> None:
+    site.files["/x"] = b"0123456789"
+    part = tmp_path / "x.part"
+    part.write_bytes(b"other")
+    (tmp_path / "x.part.json").write_text(note)
+    transfer.fetch(f"{site.url}/x", part, lambda done, total: None)
+    assert part.read_bytes() == b"0123456789"
+    assert site.requests == [("/x", None)]
+
+
+@pytest.mark.parametrize("what", ["headers", "body", "chunks"])
+def test_a_server_that_drips_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    monkeypatch.setattr(transfer, "_STALL_S", 0.1)
+    asked = []
+
+    class Dripping(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+            if what == "chunks":
+                head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            if what != "headers":
+                self.wfile.write(head)
+            drops = {
+                "headers": b"HTTP/1.1 200 OK\r\nX: " + b"x" * 300,
+                "body": b"x" * 300,
+                "chunks": b"0" * 300,
+            }
+            for byte in drops[what]:
+                time.sleep(0.01)
+                try:
+                    self.wfile.write(bytes([byte]))
+                except OSError:  # the reader had enough
+                    return
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Dripping)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        with pytest.raises(DataError, match=r"in 4 attempts \(\d+ bytes in 0 seconds\)"):
+            transfer.fetch(
+                f"http://127.0.0.1:{server.server_port}/x", tmp_path / "x", lambda done, total: None
+            )
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert len(asked) == 4
 
 
 def test_folder_that_cannot_be_made(site: Site, tmp_path: Path) -> None:
