@@ -1,6 +1,6 @@
-"""Pretrained backbones: any decoder-only Hugging Face checkpoint, tuned in full, with LoRA or with QLoRA.
+"""Pretrained backbones: decoder-only Hugging Face checkpoints, tuned in full, with LoRA or with QLoRA.
 
-LoRA: Hu et al. 2021, https://arxiv.org/abs/2106.09685. QLoRA: Dettmers et al. 2023, https://arxiv.org/abs/2305.14314.
+Which kinds load, and why others do not, is told in docs/backbones.md.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+from peft import LoraConfig, PeftModel, prepare_model_for_kbit_training
 from pydantic import BaseModel
 from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
-from transformers.utils import is_bitsandbytes_available
 
+from genrec.backbones.adapters import four_bit, with_adapters
 from genrec.backbones.attention import TREE, seeing
 from genrec.backbones.base import Backbone
 from genrec.backbones.cache import GrowingCache
 from genrec.backbones.checkpoint import decoder_config
 from genrec.backbones.quiet import one_line, quiet
 from genrec.data.files import read_json, write_json
-from genrec.errors import BackendMissingError, ConfigError
+from genrec.errors import ConfigError
 
 Tuning = Literal["lora", "qlora", "full"]
 
@@ -67,7 +67,7 @@ class PretrainedBackbone(Backbone):
         # A folder may be given relative to where the program runs today.
         self.name, self.tuning = str(Path(name).resolve()) if Path(name).is_dir() else name, tuning
         config = self._config(name)
-        model = self._loaded(name, config, _four_bit() if tuning == "qlora" else None)
+        model = self._loaded(name, config, four_bit() if tuning == "qlora" else None)
         if tuning == "qlora":
             model = prepare_model_for_kbit_training(model)
         with quiet():
@@ -80,7 +80,7 @@ class PretrainedBackbone(Backbone):
                 lora = LoraConfig(
                     r=lora_rank, lora_alpha=lora_alpha, lora_dropout=lora_dropout, task_type=self._task
                 )
-                self.lm = _with_adapters(model, name, lora, targets)
+                self.lm = with_adapters(model, name, lora, targets)
         self._check()
         self.max_positions = _max_positions(config)
 
@@ -295,52 +295,3 @@ def _max_positions(config: Any) -> int:
     if rope.get("rope_type") == "longrope":  # all frequencies change where a row passes the original length
         return int(rope["original_max_position_embeddings"])
     return int(getattr(config, "max_position_embeddings", sys.maxsize))
-
-
-def _with_adapters(model: Any, name: str, lora: LoraConfig, targets: tuple[str, ...]) -> PeftModel:
-    """The model with fresh LoRA adapters on the layers whose names end in `targets`."""
-    all_linear, names = targets == ("all-linear",), linear_names(model)
-    endings = tuple(f".{target}" for target in targets)
-    kinds = {
-        type(layer).__name__
-        for part, layer in model.named_modules()
-        if all_linear or f".{part}".endswith(endings)
-    }
-    if not kinds:
-        raise ConfigError(
-            f"no linear layer of {name!r} is called {' or '.join(targets)}: set lora_targets to endings of its "
-            f"layers' names ({', '.join(names)}), or to all-linear"
-        )
-    lora.target_modules = "all-linear" if all_linear else set(targets)
-    lora.fan_in_fan_out = "Conv1D" in kinds  # GPT-2's layers keep their weights the other way round
-    try:
-        return get_peft_model(model, lora)
-    except ValueError as error:
-        mend = f"set lora_targets to some of {', '.join(names)}"
-        if lora.lora_dropout and "lora_dropout" in str(error):  # experts that are one array
-            mend = f"set lora_dropout=0, or {mend.removeprefix('set ')}"
-        raise ConfigError(
-            f"{name!r} cannot have adapters on {' and '.join(targets)} ({one_line(error)}): {mend}"
-        ) from None
-
-
-def linear_names(model: Any) -> list[str]:
-    """Endings of the names of the linear layers that LoRA can take, each once."""
-    kinds = ("Linear", "Conv1D")  # GPT-2 calls its linear layers Conv1D
-    names = {name for name, layer in model.named_modules() if type(layer).__name__ in kinds}
-    return sorted({name.rsplit(".", 1)[-1] for name in names} - {"lm_head", "embed_out"})
-
-
-def _four_bit() -> BitsAndBytesConfig:
-    if not is_bitsandbytes_available():
-        raise BackendMissingError(
-            "qlora needs bitsandbytes: pip install 'genrec[qlora]', or choose tuning=lora"
-        )
-    if not torch.cuda.is_available():
-        raise BackendMissingError("qlora needs a CUDA GPU and none is there: choose tuning=lora")
-    return BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
-    )

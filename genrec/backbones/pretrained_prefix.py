@@ -12,8 +12,9 @@ from typing import Any
 from pydantic import BaseModel
 from torch import Tensor
 
+from genrec.backbones.adapters import linear_names
 from genrec.backbones.prefix import PrefixBackbone, position_tables
-from genrec.backbones.pretrained import PretrainedBackbone, linear_names
+from genrec.backbones.pretrained import PretrainedBackbone
 from genrec.data.files import read_json, write_json
 
 _LONGEST = 4096  # inter-positions that get a vector of their own, where a checkpoint knows more

@@ -177,10 +177,10 @@ def test_histories_longer_than_the_checkpoint_reads(
 def test_qlora_needs_its_library_and_a_gpu(
     checkpoint: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("genrec.backbones.pretrained.is_bitsandbytes_available", lambda: False)
+    monkeypatch.setattr("genrec.backbones.adapters.is_bitsandbytes_available", lambda: False)
     with pytest.raises(BackendMissingError, match=r"qlora needs bitsandbytes: pip install 'genrec\[qlora\]'"):
         PretrainedBackbone(checkpoint("llama"), tuning="qlora")
-    monkeypatch.setattr("genrec.backbones.pretrained.is_bitsandbytes_available", lambda: True)
+    monkeypatch.setattr("genrec.backbones.adapters.is_bitsandbytes_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(BackendMissingError, match="needs a CUDA GPU"):
         PretrainedBackbone(checkpoint("llama"), tuning="qlora")

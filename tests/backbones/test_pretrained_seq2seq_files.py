@@ -103,7 +103,7 @@ def test_options_are_checked_as_for_decoders(
 ) -> None:
     with pytest.raises(ConfigError, match=r"is called q_proj: set lora_targets .*\(k, o, q, v, wi, wo\)"):
         PretrainedSeq2SeqBackbone(seq2seq_checkpoint("t5"), lora_targets=("q_proj",))
-    monkeypatch.setattr("genrec.backbones.pretrained.is_bitsandbytes_available", lambda: False)
+    monkeypatch.setattr("genrec.backbones.adapters.is_bitsandbytes_available", lambda: False)
     with pytest.raises(BackendMissingError, match="qlora needs bitsandbytes"):
         PretrainedSeq2SeqBackbone(seq2seq_checkpoint("bart"), tuning="qlora")
     with pytest.raises(ConfigError, match=r"not a decoder-only language model .T5ForConditionalGeneration"):

@@ -168,6 +168,20 @@ def test_checkpoints(tmp_path: Path, tuning: str, two_dimensional: bool) -> None
     assert again.summarise_review([GOOD[0]]) == model.summarise_review([GOOD[0]])
 
 
+@pytest.mark.parametrize("family", ["mistral", "falcon"])
+def test_what_is_searched_is_what_was_trained_within_windows_too(tmp_path: Path, family: str) -> None:
+    """The window has 8 tokens, and a question with its history more."""
+    checkpoint = write(family, tmp_path / family)
+    options = {"tuning": "full", "max_steps": 2, "max_tokens": 90, "bf16": True, "families": ("sequential",)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("genrec.recommenders.name_writer.full_precision", lambda: False)
+        model = recsysllm(backbone=str(checkpoint), **options).fit(reviewed())
+    (ranking,) = model.recommend([model.catalogue.ids[:4]], k=5, exclude_seen=False, exact=True)
+    for item in ranking.items:
+        chances = [chance for _, chance in model.why(model.catalogue.ids[:4], item.item_id)]
+        assert np.prod(chances) == pytest.approx(item.probability, rel=1e-5)
+
+
 def test_encoder_decoders_are_no_backbones(seq2seq_checkpoint: Callable[[str], str]) -> None:
     with pytest.raises(ConfigError, match="not a decoder-only language model"):
         recsysllm(backbone=seq2seq_checkpoint("t5")).fit(reviewed())
