@@ -43,7 +43,7 @@ def assert_same(found: Trie, expected: Trie) -> None:
         np.testing.assert_array_equal(getattr(found, field.name), getattr(expected, field.name))
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(names, names, st.data(), ways)
 def test_what_was_learnt_stays_with_its_item(
     then: list[str], pool: list[str], data: st.DataObject, way: tuple[Length, bool]

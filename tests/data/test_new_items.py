@@ -11,7 +11,7 @@ import pytest
 from genrec.data.catalogue import Catalogue
 from genrec.data.new_items import read_new_items
 from genrec.errors import CatalogueError, DataError, GenrecError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.pandas import column, data_frames, range_indexes
 
@@ -120,6 +120,7 @@ def test_no_rows_are_no_items(shop: Catalogue) -> None:
     assert shop.with_items(nothing).table.equals(shop.table)
 
 
+@settings(max_examples=40)
 @given(
     frame=data_frames(
         [

@@ -186,7 +186,7 @@ def test_a_few_edits_end_where_one_step_ends(saved: Callable[[str], Path], name:
     run_state_machine_as_test(
         partial(Edits, saved(name), check_always=False),
         settings=settings(
-            max_examples=6,
+            max_examples=4,
             stateful_step_count=8,
             derandomize=True,
             database=None,
