@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genrec.cli.terminal import note
+from genrec.data.read_options import check_kinds
 from genrec.errors import ConfigError
 
 if TYPE_CHECKING:
     from genrec.data.dataset import Dataset
 
 SYNTHETIC = "synthetic"  # given in place of a path: the built-in invented data set
-READ_OPTIONS = (
-    *("layout", "columns", "item_columns", "ordered", "untitled", "unrated"),
-    *("min_rating", "k_core", "min_history"),
-)
 
 Json = Annotated[bool, typer.Option("--json", help="Print only JSON on stdout.")]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `genrec train` wrote.")]
@@ -52,9 +49,7 @@ class DataSource:
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in self.options:
-            if name not in READ_OPTIONS:
-                raise ConfigError(f"there is no data option {name!r}; choose among {', '.join(READ_OPTIONS)}")
+        check_kinds(self.options)
         if self.path == SYNTHETIC and (self.items or self.options):
             given = ["items"] if self.items else list(self.options)
             raise ConfigError(

@@ -16,6 +16,7 @@ from genrec.data.filters import Filters
 from genrec.data.interactions import Histories, IntArray, Interactions
 from genrec.data.listing import Listing
 from genrec.data.mapped import mapped
+from genrec.data.read_options import check_kinds
 from genrec.data.readers import recognise, table
 from genrec.data.readers.source import Log, Options, bare_name
 from genrec.data.readers.values import less_points
@@ -70,6 +71,19 @@ def read(
         CatalogueError: an item without a title.
         ConfigError: an option outside what is allowed.
     """
+    check_kinds(
+        {
+            "layout": layout,
+            "columns": columns,
+            "item_columns": item_columns,
+            "ordered": ordered,
+            "untitled": untitled,
+            "unrated": unrated,
+            "min_rating": min_rating,
+            "k_core": k_core,
+            "min_history": min_history,
+        }
+    )
     filters = Filters(min_rating, k_core, min_history)
     if untitled not in UNTITLED:
         raise ConfigError(f"untitled={untitled!r}: choose one of {', '.join(UNTITLED)}")
