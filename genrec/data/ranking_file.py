@@ -19,6 +19,7 @@ from genrec.data.catalogue import Catalogue
 from genrec.data.files import write_atomically
 from genrec.data.interactions import FloatArray, IntArray, Targets
 from genrec.data.ranking import Rankings
+from genrec.data.readers.values import as_ids, less_points
 from genrec.errors import CatalogueError, DataError
 
 COLUMNS = ("user_id", "rank", "item_id", "score")
@@ -64,15 +65,18 @@ def read_rankings(path: Path, targets: Targets) -> Rankings:
             the one before it.
         CatalogueError: no item of the file is in the catalogue.
     """
-    table = _read(path)
-    user_N = _users(table["user_id"], targets.users.cast(pl.String), path)
+    table, users = _read(path), targets.users.cast(pl.String)
+    user_N = _users(less_points(table["user_id"], users, f"column user_id of {path.name}"), users, path)
     rank_N = table["rank"].cast(pl.Int64).to_numpy()
     counts_B = np.bincount(user_N, minlength=len(targets))
     depth = int(counts_B.max())
     _check_ranks(table, user_N, rank_N, counts_B, path)
     cell_N = user_N * depth + (rank_N - 1)
     items = np.full(len(targets) * depth, -1, np.int32)
-    items[cell_N] = _items(table["item_id"], targets.catalogue, path)
+    item_ids = less_points(
+        table["item_id"], targets.catalogue.table["item_id"], f"column item_id of {path.name}"
+    )
+    items[cell_N] = _items(item_ids, targets.catalogue, path)
     score_N = table["score"].to_numpy()
     scores = np.full(len(items), -np.inf, score_N.dtype)
     scores[cell_N] = score_N
@@ -100,20 +104,16 @@ def _read(path: Path) -> pl.DataFrame:
         raise DataError(f"{path} cannot be read as Parquet ({reason}): write it again") from None
     if not table.height:
         raise DataError(f"{path} has no rows: give each user's list as rows of {', '.join(COLUMNS)}")
+    table = table.with_columns(as_ids(table["user_id"], path.name), as_ids(table["item_id"], path.name))
     for name in COLUMNS:
         if table[name].null_count():
             row = table[name].is_null().arg_max()
             raise DataError(f"row {row} of {path} has no {name}: fill it, or leave the row out (rows from 0)")
     wide = table.schema["score"] not in (pl.Float32, pl.Float64)
-    return table.with_columns(
-        pl.col("user_id", "item_id").cast(pl.String), pl.col("score").cast(pl.Float64) if wide else "score"
-    )
+    return table.with_columns(pl.col("score").cast(pl.Float64) if wide else "score")
 
 
 def _check_types(schema: Mapping[str, pl.DataType], path: Path) -> None:
-    for name in ("user_id", "item_id"):
-        if not (schema[name].is_integer() or isinstance(schema[name], pl.String | pl.Categorical | pl.Enum)):
-            raise DataError(f"the {name} of {path} is {schema[name]}: write ids as strings or integers")
     if not schema["rank"].is_integer():
         raise DataError(f"the rank of {path} is {schema['rank']}: write integers, 1 for the best")
     if not schema["score"].is_numeric():

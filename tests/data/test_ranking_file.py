@@ -95,6 +95,15 @@ def test_lists_of_pandas(targets: Targets, tmp_path: Path) -> None:
     assert read_rankings(path, targets).items_BK.tolist() == [[-1, -1], [1, 0], [-1, -1]]
 
 
+@pytest.mark.parametrize("users", [[7.0, 7.0, 9.0, 9.0], ["7.0", "7.0", "9.0", "9.0"], [7, 7, 9, 9]])
+@pytest.mark.parametrize("items", [[10.0, 11.0, 12.0, 13.0], ["10.0", "11.0", "12.0", "13.0"]])
+def test_ids_may_have_gone_through_floats(
+    users: list[Any], items: list[Any], targets: Targets, tmp_path: Path
+) -> None:
+    found = read_rankings(write(tmp_path / "r.parquet", user_id=users, item_id=items), targets)
+    assert found.items_BK.tolist() == [[0, 1], [-1, -1], [2, 3]]
+
+
 def test_unknown_items_stand_past_the_catalogue(targets: Targets, tmp_path: Path) -> None:
     found = read_rankings(write(tmp_path / "r.parquet", item_id=["x", "11", "y", "x"]), targets).items_BK
     assert found[0, 1] == 1
@@ -115,7 +124,12 @@ def test_precise_scores_make_no_ties(targets: Targets, tmp_path: Path) -> None:
             {"score": None, "rank": None},
             "has the columns user_id, item_id, without rank and score: rankings have",
         ),
-        ({"user_id": [7.0, 7.0, 9.0, 9.0]}, "the user_id of .* is Float64: write ids as strings or integers"),
+        ({"user_id": [7.5, 7.0, 9.0, 9.0]}, "column 'user_id' of .* holds fractions, which cannot be ids"),
+        (
+            {"item_id": [[1]] * 4},
+            r"column 'item_id' of .* is of type List\(Int64\); ids are text or whole numbers",
+        ),
+        ({"user_id": ["7", "7", "", "9"]}, "row 2 of .* has no user_id"),
         ({"rank": [1.0, 2.0, 1.0, 2.0]}, "the rank of .* is Float64: write integers"),
         ({"score": list("abcd")}, "the score of .* is String: write numbers"),
         ({"item_id": ["10", None, "12", "13"]}, "row 1 of .* has no item_id"),
