@@ -230,6 +230,16 @@ LINES = [  # what a JSON log may hold beside what is usual: the line, and what i
     (r'{"reviewerID": "A\ude00b", "asin": "x", "unixReviewTime": 5}', "with half of a surrogate pair"),
     ('{"reviewerID": "A", "asin": 76561198000000001.0, "unixReviewTime": 5}', "floats above 2\\^53"),
     ('{"reviewerID": "A", "asin": 7.6561198000000001e16, "unixReviewTime": 5}', "floats above 2\\^53"),
+    ('{"reviewerID": "A", "asin": 1.5, "unixReviewTime": 5}', "has the id 1.5: fractions cannot be ids"),
+    (
+        '{"reviewerID": "A", "asin": ["B1"], "unixReviewTime": 5}',
+        r'has the id \["B1"\]: ids are text or whole',
+    ),
+    ('{"reviewerID": {"name": "A"}, "asin": "B1", "unixReviewTime": 5}', r'has the id \{"name": "A"\}: ids'),
+    (
+        '{"reviewerID": true, "asin": "B1", "unixReviewTime": 5}',
+        "has the id true: ids are text or whole numbers",
+    ),
     ('{"a": ' + "[" * 5000 + "]" * 5000 + "}", "nested deeper than can be read"),
     ('{"reviewerID": "\xe9"}', "is not UTF-8 text"),
     ('{"reviewerID": ', "holds no JSON object: .*write one object a line, or one array"),

@@ -83,8 +83,11 @@ def text_of(value: Any, place: str, *, exact: bool) -> str | None:
     """A value as text. Half of a surrogate pair, of which no text consists, becomes U+FFFD.
 
     Raises:
-        DataError: `exact`, and the value is half a pair or a float that stands for many whole numbers.
+        DataError: `exact`, and the value is half a pair, a float that stands for no one whole number, or neither text
+            nor number.
     """
+    if exact and isinstance(value, bool | list | dict):
+        raise DataError(f"{place} has the id {json.dumps(value)[:60]}: ids are text or whole numbers")
     if value is None or isinstance(value, str):
         text = value
     elif isinstance(value, bool):
@@ -94,6 +97,8 @@ def text_of(value: Any, place: str, *, exact: bool) -> str | None:
             raise DataError(
                 f"{place} has the id {value!r}: floats above 2^53 stand for many ids; write ids as text"
             )
+        if exact and not (value.is_integer() or math.isnan(value)):
+            raise DataError(f"{place} has the id {value!r}: fractions cannot be ids; write ids as text")
         text = None if math.isnan(value) else f"{value:.0f}" if value.is_integer() else repr(value)
     else:
         text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
@@ -124,11 +129,13 @@ def _chunk(
 def _doubtful(table: pl.DataFrame, ids: Sequence[str]) -> bool:
     """Whether polars may have made something else of a value.
 
-    It reads half of a surrogate pair at the end of a string as NUL, and a float above 2^53 like a whole number.
+    It reads half of a surrogate pair at the end of a string as NUL, a float above 2^53 like a whole number, and
+    whatever else is no text as JSON spells it.
     """
     nul = table.select(pl.any_horizontal(pl.all().str.contains("\0", literal=True).any())).item()
-    long = table.select(pl.any_horizontal(pl.col(ids).str.contains(r"^-?\d{16,}$").any())).item()
-    return bool(nul or long)
+    spelled = r"^-?\d{16,}$|^-?\d+\.\d|^[\[{]|^(true|false)$"
+    other = table.select(pl.any_horizontal(pl.col(ids).str.contains(spelled).any())).item()
+    return bool(nul or other)
 
 
 def _texts(placed: Sequence[Placed], fields: Sequence[str], ids: Sequence[str], path: Path) -> pl.DataFrame:
