@@ -10,6 +10,7 @@ import datetime
 import email.utils
 import http.client
 import json
+import math
 import os
 import random
 import re
@@ -27,6 +28,7 @@ URL, KEY, MODEL = "GENREC_CHAT_URL", "GENREC_CHAT_KEY", "GENREC_CHAT_MODEL"
 
 _PATH = "/chat/completions"
 _FIRST_WAIT_S = 1.0  # doubles with each attempt
+_LONGEST_ANSWER = 10_000_000  # bytes
 _LONGEST_WAIT_S = 120.0  # who is told to wait longer comes back another time
 
 
@@ -55,7 +57,8 @@ class EndpointChat:
             url: with or without `/chat/completions` at its end, such as `http://localhost:8000/v1`.
             model: name that the endpoint knows the model by.
             key: sent as a bearer token; "": none is.
-            timeout_s: seconds for the connection, and for each wait for bytes of the answer.
+            timeout_s: seconds for the connection, for each wait for bytes of the answer, and from its first byte to its
+                last.
             attempts: how often a question is put before it fails.
             sleep: what waits so many seconds between attempts.
 
@@ -107,7 +110,7 @@ class EndpointChat:
                     ) from None
                 asked_for_s = _retry_after_s(error.headers.get("Retry-After"))
             except TimeoutError:
-                problem = f"nothing came for {self.timeout_s:g} s"
+                problem = f"no whole answer came in {self.timeout_s:g} s"
             except (OSError, http.client.HTTPException, UnicodeError) as error:  # the last: no such host
                 reason = getattr(error, "reason", error)
                 slow = isinstance(reason, TimeoutError)
@@ -131,7 +134,7 @@ class EndpointChat:
             headers["Authorization"] = f"Bearer {self._key}"
         request = urllib.request.Request(self._address, json.dumps(question).encode(), headers, method="POST")
         with self._opener.open(request, timeout=self.timeout_s) as response:
-            content = response.read()
+            content = self._content(response)
         try:
             said = json.loads(content)["choices"][0]["message"]["content"]
         except (ValueError, LookupError, TypeError, RecursionError):
@@ -143,6 +146,22 @@ class EndpointChat:
                 "OpenAI-compatible address, often one that ends in /v1"
             )
         return said or ""
+
+    def _content(self, response: http.client.HTTPResponse) -> bytes:
+        """All that comes; a limit on each wait alone is none for a server that sends a byte now and then."""
+        content, until = bytearray(), math.inf
+        while chunk := response.read1(1 << 16):
+            content += chunk
+            until = min(until, time.monotonic() + self.timeout_s)
+            if time.monotonic() > until:
+                raise TimeoutError
+            if len(content) > _LONGEST_ANSWER:
+                raise ChatError(
+                    f"{self.url} answered more than {_LONGEST_ANSWER:,} bytes, which is no chat completion: check {URL}"
+                )
+        if response.length:  # bytes that were promised and did not come
+            raise http.client.IncompleteRead(bytes(content), response.length)
+        return bytes(content)
 
     def _described(self, error: urllib.error.HTTPError) -> str:
         """An HTTP error with the beginning of what the server says of it."""

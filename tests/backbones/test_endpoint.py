@@ -40,6 +40,7 @@ class Server:
 
     url: str = ""
     replies: list[Reply | None] = field(default_factory=list)  # None: it stalls
+    pause_s: float = 0.0  # between two bytes of an answer
     requests: list[tuple[str, dict[str, str], Any]] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
 
@@ -55,7 +56,11 @@ class Server:
         for name, value in ({"Content-Length": str(len(content))} | headers).items():
             request.send_header(name, value)
         request.end_headers()
-        request.wfile.write(content)
+        step = 1 if self.pause_s else len(content) or 1
+        for start in range(0, len(content), step):
+            request.wfile.write(content[start : start + step])
+            if self.pause_s and self.released.wait(self.pause_s):
+                return
 
 
 @pytest.fixture
@@ -193,7 +198,24 @@ def test_a_server_that_stalls_is_left(server: Server, waits: list[float]) -> Non
     assert len(waits) == 1
     server.replies = [None]
     chat = EndpointChat(server.url, "m", timeout_s=0.2, attempts=2, sleep=waits.append)
-    with pytest.raises(ChatError, match=r"no answer in 2 attempts \(the last: nothing came for 0.2 s\)"):
+    with pytest.raises(
+        ChatError, match=r"no answer in 2 attempts \(the last: no whole answer came in 0.2 s\)"
+    ):
+        chat.answer("?")
+
+
+def test_a_server_that_drips_is_left(server: Server, waits: list[float]) -> None:
+    server.replies, server.pause_s = [said("drop by drop " * 10)], 0.05
+    chat = EndpointChat(server.url, "m", timeout_s=0.5, attempts=2, sleep=waits.append)
+    with pytest.raises(
+        ChatError, match=r"no answer in 2 attempts \(the last: no whole answer came in 0.5 s\)"
+    ):
+        chat.answer("?")
+
+
+def test_an_answer_without_end_is_left(server: Server, chat: EndpointChat) -> None:
+    server.replies = [(200, b" " * 10_000_001, {})]
+    with pytest.raises(ChatError, match="more than 10,000,000 bytes"):
         chat.answer("?")
 
 

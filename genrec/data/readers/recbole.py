@@ -12,8 +12,14 @@ from genrec.data.readers.source import Layout, Log, Options, bare_name, first_fi
 from genrec.errors import DataError
 
 TEXT_ROLES = ("title", "text", "headline")
-# What holds the titles of items where a row is an item, beside the usual names of a title.
-TITLES = ("name", "appname", "bookname", "booktitle", "songname", "trackname")
+TITLES = (
+    "name",
+    "appname",
+    "bookname",
+    "booktitle",
+    "songname",
+    "trackname",
+)  # of items, beside the usual ones
 KINDS = ("token", "token_seq", "float", "float_seq")
 
 
