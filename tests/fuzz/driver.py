@@ -8,9 +8,8 @@ import select
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 LIMIT_S = 60.0
 LIMIT_MB = 4000
@@ -66,7 +65,7 @@ class Driver:
         line = worker.stdout.readline()
         if not line:
             return self._lost("", waited)
-        return Outcome(**json.loads(line))
+        return self._reported(Outcome(**json.loads(line)))
 
     def close(self) -> None:
         """End the worker."""
@@ -76,7 +75,7 @@ class Driver:
             self._worker = None
 
     def _start(self) -> subprocess.Popen[str]:
-        environment = os.environ | {"HF_HUB_OFFLINE": "1", "TERM": "dumb", "COLUMNS": "100"}
+        environment = os.environ | {"HF_HUB_OFFLINE": "1", "TMPDIR": str(self.captured)}
         self._worker = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("worker.py")), str(self.captured)],
             stdin=subprocess.PIPE,
@@ -86,6 +85,13 @@ class Driver:
             env=environment,
         )
         return self._worker
+
+    def _reported(self, outcome: Outcome) -> Outcome:
+        """An outcome with the traceback that a command wrote into a report of its own, which goes."""
+        for report in self.captured.glob("genrec-report-*"):
+            outcome = replace(outcome, trace=outcome.trace + report.read_text(encoding="utf-8"))
+            report.unlink()
+        return outcome
 
     def _lost(self, ended: str, waited: float) -> Outcome:
         worker, self._worker = self._worker, None
@@ -110,8 +116,3 @@ def _resident_mb(process: int) -> int:
     except (OSError, IndexError):
         return 0
     return pages * os.sysconf("SC_PAGE_SIZE") // 2**20
-
-
-def as_words(words: list[Any]) -> list[str]:
-    """Words of a command line from anything that prints as one."""
-    return [str(word) for word in words]

@@ -65,7 +65,7 @@ def judge(given: Input, outcome: Outcome, before: Snapshot, after: Snapshot) -> 
         return
     if outcome.trace or "Traceback (most recent call last)" in outcome.err + outcome.out:
         trace = outcome.trace or outcome.err
-        yield Fault("traceback", _place(trace), trace.strip().splitlines()[-1][:300])
+        yield Fault("traceback", _place(trace), _raised(trace))
         yield from _changes(given, before, after, well=False)
         return
     well = outcome.code in (0, *given.exits)
@@ -113,6 +113,12 @@ def _changes(given: Input, before: Snapshot, after: Snapshot, well: bool) -> Ite
             continue
         kind = "left behind" if path not in before else "removed" if path not in after else "changed"
         yield Fault(kind, "", path)
+
+
+def _raised(trace: str) -> str:
+    """What was raised: the line below the last frame of a traceback."""
+    below = re.split(r'\n  File "[^\n]*(?:\n    [^\n]*)*', trace)[-1].strip()
+    return (below.splitlines() or [""])[0][:300]
 
 
 def _place(trace: str) -> str:

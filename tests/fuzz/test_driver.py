@@ -37,6 +37,17 @@ def test_an_exception_is_told_with_its_place(driver: Driver, tmp_path: Path) -> 
     assert (fault.kind, fault.seen) == ("traceback", "KeyError: 'raise'")
 
 
+def test_the_report_of_a_command_is_read_and_goes(driver: Driver, tmp_path: Path) -> None:
+    report = driver.captured / "genrec-report-x.txt"
+    report.write_text(
+        'Traceback\n  File "/a/genrec/cli/main.py", line 7, in main\n    code = 1\nKeyError: 5\n\n{}\n'
+    )
+    outcome = driver.run(["--version"], tmp_path)
+    (fault,) = judge(Input([], ""), outcome, {}, {})
+    assert (fault.kind, fault.where, fault.seen) == ("traceback", "cli/main.py:7", "KeyError: 5")
+    assert not report.exists()
+
+
 def test_a_mistake_and_an_answer_are_no_faults(driver: Driver, tmp_path: Path) -> None:
     given = Input(["data", "nothing.csv"], "no file", "refused", ("nothing.csv",))
     assert kinds(given, driver.run(given.words, tmp_path), tmp_path) == []
