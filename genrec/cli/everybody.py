@@ -95,6 +95,9 @@ def recommend_to_all(
         if path.name not in parts:
             rankings = model.rank(histories.take(rows), question.k, allowed=allowed, exact=question.exact)
             table = _table(model, dataset, rows, rankings)
+            if not parts:  # no sooner: what cannot be answered leaves nothing behind
+                folder.mkdir(parents=True, exist_ok=True)
+                write_sealed(folder / _QUESTION, asked, run=identity)
             write_atomically(path, table.write_parquet)
             parts |= measured(folder, [path.name])
             write_sealed(folder / _QUESTION, asked, run=identity, files=parts)
@@ -106,13 +109,11 @@ def recommend_to_all(
 
 
 def _take_up(folder: Path, asked: dict[str, Any]) -> dict[str, Sealed]:
-    """Make the folder of the parts, or find those in it that are whole; all of them answer the same question."""
+    """The parts in a folder that are whole, after making sure that all of them answer the same question."""
     path = folder / _QUESTION
     if not path.exists():
         if folder.exists() and any(folder.iterdir()):
             raise ConfigError(f"{folder} is in the way: move it, or choose another --out")
-        folder.mkdir(parents=True, exist_ok=True)
-        write_sealed(path, asked, run=asked["model"])
         return {}
     before, seal = read_sealed(path, dict[str, Any], advice=f"remove {folder} and repeat the command")
     for key, value in asked.items():

@@ -19,6 +19,7 @@ from genrec.cli.options import (
 from genrec.cli.reading import Reading, reads_data
 from genrec.cli.recipe import Recipe, read_recipe
 from genrec.cli.terminal import note, progress, stdout, stoppable
+from genrec.data.files import all_or_nothing
 from genrec.evaluation.peak_memory import peak_memory_mb
 
 if TYPE_CHECKING:
@@ -90,22 +91,23 @@ def train_run(
     recommender = genrec.create(recipe.recommender, **recipe.config)
     dataset = source.read()
     parts = dataset.split(recipe.protocol)
-    run = run_folder.begin(folder, recipe, recommender, source, dataset, resume=resume)
-    if run.finished:
-        note(f"{folder} is trained already")
-        return run, dataset
-    counts = dataset.summary()
-    for line in dataset.report.notes:
-        note(f"note: {line}")
-    note(
-        f"training {recipe.recommender} on {counts['name']}: {counts['num_users']:,} users, "
-        f"{counts['num_items']:,} items, {parts.train.num_interactions:,} interactions in the training part"
-    )
-    warn(quick_findings(parts, run.config["config"]))
-    start = time.perf_counter()
-    with stoppable("go on with the same command and --resume"):
-        recommender.fit(parts.train, parts.validation, run=folder, resume=resume)
-        run.save_model(recommender)
+    with all_or_nothing(folder, keep=lambda error: _goes_on(error, folder)):
+        run = run_folder.begin(folder, recipe, recommender, source, dataset, resume=resume)
+        if run.finished:
+            note(f"{folder} is trained already")
+            return run, dataset
+        counts = dataset.summary()
+        for line in dataset.report.notes:
+            note(f"note: {line}")
+        note(
+            f"training {recipe.recommender} on {counts['name']}: {counts['num_users']:,} users, "
+            f"{counts['num_items']:,} items, {parts.train.num_interactions:,} interactions in the training part"
+        )
+        warn(quick_findings(parts, run.config["config"]))
+        start = time.perf_counter()
+        with stoppable("go on with the same command and --resume"):
+            recommender.fit(parts.train, parts.validation, run=folder, resume=resume)
+            run.save_model(recommender)
     notes = recommender.notes()
     for line in notes:
         note(line)
@@ -117,6 +119,15 @@ def train_run(
     }
     run.add_metrics("training", cost)
     return run, dataset
+
+
+def _goes_on(error: BaseException, folder: Path) -> bool:
+    """Whether a training that ended so has left something that --resume goes on from."""
+    return (
+        not isinstance(error, Exception)
+        or isinstance(error, typer.Exit)
+        or any(folder.glob("**/checkpoint-*"))
+    )
 
 
 def _measure_validation(run: run_folder.Run, model: Recommender, dataset: Dataset) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import json
 import math
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -58,6 +59,35 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
     if os.name == "posix":  # elsewhere a folder cannot be opened
         with suppress(OSError):  # some network file systems do not take it
             _to_disk(path.parent)
+
+
+@contextmanager
+def all_or_nothing(
+    folder: Path, *, keep: Callable[[BaseException], bool] = lambda error: False
+) -> Iterator[None]:
+    """Let what the block makes in `folder` go again where it fails, so that nothing is in the way of the next try.
+
+    Args:
+        folder: need not be there; if the block makes it, and folders around it, they go again as well, once empty.
+        keep: which failures leave everything as it is, as one does after which a command goes on.
+    """
+    before = set(folder.iterdir()) if folder.is_dir() else set()
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        yield
+    except BaseException as error:
+        if not keep(error):
+            for path in set(folder.iterdir()) - before if folder.is_dir() else ():
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+            with suppress(
+                OSError
+            ):  # the innermost first; one that holds something stays, and those around it
+                for path in made:
+                    path.rmdir()
+        raise
 
 
 def write_text(path: Path, text: str) -> None:

@@ -72,6 +72,10 @@ class Listing:
             [known, listed.join(taken, on="item_id", how="anti", maintain_order="left").select(known.columns)]
         )
         table = read.select(pl.all().gather(places["row"])).with_columns(places["item_id"])
+        if table["title"].null_count() == table.height and "title" in log.frame.columns:
+            own = _titles_of(log, spelled).extend_constant(None, table.height - len(spelled))
+            table = table.with_columns(own)
+            notes.append(f"{source} has no titles: they are from the column of {log.source}")
         titles, decoded = clean(table["title"])
         titled = titles.null_count() < len(titles)
         return cls(
@@ -90,11 +94,7 @@ class Listing:
     def _without_file(cls, log: Log, spelled: pl.Series, ids: pl.Series) -> Listing:
         titled = "title" in log.frame.columns
         if titled:
-            named = log.frame.group_by("item_id").agg(pl.col("title").drop_nulls().first())
-            found = pl.DataFrame({"item_id": spelled}).join(
-                named, on="item_id", how="left", maintain_order="left"
-            )
-            titles, decoded = clean(found["title"])
+            titles, decoded = clean(_titles_of(log, spelled))
             note = f"titles from the column of {log.source}"
         else:
             titles, decoded = ids.alias("title"), ids.is_null()
@@ -169,6 +169,13 @@ class Listing:
             if column.name not in ("item_id", "title") and column.null_count() < kept.height
         ]
         return Catalogue(kept.select("item_id", "title", *fields), self.titled), codes.to_numpy()
+
+
+def _titles_of(log: Log, item_ids: pl.Series) -> pl.Series:
+    """The first title that the log has for each of `item_ids`."""
+    named = log.frame.group_by("item_id").agg(pl.col("title").drop_nulls().first())
+    found = item_ids.to_frame("item_id").join(named, on="item_id", how="left", maintain_order="left")
+    return found["title"]
 
 
 def clean(titles: pl.Series) -> tuple[pl.Series, pl.Series]:

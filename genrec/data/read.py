@@ -13,6 +13,7 @@ import polars as pl
 from genrec.data.catalogue import BoolArray, Catalogue
 from genrec.data.dataset import Dataset, ReadReport
 from genrec.data.filters import Filters
+from genrec.data.headlines import titles_or_headlines
 from genrec.data.interactions import Histories, IntArray, Interactions
 from genrec.data.listing import Listing
 from genrec.data.mapped import mapped
@@ -89,6 +90,7 @@ def read(
         raise ConfigError(f"untitled={untitled!r}: choose one of {', '.join(UNTITLED)}")
     options = Options(columns or {}, ordered, item_columns or {})
     layout_name, log, items = _open(source, items, layout, options)
+    log = titles_or_headlines(log, options)
     listing = Listing.of(log, items, options)
     users, rows = _encoded(log.frame, listing)
     log = replace(log, frame=log.frame.clear())  # the text of millions of ids is no longer needed

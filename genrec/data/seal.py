@@ -15,6 +15,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -168,7 +169,7 @@ def check_below(path: Path, seal: Seal, *, advice: str = ADVICE) -> None:
 
 
 def remove_sealed(path: Path) -> None:
-    """Remove a sealed file and what it seals, here and in the folders inside; other files stay."""
+    """Remove a sealed file and what it seals, here and in the folders inside, and these once empty; others stay."""
     try:
         seal = read_sealed(path, dict[str, Any])[1]
     except RunError:
@@ -179,6 +180,9 @@ def remove_sealed(path: Path) -> None:
             remove_sealed(path.parent / name)
         else:
             (path.parent / name).unlink(missing_ok=True)
+        with suppress(OSError):  # what is not empty stays
+            for folder in (path.parent / name).relative_to(path.parent).parents[:-1]:
+                (path.parent / folder).rmdir()
 
 
 def _sum(values: Mapping[str, Any], seal: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ import polars as pl
 
 from genrec.data.catalogue import BoolArray, Catalogue
 from genrec.data.dataset import Dataset, ReadReport
-from genrec.data.files import write_atomically, write_text
+from genrec.data.files import all_or_nothing, write_atomically, write_text
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions
 from genrec.errors import ConfigError
 
@@ -114,7 +114,6 @@ def write(dataset: Dataset, folder: str | Path) -> Path:
     for name in ("interactions.csv", "items.csv", "README.txt"):
         if (folder / name).exists():
             raise ConfigError(f"{folder / name} exists and is not overwritten: choose another folder")
-    folder.mkdir(parents=True, exist_ok=True)
     histories = interactions.histories
     rows = pl.DataFrame(
         {
@@ -127,9 +126,11 @@ def write(dataset: Dataset, folder: str | Path) -> Path:
         rows = rows.with_columns(pl.Series("rating", interactions.ratings))
     items = dataset.catalogue.table.with_columns(pl.col(pl.List(pl.String)).list.join("|"))
     about = "\n".join([f"{dataset.name}: {dataset.report.source}", *dataset.report.notes, ""])
-    write_atomically(folder / "interactions.csv", rows.write_csv)
-    write_atomically(folder / "items.csv", items.write_csv)
-    write_text(folder / "README.txt", about)
+    with all_or_nothing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / "interactions.csv", rows.write_csv)
+        write_atomically(folder / "items.csv", items.write_csv)
+        write_text(folder / "README.txt", about)
     return folder
 
 

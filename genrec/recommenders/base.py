@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import genrec.recommenders
 from genrec.data.catalogue import BoolArray, Catalogue
-from genrec.data.files import read_parquet, write_atomically
+from genrec.data.files import all_or_nothing, read_parquet, write_atomically
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
 from genrec.data.memory import check_fits
 from genrec.data.ranking import Rankings
@@ -351,6 +351,12 @@ class Recommender(LivingCatalogue, ABC):
             raise RunError(f"{folder} is a file: choose a folder to save to")
         if folder.exists() and any(folder.iterdir()) and not (folder / _ABOUT).exists():
             raise RunError(f"{folder} is not empty and not a saved recommender: choose another folder")
+        with all_or_nothing(folder):
+            self._write(folder, catalogue)
+        return folder
+
+    def _write(self, folder: Path, catalogue: Catalogue) -> None:
+        """Fill a folder that is free, or holds another saved recommender."""
         folder.mkdir(parents=True, exist_ok=True)
         remove_sealed(folder / _ABOUT)
         name = "removed"
@@ -370,7 +376,6 @@ class Recommender(LivingCatalogue, ABC):
             "config": self.config.model_dump(mode="json"),
         }
         write_sealed(folder / _ABOUT, about, run=None, files=measured(folder, files_below(folder, _ABOUT)))
-        return folder
 
 
 def _count(value: Any, name: str, what: str) -> int:

@@ -215,3 +215,38 @@ def test_a_long_name_can_be_written(tmp_path: Path) -> None:
     path = tmp_path / ("ü" * 120 + ".parquet")
     files.write_text(path, "text")
     assert path.read_text() == "text"
+
+
+def half(folder: Path, error: BaseException, keep: Callable[[BaseException], bool] = lambda _: False) -> None:
+    """Fail with `error` after something was made in `folder`."""
+    with files.all_or_nothing(folder, keep=keep):
+        (folder / "deep").mkdir(parents=True)
+        (folder / "deep" / "half").write_text("half")
+        (folder / "new").symlink_to(folder.parent)
+        (folder / "half").write_text("half")
+        raise error
+
+
+def test_what_fails_leaves_nothing_that_is_in_the_way(tmp_path: Path) -> None:
+    with pytest.raises(KeyError):
+        half(tmp_path / "a" / "b", KeyError())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "text").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    with pytest.raises(KeyError):
+        half(tmp_path, KeyError())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "mine"]
+    assert (tmp_path / "mine" / "text").read_text() == "mine"
+
+
+def test_what_is_to_be_gone_on_with_is_kept(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        half(tmp_path / "run", KeyboardInterrupt(), lambda error: isinstance(error, KeyboardInterrupt))
+    assert (tmp_path / "run" / "half").is_file()
+    with files.all_or_nothing(tmp_path / "done"):
+        (tmp_path / "done").mkdir()
+    assert (tmp_path / "done").is_dir()

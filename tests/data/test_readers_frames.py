@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from datetime import time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 from genrec.data.ranking_file import read_rankings
 from genrec.data.read import read
-from genrec.errors import ConfigError, DataError
+from genrec.data.readers.source import ROLES
+from genrec.errors import DataError, GenrecError
 
 LOG = pl.DataFrame(
     {"user": ["u", "u", "v"], "item": ["b", "a", "b"], "time": [1, 2, 3], "stars": [5, None, 4]}
@@ -150,7 +153,54 @@ def test_brackets_in_a_name_are_a_name(tmp_path: Path) -> None:
     assert len(read_rankings(folder / "lists.parquet", data.test).items_BK) == 1
 
 
-@pytest.mark.parametrize("columns", [["user"], {"user_id": 5}, "user"])
-def test_columns_that_are_no_names(columns: Any) -> None:
-    with pytest.raises(ConfigError, match=r"columns=.*: give each role the name of its column"):
-        read(LOG, columns=columns)
+ODD: dict[str, Any] = {
+    "empty": [None, None, None],
+    "halves": [0.5, None, float("nan")],
+    "endless": [float("inf"), float("-inf"), 1e300],
+    "wide": [2**64, -(2**64), 0],
+    "truth": [True, False, None],
+    "bytes": [b"\xff", b"a", None],
+    "decimals": [Decimal("1.50"), Decimal(10) ** 30, None],
+    "lists": [["a"], [], None],
+    "lists of lists": [[["a"]], [[]], None],
+    "structures": [{"a": 1}, {"a": None}, None],
+    "objects": pl.Series([object(), {1}, None], dtype=pl.Object),
+    "clocks": [time(9), time(0), None],
+    "spans": [timedelta(1), timedelta(-1), None],
+    "far days": pl.Series([10**7, -(10**7), None], dtype=pl.Int32).cast(pl.Date),
+    "far moments": pl.Series([2**62, -(2**62), None]).cast(pl.Datetime("us")),
+    "words": ["", " ", "\0"],
+    "numbers": ["1e400", "0x10", "1_000"],
+    "arrays": pl.Series([[1, 2], [3, 4], None], dtype=pl.Array(pl.Int64, 2)),
+    "categories": pl.Series(["", "b", None], dtype=pl.Categorical),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_any_column_in_any_role_is_read_or_refused_in_words(odd: str, tmp_path: Path) -> None:
+    frame = LOG.drop("stars").with_columns(pl.Series("odd", ODD[odd]))
+    sources: list[Any] = [frame]
+    if odd != "objects":
+        frame.write_parquet(tmp_path / "log.parquet")
+        sources.append(tmp_path / "log.parquet")
+    items = pl.DataFrame({"item_id": ["a", "b", "c"], "title": ["A", "B", "C"]})
+    said = [
+        outcome(source, columns={role: "odd"}, ordered=ordered)
+        for source in sources
+        for role in ROLES
+        for ordered in (False, True)
+    ]
+    said += [
+        outcome(LOG, items.with_columns(pl.Series(name, ODD[odd])), untitled="id")
+        for name in ("item_id", "title", "year", "genres", "price", "anything")
+    ]
+    assert all(len(line) <= 500 and "\n" not in line for line in said)
+    assert set(map(str.isdecimal, said)) == {True, False}  # some roles it can play, and some not
+
+
+def outcome(*sources: Any, **options: Any) -> str:
+    """How many items are read, or why not in words of ours."""
+    try:
+        return str(read(*sources, **options).summary()["num_items"])
+    except GenrecError as error:
+        return str(error)

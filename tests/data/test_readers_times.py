@@ -175,7 +175,7 @@ def test_ways_of_writing_a_time(text: str, second: int) -> None:
         ([None, None], "the frame has no row that can be used; dropped were {'no time': 2}"),
     ],
 )
-def test_times_that_are_refused(times: list[Any], message: str) -> None:
+def test_times_that_are_refused(times: Any, message: str) -> None:
     assert message in refusal(log(times))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from genrec.data.readers.columns import folded
+from genrec.data.readers.times import in_calendar
 from genrec.data.readers.values import plain
 from genrec.errors import DataError
 
@@ -90,6 +91,8 @@ def form_of(values: pl.Series, source: str) -> pl.Series | None:
         return values
     if kind == pl.Boolean:
         return values.cast(pl.String)
+    if isinstance(kind, pl.Date | pl.Datetime) and not in_calendar(values):
+        return None
     if isinstance(kind, pl.Datetime):
         days = (values.drop_nulls().dt.time() == time()).all()
         return values.dt.strftime("%Y-%m-%d" if days else "%Y-%m-%d %H:%M:%S")

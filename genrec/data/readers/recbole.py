@@ -12,14 +12,8 @@ from genrec.data.readers.source import Layout, Log, Options, bare_name, first_fi
 from genrec.errors import DataError
 
 TEXT_ROLES = ("title", "text", "headline")
-TITLES = (
-    "name",
-    "appname",
-    "bookname",
-    "booktitle",
-    "songname",
-    "trackname",
-)  # of items, beside the usual ones
+# What holds the titles of items where a row is an item, beside the usual names of a title.
+TITLES = ("name", "appname", "bookname", "booktitle", "songname", "trackname")
 KINDS = ("token", "token_seq", "float", "float_seq")
 
 

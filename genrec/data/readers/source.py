@@ -35,12 +35,6 @@ class Options:
             ("columns", self.columns, ROLES),
             ("item_columns", self.item_columns, ITEM_ROLES),
         ):
-            if not isinstance(given, Mapping) or not all(
-                name is None or isinstance(name, str) for name in given.values()
-            ):
-                raise ConfigError(
-                    f"{what}={given!r}: give each role the name of its column, or None to leave it out"
-                )
             for role in given:
                 if role not in roles:
                     raise ConfigError(f"{what} have the roles {', '.join(roles)}, not {role!r}")

@@ -87,6 +87,12 @@ def iso_day(seconds: int) -> str:
     return str(np.datetime64(int(seconds), "s").astype("datetime64[D]"))
 
 
+def in_calendar(moments: pl.Series) -> bool:
+    """Whether all dates or datetimes are of the years 1 to 9999: polars panics as it writes others down."""
+    first, last = (int(np.datetime64(day, "ms").astype(np.int64)) for day in ("0001-01-01", "9999-12-31"))
+    return bool(_epoch(moments).is_between(first, last).all())
+
+
 def _fault(values: pl.Series) -> str:
     """Why a column holds no points in time, in words; '' where it may."""
     if values.dtype == pl.Time or (values.dtype == pl.String and _all_clocks(values)):
@@ -132,7 +138,7 @@ def _milliseconds(values: pl.Series, source: str, locate: Locate) -> tuple[pl.Se
         numbers = values.cast(pl.Int64, strict=False)
         values = numbers if numbers.null_count() == values.null_count() else _parsed(filled(values), locate)
     if values.dtype.is_temporal():
-        times = values.cast(pl.Datetime("ms")).dt.epoch("ms")
+        times = _epoch(values)
         _check(times, asked, "dates", locate)
         return times, notes
     if values.dtype.is_float():
@@ -295,9 +301,16 @@ def _check(times: pl.Series, asked: pl.Series, what: str, locate: Locate) -> Non
 
 
 def _place(asked: pl.Series, row: int, locate: Locate) -> str:
-    value = asked[row]
-    said = repr(value[:60]) if isinstance(value, str) else str(value)
+    if asked.dtype.is_temporal():  # of a year that Python does not know
+        said = str(np.datetime64(int(_epoch(asked)[row]), "ms").astype("datetime64[s]"))
+    else:
+        said = repr(asked[row][:60]) if asked.dtype == pl.String else str(asked[row])
     return f"{locate(row)} has the time {said} in column {asked.name!r}"
+
+
+def _epoch(moments: pl.Series) -> pl.Series:
+    """Dates or datetimes as unix milliseconds."""
+    return moments.cast(pl.Datetime("ms")).dt.epoch("ms")
 
 
 def _count(rows: pl.Series) -> str:

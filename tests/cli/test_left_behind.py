@@ -1,0 +1,99 @@
+"""A command that fails leaves nothing behind that is in the way of the next try."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import genrec
+import polars as pl
+import pytest
+from genrec.errors import ConfigError
+from genrec.recommenders.popular import Popular
+
+Mistake = Callable[..., str]
+SYNTHETIC = ("--data", "synthetic")
+
+
+def fails(*args: object, **options: object) -> None:
+    raise ConfigError("this cannot be done: do something else")
+
+
+def interrupted(*args: object, **options: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("method", ["_fit", "_save"])
+def test_train(cli, mistake: Mistake, tmp_path: Path, monkeypatch, method: str) -> None:
+    words = ("train", "popular", *SYNTHETIC, "--out", tmp_path / "runs" / "one")
+    with monkeypatch.context() as patch:
+        patch.setattr(Popular, method, fails)
+        assert "this cannot be done" in mistake(*words)
+        assert list(tmp_path.iterdir()) == []
+        (tmp_path / "runs" / "one").mkdir(parents=True)
+        mistake(*words)
+        assert list((tmp_path / "runs").rglob("*")) == [tmp_path / "runs" / "one"]  # it was there before
+    cli(*words)
+
+
+def test_train_that_was_stopped_is_kept(cli, tmp_path: Path, monkeypatch) -> None:
+    words = ("train", "popular", *SYNTHETIC, "--out", tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(Popular, "_fit", interrupted)
+        cli(*words, code=130)
+        patch.setattr(Popular, "_fit", fails)
+        cli(*words, "--resume", code=2)
+    assert (tmp_path / "run" / "data.json").is_file()
+    cli(*words, "--resume")
+
+
+def test_train_into_a_folder_of_the_users(mistake: Mistake, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert "not empty" in mistake("train", "popular", *SYNTHETIC, "--out", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_recommend_to_all(cli, mistake: Mistake, popular_run: Path, tmp_path: Path, monkeypatch) -> None:
+    words = ("recommend", popular_run, "--users", "all", "--out", tmp_path / "new" / "recs.parquet")
+    with monkeypatch.context() as patch:
+        patch.setattr(Popular, "rank", fails)
+        assert "this cannot be done" in mistake(*words, "-k", 3)
+    assert list(tmp_path.iterdir()) == []
+    cli(*words, "-k", 4)
+    assert pl.read_parquet(tmp_path / "new" / "recs.parquet").height == 4000
+
+
+def test_the_invented_data(cli, mistake: Mistake, tmp_path: Path, monkeypatch) -> None:
+    words = ("data", "synthetic", "--users", 20, "--out", tmp_path / "films")
+    with monkeypatch.context() as patch:
+        patch.setattr("genrec.data.synthetic.write_text", fails)  # of the last file
+        mistake(*words)
+    assert list(tmp_path.iterdir()) == []
+    cli(*words)
+
+
+def test_demo(cli, mistake: Mistake, tmp_path: Path, monkeypatch) -> None:
+    words = ("demo", "--recipe", "popular", "--out", tmp_path / "demo")
+    with monkeypatch.context() as patch:
+        patch.setattr(Popular, "_fit", fails)
+        mistake(*words)
+    assert list(tmp_path.iterdir()) == []
+    cli(*words)
+
+
+def test_bench(cli, mistake: Mistake, tmp_path: Path, monkeypatch) -> None:
+    page = tmp_path / "bench.md"
+    monkeypatch.setattr("genrec.cli.bench_rows.measure", fails)
+    assert "this cannot be done" in mistake("bench", "--seconds", 0.01, "--out", page)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_save(tmp_path: Path, monkeypatch) -> None:
+    data = genrec.synthetic(20)
+    model = genrec.create("popular").fit(data.train)
+    with monkeypatch.context() as patch:
+        patch.setattr(Popular, "_save", fails)
+        with pytest.raises(ConfigError):
+            model.save(tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+    assert genrec.load(model.save(tmp_path / "model")).name == "popular"
