@@ -78,6 +78,8 @@ class Listing:
             notes.append(f"{source} has no titles: they are from the column of {log.source}")
         titles, decoded = clean(table["title"])
         titled = titles.null_count() < len(titles)
+        if broken := int(titles.str.contains("\ufffd", literal=True).sum()):
+            notes.append(f"{broken:,} titles of {source} hold U+FFFD, which stands for what is no character")
         return cls(
             table.with_columns(titles),
             places["row"],

@@ -276,19 +276,22 @@ def test_all_members_of_objects_are_kept(tmp_path: Path) -> None:
         '{"id": 2, "title": "Two", "in_stock": false, "weight": 2, "color": ["red", "blue"], "box": {"w": 1}}',
         '{"id": 3, "title": "A \\ud83d", "weight": 2.5, "far": 123456789012345678901234567890, "color": 7, "n": NaN}',
         '{"id": 4, "title": "Ok \\ud83d\\ude00", "title": "again", "price": "$1,250.00", "categories": "x, y"}',
+        '{"id": 6, "title": "Six", "\\ud83d": "x", "names": [{"name": "\\ud83d"}], "tags": "[\\"\\\\ud83d\\"]"}',
         '{"id": 5, "title": true, "price": 3, "categories": [["x"], ["z"]], "far": 1}',
     )
-    data = read(log([1, 2, 3, 4, 5]), path)
+    data = read(log([1, 2, 3, 4, 5, 6]), path)
     titles = dict(zip(data.catalogue.ids, data.catalogue.titles, strict=True))
-    assert titles == {"1": "1984", "2": "Two", "3": "A \ufffd", "4": "Ok 😀", "5": "true"}
+    assert titles == {"1": "1984", "2": "Two", "3": "A \ufffd", "4": "Ok 😀", "5": "true", "6": "Six"}
     assert having(data, "in_stock", "true") == ["1"]
     assert sorted(having(data, "color", "red")) == ["1", "2"]
     assert having(data, "color", "7") == ["3"]
     assert having(data, "sizes", "2") == ["1"]
     assert having(data, "maker", "Ours") == ["1"]
     assert sorted(having(data, "categories", "x")) == ["4", "5"]
-    assert field(data, "weight") == {"1": None, "2": 2.0, "3": 2.5, "4": None, "5": None}
-    assert field(data, "price") == {"1": None, "2": None, "3": None, "4": 1250.0, "5": 3.0}
+    assert field(data, "weight") == {"1": None, "2": 2.0, "3": 2.5, "4": None, "5": None, "6": None}
+    assert field(data, "price") == {"1": None, "2": None, "3": None, "4": 1250.0, "5": 3.0, "6": None}
+    assert field(data, "\ufffd")["6"] == "x"
+    assert field(data, "names")["6"] == field(data, "tags")["6"] == ["\ufffd"]
     assert field(data, "far")["3"] == "123456789012345678901234567890"
     assert any("left out box;" in note for note in data.report.notes)
 
@@ -416,6 +419,19 @@ def catalogue_of(data: Dataset) -> list[tuple[Any, ...]]:
     stock = table["stock"].cast(pl.String).to_list()
     lists = [tuple(entries or ()) for entries in genres]
     return list(zip(table["item_id"].to_list(), table["title"].to_list(), brand, stock, lists, strict=True))
+
+
+def test_a_file_that_is_one_large_object_is_no_file_of_items(tmp_path: Path) -> None:
+    objects(tmp_path / "items.json", json.dumps({f"i{n}": f"T{n}" for n in range(10_001)}))
+    with pytest.raises(DataError, match=r"items.json has 10,001 fields or more, .*one row or object an item"):
+        read(log(["i1"]), tmp_path / "items.json")
+
+
+def test_names_of_columns_stay_on_one_line(tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text(f'"no\nid",{",".join(f"c{n}" for n in range(99))}\n')
+    with pytest.raises(DataError, match=r"among no id, c0, .* and 80 more: name it") as caught:
+        read(log(["a"]), tmp_path / "items.csv")
+    assert "\n" not in str(caught.value)
 
 
 def test_pandas_frames_with_missing_values() -> None:

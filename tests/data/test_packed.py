@@ -9,8 +9,10 @@ import lzma
 import os
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import polars as pl
 import pyarrow as pa
 import pytest
 from genrec.data import packed
@@ -166,6 +168,13 @@ def test_what_a_file_may_unpack_to_is_limited_told_and_adjustable(
         ("log.csv", b"PAR1\x15\x04rest", "log.csv is a Parquet file: let its name end in .parquet"),
         ("log.csv", b"7z\xbc\xaf\x27\x1c", "log.csv is a 7z archive: unpack it"),
         ("log.csv", b"\n \n\n", "log.csv is empty"),
+        (
+            "log.csv",
+            LOG.replace(b",item", b',""item'),
+            "first line of log.csv has quotes that do not enclose",
+        ),
+        ("log.csv", LOG.replace(b"time", b"t\xefme"), "log.csv is not UTF-8 text"),
+        ("log.csv", LOG.replace(b"bo", b"b\xf6"), "log.csv is not UTF-8 text"),
         ("log.csv", LOG.replace(b"\n", b"\r"), "log.csv ends its lines with CR alone"),
         ("log.csv", b"user,item,time" + b"," * (1 << 20), "log.csv has no line end in its first MiB"),
     ],
@@ -178,6 +187,40 @@ def test_what_cannot_be_read_is_told_in_one_line(
         read(tmp_path / name)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300 + len(str(tmp_path))
+
+
+def parquet(tmp_path: Path) -> bytes:
+    frame = pl.DataFrame(
+        {"user": ["u", "v"] * 20, "item": ["a", "b"] * 20, "time": range(1_700_000_000, 1_700_000_040)}
+    )
+    frame.write_parquet(tmp_path / "whole.parquet")
+    return (tmp_path / "whole.parquet").read_bytes()
+
+
+@settings(deadline=None, max_examples=150)
+@given(data=st.data())
+def test_damaged_parquet_is_read_or_refused(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("parquet")
+    content = bytearray(parquet(folder))
+    for place in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=3)):
+        content[place] = data.draw(st.integers(0, 255))
+    del content[data.draw(st.integers(len(content) - 12, len(content))) :]
+    (folder / "log.parquet").write_bytes(content)
+    with suppress(DataError):  # anything else, a panic of polars too, fails the test
+        read(folder / "log.parquet")
+
+
+def test_what_a_parquet_file_may_unpack_to_is_limited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parquet(tmp_path)
+    monkeypatch.setenv("GENREC_MAX_UNPACKED_GB", str(100 / 2**30))
+    with pytest.raises(
+        DataError, match=r"whole.parquet unpacks to .* or more, more than is allowed, 100 bytes"
+    ):
+        read(tmp_path / "whole.parquet")
 
 
 def test_what_is_no_file_is_never_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

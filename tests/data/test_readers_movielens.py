@@ -71,6 +71,12 @@ def test_1m_malformed(tmp_path: Path) -> None:
     (tmp_path / "ratings.dat").write_text("1::7::5::978300760\n1::9::3\n")
     with pytest.raises(DataError, match=r"line 2 of ratings.dat has 3 fields, and the first line has 4"):
         read(tmp_path)
+    (tmp_path / "ratings.dat").write_text("1::7::5::978300760\n1::7:9::3::978300759\n")
+    with pytest.raises(DataError, match=r"ratings.dat has a field with a single ':' in it"):
+        read(tmp_path)
+    (tmp_path / "ratings.dat").write_text("1::7::5::978300760\n1:x:9::3::978300759\n")
+    with pytest.raises(DataError, match=r"line 2 of ratings.dat has 3 fields, and the first line has 4"):
+        read(tmp_path)
     (tmp_path / "ratings.dat").write_text("1::7::5::978300760\n")
     (tmp_path / "movies.dat").write_text("7::A\n")
     with pytest.raises(DataError, match=r"line 1 of movies.dat is '7::A', not id::title::genres"):

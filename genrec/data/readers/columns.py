@@ -111,8 +111,9 @@ def folded(name: str) -> str:
 
 
 def some(names: Sequence[str]) -> str:
-    """Names in one line, the first of very many."""
-    return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    """Names in one line, of very many or long ones the beginning."""
+    shown = [" ".join(name.split())[:40] for name in names[:20]]
+    return ", ".join(shown) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
 
 def looked_at(names: Sequence[str], roles: Mapping[str, str], options: Options) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from genrec.data import packed
 from genrec.errors import DataError
 
 
@@ -36,11 +37,37 @@ def read_parquet(path: Path) -> pl.DataFrame:
     """A Parquet file.
 
     Raises:
-        DataError: not a Parquet file.
+        DataError: not a Parquet file, a damaged one, or one that unpacks to more than is allowed.
     """
+    packed.size_of(path)  # a folder, a pipe
+    _examine(path)
     try:
         return pl.read_parquet(path, glob=False)  # a name with brackets is a name
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise DataError(f"{path.name} cannot be read as a Parquet file: {_line(error)}") from None
+
+
+def _examine(path: Path) -> None:
+    """Read a Parquet file once by Arrow, which tells what is damaged: polars panics, or ends the process.
+
+    Raises:
+        DataError: see `read_parquet`.
+    """
+    import pyarrow
+    from pyarrow.parquet import ParquetFile
+
+    try:
+        with ParquetFile(path) as file:
+            about = file.metadata
+            groups = (about.row_group(number).total_byte_size for number in range(about.num_row_groups))
+            size = max(sum(groups), about.num_rows * about.num_columns)
+            if size > packed.limit_bytes():
+                raise packed.too_large(path.name, f"unpacks to {size:,} bytes or more, more than is allowed")
+            for _ in file.iter_batches():
+                pass
+    except pyarrow.ArrowNotImplementedError:  # a type that polars may know
+        return
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path.name} cannot be read as a Parquet file: {_line(error)}") from None
 
 
@@ -68,5 +95,5 @@ def _column(name: str, values: Any) -> pl.Series:
     return series
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from genrec.data.readers.columns import folded
+from genrec.data.readers.source import whole
 from genrec.data.readers.times import in_calendar
 from genrec.data.readers.values import plain
 from genrec.errors import DataError
@@ -28,6 +29,7 @@ NAMES = {  # what other files call a field of ours
 LISTS = ("genres", "categories", "tags", "keywords")
 FIELDS = (*LISTS, "brand", "price", "year", "city")
 NO_GENRES = "(no genres listed)"  # MovieLens
+MOST = 10_000  # fields; a file with more is not one of items with a row or object each
 LABELS = ("name", "title", "label")  # which member of an object stands for it, as in TMDB's genres
 
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
@@ -41,6 +43,7 @@ def our_name(name: str) -> str:
 
 def usable(table: pl.DataFrame, source: str) -> tuple[pl.DataFrame, list[str]]:
     """The fields of `table` under our names and in forms that a catalogue keeps, and notes on what is lost."""
+    check_number(table.width, source)
     columns: dict[str, pl.Series] = {}
     lost, notes = [], []
     for column in table:
@@ -59,6 +62,18 @@ def usable(table: pl.DataFrame, source: str) -> tuple[pl.DataFrame, list[str]]:
         columns[name] = values.alias(name)
     notes += left_out(lost, source)
     return pl.DataFrame(columns), notes
+
+
+def check_number(num_fields: int, source: str) -> None:
+    """Nothing, if items may have that many fields.
+
+    Raises:
+        DataError: they may not.
+    """
+    if num_fields > MOST:
+        raise DataError(
+            f"{source} has {num_fields:,} fields or more, and items may have {MOST:,}: write one row or object an item"
+        )
 
 
 def left_out(names: Sequence[str], source: str) -> list[str]:
@@ -182,7 +197,7 @@ def texts_in(value: Any) -> list[str] | None:
         if isinstance(entry, list | tuple):
             waiting += reversed(entry)
         elif isinstance(entry, str):
-            found |= {entry: None} if entry else {}
+            found |= {whole(entry): None} if entry else {}
         elif isinstance(entry, bool):
             found[str(entry).lower()] = None
         elif isinstance(entry, int):

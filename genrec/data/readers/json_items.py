@@ -11,7 +11,8 @@ from typing import Any
 import polars as pl
 
 from genrec.data.readers import json_lines
-from genrec.data.readers.item_fields import LABELS, LISTS, our_name, split, texts_in
+from genrec.data.readers.item_fields import LABELS, LISTS, check_number, our_name, split, texts_in
+from genrec.data.readers.source import whole
 from genrec.errors import DataError
 
 _LARGEST = 1 << 63
@@ -35,9 +36,10 @@ def columns_of(path: Path, wanted: Callable[[str], bool]) -> tuple[pl.DataFrame,
             for name, value in values.items():
                 form = _form(value, f"line {number} of {path.name}") if wanted(name) else None
                 if form is not None:
-                    members.setdefault(name, [None] * len(some))[row] = form
+                    members.setdefault(whole(name), [None] * len(some))[row] = form
                 elif value not in (None, "", []) and value == value:
-                    lost[name] = None
+                    lost[whole(name)] = None
+            check_number(len(members) + len(lost), path.name)
         parts.append(
             pl.DataFrame([_series(name, values) for name, values in members.items()], height=len(some))
         )
@@ -52,7 +54,7 @@ def _form(value: Any, place: str) -> str | int | float | list[str] | None:
         value = next((value[name] for name in LABELS if isinstance(value.get(name), str)), None)
     if isinstance(value, list | tuple):
         texts = texts_in(value) or []
-        return [_text(text, place) for text in texts] or None
+        return texts or None
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, int) and not isinstance(value, bool) and -_LARGEST <= value < _LARGEST:

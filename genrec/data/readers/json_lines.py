@@ -18,7 +18,7 @@ from typing import Any
 import polars as pl
 
 from genrec.data import packed
-from genrec.data.readers.source import LONGEST_LINE, first_line, read_text
+from genrec.data.readers.source import LONGEST_LINE, first_line, read_text, whole
 from genrec.errors import DataError
 
 CHUNK_BYTES = 1 << 26
@@ -104,10 +104,10 @@ def text_of(value: Any, place: str, *, exact: bool) -> str | None:
         text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
     if text is None or text.isascii():
         return text
-    whole = text.encode("utf-8", errors="replace")
-    if exact and whole != text.encode("utf-8", errors="surrogatepass"):
+    repaired = whole(text)
+    if exact and repaired != text:
         raise DataError(f"{place} has the id {text!r} with half of a surrogate pair: write ids as whole text")
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return repaired
 
 
 def _chunk(

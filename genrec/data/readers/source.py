@@ -144,6 +144,11 @@ def read_lines(path: Path) -> list[str]:
     return lines
 
 
+def whole(text: str) -> str:
+    """Text with U+FFFD for each half of a surrogate pair, which JSON may write and no text consists of."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def first_line(path: Path) -> str:
     """First line of a text file that is not blank, or its first MiB; empty where all of the first MiB is blank.
 

@@ -48,7 +48,11 @@ def read(path: Path, options: Options) -> Log:
     separator = separator_of(path)
     header = header_of(path, separator)
     roles = find_columns(header, options, path.name)
-    frame = read_csv(path, separator).select(looked_at(header, roles, options))
+    frame = read_csv(path, separator)
+    wanted = looked_at(header, roles, options)
+    if not set(wanted) <= set(frame.columns):
+        raise DataError(f"the first line of {path.name} has quotes that do not enclose whole names: {header}")
+    frame = frame.select(wanted)
     check_fields(frame, roles, path, separator)
     return standard(
         frame, roles, path.name, lambda row: f"line {line_of(path, separator, row)} of {path.name}", options
@@ -77,6 +81,8 @@ def header_of(path: Path, separator: str) -> list[str]:
     header = first_line(path)
     if not header:
         raise DataError(f"{path.name} is empty: a table starts with a line of column names")
+    if "\ufffd" in header:
+        raise DataError(f"{path.name} is not UTF-8 text (in its first line): save it as UTF-8")
     if len(header) >= LONGEST_LINE or "\r" in header:
         what = "ends its lines with CR alone" if "\r" in header else "has no line end in its first MiB"
         raise DataError(
@@ -95,6 +101,7 @@ def read_csv(
     Raises:
         DataError: not UTF-8, or a line with too many fields.
     """
+    stray = f"{path.name} has a field with a single {separator[0]!r} in it, where {separator!r} parts fields"
     columns = names
     if (
         names and len(separator) == 2
@@ -114,10 +121,14 @@ def read_csv(
     except pl.exceptions.NoDataError:
         raise DataError(f"{path.name} is empty") from None
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(
-            _explain(path, separator, quote) or f"{path.name}: {str(error).splitlines()[0]}"
-        ) from None
-    return frame if names is None else frame.select(names)
+        told = stray if len(separator) == 2 else f"{path.name}: {str(error).splitlines()[0]}"
+        raise DataError(_explain(path, separator, quote) or told) from None
+    if names is None:
+        return frame
+    between = [column for column in frame if column.name not in names]
+    if any((column.fill_null("") != "").any() for column in between):  # as in 1:2::3::4
+        raise DataError(_explain(path, separator, quote) or stray)
+    return frame.select(names)
 
 
 def _for_polars(path: Path) -> Path | io.BytesIO:
@@ -178,10 +189,13 @@ def _cells(text: TextIO, separator: str, quote: str | None) -> Iterator[tuple[in
 
 def line_of(path: Path, separator: str, row: int) -> int:
     """Line, from 1, in which data row `row`, from 0, ends."""
-    with packed.open_bytes(path) as file, io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
+    with (
+        packed.open_bytes(path) as file,
+        io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="") as text,
+    ):
         rows = itertools.dropwhile(lambda row: not "".join(row[1]).strip(), _cells(text, separator, '"'))
         lines = (number for number, _ in rows)
-        return next(itertools.islice(lines, row + 1, None))
+        return next(itertools.islice(lines, row + 1, None), row + 2)  # polars may see more rows in odd quotes
 
 
 def _items(path: Path) -> Path | None:
