@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import uuid
-from datetime import time, timedelta
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from genrec.data.ranking_file import read_rankings
 from genrec.data.read import read
 from genrec.data.readers.source import ROLES
 from genrec.errors import DataError, GenrecError
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 LOG = pl.DataFrame(
     {"user": ["u", "u", "v"], "item": ["b", "a", "b"], "time": [1, 2, 3], "stars": [5, None, 4]}
@@ -204,3 +207,81 @@ def outcome(*sources: Any, **options: Any) -> str:
         return str(read(*sources, **options).summary()["num_items"])
     except GenrecError as error:
         return str(error)
+
+
+FORMS = ["csv", "csv.gz", "tsv", "parquet", "pandas", "pandas with arrow", "lazy"]
+TEXT_IDS = st.text('ab01.-, "é\n', min_size=1, max_size=4)
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> pl.DataFrame:
+    """Logs of text or whole numbers as ids, some of them missing, with times, ratings and texts."""
+    ids = draw(st.sampled_from([TEXT_IDS, st.integers(-5, 2**53 - 1)]))
+    columns = {
+        "user": ids,
+        "item": ids,
+        "time": st.integers(10**9, 2 * 10**9),
+        "rating": st.integers(1, 10).map(lambda half: half / 2),
+        "text": st.text('no,"\n ', min_size=1, max_size=5),
+    }
+    rows = draw(st.integers(1, 6))
+    drawn = {
+        name: draw(st.lists(st.none() | values, min_size=rows, max_size=rows))
+        for name, values in columns.items()
+    }
+    assume(any(None not in row for row in zip(drawn["user"], drawn["item"], drawn["time"], strict=True)))
+    return pl.DataFrame(drawn)
+
+
+@given(logs(), st.sampled_from(FORMS))
+@settings(max_examples=50)
+def test_a_log_is_the_same_data_in_every_form(
+    tmp_path_factory: pytest.TempPathFactory, log: pl.DataFrame, form: str
+) -> None:
+    expected, found = read(log), read(in_form(log, form, tmp_path_factory))
+    assert found.fingerprint == expected.fingerprint
+    assert found.report.dropped == expected.report.dropped
+    assert np.array_equal(found.interactions.times, expected.interactions.times)
+    ratings, others = found.interactions.ratings, expected.interactions.ratings
+    assert (ratings is None) == (others is None)
+    assert ratings is None or np.array_equal(ratings, others, equal_nan=True)
+    assert found.interactions.texts.to_list() == expected.interactions.texts.to_list()
+
+
+@given(
+    st.lists(st.datetimes(datetime(1980, 1, 1), datetime(2090, 1, 1)), min_size=1, max_size=6),
+    st.sampled_from([pl.Datetime("ms"), pl.Datetime("us", "Asia/Tokyo"), pl.Datetime("ns"), pl.Int64]),
+    st.sampled_from(FORMS),
+)
+@settings(max_examples=50)
+def test_moments_are_the_same_times_in_every_form(
+    tmp_path_factory: pytest.TempPathFactory, moments: list[datetime], kind: Any, form: str
+) -> None:
+    times = pl.Series("time", [moment.replace(microsecond=0) for moment in moments], dtype=pl.Datetime("ms"))
+    log = pl.DataFrame(
+        {"user": ["u"] * len(times), "item": [f"i{row}" for row in range(len(times))], "time": times}
+    )
+    expected = read(log)
+    if kind == pl.Int64:
+        times = times.dt.epoch("s")
+    elif kind.time_zone:
+        times = times.dt.replace_time_zone("UTC").dt.convert_time_zone(kind.time_zone)
+    else:
+        times = times.cast(kind)
+    found = read(in_form(log.with_columns(times), form, tmp_path_factory))
+    assert found.fingerprint == expected.fingerprint
+    assert found.interactions.times.tolist() == expected.interactions.times.tolist()
+
+
+def in_form(log: pl.DataFrame, form: str, folders: pytest.TempPathFactory) -> Any:
+    if form.startswith("pandas"):
+        return log.to_pandas(use_pyarrow_extension_array=form.endswith("arrow"))
+    if form == "lazy":
+        return log.lazy()
+    path = folders.mktemp("forms") / f"log.{form}"
+    if form == "parquet":
+        log.write_parquet(path)
+    else:
+        text = log.write_csv(separator="\t" if form == "tsv" else ",").encode()
+        path.write_bytes(gzip.compress(text) if form.endswith("gz") else text)
+    return path

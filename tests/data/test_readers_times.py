@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -55,11 +54,6 @@ HOLDS: dict[Any, tuple[int, int]] = {  # the unix seconds that a type holds, and
     pl.String: (-2_208_988_800, 4_102_444_799),
     pl.Categorical: (-2_208_988_800, 4_102_444_799),
 }
-FORMS: dict[str, Callable[[pl.DataFrame], Any]] = {
-    "pandas": lambda frame: frame.to_pandas(),
-    "pandas with arrow": lambda frame: frame.to_pandas(use_pyarrow_extension_array=True),
-    "lazy": lambda frame: frame.lazy(),
-}
 
 
 @given(st.data())
@@ -76,35 +70,6 @@ def test_every_type_that_holds_the_times_gives_the_same_histories(data: st.DataO
     found = read(log((values.cast(pl.String) if kind == pl.Categorical else values).cast(kind)))
     assert found.fingerprint == expected.fingerprint
     assert found.interactions.times.tolist() == expected.interactions.times.tolist() == sorted(times)
-
-
-@given(
-    st.lists(st.datetimes(dt.datetime(1980, 1, 1), dt.datetime(2090, 1, 1)), min_size=1, max_size=6),
-    st.sampled_from(["csv", "parquet", *FORMS]),
-    st.sampled_from([pl.Datetime("ms"), pl.Datetime("us", "Asia/Tokyo"), pl.Datetime("ns"), pl.Int64]),
-)
-def test_a_log_and_its_other_forms_are_the_same_data(
-    tmp_path_factory: pytest.TempPathFactory, moments: list[dt.datetime], form: str, kind: pl.DataType
-) -> None:
-    times = pl.Series([moment.replace(microsecond=0) for moment in moments], dtype=pl.Datetime("ms"))
-    expected = read(log(times))
-    if kind == pl.Int64:
-        times = times.dt.epoch("s")
-    elif isinstance(kind, pl.Datetime) and kind.time_zone:
-        times = times.dt.replace_time_zone("UTC").dt.convert_time_zone(kind.time_zone)
-    else:
-        times = times.cast(kind)
-    found = read(in_form(log(times), form, tmp_path_factory))
-    assert found.fingerprint == expected.fingerprint
-    assert found.interactions.times.tolist() == expected.interactions.times.tolist()
-
-
-def in_form(frame: pl.DataFrame, form: str, folders: pytest.TempPathFactory) -> Any:
-    if form in FORMS:
-        return FORMS[form](frame)
-    path = folders.mktemp("forms") / f"log.{form}"
-    frame.write_csv(path) if form == "csv" else frame.write_parquet(path)
-    return path
 
 
 @pytest.mark.parametrize(
