@@ -243,7 +243,8 @@ class SourceWriter:
     def item(self, item: int) -> Word:
         """An item as a word."""
         number = {"own": 1 + len(self.users) + item, "shared": 1 + item}.get(self.numbers, 0)
-        number = number if item < self.num_items else 0
+        # A run that an older version edited does not tell which of its items came after the table.
+        number = number if item < self.num_items and number < self.num_words else 0
         return Word(self.codes[item], self.paths[item], number, is_item=True, is_entity=True)
 
     def source(self, words: Sequence[Word], in_order_from: int | None = None) -> Source:

@@ -244,6 +244,8 @@ def train(
             trainer.replicas.close()
         # Mixed precision is the training's: accelerate leaves it on `forward`, which answers go through as well.
         trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
+        # What it puts back is bound to this very module, and would run this one for every shallow copy too.
+        vars(model).pop("forward", None)
     model.eval()
 
 

@@ -241,3 +241,22 @@ def test_the_way_to_a_catalogue_does_not_matter(
     ]
     for way in ways:
         assert edited(*way) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["genrec", "genrec-seq2seq, own words", "sasrec", "popular"])
+def test_a_run_that_keeps_one_catalogue_alone_goes_on_from_it(
+    saved: Callable[[str], Path], name: str, tmp_path: Path
+) -> None:
+    """As runs were saved when edits changed what had been learnt."""
+    model = load(saved(name)).add_items(pl.DataFrame({"item_id": ["n1"], "title": ["Comet"]}))
+    expected = scores(model)
+    model.trained_ = {}
+    folder = model.save(tmp_path / "old")
+    assert not (folder / "trained.parquet").exists()
+    old = load(folder)
+    assert scores(old) == pytest.approx(expected, abs=1e-6)
+    old.add_items(pl.DataFrame({"item_id": ["n1", "n2"], "title": ["Zebra", "Comet"]}))
+    old = load(old.save(tmp_path / "newer"))
+    old.add_items(pl.DataFrame({"item_id": ["n1"], "title": ["Comet"]}))
+    assert old.catalogue.ids == [*IDS, "n1", "n2"]
+    assert old.trained_catalogue.titles == [*TITLES, "Comet"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,21 @@ def test_a_new_item_in_a_series_leaves_the_others_alone(changed: Callable[..., R
         after[:, [*series, NUM_ITEMS]].sum(axis=1), before[:, series].sum(axis=1), atol=1e-6
     )
     assert model.tokenizer_.decode(model.codes_[NUM_ITEMS]).strip() == "Silent Orchard 9"
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+def test_what_was_fitted_here_can_be_edited_without_the_disk(
+    fitted: Callable[..., Recommender], bf16: bool
+) -> None:
+    model = fitted(bf16=bf16)
+    before = probabilities(model)
+    other = copy(model).add_items(
+        pl.DataFrame({"item_id": ["i5", "new"], "title": ["Renamed", "Home Alone"]})
+    )
+    for item in other.recommend([["i1", "new"]], k=NUM_ITEMS, exact=True)[0].items:
+        chances = [chance for _, chance in other.why(["i1", "new"], item.item_id)]
+        assert np.prod(chances) == pytest.approx(item.probability, rel=1e-3)
+    np.testing.assert_array_equal(probabilities(model), before)  # a copy is edited alone
 
 
 @pytest.mark.parametrize("code", ["random", "sequential"])

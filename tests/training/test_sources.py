@@ -162,7 +162,8 @@ def test_word_numbers() -> None:
     assert numbers("own", None) == [0, 4, 4, 5, 5, 5, 0, 0]
     # What stands behind the last row of an order shares it, and items that came later have no row.
     assert numbers("order", None, num_words=4) == [1, 2, 2, 3, 3, 3, 3, 3]
-    assert numbers("own", None, num_words=5, num_items=1) == [0, 4, 4, 0, 0, 0, 0, 0]
+    assert numbers("own", None, num_words=5) == [0, 4, 4, 0, 0, 0, 0, 0]
+    assert numbers("own", None, num_words=9, num_items=1) == [0, 4, 4, 0, 0, 0, 0, 0]
     assert numbers("shared", None, num_words=5, num_items=1) == [0, 1, 1, 0, 0, 0, 0, 0]  # not that of a user
     assert num_word_vectors("own", 3, 6, 50) == 10
     assert num_word_vectors("shared", 3, 6, 50) == 7
