@@ -102,7 +102,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        return (self.folder / "model" / "recommender.json").exists()
+        return (self.folder / "model").exists()  # it was renamed into place as a whole
 
     @property
     def protocol(self) -> str:

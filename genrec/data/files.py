@@ -138,7 +138,7 @@ def read_json_lines(path: Path, shape: type[T], *, advice: str = ADVICE, may_be_
         may_be_cut: whoever wrote it may have been killed; a last line without its end is left out.
 
     Raises:
-        RunError: it is missing, or a line is damaged or of another shape.
+        RunError: it is missing or empty, or a line is damaged or of another shape.
         OSError: it cannot be read.
     """
     values = []
@@ -146,6 +146,8 @@ def read_json_lines(path: Path, shape: type[T], *, advice: str = ADVICE, may_be_
     for number, line in enumerate([*lines, *([rest] if rest and not may_be_cut else [])], start=1):
         with told(path, advice, f"line {number}: "):
             values.append(shaped(_json(line, not_finite=True), shape))
+    if not values and not may_be_cut:  # nobody makes such a file before there is a line for it
+        raise _damaged(path, "it is empty", advice)
     return values
 
 

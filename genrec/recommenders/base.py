@@ -476,8 +476,8 @@ def load(folder: str | Path) -> Recommender:
     about_path = folder / _ABOUT
     if not about_path.exists():
         raise RunError(
-            f"{folder} holds no finished recommender (recommender.json is missing): finish the training with "
-            "--resume, or choose another run"
+            f"{folder} holds no finished recommender ({about_path} is missing): restore it from a copy, or move "
+            f"{folder} away and, in a run, go on with --resume"
         )
     about, seal = read_sealed(about_path, _About, advice=_ADVICE)
     if in_run:

@@ -192,6 +192,6 @@ def test_train_and_evaluate_are_silent_where_nothing_is_wrong(cli, run: Path) ->
 
 
 def test_a_run_that_is_not_finished_or_none(mistake, run: Path, tmp_path: Path) -> None:
-    (run / "model" / "recommender.json").unlink()
+    shutil.rmtree(run / "model")
     assert "has not finished" in mistake("audit", run)
     assert "nowhere" in mistake("audit", tmp_path / "nowhere")

@@ -139,7 +139,7 @@ def test_a_run_folder_that_is_half_written(mistake: Mistake, popular_run: Path, 
         return told
 
     assert "has not finished" in told_without("model")
-    assert "has not finished" in told_without("model/recommender.json")
+    assert "recommender.json is missing" in told_without("model/recommender.json")
     assert "popular.safetensors is missing" in told_without("model/popular.safetensors")
     assert "data.json is missing" in told_without("data.json", "model")
     assert "config.yaml is missing" in told_without("config.yaml")

@@ -79,9 +79,6 @@ def test_a_damaged_file_is_named_in_one_line_with_what_to_do(kind: str, damage: 
     write, read = READERS[kind]
     write(path)
     path.write_bytes(DAMAGE[damage](path.read_bytes()))
-    if kind == "lines" and damage == "empty":
-        assert read(path) == []  # nothing was logged yet
-        return
     with pytest.raises(RunError) as told:
         read(path)
     message = str(told.value)
