@@ -17,7 +17,7 @@ from genrec.errors import ConfigError, shown
 # by page was a tenth of a training step. torch reads this at its first large array.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
-MOST_THREADS = 1024
+MOST_THREADS = 256  # OpenMP takes any number, and ends the process where the system has no more
 
 _MOST_REPLICAS = (
     4  # beyond, adding up their gradients and Python's lock cost more than one more replica brings

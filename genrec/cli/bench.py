@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genrec.cli.environment import environment
-from genrec.cli.options import SYNTHETIC, HeldOut, Json, MovedData
+from genrec.cli.options import SYNTHETIC, BatchSize, HeldOut, Json, MovedData
 from genrec.cli.reading import Reading, reads_data
 from genrec.cli.run_folder import open_run
 from genrec.cli.terminal import note, print_json, print_table, stdout, stoppable
@@ -34,6 +34,7 @@ def bench(
     reading: Reading = Reading(),  # noqa: B008 - frozen
     protocol: HeldOut = None,
     data: MovedData = None,
+    batch_size: BatchSize = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE.md", help="Write the table as a page, too.")
     ] = None,
@@ -63,7 +64,9 @@ def bench(
             raise ConfigError("--data is for runs whose data were moved: give the data in place of the run")
         trained, held_out, read = None, protocol or "leave-one-out", reading.source(what).read
     with stoppable("nothing was kept; the same command measures again"):
-        dataset, rows = measure(read, held_out, trained, seconds, lambda now: note(f"measuring: {now}"))
+        dataset, rows = measure(
+            read, held_out, trained, seconds, lambda now: note(f"measuring: {now}"), batch_size
+        )
     about = {"data": dataset.name, "num_users": dataset.interactions.num_users,
              "num_items": dataset.interactions.num_items, "num_interactions": dataset.interactions.num_interactions,
              "environment": environment()}  # fmt: skip

@@ -69,7 +69,12 @@ class _Watch:
 
 
 def measure(
-    read: Callable[[], Dataset], protocol: str, trained: Recommender | None, seconds: float, tell: Tell
+    read: Callable[[], Dataset],
+    protocol: str,
+    trained: Recommender | None,
+    seconds: float,
+    tell: Tell,
+    batch_size: int | None = None,
 ) -> tuple[Dataset, list[Row]]:
     """All rows.
 
@@ -79,6 +84,8 @@ def measure(
         trained: the recommender whose ranking is measured; None: a compact `genrec` that has hardly learnt.
         seconds: what a row may take, about.
         tell: called before each group of rows.
+        batch_size: users ranked at once; None: as many as the recommender's options say, 128 at most, so that the clock
+            is looked at often enough.
 
     Returns:
         The data set and its rows.
@@ -91,7 +98,7 @@ def measure(
     compact, learnt = training("genrec", parts, seconds, tell)
     rows += [_trie(compact, tell), *learnt]
     rows += training("sasrec", parts, seconds, tell)[1]
-    rows += ranking(trained or compact, parts.test, seconds, tell)
+    rows += ranking(trained or compact, parts.test, seconds, tell, batch_size)
     rows += beside_generate(parts.test, seconds, tell)
     return data, [*rows, _metrics(parts.test, seconds, tell)]
 
@@ -141,14 +148,17 @@ def _trie(model: Any, tell: Tell) -> Row:
     return Row(f"trie of {len(model.codes_):,} items", watch.seconds, "s", watch.peak_memory_mb)
 
 
-def ranking(model: Recommender, targets: Targets, seconds: float, tell: Tell) -> list[Row]:
+def ranking(
+    model: Recommender, targets: Targets, seconds: float, tell: Tell, batch_size: int | None = None
+) -> list[Row]:
     """Users per second of `rank`, seen items excluded; also by beams of several widths where the model has beams."""
     if "beams" not in type(model.config).model_fields:
-        return [_ranked(model, f"ranking by {model.name}", targets, seconds, tell)]
-    given, rows = model.config, [_ranked(model, "decoding, best first", targets, seconds, tell)]
+        return [_ranked(model, f"ranking by {model.name}", targets, seconds, tell, batch_size)]
+    given = model.config
+    rows = [_ranked(model, "decoding, best first", targets, seconds, tell, batch_size)]
     for beams in BEAMS:
         model.config = given.model_copy(update={"search": "beam", "beams": beams})
-        rows.append(_ranked(model, f"decoding, beam {beams}", targets, seconds, tell))
+        rows.append(_ranked(model, f"decoding, beam {beams}", targets, seconds, tell, batch_size))
     model.config = given
     return rows
 
@@ -196,25 +206,28 @@ def beside_generate(targets: Targets, seconds: float, tell: Tell) -> list[Row]:
     ]
 
 
-def _ranked(model: Recommender, what: str, targets: Targets, seconds: float, tell: Tell) -> Row:
+def _ranked(
+    model: Recommender, what: str, targets: Targets, seconds: float, tell: Tell, batch_size: int | None
+) -> Row:
     tell(what)
-    chunks = _endless_chunks(targets.histories)
+    batch_size = batch_size or min(_CHUNK, model.config.ranking_batch)
+    chunks = _endless_chunks(targets.histories, batch_size)
     model.rank(next(chunks).take(np.arange(1)))  # what is made on first use
     watch, num_users = _Watch(), 0
     while watch.seconds < seconds:
         chunk = next(chunks)
-        model.rank(chunk)
+        model.rank(chunk, batch_size=batch_size)
         num_users += len(chunk)
     return Row(what, num_users / watch.seconds, "users/s", watch.peak_memory_mb)
 
 
-def _endless_chunks(histories: Histories) -> Iterator[Histories]:
+def _endless_chunks(histories: Histories, size: int) -> Iterator[Histories]:
     """Users in an order that is always the same, over and over."""
     rng = np.random.default_rng(0)
     while True:
         order = rng.permutation(len(histories))
-        for start in range(0, len(order), _CHUNK):
-            yield histories.take(order[start : start + _CHUNK])
+        for start in range(0, len(order), size):
+            yield histories.take(order[start : start + size])
 
 
 def _metrics(targets: Targets, seconds: float, tell: Tell) -> Row:

@@ -11,7 +11,7 @@ import typer
 from genrec.cli.audit import warn
 from genrec.cli.environment import environment
 from genrec.cli.measured_run import MeasuredRun, data_facts, targets_of
-from genrec.cli.options import DataSource, Exact, HeldOut, Json, one_of
+from genrec.cli.options import BatchSize, DataSource, Exact, HeldOut, Json, one_of
 from genrec.cli.reading import Reading, reads_data
 from genrec.cli.run_folder import open_run
 from genrec.cli.task_tables import measure_tasks, print_tasks
@@ -38,6 +38,7 @@ def evaluate(
         typer.Option("--users", metavar="N", help="Measure on a sample of N users, always the same."),
     ] = None,
     exact: Exact = False,
+    batch_size: BatchSize = None,
     task: Annotated[
         str | None,
         typer.Option(
@@ -69,12 +70,17 @@ def evaluate(
             raise ConfigError("there is nothing to measure: give a RUN, or --rankings FILE and --data PATH")
         for name in [*reading.given(), *(["protocol"] if protocol is not None else [])]:
             raise ConfigError(f"--{name.replace('_', '-')} goes with --rankings: {run} knows its own")
-        _evaluate_run(MeasuredRun.open(open_run(run), split, users, data), exact, task, as_json)
+        measured_run = MeasuredRun.open(open_run(run), split, users, data, batch_size)
+        _evaluate_run(measured_run, exact, task, as_json)
         return
     if run is not None:
         raise ConfigError(f"both {run} and --rankings {rankings} are given: measure one at a time")
     if data is None:
         raise ConfigError("--rankings needs --data PATH, which holds the targets of the lists")
+    if batch_size is not None:
+        raise ConfigError(
+            "--batch-size is about ranking, and the lists of --rankings are there: leave it out"
+        )
     if exact:
         raise ConfigError("--exact is about searching, and the lists of --rankings are there: leave it out")
     if task is not None:

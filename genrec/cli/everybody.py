@@ -55,6 +55,7 @@ def recommend_to_all(
     identity: str,
     force: bool = False,
     users_per_part: int | None = None,
+    batch_size: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Write the best items of every user: columns user_id, rank, item_id, title, score, probability.
@@ -68,6 +69,7 @@ def recommend_to_all(
         identity: tells this model from any other; parts that another one left are not taken up.
         force: replace a file that is there.
         users_per_part: users held in memory at once; None: as many as suits the length of their lists.
+        batch_size: users ranked at once; None: as many as the model's options say.
         progress: called with (users done, users in all).
 
     Returns:
@@ -93,7 +95,13 @@ def recommend_to_all(
         paths.append(path)
         rows = np.arange(start, min(start + users_per_part, len(histories)))
         if path.name not in parts:
-            rankings = model.rank(histories.take(rows), question.k, allowed=allowed, exact=question.exact)
+            rankings = model.rank(
+                histories.take(rows),
+                question.k,
+                allowed=allowed,
+                exact=question.exact,
+                batch_size=batch_size,
+            )
             table = _table(model, dataset, rows, rankings)
             if not parts:  # no sooner: what cannot be answered leaves nothing behind
                 folder.mkdir(parents=True, exist_ok=True)

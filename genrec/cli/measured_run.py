@@ -28,6 +28,7 @@ class MeasuredRun:
         split: `test` or `validation`.
         targets: the questions.
         sample: end of measurements' names, as in `-500-users`; empty where all questions are asked.
+        batch_size: users ranked at once; None: as many as the run's options say.
     """
 
     run: Run
@@ -37,9 +38,17 @@ class MeasuredRun:
     split: str
     targets: Targets
     sample: str
+    batch_size: int | None = None
 
     @classmethod
-    def open(cls, run: Run, split: str, users: int | None, moved_to: str | None) -> MeasuredRun:
+    def open(
+        cls,
+        run: Run,
+        split: str,
+        users: int | None,
+        moved_to: str | None,
+        batch_size: int | None = None,
+    ) -> MeasuredRun:
         """Load a run and read its data.
 
         Args:
@@ -47,6 +56,7 @@ class MeasuredRun:
             split: `test` or `validation`.
             users: size of the sample; None: all.
             moved_to: where the data lie now, if not where the run says.
+            batch_size: users ranked at once; None: as many as the run's options say.
 
         Raises:
             RunError: the training has not finished, or the data are gone.
@@ -56,7 +66,7 @@ class MeasuredRun:
         targets, sample = targets_of(parts, split), ""
         if users is not None and users < len(targets):
             targets, sample = targets.sample(users), f"-{users}-users"
-        return cls(run, model, dataset.interactions, parts, split, targets, sample)
+        return cls(run, model, dataset.interactions, parts, split, targets, sample, batch_size)
 
     def name(self, what: str = "") -> str:
         """What a measurement is called among the run's, as in `test`, `test-exact` or `test-tasks-500-users`."""
@@ -78,7 +88,9 @@ class MeasuredRun:
 
         name = self.name("exact" if exact else "")
         with progress("measuring") as tick:
-            result = protocol.evaluate(self.model.rank, self.targets, progress=tick, exact=exact)
+            result = protocol.evaluate(
+                self.model.rank, self.targets, progress=tick, exact=exact, batch_size=self.batch_size
+            )
         measured = {**result.to_json(), "provenance": self.run.provenance(self.split)}
         write_rankings(self.run.rankings_path(name), result.rankings, self.targets)
         self.run.add_metrics(name, measured)

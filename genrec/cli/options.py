@@ -32,6 +32,16 @@ HeldOut = Annotated[
         help="How targets are held out; leave-one-out by default.",
     ),
 ]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        "--batch-size",
+        metavar="N",
+        min=1,
+        max=100_000,
+        help="Users ranked at once; what the run's option ranking_batch says by default.",
+    ),
+]
 Exact = Annotated[
     bool, typer.Option("--exact", help="Search on until every list is proven, however long that takes.")
 ]

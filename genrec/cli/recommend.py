@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genrec.cli.options import Exact, Json, MovedData, Run, one_of, pair
+from genrec.cli.options import BatchSize, Exact, Json, MovedData, Run, one_of, pair
 from genrec.cli.run_folder import Run as RunFolder
 from genrec.cli.run_folder import open_run
 from genrec.cli.terminal import note, print_json, print_table, progress, stdout, stoppable
@@ -49,6 +49,7 @@ def recommend(
     why: Annotated[
         bool, typer.Option("--why", help="Show the probability of each decision along a title.")
     ] = False,
+    batch_size: BatchSize = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a finished --out file.")] = False,
     data: MovedData = None,
     as_json: Json = False,
@@ -73,8 +74,10 @@ def recommend(
         if why or as_json:
             raise ConfigError("--users all writes a file and takes neither --why nor --json")
         question = Question(k, tuple(only or ()), tuple(exclude or ()), exact)
-        _recommend_to_all(opened, model, opened.read_data(data), question, allowed, out, force)
+        _recommend_to_all(opened, model, opened.read_data(data), question, allowed, out, force, batch_size)
         return
+    if batch_size is not None:
+        raise ConfigError("--batch-size is for --users all; a single list is ranked by itself")
     if out is not None:
         raise ConfigError("--out is for --users all; a single list is printed, with --json for programs")
     names: Sequence[str] = history if history is not None else user_history(opened.read_data(data), str(user))
@@ -101,6 +104,7 @@ def _recommend_to_all(
     allowed: BoolArray | None,
     out: Path | None,
     force: bool,
+    batch_size: int | None,
 ) -> None:
     from genrec.cli.everybody import recommend_to_all
 
@@ -110,7 +114,15 @@ def _recommend_to_all(
     with stoppable("go on with the same command"), progress(what) as tick:
         identity = opened.model_identity()
         num_rows = recommend_to_all(
-            model, dataset, question, allowed, out, identity=identity, force=force, progress=tick
+            model,
+            dataset,
+            question,
+            allowed,
+            out,
+            identity=identity,
+            force=force,
+            batch_size=batch_size,
+            progress=tick,
         )
     stdout().print(f"wrote {num_rows:,} rows to {out}")
 

@@ -118,7 +118,8 @@ def _sequential(measured: MeasuredRun) -> Iterator[tuple[str, dict[str, float]]]
     lists = measured.measure_lists()
     yield "seen" if prompted else model.name, {**count, **{name: lists[name] for name in popularity}}
     if isinstance(model, TaskRecommender) and SEQUENTIAL in model.tasks("unseen"):
-        found = protocol.evaluate(model.asked_with("unseen").rank, targets, unfiltered=False).metrics
+        unseen = model.asked_with("unseen").rank
+        found = protocol.evaluate(unseen, targets, unfiltered=False, batch_size=measured.batch_size).metrics
         yield "unseen", {**count, **{name: found[name] for name in popularity}}
     yield "popularity", {**count, **popularity}
 

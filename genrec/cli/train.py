@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from genrec.data.dataset import Dataset
     from genrec.recommenders.base import Recommender
 
-_VALIDATION_USERS = 1000  # enough to see that a run went well; `genrec evaluate` measures all
-
 
 @reads_data
 def train(
@@ -137,7 +135,11 @@ def _measure_validation(run: run_folder.Run, model: Recommender, dataset: Datase
 
     parts = dataset.split(run.protocol)
     targets = parts.validation
-    sampled = targets.sample(_VALIDATION_USERS)
+    sampled = targets.sample(model.config.validation_users)
+    note(
+        f"validation on {len(sampled):,} of {len(targets):,} users (validation_users), "
+        f"{model.config.ranking_batch:,} at once (ranking_batch)"
+    )
     with progress("measuring on validation") as tick:
         result = evaluate(model.rank, sampled, progress=tick).to_json()
     measured = {**result, "provenance": run.provenance("validation")}

@@ -59,7 +59,15 @@ Seed = Annotated[
         ge=0, le=2**32 - 1, description="of everything that is drawn by chance; the same seed, the same run"
     ),
 ]
-Threads = Annotated[int, Field(ge=1, le=1024)]  # torch takes any number and dies where the system has no more
+Threads = Annotated[
+    int, Field(ge=1, le=256)
+]  # OpenMP takes any number, and ends the process if there are no more
+
+
+ValidationUsers = Annotated[
+    int,
+    Field(ge=1, le=10**9, description="users sampled for a validation; all of them if there are no more"),
+]
 
 
 class Config(BaseModel):
@@ -70,6 +78,14 @@ class Config(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    validation_users: ValidationUsers = 1000  # enough to see that a run went well
+    ranking_batch: int = Field(
+        256,
+        ge=1,
+        le=100_000,
+        description="users that are ranked at once; more are quicker on a GPU, fewer take less memory",
+    )
 
 
 @dataclass(frozen=True)
@@ -93,7 +109,7 @@ class Ranking:
 class Recommender(LivingCatalogue, ABC):
     """Fit on interactions, then rank the catalogue for any history, of known users or not."""
 
-    Config: ClassVar[type[BaseModel]] = Config
+    Config: ClassVar[type[Config]] = Config
     pipeline: ClassVar[str]  # one line: what happens from a history to a ranking
     paper: ClassVar[str]  # authors, year and address of the method
     tiny: ClassVar[dict[str, Any]] = {}  # a configuration that the contract suite fits in seconds
@@ -203,7 +219,7 @@ class Recommender(LivingCatalogue, ABC):
         exclude_seen: bool = True,
         allowed: BoolArray | None = None,
         exact: bool = False,
-        batch_size: int = 256,
+        batch_size: int | None = None,
         progress: Progress | None = None,
     ) -> Rankings:
         """The best `k` items of each history, by catalogue rows.
@@ -215,7 +231,7 @@ class Recommender(LivingCatalogue, ABC):
             allowed: mask (num_items,) of the items that may be returned; None: all.
             exact: search on until every list is proved to be the model's true top k, however long that takes; False:
                 stop trying after some steps.
-            batch_size: users ranked at once.
+            batch_size: users ranked at once; None: what the option `ranking_batch` says.
             progress: called with (users done, users in all) after each batch.
 
         Raises:
@@ -225,6 +241,7 @@ class Recommender(LivingCatalogue, ABC):
         """
         num_items = len(self.catalogue)
         k = min(_count(k, "k", "item"), num_items)
+        batch_size = self.config.ranking_batch if batch_size is None else batch_size
         batch_size = _count(batch_size, "batch_size", "user")
         if allowed is not None and allowed.shape != (num_items,):
             raise ConfigError(f"`allowed` has the shape {allowed.shape}; the catalogue needs ({num_items},)")

@@ -34,7 +34,7 @@ from genrec.decoding.beam import BeamSearch
 from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.decoding.frontier import Found
 from genrec.errors import ConfigError, RunError
-from genrec.recommenders.base import Config, Name, Names, Recommender, Seed, Threads
+from genrec.recommenders.base import Config, Name, Names, Recommender, Seed, Threads, ValidationUsers
 from genrec.training.objectives import CodeLoss
 from genrec.training.trainer import TrainingOptions, Validate
 from genrec.training.validation import ranking_validation
@@ -137,9 +137,7 @@ class WriterConfig(Config):
     patience: int = Field(
         0, ge=0, le=10_000, description="validations without a better NDCG@10 before stopping; 0: never stop"
     )
-    validation_users: int = Field(
-        500, ge=1, le=10**9, description="users sampled for a validation, all if there are no more"
-    )
+    validation_users: ValidationUsers = 500
     search: Literal["best-first", "beam"] = Field(
         "best-first", description="best-first: until the list is proved; beam: of fixed width, as published"
     )

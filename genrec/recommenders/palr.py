@@ -13,11 +13,11 @@ from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Self
 
 import numpy as np
 import torch
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel
 from torch import Tensor
 
 from genrec.backbones.chat import open_chat
@@ -36,73 +36,16 @@ from genrec.prompts.render import PromptTokens
 from genrec.prompts.tasks import Field as Named
 from genrec.prompts.tasks import Text
 from genrec.recommenders.affinity import enriched
-from genrec.recommenders.base import Name, Recommender, load, register
+from genrec.recommenders.base import Recommender, load, register
 from genrec.recommenders.candidate_search import CandidateSearch
 from genrec.recommenders.candidates import CandidateLists, filled_up, fitted_retriever, retrieve
-from genrec.recommenders.decoder_writer import DecoderConfig, DecoderWriter, Rows
+from genrec.recommenders.decoder_writer import DecoderWriter, Rows
 from genrec.recommenders.mixture import best_first, fit_weights
-from genrec.recommenders.name_writer import MaxItems
+from genrec.recommenders.palr_config import PalrConfig, Task
 from genrec.training.examples import Writer, collate
 from genrec.training.list_examples import ListTasks, ListWriter, packed_kind
 from genrec.training.tasks import Kind, TaskSteps
 from genrec.training.trainer import Validate, train
-
-Task = Literal["recommend", "candidates"]
-_USERS_AT_ONCE = 256  # of a calibration
-
-
-class PalrConfig(DecoderConfig):
-    """Options of `palr`; the defaults are the recipe `palr-best`."""
-
-    max_items: MaxItems = 20
-    retriever: Name = Field("sasrec", description="a recommender by its name, or the run of a fitted one")
-    retriever_options: dict[Name, Any] = Field({}, description="of a retriever that is fitted here")
-    num_candidates: int = Field(50, ge=2, le=10_000, description="items that the retriever proposes")
-    profile: Literal["none", "attributes", "chat"] = Field(
-        "attributes", description="keywords of a user: none, from items' attributes, or by a chat model"
-    )
-    chat: Name = Field(
-        "endpoint", description="the chat model: endpoint (set by GENREC_CHAT_URL) or a checkpoint"
-    )
-    chat_cache: Name = Field(
-        "~/.cache/genrec/profiles", description="where the chat model's answers are kept"
-    )
-    prompt: Name = Field("palr_short", description="prompt file: palr, palr_short or a path")
-    tasks: tuple[Task, ...] = Field(
-        ("recommend",),
-        strict=False,
-        min_length=1,
-        max_length=2,
-        description="lists that are learnt: recommend, candidates",
-    )
-    packed: bool = Field(True, description="recommend: without words, every item of a history an answer")
-    list_task: Task | None = Field(
-        None,
-        description="whose question a written list answers, learnt or not; the last of tasks if not given",
-    )
-    num_targets: int = Field(1, ge=1, le=1000, description="most items of an answer that is learnt")
-    users_share: float = Field(0.2, gt=0, le=1, description="users whose lists are learnt; packed: all")
-    swap_share: float = Field(0.0, ge=0, le=1, description="lists that change an item with their history")
-    enrich_to: int = Field(
-        0, ge=0, le=1000, description="items that shorter histories are filled up to by affinity"
-    )
-    order: Literal["catalogue", "retriever", "shuffled"] = Field(
-        "catalogue", description="in which candidates are named when it is asked"
-    )
-    ranking: Literal["likelihood", "list"] = Field(
-        "likelihood", description="candidates by their likelihoods, or a list written item by item"
-    )
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> PalrConfig:
-        if self.stride:
-            raise ValueError("positions of a list count tokens: stride has to be 0")
-        return self
-
-    @property
-    def asks_for_lists(self) -> Task:
-        """Whose question a written list answers."""
-        return self.list_task or self.tasks[-1]
 
 
 @dataclass(frozen=True)
@@ -154,7 +97,7 @@ class Palr(DecoderWriter):
         self.retriever_ = fitted_retriever(
             config.retriever,
             config.retriever_options,
-            {name: getattr(config, name) for name in ("seed", "threads")},
+            {name: getattr(config, name) for name in ("seed", "threads", "ranking_batch")},
             train_data,
             validation,
             run,
@@ -367,18 +310,19 @@ class Palr(DecoderWriter):
         return written_Bk, np.tile(-np.arange(k, dtype=np.float32), (len(histories), 1))
 
     @torch.inference_mode()
-    def calibrate(self, validation: Targets, num_users: int = 5000, without: Collection[str] = ()) -> Self:
+    def calibrate(self, validation: Targets, without: Collection[str] = ()) -> Self:
         """Learn the weights of the scores, but those named in `without`, from which candidates came true.
 
         Raises:
             ConfigError: the retriever proposes the target of none of these users.
         """
-        asked = validation.sample(num_users, self.config.seed)
+        asked = validation.sample(self.config.calibration_users, self.config.seed)
         self.backbone_.eval()
         parts, num_hits = [], 0
         known_F = np.array([name not in without for name in self.score_names])
-        for start in range(0, len(asked), _USERS_AT_ONCE):
-            some = asked.take(np.arange(start, min(start + _USERS_AT_ONCE, len(asked))))
+        at_once = self.config.ranking_batch
+        for start in range(0, len(asked), at_once):
+            some = asked.take(np.arange(start, min(start + at_once, len(asked))))
             proposed = self._proposed(some.histories, self.config.num_candidates)
             hits_BC = proposed.items_BK == some.items[:, None]
             rows = np.flatnonzero(hits_BC.any(axis=1))

@@ -26,7 +26,7 @@ from genrec.data.catalogue import Catalogue
 from genrec.data.files import read_safetensors, write_atomically
 from genrec.data.interactions import FloatArray, Histories, Interactions, Targets
 from genrec.errors import ConfigError
-from genrec.recommenders.base import Config, Names, Recommender, Seed, Threads, register
+from genrec.recommenders.base import Config, Names, Recommender, Seed, Threads, ValidationUsers, register
 from genrec.training.examples import Batch
 from genrec.training.objectives import PLACES_AT_ONCE, item_loss, unwrapped
 from genrec.training.sequences import ItemSteps, pack
@@ -57,9 +57,7 @@ class SASRecConfig(Config):
     patience: int = Field(
         6, ge=0, le=10_000, description="validations without a better NDCG@10 before stopping; 0: never stop"
     )
-    validation_users: int = Field(
-        25_000, ge=1, le=10**9, description="users sampled for a validation, all if there are no more"
-    )
+    validation_users: ValidationUsers = 25_000
     bf16: bool = Field(True, description="bfloat16 products in the loss, where the processor has them")
     seed: Seed = 0
     threads: Threads | None = Field(None, description="CPU threads; None: as many as help")

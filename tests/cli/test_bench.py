@@ -12,6 +12,7 @@ from genrec.cli import bench_rows
 from genrec.cli.bench_rows import Row, measure
 from genrec.errors import ConfigError
 from genrec.recommenders.base import Recommender
+from genrec.recommenders.popular import Popular
 
 UNITS = {
     "read and split": {"s"},
@@ -59,7 +60,7 @@ def test_every_row_is_measured(cli, shop: Path, tmp_path: Path) -> None:
 def test_a_run_is_asked_for_its_own_lists(cli, popular_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def rows(read, protocol: str, trained: Recommender, seconds: float, tell) -> tuple:
+    def rows(read, protocol: str, trained: Recommender, seconds: float, tell, batch_size) -> tuple:
         data = read()
         asked.extend([protocol, trained.name, seconds])
         return data, bench_rows.ranking(trained, data.test, 0.01, tell)
@@ -85,6 +86,22 @@ def test_beams_are_set_for_the_row_and_set_back(monkeypatch: pytest.MonkeyPatch)
     bench_rows.ranking(model, None, 1.0, print)
     assert widths == [("decoding, best first", 7), ("decoding, beam 10", 10), ("decoding, beam 50", 50)]
     assert model.config.beams == 7
+
+
+def test_so_many_users_are_ranked_at_once_as_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = genrec.synthetic().split("leave-one-out")
+    model = genrec.create("popular", ranking_batch=50).fit(parts.train)
+    asked: list[int] = []
+    rank = Popular._rank
+
+    def counted(self, histories, *args, **options):
+        asked.append(len(histories))
+        return rank(self, histories, *args, **options)
+
+    monkeypatch.setattr(Popular, "_rank", counted)
+    bench_rows.ranking(model, parts.test, 0.001, lambda what: None)
+    bench_rows.ranking(model, parts.test, 0.001, lambda what: None, 70)
+    assert set(asked) == {1, 50, 70}
 
 
 def test_a_training_grows_until_it_fills_the_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -188,3 +188,17 @@ def test_wrong_rankings_are_one_line(mistake, shop: Path, foreign: Path, run: Pa
 def test_wrong_options(mistake, popular_run: Path) -> None:
     assert "did you mean validation" in mistake("evaluate", popular_run, "--split", "validaton")
     assert "--users is 0" in mistake("evaluate", popular_run, "--users", 0)
+
+
+def test_the_users_at_once_change_no_number(
+    cli, mistake, popular_run: Path, foreign: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(popular_run, tmp_path / "run"))
+    given = cli("evaluate", run, "--users", 20, "--json").json
+    few = cli("evaluate", run, "--users", 20, "--batch-size", 3, "--json").json
+    assert {name: few[name] for name in ("HR@10", "NDCG@10", "MRR")} == {
+        name: given[name] for name in ("HR@10", "NDCG@10", "MRR")
+    }
+    assert "--batch-size" in mistake("evaluate", run, "--batch-size", 0)
+    assert "--batch-size" in mistake("evaluate", run, "--batch-size", 10**9)
+    assert "leave it out" in mistake("evaluate", "--rankings", foreign, "--data", "x", "--batch-size", 5)

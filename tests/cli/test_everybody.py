@@ -10,6 +10,7 @@ from genrec.cli import everybody
 from genrec.cli.everybody import Question, recommend_to_all
 from genrec.errors import ConfigError
 from genrec.recommenders.base import Recommender
+from genrec.recommenders.popular import Popular
 
 DATA = genrec.synthetic(num_users=50)
 
@@ -104,3 +105,20 @@ def test_a_folder_in_the_way_is_left_alone(model, tmp_path) -> None:
     with pytest.raises(ConfigError, match="in the way"):
         write(model, tmp_path / "recs.parquet")
     assert (folder / "0000.parquet").read_text() == "mine"
+
+
+def test_users_at_once_are_those_that_were_asked_for(
+    cli, mistake, popular_run: Path, tmp_path, monkeypatch
+) -> None:
+    asked: list[int] = []
+    rank = Popular._rank
+
+    def counted(self, histories, *args, **options):
+        asked.append(len(histories))
+        return rank(self, histories, *args, **options)
+
+    monkeypatch.setattr(Popular, "_rank", counted)
+    words = ("recommend", popular_run, "--users", "all", "--out", tmp_path / "all.parquet")
+    cli(*words, "--batch-size", 400)
+    assert asked == [400, 400, 200]
+    assert "--users all" in mistake("recommend", popular_run, "--user", "user0001", "--batch-size", 5)

@@ -3,12 +3,12 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import genrec
 import numpy as np
 import pytest
 import yaml
-from genrec.cli import train as command
 from genrec.data.interactions import Histories
 from genrec.recommenders.popular import Popular
 
@@ -168,11 +168,33 @@ def test_resume_of_a_finished_run_trains_nothing(cli, popular_run: Path, tmp_pat
     assert "is trained already" in cli("train", "popular", *SYNTHETIC, "--out", folder, "--resume").err
 
 
-def test_large_validation_is_sampled_and_says_so(cli, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(command, "_VALIDATION_USERS", 100)
-    cli("train", "popular", *SYNTHETIC, "--out", tmp_path / "run")
+def test_validation_asks_as_many_users_as_wanted_and_says_so(cli, tmp_path: Path, monkeypatch) -> None:
+    asked: list[int] = []
+    rank = Popular._rank
+
+    def counted(self: Popular, histories: Histories, *args: Any, **options: Any) -> Any:
+        asked.append(len(histories))
+        return rank(self, histories, *args, **options)
+
+    monkeypatch.setattr(Popular, "_rank", counted)
+    options = ("validation_users=100", "ranking_batch=30")
+    told = cli("train", "popular", *options, *SYNTHETIC, "--out", tmp_path / "run").err
+    assert "validation on 100 of 1,000 users (validation_users), 30 at once (ranking_batch)" in told
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert metrics["validation-100-users"]["num_users"] == 100
+    assert asked == 2 * [30, 30, 30, 10]  # with and without seen items
+
+
+def test_a_run_of_a_version_without_the_knobs_is_ranked_by_their_defaults(
+    cli, unsealed, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    cli("train", "popular", "validation_users=10", *SYNTHETIC, "--out", run)
+    path = unsealed(run) / "model" / "recommender.json"
+    about = json.loads(path.read_text())
+    assert set(about["config"]) == {"validation_users", "ranking_batch"}
+    path.write_text(json.dumps({**about, "config": {}}))
+    assert genrec.load(run).config == genrec.create("popular").config
 
 
 def test_what_reading_dropped_is_told_by_every_command(cli, tmp_path: Path) -> None:

@@ -197,6 +197,16 @@ def test_weights_are_learnt_on_validation() -> None:
     assert misled.rank(next_ones(data).histories, 1).items_BK[:, 0].tolist() == next_ones(data).items.tolist()
 
 
+def test_weights_are_learnt_from_as_many_users_as_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, asked = walks(), []
+    scores = Palr._scores
+    monkeypatch.setattr(
+        Palr, "_scores", lambda self, *args: (asked.append(len(args[0])), scores(self, *args))[1]
+    )
+    palr(max_steps=1, calibration_users=20, ranking_batch=8, validation_users=1).fit(data, next_ones(data))
+    assert asked[-3:] == [8, 8, 4]
+
+
 def test_the_profile_moves_candidates_that_are_to_its_taste(fitted: Palr) -> None:
     history, candidates_BC = np.array([2, 4, 6]), np.array([[1, 3, 7, 8]])  # all on land, as 8 is
     every_F, retrieved_BK = np.ones(len(fitted.score_names), bool), np.zeros((1, 4), np.float32)
