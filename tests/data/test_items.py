@@ -246,6 +246,7 @@ def test_what_has_no_form_is_told() -> None:
         ([1999.0, None], [1999, None], ""),
         (["1999.0", " 2001 "], [1999, 2001], ""),
         (["1999", "soon"], [1999, None], "1 values of year are no years and are left out, such as 'soon'"),
+        ([1999.5, 2001], [None, 2001], "such as '1999.5'"),
         ([20240131120000, 1999], [None, 1999], "such as '20240131120000'"),
         (["MCMXC", "old"], ["MCMXC", "old"], ""),
     ],
@@ -432,6 +433,20 @@ def test_names_of_columns_stay_on_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"among no id, c0, .* and 80 more: name it") as caught:
         read(log(["a"]), tmp_path / "items.csv")
     assert "\n" not in str(caught.value)
+
+
+def test_truth_values_have_one_spelling(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"item": ["a", "b"], "title": ["A", "B"], "in_stock": [True, False]})
+    frame.to_csv(tmp_path / "items.csv", index=False)
+    frame.to_json(tmp_path / "items.json", orient="records")
+    frame.to_parquet(tmp_path / "items.parquet")
+    for source in (frame, *sorted(tmp_path.iterdir())):
+        assert having(read(log(["a", "b"]), source), "in_stock", "true") == ["a"]
+
+
+def test_backslashes_in_cells_are_no_matter_for_warnings() -> None:
+    items = pl.DataFrame({"item": ["a"], "title": ["A"], "tags": [r"['a\d', 'b']"]})
+    assert field(read(log(["a"]), items), "tags") == {"a": [r"a\d", "b"]}
 
 
 def test_pandas_frames_with_missing_values() -> None:

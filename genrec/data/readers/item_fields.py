@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from collections.abc import Sequence
@@ -11,8 +10,8 @@ from typing import Any
 
 import polars as pl
 
-from genrec.data.readers.columns import folded
-from genrec.data.readers.source import whole
+from genrec.data.readers.columns import folded, some
+from genrec.data.readers.source import literal, whole
 from genrec.data.readers.times import in_calendar
 from genrec.data.readers.values import plain
 from genrec.errors import DataError
@@ -37,8 +36,8 @@ _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 
 def our_name(name: str) -> str:
     """The name of a field in the catalogue, by its name in a file."""
-    plain = folded(name)
-    return NAMES.get(plain) or (plain if plain in FIELDS else name)
+    known = folded(name)
+    return NAMES.get(known) or (known if known in FIELDS else name)
 
 
 def usable(table: pl.DataFrame, source: str) -> tuple[pl.DataFrame, list[str]]:
@@ -55,7 +54,7 @@ def usable(table: pl.DataFrame, source: str) -> tuple[pl.DataFrame, list[str]]:
             lost.append(f"{column.name} ({_short(column.dtype)})")
             continue
         if values.dtype == pl.String:
-            values = split(values, known=name in LISTS)
+            values = _truths(split(values, known=name in LISTS))
         if name == "year":
             values, note = _years(values, source)
             notes += note
@@ -78,11 +77,8 @@ def check_number(num_fields: int, source: str) -> None:
 
 def left_out(names: Sequence[str], source: str) -> list[str]:
     """A note on fields that have no form in a catalogue."""
-    if not names:
-        return []
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    named = ", ".join(names[:8])
-    return [f"{source}: left out {named}{more}; the fields of items are texts, numbers or lists of texts"]
+    told = f"{source}: left out {some(names)}; the fields of items are texts, numbers or lists of texts"
+    return [told] if names else []
 
 
 def _short(kind: pl.DataType) -> str:
@@ -132,9 +128,9 @@ def _flat(lists: pl.Series, source: str) -> pl.Series | None:
     if isinstance(form.dtype, pl.List):
         entries = entries.explode("entry")
     texts = entries.select("row", pl.col("entry").cast(pl.String)).filter(pl.col("entry") != "")
-    whole = texts.group_by("row").agg(pl.col("entry").unique(maintain_order=True))
+    gathered = texts.group_by("row").agg(pl.col("entry").unique(maintain_order=True))
     rows = pl.DataFrame({"row": range(len(lists))}, schema={"row": pl.Int64})
-    found = rows.join(whole, on="row", how="left", maintain_order="left")["entry"]
+    found = rows.join(gathered, on="row", how="left", maintain_order="left")["entry"]
     there = pl.when(lists.is_not_null()).then(pl.col("entry").fill_null([]))
     return found.to_frame().select(there.alias(lists.name)).to_series()
 
@@ -145,16 +141,14 @@ def split(texts: pl.Series, known: bool) -> pl.Series:
     Lists are written by JSON, Python or numpy (in square brackets), and, in fields `known` to be lists, between bars,
     or between commas where no cell has a bar. A list of objects becomes that of their names.
     """
-    cells = texts.drop_nulls().unique(maintain_order=True).str.strip_chars()
-    cells = cells.filter(cells != "")
-    bracketed = cells.str.starts_with("[") & cells.str.ends_with("]")
-    if not known and (not len(cells) or not bracketed.all()):
+    bare = texts.str.strip_chars()
+    bracketed = bare.str.starts_with("[") & bare.str.ends_with("]")
+    if not known and not (bracketed.any() and (bracketed | (bare == "")).all()):
         return texts
-    written = {cell: _written(cell) for cell in cells.filter(bracketed)}
+    written = {cell: _written(cell) for cell in bare.filter(bracketed).unique()}
     if not known and None in written.values():
         return texts
-    separator = "|" if cells.filter(~bracketed).str.contains("|", literal=True).any() else ","
-    bare = texts.str.strip_chars()
+    separator = "|" if bare.filter(~bracketed).str.contains("|", literal=True).any() else ","
     parts = bare.fill_null("").str.split(separator).list.eval(pl.element().str.strip_chars())
     parts = parts.list.eval(pl.element().filter(~pl.element().is_in(["", NO_GENRES])))
     read = {cell: [cell] if entries is None else entries for cell, entries in written.items()}
@@ -175,14 +169,12 @@ def _written(cell: str) -> list[str] | None:
         return texts_in(json.loads(cell))
     except (ValueError, RecursionError):
         pass
-    quoted = _QUOTED.findall(cell)
     try:
-        if not _QUOTED.sub("", cell[1:-1]).strip(
-            ", \t\r\n"
-        ):  # numpy puts no commas, and Python would join the texts
-            return texts_in([ast.literal_eval(text) for text in quoted])
-        return texts_in(ast.literal_eval(cell))
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        # numpy writes no commas, and Python would join the texts
+        if not _QUOTED.sub("", cell[1:-1]).strip(", \t\r\n"):
+            return texts_in([literal(text) for text in _QUOTED.findall(cell)])
+        return texts_in(literal(cell))
+    except ValueError:
         return None
 
 
@@ -207,18 +199,26 @@ def texts_in(value: Any) -> list[str] | None:
     return list(found)
 
 
+def _truths(values: pl.Series) -> pl.Series:
+    """Texts that are all true or false as booleans become text, however they are written: pandas has 'True'."""
+    if values.dtype != pl.String:
+        return values
+    lower = values.str.to_lowercase()
+    return lower if lower.is_in(["true", "false", ""]).all() else values
+
+
 def _years(values: pl.Series, source: str) -> tuple[pl.Series, list[str]]:
     """Years as whole numbers, if any value is one, and a note on those that are none."""
     if isinstance(values.dtype, pl.List):
         return values, []
     texts = values.cast(pl.String).str.strip_chars()
-    years = texts.cast(pl.Float64, strict=False).cast(pl.Int32, strict=False)
+    numbers = texts.cast(pl.Float64, strict=False)
+    years = numbers.set(numbers != numbers.round(), None).cast(pl.Int32, strict=False)
     bad = texts.filter(years.is_null() & (texts != ""))
+    if not len(bad):
+        return years, []
     if len(bad) == len(texts.drop_nulls()):
         return values, []
-    note = (
-        f"{source}: {len(bad):,} values of year are no years and are left out, such as {bad[0]!r}"
-        if len(bad)
-        else ""
-    )
-    return years, [note] if note else []
+    return years, [
+        f"{source}: {len(bad):,} values of year are no years and are left out, such as {bad[0][:40]!r}"
+    ]

@@ -5,7 +5,6 @@ Names that an object holds twice count once, the first; whole numbers lose a '.0
 
 from __future__ import annotations
 
-import ast
 import io
 import json
 import math
@@ -18,7 +17,7 @@ from typing import Any
 import polars as pl
 
 from genrec.data import packed
-from genrec.data.readers.source import LONGEST_LINE, first_line, read_text, whole
+from genrec.data.readers.source import LONGEST_LINE, first_line, literal, read_text, whole
 from genrec.errors import DataError
 
 CHUNK_BYTES = 1 << 26
@@ -186,8 +185,8 @@ def _object(line: bytes, place: str) -> dict[str, Any]:
         raise DataError(f"{place} is not UTF-8 text: save the file as UTF-8") from None
     except ValueError:
         try:
-            value = ast.literal_eval(line.decode("utf-8").strip())
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            value = literal(line.decode("utf-8").strip())
+        except ValueError:
             value = None
     if not isinstance(value, dict):
         raise DataError(

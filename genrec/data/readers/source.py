@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -142,6 +145,20 @@ def read_lines(path: Path) -> list[str]:
     if not lines:
         raise DataError(f"{path.name} is empty")
     return lines
+
+
+def literal(text: str) -> Any:
+    """The value that a Python literal writes; nothing is evaluated.
+
+    Raises:
+        ValueError: it is none.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about odd backslashes, which Python keeps as they are
+        try:
+            return ast.literal_eval(text)
+        except (SyntaxError, MemoryError, RecursionError) as error:
+            raise ValueError(str(error)) from None
 
 
 def whole(text: str) -> str:
