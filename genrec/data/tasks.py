@@ -120,7 +120,12 @@ class Explanations:
         return self._of(self.features.is_not_null().to_numpy())
 
     def rated(self) -> Explanations:
-        """The explanations of reviews that have a rating; of data that have ratings."""
+        """The explanations of reviews that have a rating.
+
+        Raises:
+            DataError: none has.
+        """
+        self.reviews.having("ratings")
         assert self.reviews.ratings is not None
         return self._of(~np.isnan(self.reviews.ratings))
 

@@ -104,6 +104,9 @@ def test_reviews_without_a_rating_are_not_asked_for_one() -> None:
     assert said.having("ratings").items.tolist() == [0, 2]
     assert said.having("texts").items.tolist() == [0, 1, 2]
     assert explanations(said, {}).rated().sentences.to_list() == ["fine", "good"]
+    for ratings in (None, np.full(3, np.nan, np.float32)):
+        with pytest.raises(DataError, match=r"have no ratings|none of 3 reviews has ratings"):
+            explanations(replace(said, ratings=ratings), {}).rated()
 
 
 def test_fields_that_are_needed() -> None:
