@@ -27,6 +27,8 @@ from genrec.errors import ConfigError
 
 Tuning = Literal["lora", "qlora", "full"]
 
+_ATTENTION = {"full_attention", "sliding_attention", "chunked_attention"}
+
 
 class PretrainedBackbone(Backbone):
     """A causal language model from a checkpoint."""
@@ -202,7 +204,8 @@ class PretrainedBackbone(Backbone):
                 return
         except Exception as error:  # whatever a model says that knows masks or positions of its own alone
             reason = f"{type(error).__name__}: {one_line(error)}"
-        raise ConfigError(self._not_searched(reason))
+        others = sorted(set(getattr(config, "layer_types", None) or ()) - _ATTENTION)
+        raise ConfigError(self._not_searched(f"kinds of layers: {', '.join(others)}" if others else reason))
 
     def _not_searched(self, reason: str) -> str:
         return (

@@ -387,6 +387,7 @@ class Palr(DecoderWriter):
 
     def trace(self, history: IntArray, k: int = 10) -> Trace:
         """How the list of one history (rows of the catalogue) comes about."""
+        k = min(k, len(self.catalogue))
         histories = Histories.from_lists([history])
         allowed = ~self.removed_ if self.removed_.any() else None
         proposed = self._proposed(histories, max(k, self.config.num_candidates), allowed=allowed)

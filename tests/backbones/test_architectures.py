@@ -89,7 +89,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "GptOss": (TWO_KINDS | {"num_local_experts": 2, "num_experts_per_tok": 2}, NO_SDPA),
     "Granite": (SMALL | {"logits_scaling": 8.0}, HEAD),
-    "Lfm2": (SMALL | {"layer_types": ["conv", "full_attention"]}, STATES),
+    "Lfm2": (SMALL | {"layer_types": ["conv", "full_attention"]}, r"kinds of layers: conv\)"),
     "Llama4Text": (SMALL | {"intermediate_size_mlp": 48, "num_local_experts": 2, "moe_layers": []}, STATES),
     "Mamba": (RECURRENT, NO_SDPA),
     "Mpt": ({"d_model": 32, "n_layers": 2, "n_heads": 2}, NO_SDPA),
@@ -98,7 +98,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "Qwen3Next": (
         SMALL | EXPERTS | {"layer_types": ["linear_attention", "full_attention"]}
         | {"shared_expert_intermediate_size": 16},
-        STATES,
+        r"kinds of layers: linear_attention\)",
     ),
     "XGLM": ({"d_model": 32, "num_layers": 2, "attention_heads": 2, "ffn_dim": 48}, NO_SDPA),
 }  # fmt: skip
