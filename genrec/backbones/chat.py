@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from genrec.backbones.checkpoint import refuse_code
+from genrec.backbones.checkpoint import opening, refuse_code
 from genrec.backbones.endpoint import EndpointChat
 from genrec.backbones.hardware import device
-from genrec.backbones.quiet import one_line, quiet
+from genrec.backbones.quiet import quiet
 from genrec.errors import ChatError, ConfigError
 
 
@@ -78,7 +77,7 @@ class LocalChat:
     def _load(self) -> tuple[Any, Any]:
         """The tokenizer and the model."""
         where = device()
-        try:
+        with opening(f"the chat model {self.name!r} cannot be loaded"):
             refuse_code(self.name, "config.json")
             refuse_code(self.name, "tokenizer_config.json")
             tokenizer = AutoTokenizer.from_pretrained(self.name, trust_remote_code=False)
@@ -88,8 +87,6 @@ class LocalChat:
                 output_loading_info=True,
                 trust_remote_code=False,
             )
-        except (ImportError, OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            raise ConfigError(f"the chat model {self.name!r} cannot be loaded: {one_line(error)}") from None
         if loading["missing_keys"]:
             missing = ", ".join(sorted(loading["missing_keys"])[:3])
             raise ConfigError(

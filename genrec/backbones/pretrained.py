@@ -12,7 +12,6 @@ from typing import Any, Literal
 import torch
 from peft import LoraConfig, PeftModel, prepare_model_for_kbit_training
 from pydantic import BaseModel
-from safetensors import SafetensorError
 from torch import Tensor
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
@@ -20,7 +19,7 @@ from genrec.backbones.adapters import four_bit, with_adapters
 from genrec.backbones.attention import TREE, seeing
 from genrec.backbones.base import Backbone
 from genrec.backbones.cache import GrowingCache
-from genrec.backbones.checkpoint import decoder_config
+from genrec.backbones.checkpoint import decoder_config, opening
 from genrec.backbones.quiet import one_line, quiet
 from genrec.data.files import read_json, write_json
 from genrec.errors import ConfigError
@@ -76,21 +75,23 @@ class PretrainedBackbone(Backbone):
             if tuning == "full":
                 self.lm: Any = model
             elif adapter is not None:
-                self.lm = PeftModel.from_pretrained(model, adapter, is_trainable=True)
+                with opening(f"the adapters in {adapter} cannot be loaded"):
+                    self.lm = PeftModel.from_pretrained(model, adapter, is_trainable=True)
             else:
                 targets = lora_targets or self._usual_targets(model)
                 lora = LoraConfig(
                     r=lora_rank, lora_alpha=lora_alpha, lora_dropout=lora_dropout, task_type=self._task
                 )
                 self.lm = with_adapters(model, name, lora, targets)
-        self._check()
-        self.max_positions = _max_positions(config)
+        with opening(f"{name!r} cannot be used"):
+            self._check()
+            self.max_positions = _max_positions(config)
 
     def _loaded(self, name: str, config: Any, quantisation: BitsAndBytesConfig | None) -> Any:
         """The model with all of its weights."""
         small = torch.cuda.is_available() and self.tuning != "full"
-        try:
-            with quiet():
+        with opening(f"{name!r} cannot be loaded"):
+            try:
                 model, loading = self._loader.from_pretrained(
                     name,
                     config=config,
@@ -101,12 +102,11 @@ class PretrainedBackbone(Backbone):
                     trust_remote_code=False,
                 )
                 model.set_attn_implementation(TREE)
-        except (ImportError, OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            if "through torch.nn.functional.scaled_dot_product_attention" in str(error):
-                raise ConfigError(
-                    self._not_searched("transformers computes them without scaled_dot_product_attention")
-                ) from None
-            raise ConfigError(f"{name!r} cannot be loaded: {one_line(error)}") from None
+            except ValueError as error:
+                if "through torch.nn.functional.scaled_dot_product_attention" not in str(error):
+                    raise
+                reason = "transformers computes them without scaled_dot_product_attention"
+                raise ConfigError(self._not_searched(reason)) from None
         if loading["missing_keys"]:
             raise ConfigError(
                 f"{name!r} lacks weights of a {type(model).__name__} ({', '.join(sorted(loading['missing_keys'])[:3])}"
@@ -131,9 +131,8 @@ class PretrainedBackbone(Backbone):
     def _body(self) -> Any:
         """The model without its head."""
         model = self._model
-        return (
-            model.model if model.base_model is model else model.base_model
-        )  # Llama 4 does not say which it is
+        # Llama 4 does not say which part it is.
+        return model.model if model.base_model is model else model.base_model
 
     @property
     def _writer(self) -> Any:

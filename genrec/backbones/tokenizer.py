@@ -14,8 +14,7 @@ import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer
 
-from genrec.backbones.checkpoint import refuse_code
-from genrec.backbones.quiet import one_line
+from genrec.backbones.checkpoint import opening, refuse_code
 from genrec.data.files import read_json, write_json
 from genrec.data.interactions import IntArray
 from genrec.errors import ConfigError
@@ -100,24 +99,25 @@ class PretrainedTokenizer:
         Raises:
             ConfigError: there is no tokenizer at `name`, or it has code of its own.
         """
-        try:
+        with opening(f"{name!r} has no tokenizer that transformers can load"):
             refuse_code(name, "tokenizer_config.json")
             self.tokenizer: Any = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-        except (OSError, ValueError, KeyError) as error:
-            raise ConfigError(
-                f"{name!r} has no tokenizer that transformers can load: {one_line(error)}"
-            ) from None
-        self.vocab_size = len(self.tokenizer)
-        self.begin = [] if self.tokenizer.bos_token_id is None else [self.tokenizer.bos_token_id]
+            self.vocab_size = len(self.tokenizer)
+            self.begin = [] if self.tokenizer.bos_token_id is None else [self.tokenizer.bos_token_id]
+            end = self._end()
+        if not end:
+            raise ConfigError(f"the tokenizer of {name!r} can write neither a line break nor an end of text")
+        self.end = end
+
+    def _end(self) -> list[int]:
+        """What closes a title; nothing where there is neither a line break nor an end of text."""
         # Some tokenizers put a blank before a text, so the line break is read off after a letter.
         letter, line = self.encode(["a", "a\n"])
         end = line[len(letter) :] if line[: len(letter)] == letter else []
         # That of T5 knows no line break and writes a blank, an unknown token or nothing for it.
-        if "\n" not in self.decode(end):
-            end = [] if self.tokenizer.eos_token_id is None else [self.tokenizer.eos_token_id]
-        if not end:
-            raise ConfigError(f"the tokenizer of {name!r} can write neither a line break nor an end of text")
-        self.end = end
+        if "\n" in self.decode(end):
+            return end
+        return [] if self.tokenizer.eos_token_id is None else [self.tokenizer.eos_token_id]
 
     def encode(self, texts: list[str]) -> list[list[int]]:
         if not texts:

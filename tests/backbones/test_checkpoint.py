@@ -87,3 +87,53 @@ def test_every_loader_of_transformers_is_told_to_run_no_code() -> None:
     for name, call in calls:
         told = {one.arg: ast.unparse(one.value) for one in call.keywords}
         assert told.get("trust_remote_code") == "False", f"{name}:{call.lineno}"
+
+
+def damaged(folder: Path, file: str, content: object) -> str:
+    """A checkpoint of which a file says something else: text as it is, else JSON; a pair changes one field."""
+    path = write("llama", folder) / file
+    if isinstance(content, tuple):
+        content = json.loads(path.read_text()) | {content[0]: content[1]}
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[]", "3", "null"),
+        *(("hidden_size", value) for value in ("abc", 1.5, -1, 0, 64)),
+        *(("num_hidden_layers", value) for value in (10**9, 0, -1, {})),
+        *(("max_position_embeddings", 0), ("num_attention_heads", 0), ("rope_parameters", [])),
+        *(("architectures", value) for value in (1, [2], "LlamaForCausalLM", None)),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_told_in_one_line(tmp_path: Path, content: object) -> None:
+    folder = damaged(tmp_path / "model", "config.json", content)
+    with pytest.raises(ConfigError) as caught:
+        PretrainedBackbone(folder, tuning="full")
+    assert "\n" not in str(caught.value)
+    assert folder in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        *(("tokenizer.json", content) for content in ("", "{", [], 3, None, {})),
+        *(("tokenizer_config.json", content) for content in ("{", [], 3)),
+        *(("tokenizer_config.json", ("eos_token", value)) for value in ({}, 1)),
+        ("tokenizer_config.json", ("tokenizer_class", [])),
+    ],
+)
+def test_a_tokenizer_that_cannot_be_is_told_in_one_line(tmp_path: Path, file: str, content: object) -> None:
+    folder = damaged(tmp_path / "model", file, content)
+    with pytest.raises(ConfigError, match="has no tokenizer that transformers can load") as caught:
+        PretrainedTokenizer(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_of_other_shapes_are_told_without_the_table_of_transformers(tmp_path: Path) -> None:
+    folder = damaged(tmp_path / "model", "config.json", ("vocab_size", 400))
+    with pytest.raises(ConfigError, match=r"its weights have other shapes than its config\.json says"):
+        PretrainedBackbone(folder, tuning="full")
