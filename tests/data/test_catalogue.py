@@ -132,6 +132,15 @@ def test_with_items(films: Catalogue) -> None:
     assert changed.titled
 
 
+def test_rows_and_fields_do_not_tell_in_which_order_they_came(films: Catalogue) -> None:
+    one = pl.DataFrame({"item_id": ["5"], "title": ["Five"], "sound": ["mono"]})
+    other = pl.DataFrame({"item_id": ["1", "20"], "title": ["One", "Heat"], "land": ["PL", "US"]})
+    grown = films.with_items(one, films).with_items(other, films)
+    assert grown.ids == ["10", "20", "30", "40", "1", "5"]
+    assert grown.table.columns == [*films.table.columns, "land", "sound"]
+    assert grown.table.equals(films.with_items(other, films).with_items(one, films).table)
+
+
 def test_malformed_items() -> None:
     with pytest.raises(
         CatalogueError, match=r"the items have the columns id, title, without item_id: rename or add"

@@ -263,6 +263,16 @@ def test_new_items_reach_the_retriever() -> None:
     assert "n" in {item.item_id for item in model.recommend([["i1", "i3"]], k=6)[0].items}
 
 
+def test_a_swapped_retriever_outlives_edits(tmp_path: Path) -> None:
+    new = pl.DataFrame({"item_id": ["n"], "title": ["Sea 1 3"]})
+    model = palr(max_steps=2, retriever="tfidf").fit(walks()).add_items(new)
+    model.with_retriever(create("popular").fit(walks()).add_items(new).remove_items(["i2"]))
+    for edited in (model.add_items(new), load(model.save(tmp_path / "saved")).add_items(new)):
+        assert isinstance(edited, Palr)
+        assert edited.retriever_.name == "popular"
+        assert np.flatnonzero(edited.retriever_.removed_).tolist() == [2]
+
+
 def test_profiles_stand_in_the_question(fitted: Palr) -> None:
     def read(model: Palr, history: list[int]) -> str:
         rows = model._questions("candidates", Histories.from_lists([history]), np.array([[2, 3]])).rows
