@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from genrec.errors import CatalogueError, ConfigError, UnknownItemError
+from genrec.errors import CatalogueError, ConfigError, UnknownItemError, shown
 
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -40,7 +40,7 @@ class Catalogue:
         if self.table["item_id"].is_duplicated().any():
             twice = self.table["item_id"].filter(self.table["item_id"].is_duplicated())[0]
             raise CatalogueError(
-                f"the item id {twice!r} is in several rows of the items; keep one row an item"
+                f"the item id {shown(twice)} is in several rows of the items; keep one row an item"
             )
 
     @classmethod
@@ -105,10 +105,14 @@ class Catalogue:
             return rows[0]
         if rows:
             ids = ", ".join(self.ids[row] for row in rows[:5])
-            raise UnknownItemError(f"{len(rows)} items are called {str(name)!r}; give one of the ids {ids}")
+            raise UnknownItemError(
+                f"{len(rows)} items are called {shown(str(name))}; give one of the ids {ids}"
+            )
         nearest = self.nearest_titles(str(name))
-        hint = "; did you mean " + " or ".join(repr(title) for title in nearest) + "?" if nearest else ""
-        raise UnknownItemError(f"the catalogue of {len(self)} items has no id or title {str(name)!r}{hint}")
+        hint = "; did you mean " + " or ".join(map(shown, nearest)) + "?" if nearest else ""
+        raise UnknownItemError(
+            f"the catalogue of {len(self)} items has no id or title {shown(str(name))}{hint}"
+        )
 
     def notes(self, names: Iterable[str | int]) -> list[str]:
         """A sentence for each of the names that is an item's id and the title of others, as "300" may be."""
@@ -119,7 +123,7 @@ class Catalogue:
             if row is not None and others:
                 ids = ", ".join(self.ids[other] for other in others[:5])
                 told.append(
-                    f"{name!r} is taken as the id of {self.titles[row]!r}; what is called so has the id {ids}"
+                    f"{shown(name)} is taken as the id of {shown(self.titles[row])}; what is called so has the id {ids}"
                 )
         return told
 
@@ -147,7 +151,9 @@ class Catalogue:
             ConfigError: no such field, or no item has the value.
         """
         if name not in self.table.columns:
-            raise ConfigError(f"the items have no field {name!r}; they have {', '.join(self.table.columns)}")
+            raise ConfigError(
+                f"the items have no field {shown(name)}; they have {', '.join(self.table.columns)}"
+            )
         column = self.table[name]
         if isinstance(column.dtype, pl.List):
             mask = column.list.eval(pl.element().cast(pl.String) == value).list.any().fill_null(False)
@@ -158,7 +164,9 @@ class Catalogue:
         if not mask.any():
             nearest = difflib.get_close_matches(value, known.to_list(), n=3, cutoff=0.3)
             nearest = nearest or known.sort()[:5].to_list()
-            raise ConfigError(f"no item has {name}={value!r}; for example {', '.join(map(repr, nearest))}")
+            raise ConfigError(
+                f"no item has {name}={shown(value)}; for example {', '.join(map(shown, nearest))}"
+            )
         return mask.to_numpy()
 
     def rows(self, names: Iterable[str | int]) -> list[int]:
@@ -169,7 +177,7 @@ class Catalogue:
             UnknownItemError: as `resolve` does.
         """
         if isinstance(names, str):
-            raise ConfigError(f"items are given as a list of ids or titles: wrap {names!r} in a list")
+            raise ConfigError(f"items are given as a list of ids or titles: wrap {shown(names)} in a list")
         return [self.resolve(name) for name in names]
 
     def with_items(self, items: pl.DataFrame, first: Catalogue | None = None) -> Catalogue:

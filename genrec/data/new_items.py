@@ -13,7 +13,7 @@ from genrec.data.readers.frames import as_polars
 from genrec.data.readers.item_fields import form_of, split
 from genrec.data.readers.items import read_items
 from genrec.data.readers.source import Options
-from genrec.errors import CatalogueError
+from genrec.errors import CatalogueError, shown
 
 
 def read_new_items(items: Any, catalogue: Catalogue) -> pl.DataFrame:
@@ -41,7 +41,7 @@ def read_new_items(items: Any, catalogue: Catalogue) -> pl.DataFrame:
     read = read.with_columns(clean(read["title"])[0])
     untitled = read.filter(pl.col("title").is_null())
     if untitled.height:
-        raise CatalogueError(f"item {untitled['item_id'][0]!r} has no title: give one before adding it")
+        raise CatalogueError(f"item {shown(untitled['item_id'][0])} has no title: give one before adding it")
     Catalogue(read)  # no id twice
     for name in read.columns[2:]:
         if name in frame.columns and read[name].null_count() > frame[name].null_count():
@@ -86,6 +86,6 @@ def _refuse(item_ids: pl.Series, values: pl.Series, fitted: pl.Series, dtype: pl
             "numbers" if dtype.is_numeric() else "lists of text" if isinstance(dtype, pl.List) else "text"
         )
         raise CatalogueError(
-            f"the new item {item_ids[row]!r} has {values[row]!r} as its {values.name}, where the catalogue has {wanted}"
-            ": change it, or leave it out"
+            f"the new item {shown(item_ids[row])} has {shown(values[row])} as its {values.name}, where the catalogue "
+            f"has {wanted}: change it, or leave it out"
         )
