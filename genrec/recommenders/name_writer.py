@@ -42,7 +42,7 @@ from genrec.training.validation import ranking_validation
 # Options whose defaults differ from recommender to recommender.
 Depth = Annotated[
     int,
-    Field(ge=1, le=256, description="layers of the compact backbone (of each of its stacks); its one dial"),
+    Field(ge=1, le=64, description="layers of the compact backbone (of each of its stacks); its one dial"),
 ]
 Width = Annotated[int, Field(ge=16, le=16_384)]
 MaxItems = Annotated[int, Field(ge=1, le=10_000, description="most recent items of a history that are read")]

@@ -37,7 +37,7 @@ from genrec.training.validation import ranking_validation
 class SASRecConfig(Config):
     """Options of `sasrec`."""
 
-    depth: int = Field(2, ge=1, le=256, description="blocks")
+    depth: int = Field(2, ge=1, le=64, description="blocks")
     width: int = Field(64, ge=1, le=16_384, description="size of the item vectors")
     num_heads: int = Field(1, ge=1, le=1024, description="attention heads of a block; a divisor of the width")
     dropout: float = Field(0.6, ge=0, lt=1, description="on vectors, attention and feed-forward layers")

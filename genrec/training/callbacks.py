@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from transformers import TrainerCallback
 
 from genrec.data.files import read_json_lines, write_text
+from genrec.errors import ConfigError
 
 
 class Seams(TrainerCallback):  # type: ignore[misc]
@@ -33,6 +35,18 @@ class _Entry(BaseModel):
 
     model_config = ConfigDict(extra="allow", ser_json_inf_nan="constants")
     step: int
+
+
+class Diverged(TrainerCallback):  # type: ignore[misc]
+    """Ends a training whose loss is no number any more: nothing is learnt from there on."""
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            raise ConfigError(
+                f"the loss is {loss} after {state.global_step:,} updates: lower learning_rate={args.learning_rate:g}, "
+                "or raise warmup_steps"
+            )
 
 
 class JsonLog(TrainerCallback):  # type: ignore[misc]

@@ -26,7 +26,7 @@ from genrec.backbones.dropout import seed_dropout
 from genrec.backbones.hardware import torch_threads
 from genrec.backbones.quiet import quiet
 from genrec.errors import BackendMissingError, ConfigError, RunError
-from genrec.training.callbacks import JsonLog, ProgressBar, Seams
+from genrec.training.callbacks import Diverged, JsonLog, ProgressBar, Seams
 from genrec.training.checkpoints import (
     Sealing,
     best_checkpoint,
@@ -155,8 +155,8 @@ def train(
 
     Raises:
         RunError: the folder holds checkpoints and `resume` is not set, or they are of another training.
-        ConfigError: there is no step to take, one does not fit into memory, or `report_to` names a tracker that
-            transformers does not know.
+        ConfigError: there is no step to take, one does not fit into memory, the loss or a weight is no number any more,
+            or `report_to` names a tracker that transformers does not know.
         BackendMissingError: it names one that is not installed.
     """
     if not len(steps):
@@ -206,6 +206,7 @@ def train(
         metric_for_best_model=options.best,
         greater_is_better=options.best != "loss",
         logging_steps=max(1, min(50, num_updates // 20)),
+        logging_nan_inf_filter=False,  # it would put the mean so far in place of a loss that is no number
         restore_callback_states_from_checkpoint=True,
         report_to="none",
         disable_tqdm=True,
@@ -220,7 +221,15 @@ def train(
         # Never read: `evaluate` ranks, but the Trainer asks for one.
         eval_dataset=batches if validate else None,
         data_collator=lambda batches: batches[0],
-        callbacks=[Seams(), Sealing(), JsonLog(folder / "log.jsonl"), bar, *early_stopping, *trackers],
+        callbacks=[
+            Seams(),
+            Sealing(),
+            JsonLog(folder / "log.jsonl"),
+            Diverged(),
+            bar,
+            *early_stopping,
+            *trackers,
+        ],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.learner, trainer.loss, trainer.validate = model, loss, validate
@@ -246,6 +255,10 @@ def train(
         trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
         # What it puts back is bound to this very module, and would run this one for every shallow copy too.
         vars(model).pop("forward", None)
+    if not all(bool(weight.isfinite().all()) for weight in learnt(model).values()):
+        raise ConfigError(
+            f"the training ended with weights that are no numbers: lower learning_rate={options.learning_rate:g}"
+        )
     model.eval()
 
 

@@ -18,7 +18,7 @@ def test_the_options_of_one_are_listed_as_they_could_be_given(cli, tmp_path) -> 
     lines = cli("recommenders", "p5").out.splitlines()
     options = {line.split()[0]: line for line in lines[1:]}
     assert list(options) == list(genrec.recommenders()["p5"].Config.model_fields)
-    assert "whole number from 1 to 256" in options["depth"]
+    assert "whole number from 1 to 64" in options["depth"]
     assert "number from 0 and below 1" in options["dropout"]
     assert "whole number from 16 to 16,384 or null" in options["width"]
     assert "title, random, sequential" in options["code"]

@@ -50,7 +50,7 @@ def option_input(shop: Path, name: str, option: str, text: str, expected: Expect
     """Training a small model where `option` is `text`."""
     words = [word for word in train_words(name, shop, Path("run")) if word.split("=")[0] != option]
     words.insert(2, f"{option}={text}")
-    told = (option.partition(".")[0], option.rpartition(".")[2]) if expected == "refused" else ()
+    told = (option.partition(".")[0],) if expected == "refused" else ()
     return Input(
         words, f"train {name} {option}={text[:60]}", expected, told, writes=("run", "run/*"), touches=()
     )
@@ -64,6 +64,8 @@ def cases() -> dict[str, list[tuple[str, str, str, Expected]]]:
             (name, option, text, expected)
             for option, field in cls.Config.model_fields.items()
             for text, expected in _values(field)
+            # Ten thousand passes are a choice, and what would end them sooner is not everywhere.
+            if option != "epochs" or "max_steps" in cls.Config.model_fields or expected == "refused"
         ]
         + [(name, "no_such_option", "1", "refused"), (name, "seed.deeper", "1", "refused")]
         for name, cls in sorted(recommenders().items())
