@@ -77,21 +77,24 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
 QUICK = ("genrec", "genrec-seq2seq", "recsysllm", "palr", "sasrec", "union")
 
 
+def walks() -> Interactions:
+    genres = [["Drama"] if row % 3 else ["Comedy", "Drama"] for row in range(NUM_ITEMS)]
+    catalogue = Catalogue.from_lists(IDS, TITLES, genres=genres)
+    lists = [[(user + step) % NUM_ITEMS for step in range(5 + user // NUM_ITEMS)] for user in range(18)]
+    users = pl.Series([f"u{user}" for user in range(len(lists))])
+    return Interactions(catalogue, users, Histories.from_lists(lists))
+
+
 @pytest.fixture(scope="session")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The folder of a fitted one of `MODELS`, each fitted once."""
-    genres = [["Drama"] if row % 3 else ["Comedy", "Drama"] for row in range(NUM_ITEMS)]
-    catalogue = Catalogue.from_lists(IDS, TITLES, genres=genres)
-    walks = [[(user + step) % NUM_ITEMS for step in range(5 + user // NUM_ITEMS)] for user in range(18)]
-    users = pl.Series([f"u{user}" for user in range(len(walks))])
-    data = Interactions(catalogue, users, Histories.from_lists(walks))
     folder = tmp_path_factory.mktemp("edits")
 
     def fit(name: str) -> Path:
         path = folder / name.replace(" ", "-").replace(",", "")
         if not path.exists():
             recommender, options = MODELS[name]
-            create(recommender, **options).fit(data).save(path)
+            create(recommender, **options).fit(walks()).save(path)
         return path
 
     return fit
@@ -195,15 +198,23 @@ def test_a_few_edits_end_where_one_step_ends(saved: Callable[[str], Path], name:
     )
 
 
+MANY = settings(max_examples=25, stateful_step_count=12, suppress_health_check=list(HealthCheck))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_edits_end_where_one_step_ends(saved: Callable[[str], Path], name: str) -> None:
-    run_state_machine_as_test(
-        partial(Edits, saved(name), check_always=True),
-        settings=settings(
-            max_examples=25, stateful_step_count=12, suppress_health_check=list(HealthCheck), deadline=None
-        ),
-    )
+    run_state_machine_as_test(partial(Edits, saved(name), check_always=True), settings=MANY)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code_length", ["shortest", "full"])
+def test_edits_of_a_checkpoint_end_where_one_step_ends(
+    seq2seq_checkpoint: Callable[[str], str], tmp_path: Path, code_length: str
+) -> None:
+    options = WRITER | {"backbone": seq2seq_checkpoint("t5"), "max_steps": 1, "code_length": code_length}
+    folder = create("genrec-seq2seq", **options).fit(walks()).save(tmp_path / "saved")
+    run_state_machine_as_test(partial(Edits, folder, check_always=False), settings=MANY)
 
 
 @pytest.mark.parametrize("name", QUICK)
