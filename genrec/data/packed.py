@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from genrec.data.memory import check_fits
 from genrec.errors import ConfigError, DataError
 
 SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zip")
@@ -26,6 +27,7 @@ LIMIT = "GENREC_MAX_UNPACKED_GB"  # environment: what one packed file may unpack
 DEFAULT_GB = 8.0  # MovieLens 25M, the largest zip archive we know, unpacks to 1.2 GB
 
 _BLOCK = 1 << 20
+_LONGEST_LINE = 1 << 30  # bytes; who reads lines holds a whole one
 _BOM = b"\xef\xbb\xbf"
 _DAMAGED = (
     *(OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile),
@@ -115,6 +117,24 @@ def open_bytes(path: Path) -> IO[bytes]:
     return file
 
 
+def read_bytes(path: Path, copies: int) -> bytes:
+    """All of a text file at once, for a reader that needs `copies` times its size.
+
+    Raises:
+        DataError: see `open_bytes`.
+        ConfigError: it does not fit into memory; told before it is all there.
+    """
+    blocks: list[bytes] = []
+    with open_bytes(path) as file:
+        while block := file.read(_BLOCK):
+            blocks.append(block)
+            if not len(blocks) % 64:
+                check_fits(
+                    f"reading {path.name}", len(blocks) * _BLOCK * copies, "split it into several files"
+                )
+    return b"".join(blocks)
+
+
 def examine(path: Path) -> str:
     """`packing`, after all of the file has been read once as `open_bytes` reads it.
 
@@ -177,7 +197,7 @@ class _Guarded(io.RawIOBase):
     def __init__(self, path: Path, unpack: Callable[[Path], IO[bytes]], limit: int | None) -> None:
         self._path, self._unpack, self._limit = path, unpack, limit
         self._stream = unpack(path)
-        self._bytes = 0
+        self._bytes, self._line_start = 0, 0
 
     def readable(self) -> bool:
         return True
@@ -193,7 +213,14 @@ class _Guarded(io.RawIOBase):
                 f"line {self._line_at(self._bytes + nul)} of {self._path.name} holds a NUL byte: text has none; "
                 "save UTF-16 as UTF-8, and unpack archives"
             )
+        newest = block.rfind(b"\n")
+        self._line_start = self._line_start if newest < 0 else self._bytes + newest + 1
         self._bytes += len(block)
+        if self._bytes - self._line_start > _LONGEST_LINE:
+            raise DataError(
+                f"line {self._line_at(self._line_start)} of {self._path.name} is longer than {_LONGEST_LINE:,} bytes: "
+                "write one row or object a line"
+            )
         if self._limit is not None and self._bytes > self._limit:
             raise too_large(self._path.name, "unpacks to more than is allowed")
         buffer[: len(block)] = block

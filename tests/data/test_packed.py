@@ -146,6 +146,33 @@ def test_what_a_file_may_unpack_to_is_limited_told_and_adjustable(
             read(tmp_path / "log.csv.gz")
 
 
+def test_a_line_without_an_end_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed, "_LONGEST_LINE", 10_000_000)
+    (tmp_path / "log.csv").write_bytes(LOG + b"bo,x,1700000004\n" * 700_000)
+    assert read(tmp_path / "log.csv").report.rows == 700_003
+    line = b'{"reviewerID": "' + b"a" * 11_000_000
+    (tmp_path / "log.json.gz").write_bytes(gzip.compress(JSON_LOG + line, 1))
+    with pytest.raises(DataError, match=r"line 4 of log.json.gz is longer than 10,000,000 bytes"):
+        read(tmp_path / "log.json.gz")
+
+
+def test_what_is_held_at_once_is_measured_against_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packed, "_BLOCK", 1000)
+    monkeypatch.setattr("genrec.data.memory._ALWAYS_THERE", 0)
+    monkeypatch.setattr("genrec.data.memory.machine_bytes", lambda: 1_000_000)
+    for name, content in {
+        "sequences.txt.gz": b"ann x y\n" * 40_000,
+        "log.csv.bz2": LOG + b"bo,x,1700000004\n" * 40_000,
+    }.items():
+        (tmp_path / name).write_bytes(PACKERS[Path(name).suffix](content))
+        with pytest.raises(
+            ConfigError, match=rf"reading {name} needs about .*MB, and this machine has 1.0 MB"
+        ):
+            read(tmp_path / name)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

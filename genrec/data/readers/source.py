@@ -124,8 +124,7 @@ def read_text(path: Path) -> str:
     Raises:
         DataError: the file is damaged or in another encoding.
     """
-    with packed.open_bytes(path) as file:
-        content = file.read()
+    content = packed.read_bytes(path, copies=4)
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:

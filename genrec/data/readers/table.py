@@ -142,8 +142,7 @@ def _for_polars(path: Path) -> Path | io.BytesIO:
         looks_like_zlib = file.read(2) in (b"x\x01", b"x^", b"x\x9c", b"x\xda")
     if kind in ("gzip", "zstd") or not (kind or looks_like_zlib):
         return path
-    with packed.open_bytes(path) as content:
-        return io.BytesIO(b"\xef\xbb\xbf" + content.read())
+    return io.BytesIO(b"\xef\xbb\xbf" + packed.read_bytes(path, copies=3))
 
 
 def check_fields(
