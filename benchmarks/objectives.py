@@ -21,6 +21,7 @@ from typing import Any
 
 import genrec
 import torch
+from genrec.data.files import write_json
 from genrec.data.yaml_text import parse_yaml
 from genrec.evaluation.protocol import evaluate
 
@@ -84,9 +85,7 @@ def main() -> None:
         "hardware": f"{platform.machine()}, 1 thread, torch {torch.__version__}",
         "date": time.strftime("%Y-%m-%d"),
     }
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(result, indent=1) + "\n")
-    temporary.replace(path)
+    write_json(path, result, indent=1)
 
 
 def one(data: genrec.Dataset, choice: dict[str, Any], steps: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from genrec.data.files import write_text
 from genrec.evaluation.audit import leaky_code
 from genrec.evaluation.task_recommender import PROMPTS
 
@@ -72,9 +73,7 @@ def main() -> None:
     for path in (ROOT / "README.md", docs / "protocol.md"):
         pages[path] = filled(path.read_text(encoding="utf-8"), folder)
     for path, text in pages.items():
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        write_text(path, text)
 
 
 def results_page(folder: Path) -> str:

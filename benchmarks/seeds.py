@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from genrec.data.files import write_json
 
 METRICS = ("HR@5", "HR@10", "HR@20", "NDCG@5", "NDCG@10", "NDCG@20", "MRR")
 THREADS = 1  # of each process
@@ -124,12 +125,13 @@ def training(run: Path) -> dict[str, Any]:
     logs = [path for path in (run / "pretraining" / "log.jsonl", run / "log.jsonl") if path.exists()]
     log = [json.loads(line) for path in logs for line in path.read_text().splitlines()]
     loops = [entry["train_runtime"] for entry in log if "train_runtime" in entry]
+    data = json.loads((run / "data.json").read_text())
     validations = [entry["eval_NDCG@10"] for entry in log if "eval_NDCG@10" in entry]
     return {
         "best_validation_NDCG@10": max(validations, default=None),
         # The time of its loops, a pre-training's too; who only counts has no log.
         "train_seconds": sum(loops) or json.loads((run / "metrics.json").read_text())["training"]["seconds"],
-        "data": json.loads((run / "data.json").read_text()),
+        "data": {key: value for key, value in data.items() if key != "seal"},
         "environment": json.loads((run / "environment.json").read_text()),
         "config": (run / "config.yaml").read_text(),
     }
@@ -191,9 +193,7 @@ def repeatable(data: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
 def save(path: Path, result: dict[str, Any]) -> None:
     """Write a result, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(result, indent=1) + "\n")
-    temporary.replace(path)
+    write_json(path, result, indent=1)
 
 
 if __name__ == "__main__":

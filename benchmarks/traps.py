@@ -10,7 +10,6 @@ Shapes: B users, I items, N sampled negatives. Ranks count from 1, seen items ar
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import statistics
 import sys
@@ -23,6 +22,7 @@ import genrec
 import numpy as np
 from genrec.cli.environment import environment
 from genrec.codes.numbered import random_numbers, sequential_numbers
+from genrec.data.files import write_json
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
 from genrec.data.split import Split, leave_one_out
 from genrec.evaluation.baselines import next_numbers
@@ -54,9 +54,7 @@ def main() -> None:
         "environment": environment()
         | {"command": shlex.join(["python", "benchmarks/traps.py", *sys.argv[1:]])},
     }
-    temporary = options.out.with_suffix(".tmp")
-    temporary.write_text(json.dumps(result, indent=1) + "\n")
-    temporary.replace(options.out)
+    write_json(options.out, result, indent=1)
 
 
 def quality(ranks_B: IntArray) -> dict[str, float]:
