@@ -63,9 +63,8 @@ def find_columns(
         if name in names:
             found[role] = name
         elif role in needed or role != "title":  # the titles may stand in the file of items
-            hint = (
-                "; for the file of items there is item_columns (--item-column)" if role == "item_id" else ""
-            )
+            say = f"item_columns={{{role!r}: {name!r}}} (--item-column {role}={name})"
+            hint = f"; if the items call it so, say {say}" if role == "item_id" else ""
             raise DataError(no_such_column(name, names, source) + hint)
     by_name = {role: _by_usual_name(role, names, source) for role in ALIASES if role not in options.columns}
     found |= {role: name for role, name in by_name.items() if name is not None}
