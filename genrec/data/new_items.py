@@ -46,9 +46,19 @@ def read_new_items(items: Any, catalogue: Catalogue) -> pl.DataFrame:
     for name in read.columns[2:]:
         if name in frame.columns and read[name].null_count() > frame[name].null_count():
             _refuse(read["item_id"], frame[name], read[name], read.schema[name])
-    read = read.with_columns(frame[name] for name in known)
-    return read.with_columns(
-        _fitted(read[name], dtype, read["item_id"]) for name, dtype in fields.items() if name in read.columns
+    return fitted_to(catalogue, read.with_columns(frame[name] for name in known))
+
+
+def fitted_to(catalogue: Catalogue, items: pl.DataFrame) -> pl.DataFrame:
+    """Items with their fields in the types that they have in `catalogue`.
+
+    Raises:
+        CatalogueError: a value does not fit its field.
+    """
+    return items.with_columns(
+        _fitted(items[name], dtype, items["item_id"])
+        for name, dtype in catalogue.table.schema.items()
+        if name in items.columns
     )
 
 

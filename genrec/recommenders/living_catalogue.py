@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import polars as pl
 
 from genrec.data.catalogue import BoolArray, Catalogue
 from genrec.data.new_items import read_new_items
@@ -81,15 +82,28 @@ class LivingCatalogue:
                 fit its field.
             ConfigError: the recommender cannot take these items.
         """
-        old = self.catalogue
-        new = read_new_items(items, old)
-        catalogue = old.with_items(new, self.trained_catalogue)
-        removed = np.zeros(len(catalogue), bool)
-        removed[catalogue.rows_of_ids(old.ids[row] for row in np.flatnonzero(self.removed_))] = True
-        removed[catalogue.rows_of_ids(new["item_id"])] = False
-        changed = self.with_catalogue(catalogue, removed)
-        vars(self).update(vars(changed))
+        new = read_new_items(items, self.catalogue)
+        back = set(new["item_id"])
+        gone = [item_id for item_id in self.removed_ids if item_id not in back]
+        vars(self).update(vars(self.with_items(new, gone)))
         return self
+
+    @property
+    def removed_ids(self) -> list[str]:
+        """Of the items that are never recommended."""
+        return [self.catalogue.ids[row] for row in np.flatnonzero(self.removed_)]
+
+    def with_items(self, new: pl.DataFrame, removed_ids: Iterable[str]) -> Self:
+        """The recommender with further items or texts, which fit the catalogue; this one stays as it is.
+
+        Args:
+            new: as `Catalogue.with_items` takes it.
+            removed_ids: the items that are never recommended.
+        """
+        catalogue = self.catalogue.with_items(new, self.trained_catalogue)
+        removed = np.zeros(len(catalogue), bool)
+        removed[catalogue.rows_of_ids(removed_ids)] = True
+        return self.with_catalogue(catalogue, removed)
 
     def with_catalogue(self, catalogue: Catalogue, removed: BoolArray) -> Self:
         """The recommender with another catalogue, in one step from what was learnt; this one stays as it is.

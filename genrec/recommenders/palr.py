@@ -9,7 +9,6 @@ Shape suffixes: B users, C candidates, F scores of a candidate, k items wanted.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,6 +25,7 @@ from genrec.codes.trie import Codes, Trie
 from genrec.data.catalogue import BoolArray, Catalogue
 from genrec.data.files import read_json, write_json
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
+from genrec.data.new_items import fitted_to
 from genrec.data.ranking import Rankings
 from genrec.decoding.beam import BeamSearch, Normalise
 from genrec.errors import ConfigError
@@ -412,10 +412,9 @@ class Palr(DecoderWriter):
 
     def _catalogue_changed(self, trained: Catalogue) -> None:
         super()._catalogue_changed(trained)
-        retriever = copy(self.retriever_)
-        removed = retriever.removed_
-        gone = [item_id for item_id, is_gone in zip(retriever.catalogue.ids, removed, strict=True) if is_gone]
-        self.retriever_ = retriever.add_items(self.catalogue.table).remove_items(gone)
+        retriever = self.retriever_
+        items = fitted_to(retriever.catalogue, self.catalogue.table)
+        self.retriever_ = retriever.with_items(items, retriever.removed_ids)
         self._use_profiles()
 
     # -- saving ----------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +262,16 @@ def test_new_items_reach_the_retriever() -> None:
     model.add_items(pl.DataFrame({"item_id": ["n"], "title": ["Sea 1 3"], "genres": [["Water"]]}))
     assert len(model.retriever_.catalogue) == NUM_ITEMS + 1
     assert "n" in {item.item_id for item in model.recommend([["i1", "i3"]], k=6)[0].items}
+
+
+def test_the_retriever_has_the_texts_that_palr_has() -> None:
+    """Titles that did not come through a reader are nobody's to clean on the way to the retriever."""
+    data = walks()
+    titles = [f"{title}  &amp; more" for title in data.catalogue.titles]
+    catalogue = Catalogue(data.catalogue.table.with_columns(title=pl.Series(titles)))
+    model = palr(max_steps=2, retriever="tfidf").fit(replace(data, catalogue=catalogue))
+    model.add_items(pl.DataFrame({"item_id": ["n"], "title": ["Sea &amp; more"]}))
+    assert model.catalogue.titles == model.retriever_.catalogue.titles == [*titles, "Sea & more"]
 
 
 def test_a_swapped_retriever_outlives_edits(tmp_path: Path) -> None:
