@@ -12,7 +12,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import annotated_types
 from genrec.recommenders.base import recommenders
 from inputs import Expected, Input, generator
 from material import Material, train_words
@@ -122,6 +121,3 @@ def _kinds(annotation: Any, metadata: typing.Sequence[Any]) -> Iterator[tuple[An
     else:
         origin = typing.get_origin(annotation)
         yield (origin if origin in (tuple, dict) else annotation), list(metadata)
-
-
-assert annotated_types  # what pydantic's bounds are made of
