@@ -215,7 +215,8 @@ class PretrainedBackbone(Backbone):
     def _reads_as_it_searches(self) -> bool:
         """Whether two ends of a text, side by side in one row, have the states that the model gives each by itself."""
         device, whole_L = self.vocabulary_vectors().device, torch.arange(6)
-        text_T, ends = torch.arange(3), (torch.tensor([3, 4, 5]), torch.tensor([6, 7, 8]))
+        tokens = torch.arange(9) % len(self.vocabulary_vectors())  # toys have fewer
+        text_T, ends = tokens[:3], (tokens[3:6], tokens[6:])
         alone = [
             self._body(input_ids=torch.cat([text_T, end])[None].to(device), use_cache=False).last_hidden_state
             for end in ends
