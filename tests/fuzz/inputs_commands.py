@@ -12,21 +12,32 @@ import damage
 import typer
 from genrec.cli.main import app
 from inputs import Expected, Input, generator
-from material import HISTORY, Material
+from material import ASKED, HISTORY, Material
 
-_BASES: dict[str, list[str]] = {  # a good command line of each; RUN, SHOP, MADE are filled in
-    "train": ["popular", "SHOP", "--out", "made"],
-    "evaluate": ["run"],
-    "compare": ["run", "other"],
-    "audit": ["run"],
-    "bench": ["run", "--seconds", "0.001"],
-    "ask": ["run", "recommend", *HISTORY],
-    "recommend": ["run", *HISTORY],
-    "recommenders": [],
-    "demo": ["SHOP", "--recipe", "popular", "--out", "made"],
-    "data show": ["sales.csv"],
-    "data get": ["--list"],
-    "data synthetic": ["--out", "made", "--users", "20"],
+_SHOP = ["--data", "sales.csv", "--items", "goods.csv"]
+_ITEM, _REVIEW = ["--user", "u1", "--item", "i2"], ["--review", "My tuner came. It works."]
+_BASES: dict[str, list[list[str]]] = {  # good command lines of each
+    "train": [["popular", *_SHOP, "--out", "made"]],
+    "evaluate": [["run"], ["run", "--users", "5"], ["--rankings", "run/rankings-test.parquet", *_SHOP]],
+    "compare": [["run", "other"], ["run", "other", "run/rankings-test.parquet", "--out", "made.html"]],
+    "audit": [["run"], ["sales.csv", "--items", "goods.csv"], ["table.csv"]],
+    "bench": [["run", "--seconds", "0.001"]],
+    "ask": [
+        ["run", "recommend", *HISTORY],
+        ["run", "rank", "--user", "u2", "--candidate", "i2", "--candidate", "i3"],
+        *(["asked", task, *_ITEM] for task in ("rating", "explain")),
+        *(["asked", task, *_REVIEW] for task in ("headline", "rating-from-review")),
+    ],
+    "recommend": [
+        ["run", *HISTORY],
+        ["run", "--user", "u1", "--why", "--only", "genres=music", "--exclude", "i2"],
+        ["run", "--users", "all", "--out", "made.parquet"],
+    ],
+    "recommenders": [[]],
+    "demo": [[*_SHOP, "--recipe", "popular", "--out", "made"]],
+    "data show": [["sales.csv"], ["sales.csv", "--items", "goods.csv", "--k-core", "2"]],
+    "data get": [["--list"], ["ml-100k", "--out", "made"]],
+    "data synthetic": [["--out", "made", "--users", "20"]],
 }
 _SLOW = {"bench --seconds", "demo --recipe", "train what"}  # what a good value may make slow stays as it is
 _NUMBERS = ("-1", "0", "1", "3", "1000000", "99999999999999999999", "-9223372036854775809", "2147483648")
@@ -148,9 +159,9 @@ def commands(rng: Random, folder: Path, material: Material) -> Input:
     """A good command line in which one to three things are changed."""
     _furnish(rng, folder, material)
     name = rng.choice(sorted(_BASES))
-    shop = ["--data", "sales.csv", "--items", "goods.csv"]
-    base = [word for entry in _BASES[name] for word in (shop if entry == "SHOP" else [entry])]
-    words, told, expected = name.split() + base, [], set()
+    words, told, expected = name.split() + rng.choice(_BASES[name]), [], set()
+    if "asked" in words:
+        damage.copy_run(material.runs[ASKED], folder / "asked")
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         words, what, wrong = _changed(rng, name, words)
         told.append(what)
@@ -164,14 +175,15 @@ def commands(rng: Random, folder: Path, material: Material) -> Input:
         "refused" if "refused" in expected else "either",
         writes=measured if name == "evaluate" else (),
         makes=("*",),
+        touches=("made", "made/.ml-100k.download*") if name == "data get" else (),  # the next try goes on there
         exits=(1,) if name == "audit" else (),
     )
 
 
 def _furnish(rng: Random, folder: Path, material: Material) -> None:
     """Good inputs, things of other people, and odd files."""
-    for shop in ("sales.csv", "goods.csv"):
-        (folder / shop).write_bytes((material.shop / shop).read_bytes())
+    for name in ("sales.csv", "goods.csv"):
+        (folder / name).write_bytes((material.shop / name).read_bytes())
     damage.copy_run(material.runs["popular"], folder / "run")
     damage.copy_run(material.runs["itemknn"], folder / "other")
     (folder / "empty").mkdir()

@@ -46,7 +46,7 @@ def runs(rng: Random, folder: Path, material: Material) -> Input:
         _words(rng, command, name, run, folder, material),
         f"{name}: {where} {about}; {command}",
         "refused" if read and not missing and certain else "either",
-        (path.name, "config.yaml") if read and not missing else (),
+        (path.name, "config.yaml", "has not finished") if read and not missing else (),
         ("run/metrics.json", "run/rankings-*.parquet") if command == "evaluate" else (),
         answer=_same_list(material.lists[name]) if command == "recommend" else None,
         exits=(1,) if command == "audit" else (),

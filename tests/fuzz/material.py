@@ -26,6 +26,7 @@ _SMALL = {
     "warmup_steps": 1,
 }
 HISTORY = ("--history", "i1", "--history", "i4")
+ASKED = "p5"  # who answers every task
 STOPPABLE = "genrec"  # whose training is stopped in the middle
 WEIGHTS = "model/backbone/model.safetensors"
 LONGER = {"epochs": 6, "max_steps": 6, "evaluations": 6}  # options of that training

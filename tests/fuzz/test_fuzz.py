@@ -29,7 +29,7 @@ SEED = int(os.environ.get("GENREC_FUZZ_SEED", "0"))
 ONE = os.environ.get("GENREC_FUZZ_INPUT", "")
 LEAST = 10  # inputs of a generator; fewer mean that the run has looked at nothing
 QUICK = 2  # inputs of each generator in the fast suite
-SMALL = ("genrec", "itemknn", "popular", "tfidf")  # recommenders of the fast suite's material
+SMALL = ("genrec", "itemknn", "p5", "popular", "tfidf")  # recommenders of the fast suite's material
 
 Found = list[tuple[Fault, str]]
 

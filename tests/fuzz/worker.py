@@ -37,12 +37,16 @@ def serve(captured: Path) -> None:
 @cache
 def genrec_main() -> Callable[[Sequence[str]], int]:
     """The command line, with all that takes time to import: a command's limit is for the command."""
+    import genrec.data.sources
+    import genrec.data.transfer
     import genrec.recommenders.base
     import torch
     import transformers
     from genrec.cli.main import main
 
     genrec.recommenders.base.recommenders()
+    genrec.data.sources.BASE_URLS.update(dict.fromkeys(genrec.data.sources.BASE_URLS, "http://127.0.0.1:9/"))
+    genrec.data.transfer._FIRST_WAIT_S = 0.001  # nobody listens there, and nobody has to wait for that
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
     return main
