@@ -16,7 +16,7 @@ from genrec.cli.options import (
     MovedData,
 )
 from genrec.cli.reading import Reading, reads_data
-from genrec.cli.run_folder import Run, open_run
+from genrec.cli.run_folder import Run, looks_like_run, open_run
 from genrec.cli.terminal import note, print_json, stdout
 from genrec.errors import ConfigError
 
@@ -51,7 +51,7 @@ def audit(
     """
     given = {**reading.given(), "protocol": protocol}
     path = Path(what)
-    if (path / "config.yaml").is_file():
+    if looks_like_run(path):
         _refuse(given, "a run knows its data and its split")
         found = audit_run(open_run(path), data)
     elif _is_table(path):

@@ -11,7 +11,7 @@ import typer
 from genrec.cli.environment import environment
 from genrec.cli.options import SYNTHETIC, BatchSize, HeldOut, Json, MovedData
 from genrec.cli.reading import Reading, reads_data
-from genrec.cli.run_folder import open_run
+from genrec.cli.run_folder import looks_like_run, open_run
 from genrec.cli.terminal import note, print_json, print_table, stdout, stoppable
 from genrec.data.files import write_text
 from genrec.errors import ConfigError
@@ -50,7 +50,7 @@ def bench(
         raise ConfigError(f"--seconds is {seconds:g}; give a row more than 0, for example 5")
     if out is not None:
         _check_out(out)
-    if (Path(what) / "config.yaml").is_file():
+    if looks_like_run(Path(what)):
         for name in [*reading.given(), *(["protocol"] if protocol is not None else [])]:
             raise ConfigError(f"--{name.replace('_', '-')} goes with DATA: {what} knows its own")
         run = open_run(Path(what))

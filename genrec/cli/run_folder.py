@@ -225,6 +225,11 @@ class Run:
         }
 
 
+def looks_like_run(path: Path) -> bool:
+    """Whether this is a run folder, or what is left of one, and no data set that happens to have a `data.json`."""
+    return sum((path / name).exists() for name in ("data.json", *_SEALED)) >= 2
+
+
 def open_run(folder: Path) -> Run:
     """A run that was begun.
 

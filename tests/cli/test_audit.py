@@ -195,3 +195,10 @@ def test_a_run_that_is_not_finished_or_none(mistake, run: Path, tmp_path: Path) 
     shutil.rmtree(run / "model")
     assert "has not finished" in mistake("audit", run)
     assert "nowhere" in mistake("audit", tmp_path / "nowhere")
+
+
+def test_a_run_that_lost_a_file_is_no_data_set(mistake, popular_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(popular_run, tmp_path / "run")
+    (run / "config.yaml").unlink()
+    for command in ("audit", "bench"):
+        assert "config.yaml is missing" in mistake(command, run)
