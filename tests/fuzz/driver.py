@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -46,12 +47,17 @@ class Driver:
         self.captured, self.limit_s, self.limit_mb = captured, limit_s, limit_mb
         self._worker: subprocess.Popen[str] | None = None
 
-    def run(self, words: list[str], folder: Path) -> Outcome:
-        """Run `genrec` with `words` in `folder`."""
+    def run(self, words: list[str], folder: Path, environment: Mapping[str, str] | None = None) -> Outcome:
+        """Run `genrec` with `words` in `folder`, with these variables in the environment."""
         worker = self._worker or self._start()
         assert worker.stdin is not None
         assert worker.stdout is not None
-        question = {"words": words, "folder": str(folder), "limit_s": self.limit_s}
+        question = {
+            "words": words,
+            "folder": str(folder),
+            "limit_s": self.limit_s,
+            "environment": {"HOME": str(folder), **(environment or {})},
+        }
         worker.stdin.write(json.dumps(question) + "\n")
         worker.stdin.flush()
         waited, peak = 0.0, 0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Literal
@@ -27,6 +27,7 @@ class Input:
         touches: patterns of what it may make or change however it ends, such as a training that goes on.
         answer: takes what was written on stdout and raises AssertionError where it is not the right answer.
         exits: further exit codes that are no fault.
+        environment: variables that are set while the command runs.
     """
 
     words: list[str]
@@ -38,6 +39,7 @@ class Input:
     touches: tuple[str, ...] = ()
     answer: Callable[[str], None] | None = None
     exits: tuple[int, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 Generator = Callable[[Random, Path, Material], Input]

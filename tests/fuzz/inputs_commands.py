@@ -175,7 +175,9 @@ def commands(rng: Random, folder: Path, material: Material) -> Input:
         "refused" if "refused" in expected else "either",
         writes=measured if name == "evaluate" else (),
         makes=("*",),
-        touches=("made", "made/.ml-100k.download*") if name == "data get" else (),  # the next try goes on there
+        touches=("made", "made/.ml-100k.download*")
+        if name == "data get"
+        else (),  # the next try goes on there
         exits=(1,) if name == "audit" else (),
     )
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import chat_server
 import genrec.training.trainer as trainer
 from genrec.cli.main import main
 from genrec.recommenders.base import recommenders
@@ -44,6 +47,7 @@ class Material:
         stopped: a run that was stopped in the middle of its training.
         lists: the items that each run of `runs` recommends after `HISTORY`.
         weights: those that the stopped run ends at when it goes on, as a file.
+        answers: what a chat model said of the shop's users, as kept.
     """
 
     folder: Path
@@ -54,6 +58,7 @@ class Material:
     stopped: Path
     lists: dict[str, Any]
     weights: bytes
+    answers: Path
 
     @classmethod
     def make(cls, folder: Path, names: tuple[str, ...] | None = None) -> Material:
@@ -66,7 +71,9 @@ class Material:
         _genrec(*train_words(STOPPABLE, shop, folder / "whole", **LONGER))
         weights = (folder / "whole" / WEIGHTS).read_bytes()
         lists = {name: _list(run) for name, run in runs.items()}
-        return cls(folder, shop, other_shop, runs, other_runs, stopped, lists, weights)
+        return cls(
+            folder, shop, other_shop, runs, other_runs, stopped, lists, weights, _answers(folder, shop)
+        )
 
 
 def write_shop(folder: Path, *, other: bool = False) -> Path:
@@ -145,6 +152,17 @@ def _stopped(run: Path, shop: Path) -> Path:
         _genrec(*train_words(STOPPABLE, shop, run, **LONGER), code=130)
     assert list(run.glob("checkpoints/*")), "there was no checkpoint yet"
     return run
+
+
+def _answers(folder: Path, shop: Path) -> Path:
+    """Answers of a chat model, kept by a training."""
+    kept = folder / "answers"
+    variables = {"GENREC_CHAT_URL": f"{chat_server.address()}/good/v1", "GENREC_CHAT_MODEL": "small-talker"}
+    with mock.patch.dict(os.environ, variables):
+        _genrec(
+            *train_words("palr", shop, folder / "chatty", profile="chat", packed=False, chat_cache=str(kept))
+        )
+    return kept
 
 
 @contextmanager

@@ -29,7 +29,7 @@ SEED = int(os.environ.get("GENREC_FUZZ_SEED", "0"))
 ONE = os.environ.get("GENREC_FUZZ_INPUT", "")
 LEAST = 10  # inputs of a generator; fewer mean that the run has looked at nothing
 QUICK = 2  # inputs of each generator in the fast suite
-SMALL = ("genrec", "itemknn", "p5", "popular", "tfidf")  # recommenders of the fast suite's material
+SMALL = ("genrec", "itemknn", "p5", "palr", "popular", "tfidf")  # recommenders of the fast suite's material
 
 Found = list[tuple[Fault, str]]
 
@@ -52,7 +52,7 @@ def attempt(name: str, number: int, folder: Path, material: Material, driver: Dr
     here.mkdir(parents=True)
     given = make(SEED, name, number, here, material)
     before, lent = snapshot(here), snapshot(material.folder, quick=True)
-    outcome = driver.run(given.words, here)
+    outcome = driver.run(given.words, here, given.environment)
     faults = list(judge(given, outcome, before, snapshot(here)))
     if snapshot(material.folder, quick=True) != lent:
         faults.append(Fault("changed", "", "a file of another folder"))

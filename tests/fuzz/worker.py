@@ -1,8 +1,8 @@
 """The process in which inputs are tried: `python worker.py CAPTURED`, one JSON object a line in and out.
 
-In: `words` after `genrec`, the `folder` to stand in, the `limit_s` for the whole command. Out: `code` (null where
-`main` raised), `trace`, `out` and `err` as written on file descriptors 1 and 2, `seconds`. A command that takes longer
-than its limit ends this process with the Python stack of every thread in `CAPTURED/hang`.
+In: `words` after `genrec`, the `folder` to stand in, variables of the `environment`, the `limit_s` for the command.
+Out: `code` (null where `main` raised), `trace`, `out` and `err` as written on file descriptors 1 and 2, `seconds`. A
+command that takes longer than its limit ends this process with the Python stack of every thread in `CAPTURED/hang`.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ def serve(captured: Path) -> None:
 @cache
 def genrec_main() -> Callable[[Sequence[str]], int]:
     """The command line, with all that takes time to import: a command's limit is for the command."""
+    import genrec.backbones.endpoint
     import genrec.data.sources
     import genrec.data.transfer
     import genrec.recommenders.base
@@ -47,6 +48,7 @@ def genrec_main() -> Callable[[Sequence[str]], int]:
     genrec.recommenders.base.recommenders()
     genrec.data.sources.BASE_URLS.update(dict.fromkeys(genrec.data.sources.BASE_URLS, "http://127.0.0.1:9/"))
     genrec.data.transfer._FIRST_WAIT_S = 0.001  # nobody listens there, and nobody has to wait for that
+    genrec.backbones.endpoint._FIRST_WAIT_S = 0.001
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
     return main
@@ -58,7 +60,8 @@ def attempt(question: dict[str, Any], captured: Path, stacks: Any) -> dict[str, 
     door = DOORS.get(words[0]) if words else None
     command = door or genrec_main()
     os.chdir(question["folder"])
-    os.environ["HOME"] = question["folder"]
+    before = dict(os.environ)
+    os.environ.update(question["environment"])
     for descriptor, name in ((1, "out"), (2, "err")):
         file = os.open(captured / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, descriptor)
@@ -73,6 +76,8 @@ def attempt(question: dict[str, Any], captured: Path, stacks: Any) -> dict[str, 
         trace = traceback.format_exc()
     faulthandler.cancel_dump_traceback_later()
     seconds = time.perf_counter() - start
+    os.environ.clear()
+    os.environ.update(before)
     sys.stdout.flush()
     sys.stderr.flush()
     out, err = (
