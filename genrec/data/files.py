@@ -311,6 +311,8 @@ def _reserved(path: Path) -> Path:
             os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         except FileExistsError:
             continue
+        except OSError as error:  # told of the file that was asked for
+            raise OSError(error.errno, error.strerror, str(path)) from None
         return temporary
 
 

@@ -208,6 +208,13 @@ def test_a_link_stays_a_link_and_what_is_no_file_is_not_replaced(tmp_path: Path)
         files.write_text(tmp_path / "there", "text")
 
 
+def test_what_cannot_be_written_is_told_by_its_own_name(tmp_path: Path) -> None:
+    path = tmp_path / "nowhere" / "page.html"
+    with pytest.raises(FileNotFoundError) as told:
+        files.write_text(path, "text")
+    assert told.value.filename == str(path)
+
+
 def test_a_long_name_can_be_written(tmp_path: Path) -> None:
     path = tmp_path / ("ü" * 120 + ".parquet")
     files.write_text(path, "text")
