@@ -350,6 +350,11 @@ def test_of_publishers_objects_only_some_members_are_read(tmp_path: Path) -> Non
         ),
         ('{"id": 76561198000000001.0, "title": "A"}', "stand for several whole numbers"),
         ('{"id": 1.5, "title": "A"}', "holds fractions, which cannot be ids"),
+        (
+            '[{"id": 1}\n {"id": 2}]',
+            "line 1 of items.json breaks its array of objects: no comma or end follows",
+        ),
+        ('[{"id": 1},\n]', "line 1 of items.json breaks its array of objects: no comma or end follows"),
         ("[]", "items.json is empty"),
         ("", "items.json is empty"),
     ],

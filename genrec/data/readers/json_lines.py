@@ -150,9 +150,15 @@ def _of_array(path: Path) -> Iterator[Placed]:
     text = read_text(path)
     decoder = json.JSONDecoder(object_pairs_hook=_first_of_each)
     position, counted, number = text.index("[") + 1, 0, 1
-    between = re.compile(r"\s*")  # then, after each object, a comma and blanks again
+    between = re.compile(r"\s*")  # and after an object a comma or the end
     while True:
-        position = between.match(text, position).end()  # type: ignore[union-attr]
+        blanks = between.match(text, position)
+        if blanks is None:
+            number += text.count("\n", counted, position)
+            raise DataError(
+                f"line {number} of {path.name} breaks its array of objects: no comma or end follows"
+            )
+        position = blanks.end()
         number += text.count("\n", counted, position)
         counted = position
         if text.startswith("]", position):
@@ -169,7 +175,7 @@ def _of_array(path: Path) -> Iterator[Placed]:
         if not isinstance(value, dict):
             raise DataError(f"{place} holds {str(value)[:60]!r} where the file's array should hold an object")
         yield number, value
-        between = re.compile(r"\s*(,\s*)?")
+        between = re.compile(r"\s*(,\s*+(?!\])|(?=\]))")
     if text[position + 1 :].strip():
         raise DataError(
             f"line {number} of {path.name} goes on after the end of the array that fills the file"
