@@ -113,7 +113,7 @@ def _parsed(text: str, where: str) -> Recipe:
             f"{where} has the key {shown(unknown[0])}; {suggestion(unknown[0], _KEYS)}leave it out"
         )
     for key in ("config", "data"):
-        if not isinstance(values.get(key) or {}, Mapping):
+        if not isinstance(values.get(key), Mapping | None):  # None: the key alone, with nothing below it
             raise ConfigError(f"{where}: {key} is {shown(values[key])}; it must be a mapping of options")
     protocol = values.get("protocol", "leave-one-out")
     if not isinstance(protocol, str):

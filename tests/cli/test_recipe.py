@@ -103,6 +103,8 @@ def test_a_wrong_override_is_named(tmp_path, word: str, told: str) -> None:
         ("config: {}", "not a recipe"),
         ("recommender: popular\nseed: 1", "the key 'seed'"),
         ("recommender: popular\nconfig: 3", "config is 3"),
+        ("recommender: popular\nconfig: false", "config is False"),
+        ("recommender: popular\ndata: []", r"data is \[\]"),
         ("recommender: popular\nconfg: {}", "did you mean config"),
         ("recommender: popular\nprotocol: 3", "protocol is 3"),
         ("recommender: popular\nrecommender: itemknn", "stands there twice"),
