@@ -118,17 +118,15 @@ def scores(model: Recommender) -> dict[tuple[str, ...], float]:
 class Edits(RuleBasedStateMachine):
     """A recommender under edits, by way of `add_items`, `remove_items`, `save` and `load` alone."""
 
-    def __init__(self, folder: Path, check_always: bool) -> None:
+    def __init__(self, folder: Path) -> None:
         super().__init__()
-        self.folder, self.check_always = folder, check_always
+        self.folder = folder
         self.scratch = tempfile.TemporaryDirectory()
         self.model = load(folder)
 
     def add(self, item_id: str, title: str, **fields: Any) -> None:
         given = {"item_id": [item_id], "title": [title], **{name: [value] for name, value in fields.items()}}
         self.model.add_items(pl.DataFrame(given))
-        if self.check_always:
-            self.check()
 
     def any_of(self, place: int) -> tuple[str, str]:
         """Id and title of an item of the moment."""
@@ -169,7 +167,7 @@ class Edits(RuleBasedStateMachine):
     def save_and_load(self) -> None:
         self.model = load(self.model.save(Path(self.scratch.name) / "saved"))
 
-    def check(self) -> None:
+    def teardown(self) -> None:
         catalogue = self.model.catalogue
         removed = [catalogue.ids[row] for row in np.flatnonzero(self.model.removed_)]
         at_once = load(self.folder).add_items(catalogue.table).remove_items(removed)
@@ -178,16 +176,13 @@ class Edits(RuleBasedStateMachine):
         assert found.keys() == expected.keys()
         for key, value in found.items():
             assert value == pytest.approx(expected[key], abs=1e-5), key
-
-    def teardown(self) -> None:
-        self.check()
         self.scratch.cleanup()
 
 
 @pytest.mark.parametrize("name", QUICK)
 def test_a_few_edits_end_where_one_step_ends(saved: Callable[[str], Path], name: str) -> None:
     run_state_machine_as_test(
-        partial(Edits, saved(name), check_always=False),
+        partial(Edits, saved(name)),
         settings=settings(
             max_examples=4,
             stateful_step_count=8,
@@ -198,13 +193,13 @@ def test_a_few_edits_end_where_one_step_ends(saved: Callable[[str], Path], name:
     )
 
 
-MANY = settings(max_examples=25, stateful_step_count=12, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=50, stateful_step_count=12, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_edits_end_where_one_step_ends(saved: Callable[[str], Path], name: str) -> None:
-    run_state_machine_as_test(partial(Edits, saved(name), check_always=True), settings=MANY)
+    run_state_machine_as_test(partial(Edits, saved(name)), settings=MANY)
 
 
 @pytest.mark.slow
@@ -214,7 +209,7 @@ def test_edits_of_a_checkpoint_end_where_one_step_ends(
 ) -> None:
     options = WRITER | {"backbone": seq2seq_checkpoint("t5"), "max_steps": 1, "code_length": code_length}
     folder = create("genrec-seq2seq", **options).fit(walks()).save(tmp_path / "saved")
-    run_state_machine_as_test(partial(Edits, folder, check_always=False), settings=MANY)
+    run_state_machine_as_test(partial(Edits, folder), settings=MANY)
 
 
 @pytest.mark.parametrize("name", QUICK)
