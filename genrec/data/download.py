@@ -33,7 +33,7 @@ from rich.progress import (
 )
 
 from genrec.data.archive import unpack
-from genrec.data.files import read_json, write_json
+from genrec.data.files import all_or_nothing, read_json, write_json
 from genrec.data.sources import BASE_URLS, Source, sources
 from genrec.data.transfer import NotThereError, fetch, forget
 from genrec.errors import ConfigError, DataError, RunError
@@ -91,8 +91,8 @@ def get(
         disable=not progress,
     )
     try:
-        work.mkdir(parents=True, exist_ok=True)
-        with bar:
+        with all_or_nothing(work, keep=lambda error: any(work.glob("*"))), bar:  # where bytes came, we go on
+            work.mkdir(parents=True, exist_ok=True)
             files = [
                 _checked(urljoin(base_url, file), work, source.has_md5, recorded.sums, bar)
                 for file in source.files

@@ -205,6 +205,14 @@ def test_lasting_server_errors_are_not(site: Site, get: Callable[..., Path], cod
     assert len(site.requests) == 1
 
 
+def test_a_download_of_which_nothing_came_leaves_nothing(site: Site, tmp_path: Path) -> None:
+    site.failures = [403]
+    urls = {publisher: f"{site.url}/{publisher}" for publisher in BASE_URLS}
+    with pytest.raises(DataError, match="was refused"):
+        download.get("ml-100k", tmp_path / "new" / "folder", base_urls=urls, progress=False)
+    assert not (tmp_path / "new").exists()
+
+
 def test_silent_server_runs_into_the_time_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "_TIMEOUT_S", 0.05)
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)  # listens and never answers
