@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,8 +89,9 @@ class DataSource:
         """The same source with paths that hold from any folder."""
         if self.path == SYNTHETIC:
             return self
-        items = None if self.items is None else str(Path(self.items).resolve())
-        return DataSource(str(Path(self.path).resolve()), items, self.options)
+        # `Path.resolve` raises a RuntimeError on a link to itself, which whoever reads it tells in words.
+        items = None if self.items is None else os.path.realpath(self.items)
+        return DataSource(os.path.realpath(self.path), items, self.options)
 
 
 def pair(word: str, option: str, example: str) -> tuple[str, str]:

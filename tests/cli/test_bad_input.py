@@ -33,6 +33,14 @@ def test_missing_file(mistake: Mistake, shop: Path) -> None:
     assert not (shop / "run").exists()
 
 
+def test_a_link_to_itself(mistake: Mistake, tmp_path: Path) -> None:
+    link = tmp_path / "round.csv"
+    link.symlink_to(link)
+    words = ("--data", link, "--out", tmp_path / "run")
+    assert "round.csv" in mistake("train", "popular", *words)
+    assert "round.csv" in mistake("demo", "--recipe", "popular", *words)
+
+
 def test_a_folder_with_nothing_in_it(mistake: Mistake, tmp_path: Path) -> None:
     assert str(tmp_path.name) in mistake("data", tmp_path)
 
