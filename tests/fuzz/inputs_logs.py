@@ -23,7 +23,7 @@ def spellings(rng: Random, folder: Path, material: Material) -> Input:
     """The same data in any form are the same data."""
     content = tables.Content.drawn(rng)
     form = rng.choice(tables.RENDERERS)(rng, content, folder)
-    return Input(_words(form), form.about, "answered", answer=_fingerprint(content))
+    return Input(_words(form), form.about, "answered", answer=fingerprint(content))
 
 
 @generator
@@ -37,7 +37,7 @@ def frames(rng: Random, folder: Path, material: Material) -> Input:
         folder / "goods.parquet"
     )
     words = ["@frame", library, "log.parquet", "goods.parquet"]
-    return Input(words, f"{library} {about}", "answered", answer=_fingerprint(content))
+    return Input(words, f"{library} {about}", "answered", answer=fingerprint(content))
 
 
 @generator
@@ -59,7 +59,7 @@ def logs(rng: Random, folder: Path, material: Material) -> Input:
         f"{form.about}: {path.name} {about}",
         expected,
         (path.name, path.parent.name) if expected == "refused" else (),
-        answer=_fingerprint(content) if expected == "answered" else None,
+        answer=fingerprint(content) if expected == "answered" else None,
     )
 
 
@@ -72,7 +72,7 @@ def _words(form: tables.Form) -> list[str]:
     return ["data", str(form.log), *items, "--json", *form.options]
 
 
-def _fingerprint(content: tables.Content) -> Callable[[str], None]:
+def fingerprint(content: tables.Content) -> Callable[[str], None]:
     def check(out: str) -> None:
         found = json.loads(out)["fingerprint"]
         assert found == content.fingerprint, f"fingerprint {found}, not {content.fingerprint}"

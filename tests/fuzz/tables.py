@@ -101,10 +101,10 @@ def text_table(rng: Random, content: Content, folder: Path) -> Form:
     if rng.random() < 0.3:
         columns["remark"] = [rng.choice(("", "nice", 'so "good"', "a" + separator)) for _ in content.rows]
     log = folder / f"log{suffix}{packed}"
-    _write_text(log, bom + _csv(rng, columns, separator, end))
+    _write_text(log, bom + csv_text(rng, columns, separator, end))
     items = folder / "goods.csv"
     goods = {"item_id": list(content.titles), "title": list(content.titles.values())}
-    _write_text(items, _csv(rng, goods, ",", "\n"))
+    _write_text(items, csv_text(rng, goods, ",", "\n"))
     return Form(log, items, f"{log.name} {about} times {spelled(_START)}")
 
 
@@ -206,10 +206,10 @@ def movielens(rng: Random, content: Content, folder: Path) -> Form:
         )
     )
     columns = {name: columns[name] for name in ("userId", "movieId", "rating", "timestamp")}
-    _write_text(folder / "ratings.csv", _csv(rng, columns, ",", "\n"))
+    _write_text(folder / "ratings.csv", csv_text(rng, columns, ",", "\n"))
     goods_columns = {"movieId": list(content.titles), "title": list(content.titles.values())}
     goods_columns["genres"] = ["Drama|War"] * len(content.titles)
-    _write_text(folder / "movies.csv", _csv(rng, goods_columns, ",", "\n"))
+    _write_text(folder / "movies.csv", csv_text(rng, goods_columns, ",", "\n"))
     return Form(rng.choice((folder, folder / "ratings.csv")), None, "movielens-csv")
 
 
@@ -263,7 +263,7 @@ def _time_spelling(rng: Random) -> Callable[[int], str]:
     )
 
 
-def _csv(rng: Random, columns: dict[str, list[Any]], separator: str, end: str) -> str:
+def csv_text(rng: Random, columns: dict[str, list[Any]], separator: str, end: str) -> str:
     """A table as text; columns in any order, cells quoted as needed or always."""
     order = list(columns)
     if "movieId" not in columns:
