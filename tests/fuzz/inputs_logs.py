@@ -89,7 +89,7 @@ def _text(path: Path) -> list[str] | None:
 
 
 def _put(path: Path, content: bytes) -> None:
-    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
 
 
 def empty(rng: Random, path: Path) -> str | None:
@@ -109,7 +109,7 @@ def packed_unsaid(rng: Random, path: Path) -> str | None:
     """Packed under a name that does not say so."""
     if path.suffix in (".parquet", ".gz"):
         return None
-    path.write_bytes(gzip.compress(path.read_bytes()))
+    path.write_bytes(gzip.compress(path.read_bytes(), mtime=0))
     return "is packed, and its name does not say so"
 
 

@@ -278,4 +278,4 @@ def csv_text(rng: Random, columns: dict[str, list[Any]], separator: str, end: st
 
 def _write_text(path: Path, text: str) -> None:
     content = text.encode()
-    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
