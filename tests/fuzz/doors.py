@@ -37,7 +37,7 @@ def misbehave(words: Sequence[str]) -> int:
     if how == "leave":
         os._exit(3)
     if how == "eat":
-        eaten = bytearray(1_400_000_000)
+        eaten = bytearray(300_000_000)
         eaten[::4096] = b"x" * len(eaten[::4096])
         time.sleep(5)
     if how == "raise":
