@@ -26,6 +26,11 @@ _READS = {
 # Sealed: of the first every byte, of the second every value.
 _BYTES = ("config.yaml", "recipe.yaml", "environment.json", "rankings-*.parquet", "model/*")
 _VALUES = ("data.json", "metrics.json", "model/recommender.json")
+_SIBLINGS = (
+    "config.yaml",
+    "environment.json",
+    "recipe.yaml",
+)  # with another run's data.json they are strangers
 _OPTIONAL = ("metrics.json", "log.jsonl", "rankings-test.parquet")  # a run without them is a younger one
 
 
@@ -46,7 +51,7 @@ def runs(rng: Random, folder: Path, material: Material) -> Input:
         _words(rng, command, name, run, folder, material),
         f"{name}: {where} {about}; {command}",
         "refused" if read and not missing and certain else "either",
-        (path.name, "config.yaml", "has not finished") if read and not missing else (),
+        (path.name, *_SIBLINGS, "has not finished") if read and not missing else (),
         ("run/metrics.json", "run/rankings-*.parquet") if command == "evaluate" else (),
         answer=_same_list(material.lists[name]) if command == "recommend" else None,
         exits=(1,) if command == "audit" else (),
