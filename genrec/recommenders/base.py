@@ -14,11 +14,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 import genrec.recommenders
 from genrec.data.catalogue import BoolArray, Catalogue
@@ -45,47 +45,9 @@ from genrec.errors import (
     suggestion,
 )
 from genrec.recommenders.living_catalogue import LivingCatalogue
+from genrec.recommenders.options import Config
 
 Progress = Callable[[int, int], None]  # (users done, users in all)
-
-
-Name = Annotated[
-    str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]+$")
-]  # a name or a path
-Names = Annotated[tuple[Name, ...], Field(strict=False, max_length=50)]  # a list from a file will do
-Seed = Annotated[
-    int,
-    Field(
-        ge=0, le=2**32 - 1, description="of everything that is drawn by chance; the same seed, the same run"
-    ),
-]
-Threads = Annotated[
-    int, Field(ge=1, le=256)
-]  # OpenMP takes any number, and ends the process if there are no more
-
-
-ValidationUsers = Annotated[
-    int,
-    Field(ge=1, le=10**9, description="users sampled for a validation; all of them if there are no more"),
-]
-
-
-class Config(BaseModel):
-    """Hyper-parameters of a recommender; unknown names are refused.
-
-    A value has the type of its option: no text or bool for a number, no nan or infinity, and every number lies within
-    bounds that a training can be meant by. `tests/recommenders/test_options.py` holds all options to that.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-    validation_users: ValidationUsers = 1000  # enough to see that a run went well
-    ranking_batch: int = Field(
-        256,
-        ge=1,
-        le=100_000,
-        description="users that are ranked at once; more are quicker on a GPU, fewer take less memory",
-    )
 
 
 @dataclass(frozen=True)

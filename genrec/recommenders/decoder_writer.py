@@ -17,8 +17,8 @@ from genrec.backbones.pretrained import PretrainedBackbone
 from genrec.backbones.tokenizer import TextTokenizer
 from genrec.codes.trie import Trie
 from genrec.data.interactions import IntArray
-from genrec.recommenders.base import Names
 from genrec.recommenders.name_writer import NameWriter, WriterConfig
+from genrec.recommenders.options import Names
 from genrec.training.examples import Example, collate
 
 

@@ -17,8 +17,9 @@ from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import Histories, IntArray, Interactions
 from genrec.errors import ConfigError
 from genrec.prompts.render import load_prompts, tokenise
-from genrec.recommenders.base import Name, register
+from genrec.recommenders.base import register
 from genrec.recommenders.decoder_writer import DecoderConfig, DecoderWriter, Rows
+from genrec.recommenders.options import Name
 from genrec.training.examples import Steps, Writer, collate
 from genrec.training.trainer import Validate, train
 

@@ -23,7 +23,8 @@ from genrec.data.ranking import Rankings
 from genrec.decoding.free import free_beams
 from genrec.errors import ConfigError
 from genrec.recommenders.base import register
-from genrec.recommenders.name_writer import Pretraining, Questions
+from genrec.recommenders.name_writer import Questions
+from genrec.recommenders.options import Pretraining
 from genrec.recommenders.seq2seq_writer import Seq2SeqConfig, Seq2SeqWriter, Sources
 from genrec.training.epochs import Way
 from genrec.training.examples import Steps

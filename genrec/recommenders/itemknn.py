@@ -14,7 +14,8 @@ from genrec.data.catalogue import Catalogue
 from genrec.data.files import read_safetensors, write_atomically
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
 from genrec.data.memory import check_fits
-from genrec.recommenders.base import Config, Recommender, register
+from genrec.recommenders.base import Recommender, register
+from genrec.recommenders.options import Config
 
 
 class ItemKNNConfig(Config):

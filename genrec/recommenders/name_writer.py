@@ -9,7 +9,7 @@ import tempfile
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 import torch
@@ -34,38 +34,24 @@ from genrec.decoding.beam import BeamSearch
 from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.decoding.frontier import Found
 from genrec.errors import ConfigError, RunError
-from genrec.recommenders.base import Config, Name, Names, Recommender, Seed, Threads, ValidationUsers
+from genrec.recommenders.base import Recommender
+from genrec.recommenders.options import (
+    BatchTokens,
+    Config,
+    Depth,
+    Evaluations,
+    MaxItems,
+    Name,
+    Names,
+    Passes,
+    Seed,
+    Threads,
+    ValidationUsers,
+    Width,
+)
 from genrec.training.objectives import CodeLoss
 from genrec.training.trainer import TrainingOptions, Validate
 from genrec.training.validation import ranking_validation
-
-# Options whose defaults differ from recommender to recommender.
-Depth = Annotated[
-    int,
-    Field(ge=1, le=64, description="layers of the compact backbone (of each of its stacks); its one dial"),
-]
-Width = Annotated[int, Field(ge=16, le=16_384)]
-MaxItems = Annotated[int, Field(ge=1, le=10_000, description="most recent items of a history that are read")]
-Passes = Annotated[
-    int,
-    Field(
-        ge=1,
-        le=10_000,
-        description="passes over the training part; more than the default overfits small data",
-    ),
-]
-BatchTokens = Annotated[
-    int,
-    Field(
-        ge=16,
-        le=10_000_000,
-        description="tokens in a batch, padding included; a longer row is a batch of its own",
-    ),
-]
-Evaluations = Annotated[
-    int, Field(ge=1, le=10_000, description="validations and checkpoints over the training")
-]
-Pretraining = Annotated[int, Field(ge=0, le=10_000)]
 
 
 class WriterConfig(Config):

@@ -29,8 +29,8 @@ from genrec.prompts.tasks import (
     task_prompt_files,
     usable,
 )
-from genrec.recommenders.base import Name, Names, register
-from genrec.recommenders.name_writer import BatchTokens, Depth, Passes, Width
+from genrec.recommenders.base import register
+from genrec.recommenders.options import BatchTokens, Depth, Name, Names, Passes, Width
 from genrec.recommenders.seq2seq_writer import Seq2SeqConfig, Sources
 from genrec.recommenders.task_answers import CLASSES, STARS, TaskAnswers
 from genrec.training.sources import Source, SourceWriter

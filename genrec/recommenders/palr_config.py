@@ -6,9 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from genrec.recommenders.base import Name
 from genrec.recommenders.decoder_writer import DecoderConfig
-from genrec.recommenders.name_writer import MaxItems
+from genrec.recommenders.options import MaxItems, Name
 
 Task = Literal["recommend", "candidates"]
 

@@ -23,7 +23,7 @@ from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import IntArray, Interactions
 from genrec.prompts.profiles import AttributeProfiles
 from genrec.recommenders.base import register
-from genrec.recommenders.name_writer import Passes, Pretraining
+from genrec.recommenders.options import Passes, Pretraining
 from genrec.recommenders.p5 import P5, P5Config
 from genrec.training.masking import LEVELS, Level
 from genrec.training.passages import Masks, Passages

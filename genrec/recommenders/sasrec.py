@@ -26,7 +26,8 @@ from genrec.data.catalogue import Catalogue
 from genrec.data.files import read_safetensors, write_atomically
 from genrec.data.interactions import FloatArray, Histories, Interactions, Targets
 from genrec.errors import ConfigError
-from genrec.recommenders.base import Config, Names, Recommender, Seed, Threads, ValidationUsers, register
+from genrec.recommenders.base import Recommender, register
+from genrec.recommenders.options import Config, Evaluations, MaxItems, Names, Seed, Threads, ValidationUsers
 from genrec.training.examples import Batch
 from genrec.training.objectives import PLACES_AT_ONCE, item_loss, unwrapped
 from genrec.training.sequences import ItemSteps, pack
@@ -41,7 +42,7 @@ class SASRecConfig(Config):
     width: int = Field(64, ge=1, le=16_384, description="size of the item vectors")
     num_heads: int = Field(1, ge=1, le=1024, description="attention heads of a block; a divisor of the width")
     dropout: float = Field(0.6, ge=0, lt=1, description="on vectors, attention and feed-forward layers")
-    max_items: int = Field(50, ge=1, le=10_000, description="most recent items of a history that are read")
+    max_items: MaxItems = 50
     epochs: int = Field(
         100,
         ge=1,
@@ -53,7 +54,7 @@ class SASRecConfig(Config):
         1e-3, gt=0, le=10, description="of Adam, the same all the time; larger ones diverge on small data"
     )
     weight_decay: float = Field(0.0, ge=0, le=10, description="part of the gradient, as in Adam")
-    evaluations: int = Field(20, ge=1, le=10_000, description="validations and checkpoints over the training")
+    evaluations: Evaluations = 20
     patience: int = Field(
         6, ge=0, le=10_000, description="validations without a better NDCG@10 before stopping; 0: never stop"
     )

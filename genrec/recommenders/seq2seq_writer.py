@@ -19,8 +19,8 @@ from genrec.backbones.tokenizer import TextTokenizer
 from genrec.codes.trie import Trie
 from genrec.data.files import read_parquet, write_atomically
 from genrec.data.interactions import IntArray
-from genrec.recommenders.base import Names
-from genrec.recommenders.name_writer import Evaluations, MaxItems, NameWriter, Passes, WriterConfig
+from genrec.recommenders.name_writer import NameWriter, WriterConfig
+from genrec.recommenders.options import Evaluations, MaxItems, Names, Passes
 from genrec.training.objectives import CodeLoss, TaskLoss
 from genrec.training.sources import Source, SourceWriter, collate_sources, num_word_vectors
 

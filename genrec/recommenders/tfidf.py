@@ -15,8 +15,9 @@ from genrec.data.catalogue import Catalogue
 from genrec.data.files import read_safetensors, write_atomically
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
 from genrec.errors import CatalogueError
-from genrec.recommenders.base import Config, Recommender, register
+from genrec.recommenders.base import Recommender, register
 from genrec.recommenders.itemknn import history_matrix, share_of_largest
+from genrec.recommenders.options import Config
 
 
 class TfidfConfig(Config):

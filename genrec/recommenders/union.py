@@ -12,7 +12,8 @@ from genrec.data.catalogue import BoolArray, Catalogue
 from genrec.data.interactions import Histories, Interactions, Targets
 from genrec.data.ranking import Rankings
 from genrec.errors import ConfigError
-from genrec.recommenders.base import Config, Name, Names, Recommender, create, load, register
+from genrec.recommenders.base import Recommender, create, load, register
+from genrec.recommenders.options import Config, Name, Names
 
 TIE = 1e-3  # places that each further member's items stand behind the first member's: far below one
 

@@ -12,7 +12,8 @@ from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import FloatArray, Histories, Interactions, Targets
 from genrec.errors import CatalogueError, ConfigError, RunError
 from genrec.recommenders import base
-from genrec.recommenders.base import Config, Recommender, create, load, recommenders
+from genrec.recommenders.base import Recommender, create, load, recommenders
+from genrec.recommenders.options import Config
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
