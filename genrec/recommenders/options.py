@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 # Names and paths, and lists of them; a list from a file will do.
 Name = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -55,7 +56,7 @@ BatchTokens = Annotated[
 class Config(BaseModel):
     """Hyper-parameters of a recommender; unknown names are refused.
 
-    A value has the type of its option: no text or bool for a number, no nan or infinity, and
+    A value has the type of its option, or that of numpy for it: no text or bool for a number, no nan or infinity, and
     every number lies within bounds that a training can be meant by. `tests/recommenders/test_options.py` holds all
     options to that.
     """
@@ -69,3 +70,11 @@ class Config(BaseModel):
         le=100_000,
         description="users that are ranked at once; more are quicker on a GPU, fewer take less memory",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_numpy(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Numbers of numpy, as a loop over `np.arange` has them, as Python's."""
+        return {
+            name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()
+        }

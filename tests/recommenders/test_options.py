@@ -148,3 +148,10 @@ def test_lists_from_a_file_become_tuples() -> None:
     assert create("p5", families=["sequential"]).config.families == ("sequential",)
     assert create("palr", tasks=["candidates"]).config.tasks == ("candidates",)
     assert create("genrec", learning_rate=1).config.learning_rate == 1.0
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    config = create("genrec", depth=np.int64(3), dropout=np.float32(0.25), bf16=np.False_).config
+    assert (config.depth, config.dropout, config.bf16) == (3, 0.25, False)
+    with pytest.raises(ConfigError, match=r"depth=2\.5 of genrec"):
+        create("genrec", depth=np.float64(2.5))
