@@ -66,6 +66,11 @@ def shown(value: object) -> str:
     return _REPR.repr(value)[:200]
 
 
+def one_line(error: object) -> str:
+    """What an error of somebody else's says, for the middle of a message: one line of at most 200 characters."""
+    return " ".join(str(error).split())[:200]
+
+
 def suggestion(name: str, known: Collection[str]) -> str:
     """The middle of a message about an unknown name: "did you mean NEAREST? ", or what there is, as far as it fits."""
     nearest = difflib.get_close_matches(name[:100], known, n=1)

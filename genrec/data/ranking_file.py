@@ -19,8 +19,9 @@ from genrec.data.catalogue import Catalogue
 from genrec.data.files import write_atomically
 from genrec.data.interactions import FloatArray, IntArray, Targets
 from genrec.data.ranking import Rankings
+from genrec.data.readers.frames import examine
 from genrec.data.readers.values import as_ids, less_points
-from genrec.errors import CatalogueError, DataError
+from genrec.errors import CatalogueError, DataError, one_line
 
 COLUMNS = ("user_id", "rank", "item_id", "score")
 
@@ -87,6 +88,9 @@ def read_rankings(path: Path, targets: Targets) -> Rankings:
 
 def _read(path: Path) -> pl.DataFrame:
     """The file's `COLUMNS`: ids as strings, whole ranks, scores as float32 or float64; no empty cell."""
+    if not path.exists():
+        raise DataError(f"there is no rankings file {path}")
+    examine(path)
     try:
         schema = pl.scan_parquet(path, glob=False).collect_schema()
         missing = [name for name in COLUMNS if name not in schema]
@@ -97,11 +101,10 @@ def _read(path: Path) -> pl.DataFrame:
             )
         _check_types(schema, path)
         table = pl.read_parquet(path, columns=list(COLUMNS), glob=False)
-    except FileNotFoundError:
-        raise DataError(f"there is no rankings file {path}") from None
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{path} cannot be read as Parquet ({reason}): write it again") from None
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise DataError(
+            f"{path} cannot be read as a Parquet file ({one_line(error)}): write it again"
+        ) from None
     if not table.height:
         raise DataError(f"{path} has no rows: give each user's list as rows of {', '.join(COLUMNS)}")
     table = table.with_columns(as_ids(table["user_id"], path.name), as_ids(table["item_id"], path.name))

@@ -13,7 +13,7 @@ from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, Targets
 from genrec.data.ranking import Rankings
 from genrec.data.ranking_file import read_rankings, write_rankings
-from genrec.errors import CatalogueError, DataError
+from genrec.errors import CatalogueError, DataError, GenrecError
 
 USERS, ITEMS = ["7", "8", "9"], ["10", "11", "12", "13"]
 
@@ -163,10 +163,25 @@ def test_a_file_that_is_none(targets: Targets, tmp_path: Path) -> None:
         read_rankings(tmp_path / "nowhere.parquet", targets)
     text = tmp_path / "text.parquet"
     text.write_text("user_id,rank,item_id,score\n")
-    with pytest.raises(DataError, match="cannot be read as Parquet") as caught:
+    with pytest.raises(DataError, match="cannot be read as a Parquet file") as caught:
         read_rankings(text, targets)
     assert "\n" not in str(caught.value)
     empty = pl.read_parquet(write(text)).clear()
     empty.write_parquet(text)
     with pytest.raises(DataError, match="has no rows"):
         read_rankings(text, targets)
+
+
+def test_damage_that_polars_panics_over_is_told(targets: Targets, tmp_path: Path) -> None:
+    path, rng = write(tmp_path / "r.parquet"), np.random.default_rng(26)
+    content, told = np.frombuffer(path.read_bytes(), np.uint8), []
+    for _ in range(20):
+        damaged = content.copy()
+        damaged[rng.integers(4, len(content), 3)] = rng.integers(0, 256, 3)
+        path.write_bytes(damaged.tobytes())
+        try:
+            read_rankings(path, targets)
+        except GenrecError as error:
+            told.append(str(error))
+    assert len(told) > 10
+    assert not any("\n" in message for message in told)

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from genrec.data import packed
-from genrec.errors import DataError
+from genrec.errors import DataError, one_line
 
 
 def as_polars(frame: Any, source: str) -> pl.DataFrame:
@@ -24,7 +24,9 @@ def as_polars(frame: Any, source: str) -> pl.DataFrame:
         try:
             return frame.collect()
         except Exception as error:  # whatever the functions raise that the frame calls
-            raise DataError(f"{source} cannot be collected: {_line(error)}") from None
+            raise DataError(
+                f"{source} cannot be collected: {type(error).__name__}: {one_line(error)}"
+            ) from None
     if any(
         f"{kind.__module__}.".startswith("pandas.") and kind.__name__ == "DataFrame"
         for kind in type(frame).__mro__
@@ -39,15 +41,14 @@ def read_parquet(path: Path) -> pl.DataFrame:
     Raises:
         DataError: not a Parquet file, a damaged one, or one that unpacks to more than is allowed.
     """
-    packed.size_of(path)  # a folder, a pipe
-    _examine(path)
+    examine(path)
     try:
         return pl.read_parquet(path, glob=False)  # a name with brackets is a name
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        raise DataError(f"{path.name} cannot be read as a Parquet file: {_line(error)}") from None
+        raise DataError(f"{path.name} cannot be read as a Parquet file: {one_line(error)}") from None
 
 
-def _examine(path: Path) -> None:
+def examine(path: Path) -> None:
     """Read a Parquet file once by Arrow, which tells what is damaged: polars panics, or ends the process.
 
     Raises:
@@ -56,6 +57,7 @@ def _examine(path: Path) -> None:
     import pyarrow
     from pyarrow.parquet import ParquetFile
 
+    packed.size_of(path)  # a folder, a pipe
     try:
         with ParquetFile(path) as file:
             about = file.metadata
@@ -68,7 +70,7 @@ def _examine(path: Path) -> None:
     except pyarrow.ArrowNotImplementedError:  # a type that polars may know
         return
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise DataError(f"{path.name} cannot be read as a Parquet file: {_line(error)}") from None
+        raise DataError(f"{path.name} cannot be read as a Parquet file: {one_line(error)}") from None
 
 
 def _of_pandas(frame: Any, source: str) -> pl.DataFrame:
@@ -93,7 +95,3 @@ def _column(name: str, values: Any) -> pl.Series:
     except Exception:
         return pl.Series(name, values.tolist(), dtype=pl.Object)
     return series
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
