@@ -12,8 +12,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import BitsAndBytesConfig
 from transformers.utils import is_bitsandbytes_available
 
-from genrec.backbones.quiet import one_line
-from genrec.errors import BackendMissingError, ConfigError
+from genrec.errors import BackendMissingError, ConfigError, one_line
 
 
 def with_adapters(model: Any, name: str, lora: LoraConfig, targets: tuple[str, ...]) -> PeftModel:

@@ -14,8 +14,8 @@ from typing import Any, Literal
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
-from genrec.backbones.quiet import one_line, quiet
-from genrec.errors import ConfigError, GenrecError
+from genrec.backbones.quiet import quiet
+from genrec.errors import ConfigError, GenrecError, one_line
 
 # Layers are made one by one, before weights are missed. The deepest models have some hundred.
 _SIZES = dict.fromkeys(("num_hidden_layers", "decoder_layers", "num_decoder_layers"), 1000) | {

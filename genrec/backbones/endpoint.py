@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from genrec import __version__
-from genrec.errors import ChatError, ConfigError
+from genrec.errors import ChatError, ConfigError, one_line
 
 URL, KEY, MODEL = "GENREC_CHAT_URL", "GENREC_CHAT_KEY", "GENREC_CHAT_MODEL"
 
@@ -176,7 +176,7 @@ class EndpointChat:
             body = said["message"] if isinstance(said, dict) else str(said)
         except (ValueError, LookupError, TypeError, RecursionError):
             body = "" if body.lstrip().startswith("<") else body  # a page for browsers
-        detail = self._hidden(" ".join(str(body).split()))[:200]
+        detail = one_line(self._hidden(str(body)))
         return f"HTTP {error.code} {error.reason}" + (f": {detail}" if detail else "")
 
     def _hidden(self, text: str) -> str:

@@ -20,9 +20,9 @@ from genrec.backbones.attention import TREE, seeing
 from genrec.backbones.base import Backbone
 from genrec.backbones.cache import GrowingCache
 from genrec.backbones.checkpoint import decoder_config, opening
-from genrec.backbones.quiet import one_line, quiet
+from genrec.backbones.quiet import quiet
 from genrec.data.files import read_json, write_json
-from genrec.errors import ConfigError
+from genrec.errors import ConfigError, one_line
 
 Tuning = Literal["lora", "qlora", "full"]
 

@@ -28,8 +28,3 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
-
-
-def one_line(error: Exception) -> str:
-    """The beginning of an error's message without its line breaks."""
-    return " ".join(str(error).split())[:200]

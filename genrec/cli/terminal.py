@@ -68,10 +68,10 @@ def error_line(message: str) -> None:
     """Print the one line of an error on stderr."""
     console = stderr()
     console.print("genrec: error: ", style="bold red", end="")
-    console.print(one_line(message))
+    console.print(message_line(message))
 
 
-def one_line(message: str) -> str:
+def message_line(message: str) -> str:
     """A message as one line of at most `LONGEST_LINE` characters that does nothing to a terminal.
 
     Messages repeat what they are about, and a cell of a broken file may hold anything: control characters are

@@ -36,7 +36,7 @@ from genrec.data.archive import unpack
 from genrec.data.files import all_or_nothing, read_json, write_json
 from genrec.data.sources import BASE_URLS, Source, sources
 from genrec.data.transfer import NotThereError, fetch, forget
-from genrec.errors import ConfigError, DataError, RunError
+from genrec.errors import ConfigError, DataError, RunError, shown
 
 _CHUNK_BYTES = 1 << 20
 _NOTE = "SOURCE.json"
@@ -239,7 +239,7 @@ def _published_md5(url: str, work: Path) -> str | None:
     forget(part)
     found = re.search(r"\b[0-9a-f]{32}\b", text)
     if found is None:
-        raise DataError(f"{url}.md5 holds no MD5 checksum but {text[:40]!r}: try again later")
+        raise DataError(f"{url}.md5 holds no MD5 checksum but {shown(text)}: try again later")
     return found[0]
 
 

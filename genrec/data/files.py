@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from genrec.data.yaml_text import parse_yaml
-from genrec.errors import ConfigError, RunError
+from genrec.errors import ConfigError, RunError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ADVICE = "restore it from a copy, or make it again with the command that wrote it"
-_LONGEST_REASON = 200  # characters of what a parser says
 
 
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
@@ -259,7 +258,7 @@ def told(path: Path, advice: str = ADVICE, where: str = "") -> Iterator[None]:
 
 
 def _damaged(path: Path, reason: str, advice: str) -> RunError:
-    return RunError(f"{path} is damaged ({' '.join(reason.split())[:_LONGEST_REASON]}): {advice}")
+    return RunError(f"{path} is damaged ({one_line(reason)}): {advice}")
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -7,7 +7,7 @@ from numbers import Integral, Real
 from types import UnionType
 from typing import Any
 
-from genrec.errors import ConfigError
+from genrec.errors import ConfigError, shown
 
 _COLUMNS = (Mapping | None, "columns by their roles, as in {user_id: customer}")
 _COUNT = (Integral | None, "a whole number of interactions")
@@ -35,10 +35,9 @@ def check_kinds(options: Mapping[str, Any]) -> None:
         if name not in KINDS:
             raise ConfigError(f"there is no data option {name!r}; choose among {', '.join(KINDS)}")
         kind, words = KINDS[name]
-        fits = isinstance(value, kind) and (
-            kind is bool or not isinstance(value, bool)
-        )  # True is an Integral
+        # True is an Integral.
+        fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
         if isinstance(value, Mapping):
             fits = all(isinstance(role, str) and isinstance(of, str | None) for role, of in value.items())
         if not fits:
-            raise ConfigError(f"{name}={repr(value)[:60]}: give {words}, or leave it out")
+            raise ConfigError(f"{name}={shown(value)}: give {words}, or leave it out")

@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from genrec.errors import one_line, shown
+
 MOST_DEEP = 30  # lists and mappings inside one another
 
 _NULL = re.compile(r"(?:null|Null|NULL|~)?")
@@ -43,7 +45,7 @@ def parse_yaml(text: str, *, comments: bool = True) -> Any:
         problem = " ".join(filter(None, (error.context, error.problem)))
         raise _at(error.problem_mark or error.context_mark, problem) from None
     except yaml.YAMLError as error:
-        raise YamlError(" ".join(str(error).split())) from None
+        raise YamlError(one_line(error)) from None
 
 
 def dump_yaml(value: Any) -> str:
@@ -94,7 +96,7 @@ def _value(text: str, comments: bool) -> Any:
         elif isinstance(event, yaml.ScalarEvent):
             if isinstance(open_[-1], dict) and keys[-1] is None:
                 if event.value in open_[-1]:
-                    raise _at(mark, f"the key {_short(event.value)} stands there twice")
+                    raise _at(mark, f"the key {shown(event.value)} stands there twice")
                 keys[-1] = event.value
             else:
                 _put(open_[-1], keys, event.value if event.style else _scalar(event), mark)
@@ -102,7 +104,7 @@ def _value(text: str, comments: bool) -> Any:
             end = event.end_mark.index
     rest = text[end:].strip()
     if not comments and rest.startswith("#"):
-        raise YamlError(f"YAML takes {_short(rest)} for a comment: quote the text that it belongs to")
+        raise YamlError(f"YAML takes {shown(rest)} for a comment: quote the text that it belongs to")
     return found[0] if found else None
 
 
@@ -146,10 +148,6 @@ def _scalar(event: Any) -> Any:
     return text
 
 
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 40 else text[:39] + "…")
-
-
 def _at(mark: Any, problem: str) -> YamlError:
     where = "" if mark is None or not mark.line else f"line {mark.line + 1}: "
-    return YamlError(where + " ".join(problem.split())[:300])
+    return YamlError(where + one_line(problem))

@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from genrec.data.yaml_text import YamlError, parse_yaml
-from genrec.errors import ConfigError
+from genrec.errors import ConfigError, one_line
 from genrec.prompts.tasks import Field, Segment, parse
 
 _MAY_NAME = {"history", "profile", "count"}
@@ -31,7 +31,7 @@ def load_list_prompts(name: str) -> dict[str, tuple[Segment, ...]]:
     try:
         content = parse_yaml(source.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, YamlError) as error:
-        raise ConfigError(f"{name} is no YAML ({' '.join(str(error).split())[:120]})") from None
+        raise ConfigError(f"{name} is no YAML ({one_line(error)})") from None
     found = {}
     for task, must in (("recommend", {"history"}), ("candidates", {"history", "candidates"})):
         text = content.get(task) if isinstance(content, dict) else None

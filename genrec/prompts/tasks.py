@@ -21,7 +21,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from genrec.data.yaml_text import YamlError, parse_yaml
-from genrec.errors import ConfigError
+from genrec.errors import ConfigError, one_line, shown
 
 REFERENCES = frozenset({"user", "item", "history", "candidates"})
 TEXTS = frozenset(
@@ -268,11 +268,11 @@ def _family(content: str) -> tuple[str, list[TaskPrompt]]:
     try:
         file = _File.model_validate(parse_yaml(content))
     except YamlError as error:
-        raise ConfigError(f"is no YAML ({' '.join(str(error).split())[:120]})") from None
+        raise ConfigError(f"is no YAML ({one_line(error)})") from None
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))
-        value = f"={problem['input']!r}"[:60]  # an unquoted true is no text to YAML, which this shows
+        value = f"={shown(problem['input'])}"  # an unquoted true is no text to YAML, which this shows
         raise ConfigError(f"{where or 'the file'}{value}: {problem['msg']}") from None
     if file.family not in GROUPS:
         raise ConfigError(f"there is no family {file.family!r}; choose one of {', '.join(GROUPS)}")

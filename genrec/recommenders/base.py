@@ -41,6 +41,7 @@ from genrec.errors import (
     GenrecError,
     NotFittedError,
     RunError,
+    one_line,
     shown,
     suggestion,
 )
@@ -484,7 +485,7 @@ def load(folder: str | Path) -> Recommender:
     except Exception as error:
         if seal is not None:  # the files are those that were saved: a fault of ours
             raise
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        reason = one_line(f"{type(error).__name__}: {error}")
         raise RunError(f"{folder} is damaged ({reason}): {_ADVICE}") from error
     return recommender
 

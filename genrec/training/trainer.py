@@ -25,7 +25,7 @@ from transformers.integrations import get_reporting_integration_callbacks
 from genrec.backbones.dropout import seed_dropout
 from genrec.backbones.hardware import torch_threads
 from genrec.backbones.quiet import quiet
-from genrec.errors import BackendMissingError, ConfigError, RunError
+from genrec.errors import BackendMissingError, ConfigError, RunError, one_line
 from genrec.training.callbacks import Diverged, JsonLog, ProgressBar, Seams
 from genrec.training.checkpoints import (
     Sealing,
@@ -268,5 +268,4 @@ def _trackers(names: tuple[str, ...]) -> list[TrainerCallback]:
     except ValueError as error:
         raise ConfigError(f"report_to={','.join(names)}: {error}") from None
     except (RuntimeError, ImportError) as error:
-        reason = " ".join(str(error).split())
-        raise BackendMissingError(f"report_to={','.join(names)}: {reason}") from None
+        raise BackendMissingError(f"report_to={','.join(names)}: {one_line(error)}") from None

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import pytest
-from genrec.cli.terminal import LONGEST_LINE, error_line, one_line
+from genrec.cli.terminal import LONGEST_LINE, error_line, message_line
 from hypothesis import given
 from hypothesis import strategies as st
 
 
 def test_a_long_message_loses_its_middle() -> None:
-    told = one_line(f"there is no column {'x' * 100_000}: name it with --column")
+    told = message_line(f"there is no column {'x' * 100_000}: name it with --column")
     assert len(told) == LONGEST_LINE
     assert told.startswith("there is no column xxx")
     assert told.endswith("xxx: name it with --column")
     assert " … " in told
     whole = "x" * LONGEST_LINE
-    assert one_line(whole) == whole
+    assert message_line(whole) == whole
 
 
 def test_what_would_move_the_cursor_is_spelled_out() -> None:
-    assert one_line("a\x1b[2Jb\x07c\x00d\udcffe") == "a\\x1b[2Jb\\x07c\\x00d\\udcffe"
-    assert one_line("first\nsecond\r\nthird\u2028fourth") == "first second third fourth"
-    assert one_line("Zażółć 漢字 👩‍💻") == "Zażółć 漢字 👩‍💻"
+    assert message_line("a\x1b[2Jb\x07c\x00d\udcffe") == "a\\x1b[2Jb\\x07c\\x00d\\udcffe"
+    assert message_line("first\nsecond\r\nthird\u2028fourth") == "first second third fourth"
+    assert message_line("Zażółć 漢字 👩‍💻") == "Zażółć 漢字 👩‍💻"
 
 
 @given(st.text(max_size=2000))
 def test_any_message_is_one_line(message: str) -> None:
-    told = one_line(message)
+    told = message_line(message)
     assert len(told) <= LONGEST_LINE
     assert len(told.splitlines()) <= 1
     told.encode()  # no lone surrogates

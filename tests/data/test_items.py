@@ -338,7 +338,7 @@ def test_of_publishers_objects_only_some_members_are_read(tmp_path: Path) -> Non
         ('[{"id": 1},\n {"id": 2]', "line 2 of items.json breaks its array of objects"),
         (
             '[{"id": 1},\n [2]]',
-            "line 2 of items.json holds '\\[2\\]' where the file's array should hold an object",
+            "line 2 of items.json holds \\[2\\] where the file's array should hold an object",
         ),
         (
             '{"id": 1, "x": ' + "[" * 9000 + "]" * 9000 + "}",

@@ -25,7 +25,7 @@ def as_polars(frame: Any, source: str) -> pl.DataFrame:
             return frame.collect()
         except Exception as error:  # whatever the functions raise that the frame calls
             raise DataError(
-                f"{source} cannot be collected: {type(error).__name__}: {one_line(error)}"
+                f"{source} cannot be collected: {one_line(error) or type(error).__name__}"
             ) from None
     if any(
         f"{kind.__module__}.".startswith("pandas.") and kind.__name__ == "DataFrame"

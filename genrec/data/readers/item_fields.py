@@ -14,7 +14,7 @@ from genrec.data.readers.columns import folded, some
 from genrec.data.readers.source import literal, whole
 from genrec.data.readers.times import in_calendar
 from genrec.data.readers.values import plain
-from genrec.errors import DataError
+from genrec.errors import DataError, shown
 
 NAMES = {  # what other files call a field of ours
     "class": "genres",
@@ -220,5 +220,5 @@ def _years(values: pl.Series, source: str) -> tuple[pl.Series, list[str]]:
     if len(bad) == len(texts.drop_nulls()):
         return values, []
     return years, [
-        f"{source}: {len(bad):,} values of year are no years and are left out, such as {bad[0][:40]!r}"
+        f"{source}: {len(bad):,} values of year are no years and are left out, such as {shown(bad[0])}"
     ]

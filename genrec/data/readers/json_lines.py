@@ -18,7 +18,7 @@ import polars as pl
 
 from genrec.data import packed
 from genrec.data.readers.source import LONGEST_LINE, first_line, literal, read_text, whole
-from genrec.errors import DataError
+from genrec.errors import DataError, shown
 
 CHUNK_BYTES = 1 << 26
 CHUNK_OBJECTS = 100_000
@@ -173,7 +173,7 @@ def _of_array(path: Path) -> Iterator[Placed]:
         except RecursionError:
             raise _too_deep(place) from None
         if not isinstance(value, dict):
-            raise DataError(f"{place} holds {str(value)[:60]!r} where the file's array should hold an object")
+            raise DataError(f"{place} holds {shown(value)} where the file's array should hold an object")
         yield number, value
         between = re.compile(r"\s*(,\s*+(?!\])|(?=\]))")
     if text[position + 1 :].strip():
@@ -196,7 +196,7 @@ def _object(line: bytes, place: str) -> dict[str, Any]:
             value = None
     if not isinstance(value, dict):
         raise DataError(
-            f"{place} holds no JSON object: {line[:60].decode('utf-8', 'replace').strip()!r}; "
+            f"{place} holds no JSON object: {shown(line[:200].decode('utf-8', 'replace').strip())}; "
             "write one object a line, or one array of all"
         )
     return value

@@ -24,7 +24,7 @@ from genrec.data.readers.source import (
     first_line,
     start_of,
 )
-from genrec.errors import DataError
+from genrec.errors import DataError, shown
 
 GENRES_100K = (
     *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama"),
@@ -112,7 +112,7 @@ def items_1m(path: Path) -> Items:
     lines, notes = _lines(path)
     for number, line in lines:
         if line.count("::") < 2:
-            raise DataError(f"line {number} of {path.name} is {line[:60]!r}, not id::title::genres")
+            raise DataError(f"line {number} of {path.name} is {shown(line)}, not id::title::genres")
         item_id, rest = line.split("::", 1)
         title, genres = rest.rsplit("::", 1)
         rows.append((item_id, title, [genre for genre in genres.split("|") if genre and genre != NO_GENRES]))

@@ -13,7 +13,7 @@ import polars as pl
 
 from genrec.data.readers.source import Locate
 from genrec.data.readers.values import EXACT, filled, plain
-from genrec.errors import DataError
+from genrec.errors import DataError, shown
 
 FIRST_YEAR, LAST_YEAR = 1900, 2099
 FORMATS = (
@@ -304,7 +304,7 @@ def _place(asked: pl.Series, row: int, locate: Locate) -> str:
     if asked.dtype.is_temporal():  # of a year that Python does not know
         said = str(np.datetime64(int(_epoch(asked)[row]), "ms").astype("datetime64[s]"))
     else:
-        said = repr(asked[row][:60]) if asked.dtype == pl.String else str(asked[row])
+        said = shown(asked[row]) if asked.dtype == pl.String else str(asked[row])
     return f"{locate(row)} has the time {said} in column {asked.name!r}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from genrec.data.readers.source import Locate
-from genrec.errors import DataError
+from genrec.errors import DataError, shown
 
 EXACT: dict[pl.DataType, int] = {  # whole numbers up to this one have a float of their own
     pl.Float16(): 2**11,
@@ -112,7 +112,7 @@ def as_ratings(values: pl.Series, source: str, locate: Locate) -> tuple[pl.Serie
     wrong = asked.is_not_null() & ~ratings.is_finite().fill_null(False)
     if wrong.any():
         row = int(wrong.arg_max() or 0)
-        said = repr(asked[row][:60]) if asked.dtype == pl.String else str(asked[row])
+        said = shown(asked[row]) if asked.dtype == pl.String else str(asked[row])
         if 2 * wrong.sum() > asked.count():
             raise DataError(
                 f"{locate(row)} has the rating {said} in column {asked.name!r}, and most there are no numbers: "
