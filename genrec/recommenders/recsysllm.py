@@ -21,6 +21,7 @@ from genrec.backbones.pretrained_prefix import PretrainedPrefixBackbone
 from genrec.backbones.tokenizer import WordTokenizer
 from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import IntArray, Interactions
+from genrec.data.split import some_users
 from genrec.prompts.profiles import AttributeProfiles
 from genrec.recommenders.base import register
 from genrec.recommenders.options import Passes, Pretraining
@@ -82,6 +83,10 @@ class RecSysLLM(P5):
     def _learn(self, train_data: Interactions, validate: Validate | None, folder: Path, resume: bool) -> None:
         config = self.config
         if config.pretraining_epochs:
+            # Questions that fit into no row are told now, not after the pre-training: its checkpoint would stay in the
+            # way of the command with a larger max_tokens.
+            asked = some_users(train_data, config.users_share, config.seed)
+            self._steps(asked, self.texts_.of_users(asked), 1)[0]
             steps = TaskSteps(
                 self._passages(train_data).kinds(),
                 self.writer_.collate,

@@ -50,11 +50,7 @@ def option_input(shop: Path, name: str, option: str, text: str, expected: Expect
     words = [word for word in train_words(name, shop, Path("run")) if word.split("=")[0] != option]
     words.insert(2, f"{option}={text}")
     told = (option.partition(".")[0],) if expected == "refused" else ()
-    # What was pretrained is kept where the second training fails: checkpoints of hours, for --resume.
-    kept = ("run", "run/*") if name == "recsysllm" and option == "max_tokens" else ()
-    return Input(
-        words, f"train {name} {option}={text[:60]}", expected, told, writes=("run", "run/*"), touches=kept
-    )
+    return Input(words, f"train {name} {option}={text[:60]}", expected, told, writes=("run", "run/*"))
 
 
 @cache

@@ -50,6 +50,12 @@ def test_every_task(fitted: RecSysLLM) -> None:
     assert found.items_BK[:, 0].tolist() == [3, 7]
 
 
+def test_questions_that_do_not_fit_are_told_before_the_pretraining(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="does not fit in max_tokens=17"):
+        recsysllm(max_tokens=17).fit(reviewed(), run=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_windows_of_histories_are_short_middle_and_long(fitted: RecSysLLM) -> None:
     data = reviewed()
     long, short = [item % 8 for item in range(30)], [3, 1, 2]
