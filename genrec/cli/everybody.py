@@ -130,11 +130,8 @@ def _take_up(folder: Path, asked: dict[str, Any]) -> dict[str, Sealed]:
                 f"{folder} holds parts of a stopped job with {key}={before.get(key)}, and this one has "
                 f"{key}={value}: repeat the first command, choose another --out, or remove that folder"
             )
-    return (
-        {}
-        if seal is None
-        else {name: file for name, file in seal.files.items() if _is_whole(folder, name, file)}
-    )
+    parts = {} if seal is None else seal.files
+    return {name: file for name, file in parts.items() if _is_whole(folder, name, file)}
 
 
 def _is_whole(folder: Path, name: str, file: Sealed) -> bool:

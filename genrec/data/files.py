@@ -81,9 +81,8 @@ def all_or_nothing(
                     shutil.rmtree(path, ignore_errors=True)
                 else:
                     path.unlink(missing_ok=True)
-            with suppress(
-                OSError
-            ):  # the innermost first; one that holds something stays, and those around it
+            # The innermost first; one that holds something stays, and so do those around it.
+            with suppress(OSError):
                 for path in made:
                     path.rmdir()
         raise

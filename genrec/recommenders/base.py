@@ -105,10 +105,7 @@ class Recommender(LivingCatalogue, ABC):
         """
         check_fits(
             f"scoring {len(self.catalogue):,} items for {len(histories):,} users at once",
-            len(histories)
-            * len(self.catalogue)
-            * 4
-            * 4,  # scores, their negatives, masks, and what makes them
+            4 * 4 * len(histories) * len(self.catalogue),  # scores, their negatives, masks, what makes them
             "rank fewer users at once (ranking_batch, --batch-size)",
         )
         scores_BI = np.fmax(np.asarray(self._score(histories), dtype=np.float32), -np.inf)  # no NaN

@@ -134,9 +134,8 @@ class SASRecNetwork(nn.Module):
         self.age_vectors = nn.Parameter(nn.init.xavier_normal_(torch.empty(config.max_items, config.width)))
         self.blocks = nn.ModuleList(self.Block(config) for _ in range(config.depth))
         self.dropout, self.norm = Dropout(config.dropout), nn.LayerNorm(config.width)
-        self.attention_copies = config.depth * (
-            3 * config.num_heads + 1
-        )  # scores, shares, dropped; which may look
+        # Of each head scores, shares and what dropout left of them, and once which places may look.
+        self.attention_copies = config.depth * (3 * config.num_heads + 1)
 
     def forward(self, items_RT: Tensor, ages_RT: Tensor, segments_RT: Tensor) -> Tensor:
         past_RTT = past(segments_RT)

@@ -103,9 +103,8 @@ def read_csv(
     """
     stray = f"{path.name} has a field with a single {separator[0]!r} in it, where {separator!r} parts fields"
     columns = names
-    if (
-        names and len(separator) == 2
-    ):  # a reader of single characters sees an empty column in the middle of '::'
+    # A reader of single characters sees an empty column in the middle of '::'.
+    if names and len(separator) == 2:
         columns = [part for name in names for part in (name, f"after {name}")][:-1]
     try:
         frame = pl.read_csv(

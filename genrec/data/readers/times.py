@@ -37,9 +37,8 @@ COMPACT = {  # digits of a date written as one whole number
     6: "YYYYMM",
     4: "YYYY",
 }
-ORDER = (
-    1e8  # seconds, of March 1973: smaller numbers are an order of rows, or stand for a time that is not known
-)
+# Seconds, of March 1973: smaller numbers are an order of rows, or stand for a time that is not known.
+ORDER = 1e8
 DAY = 86_400_000  # milliseconds
 CLOCK = r"^\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?$"
 
@@ -230,16 +229,14 @@ def _compact(values: pl.Series, locate: Locate) -> tuple[pl.Series, list[str]] |
         if not there or high < FIRST_YEAR * scale or low >= (LAST_YEAR + 1) * scale:  # type: ignore[operator]
             continue
         fits = ((values >= FIRST_YEAR * scale) & (values < (LAST_YEAR + 1) * scale)).fill_null(False)
-        enough = (
-            there if digits == 4 else there // 2 + 1
-        )  # few numbers are dates by chance, but many are years
+        # Few numbers are dates by chance, but many are years.
+        enough = there if digits == 4 else there // 2 + 1
         if fits.sum() < enough:
             continue
         whole = values.cast(pl.Int64, strict=False)
         whole = whole.set(whole != values, None)
-        text = (
-            whole.cast(pl.String) + "0101000000"[digits - 4 :]
-        )  # the first month, day, hour, minute, second
+        # What is not written is the first month, day, hour, minute, second.
+        text = whole.cast(pl.String) + "0101000000"[digits - 4 :]
         dates = text.str.to_datetime("%Y%m%d%H%M%S", time_unit="ms", strict=False)
         if dates.count() < enough:
             continue
