@@ -157,11 +157,11 @@ class Catalogue:
         column = self.table[name]
         if isinstance(column.dtype, pl.List):
             mask = column.list.eval(pl.element().cast(pl.String) == value).list.any().fill_null(False)
-            known = column.explode().cast(pl.String).drop_nulls().unique()
         else:
             mask = (column.cast(pl.String) == value).fill_null(False)
-            known = column.cast(pl.String).drop_nulls().unique()
         if not mask.any():
+            values = column.explode() if isinstance(column.dtype, pl.List) else column
+            known = values.cast(pl.String).drop_nulls().unique()
             nearest = difflib.get_close_matches(value, known.to_list(), n=3, cutoff=0.3)
             nearest = nearest or known.sort()[:5].to_list()
             raise ConfigError(
