@@ -43,7 +43,8 @@ def next_numbers(numbers_I: IntArray, histories: Histories, k: int = 10) -> Rank
 def popularity_ranks(train: Interactions, targets: Targets) -> IntArray:
     """Rank of each target among the unseen items by their number of training interactions; (B,) int64.
 
-    At cut-offs up to 20 the hits are those of the recommender `popular` under the protocol.
+    A target in its own history is left out and has rank 0. At cut-offs up to 20 the hits are those of the recommender
+    `popular` under the protocol.
     """
     num_items = train.num_items
     counts_I = np.bincount(train.histories.items, minlength=num_items)
@@ -51,7 +52,8 @@ def popularity_ranks(train: Interactions, targets: Targets) -> IntArray:
     user, item = np.divmod(distinct_pairs(targets.histories, num_items), num_items)
     target = targets.items[user]
     before = (counts_I[item] >= counts_I[target]) & (item != target)
-    return not_less_I[targets.items] - np.bincount(user[before], minlength=len(targets))
+    ranks_B = not_less_I[targets.items] - np.bincount(user[before], minlength=len(targets))
+    return np.where(in_history(targets.histories, targets.items), 0, ranks_B)
 
 
 def following_ranks(train: Interactions, targets: Targets) -> IntArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import genrec
 import numpy as np
+import polars as pl
 import pytest
 from genrec.data.interactions import Histories
 from genrec.evaluation.baselines import following_ranks, in_history, next_numbers, popularity_ranks
@@ -29,6 +30,17 @@ def test_popularity_hits_are_those_of_the_recommender(data: genrec.Dataset) -> N
         found = popularity_ranks(data.train, targets)
         for k in (1, 5, 10, 20):
             assert hit_rate(found, k).tolist() == hit_rate(expected, k).tolist()
+
+
+def test_targets_in_their_own_history_are_no_hits_of_popularity() -> None:
+    taken = [("u", item) for item in "abab"] + [("v", item) for item in "bcad"] + [("w", item) for item in "cbca"]
+    log = pl.DataFrame(taken, schema=["user_id", "item_id"], orient="row")
+    data = genrec.read(log, ordered=True)
+    popular = genrec.create("popular").fit(data.train)
+    expected = ranks(popular.rank(data.test.histories, k=4), data.test.items)
+    assert expected.tolist()[0] == 0  # u took b before
+    found = popularity_ranks(data.train, data.test)
+    assert hit_rate(found, 4).tolist() == hit_rate(expected, 4).tolist()
 
 
 def test_what_followed_the_last_item_by_plain_counting(data: genrec.Dataset) -> None:
