@@ -52,7 +52,7 @@ def show(
         "interactions": summary["num_interactions"],
         "time": _time_range(summary["first_time"], summary["last_time"]),
         "history": (
-            f"{summary['shortest_history']:,} to {summary['longest_history']:,} interactions, "
+            f"{summary['shortest_history']:,} to {summary['longest_history']:,} interactions a user, "
             f"median {summary['median_history']:g}"
         ),
         "titles": _titles(summary),
@@ -112,10 +112,12 @@ def synthetic(
 
 
 def _time_range(first: int | None, last: int | None) -> str:
-    from genrec.data.readers.times import iso_day
+    from genrec.data.readers.times import COUNTS, iso_day
 
     if first is None or last is None:
         return "none, only an order"
+    if max(abs(first), abs(last)) < COUNTS:
+        return f"an order of numbers, {first:,} to {last:,}, no dates"
     return f"{iso_day(first)} to {iso_day(last)}"
 
 

@@ -87,7 +87,7 @@ def recommend(
         return
     print_answer(answer)
     if len(answer["items"]) < k:
-        note(f"only {len(answer['items'])} items are allowed")
+        note(f"only {len(answer['items'])} items are left to recommend")
 
 
 def tell_notes(model: Recommender, names: Sequence[str]) -> None:

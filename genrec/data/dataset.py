@@ -33,10 +33,10 @@ class ReadReport:
 
     def drops(self) -> str:
         """What reading and filters dropped and why, in one line; '' if nothing."""
-        reasons = [f"{count:,} {reason}" for reason, count in self.dropped.items() if count]
+        reasons = [f"{reason}: {count:,}" for reason, count in self.dropped.items() if count]
         num_dropped = sum(self.dropped.values())
         return (
-            f"{num_dropped:,} of {self.rows:,} rows of {self.source} were dropped: {', '.join(reasons)}"
+            f"{num_dropped:,} of {self.rows:,} rows of {self.source} were dropped ({', '.join(reasons)})"
             if reasons
             else ""
         )

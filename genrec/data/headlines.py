@@ -41,7 +41,8 @@ def titles_or_headlines(log: Log, options: Options) -> Log:
         return replace(log, frame=frame, notes=[*log.notes, note])
     if num_varied:
         note = (
-            f"{num_varied:,} items have several titles in column {name!r} of {log.source}; the first counts"
+            f"{num_varied:,} {'items have' if num_varied > 1 else 'item has'} several titles in column {name!r} of "
+            f"{log.source}; the first counts"
         )
         return replace(log, notes=[*log.notes, note])
     return log

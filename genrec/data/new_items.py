@@ -35,9 +35,8 @@ def read_new_items(items: Any, catalogue: Catalogue) -> pl.DataFrame:
     read = read_items(frame.drop(known), Options()).frame
     unnamed = read["item_id"].is_null()
     if unnamed.any():
-        raise CatalogueError(
-            f"row {unnamed.arg_max()} of the new items (counted from 0) has no id: give it one"
-        )
+        row = int(unnamed.arg_max() or 0) + 1
+        raise CatalogueError(f"row {row} of the new items has no id: give it one")
     read = read.with_columns(clean(read["title"])[0])
     untitled = read.filter(pl.col("title").is_null())
     if untitled.height:

@@ -29,7 +29,8 @@ class GenRecConfig(DecoderConfig):
 
     prompt: Name = Field("none", description="prompt file: none, next_item or a path")
     examples: Literal["packed", "prefixes", "last"] = Field(
-        "packed", description="packed, prefixes or last; see genrec.training.examples"
+        "packed",
+        description="training rows: packed (a history each), prefixes (a target each) or last (a user's last target)",
     )
     learn_prompt: bool = Field(
         False, description="learn the prompt's and history's tokens too (token objective)"

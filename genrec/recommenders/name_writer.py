@@ -59,13 +59,18 @@ class WriterConfig(Config):
 
     backbone: Name = Field("compact", description="'compact', or a checkpoint by folder or hub name")
     depth: Depth = 2
-    width: Width | None = Field(None, description="its hidden size; 64 x depth if not given")
-    dropout: float = Field(0.5, ge=0, lt=1, description="its dropout on embeddings and residual branches")
+    width: Width | None = Field(None, description="hidden size of the compact backbone; null: 64 x depth")
+    dropout: float = Field(
+        0.5, ge=0, lt=1, description="the compact backbone's, on embeddings and residual branches"
+    )
     vocab_size: int = Field(
-        8000, ge=260, le=1_000_000, description="most tokens of its vocabulary, trained on the titles"
+        8000,
+        ge=260,
+        le=1_000_000,
+        description="most tokens of the compact backbone's vocabulary, trained on titles",
     )
     node_vectors: bool = Field(
-        True, description="its trie nodes have vectors of their own beside their tokens'"
+        True, description="the trie's nodes have vectors of their own beside their tokens'"
     )
     tuning: Literal["lora", "qlora", "full"] = Field("lora", description="how a checkpoint is tuned")
     lora_rank: int = Field(
@@ -131,7 +136,7 @@ class WriterConfig(Config):
         50, ge=1, le=4096, description="width of the beam; best-first goes on as one after many steps"
     )
     seed: Seed = 0
-    threads: Threads | None = Field(None, description="CPU threads; None: as many as help")
+    threads: Threads | None = Field(None, description="CPU threads; null: as many as help")
     report_to: Names = Field((), description="trackers of transformers: wandb, tensorboard, mlflow, ...")
 
     @model_validator(mode="after")

@@ -61,7 +61,7 @@ class SASRecConfig(Config):
     validation_users: ValidationUsers = 25_000
     bf16: bool = Field(True, description="bfloat16 products in the loss, where the processor has them")
     seed: Seed = 0
-    threads: Threads | None = Field(None, description="CPU threads; None: as many as help")
+    threads: Threads | None = Field(None, description="CPU threads; null: as many as help")
     report_to: Names = Field((), description="trackers of transformers: wandb, tensorboard, mlflow, ...")
 
     @model_validator(mode="after")

@@ -93,7 +93,7 @@ class ProgressBar(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         speed = self.bar.tasks[self.task].speed
         self.bar.update(
-            self.task, completed=state.global_step, rate="" if speed is None else f"{speed:.1f} steps/s"
+            self.task, completed=state.global_step, rate="" if speed is None else f"{speed:.1f}/s"
         )
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:

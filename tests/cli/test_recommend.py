@@ -56,7 +56,7 @@ def test_fewer_allowed_items_than_asked_for(cli, knn_run: Path) -> None:
         "-k",
         99,
     )
-    assert f"only {size} items are allowed" in result.err
+    assert f"only {size} items are left to recommend" in result.err
 
 
 def test_the_printed_list_has_history_and_titles(cli, knn_run: Path) -> None:

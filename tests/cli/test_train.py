@@ -200,7 +200,7 @@ def test_a_run_of_a_version_without_the_knobs_is_ranked_by_their_defaults(
 def test_what_reading_dropped_is_told_by_every_command(cli, tmp_path: Path) -> None:
     rows = [f"u{row % 9},i{row % 7},{row if row % 5 else ''},{row % 2}" for row in range(63)]
     (tmp_path / "log.csv").write_text("\n".join(["user,item,time,label", *rows]))
-    told = "13 of 63 rows of log.csv were dropped: 13 no time\n"
+    told = "13 of 63 rows of log.csv were dropped (no time: 13)\n"
     trained = cli("train", "popular", "--data", tmp_path / "log.csv", "--out", tmp_path / "run")
     assert told in trained.err
     assert "note: column 'label' is 0 in 32 of 63 rows, which count as taken" in trained.err

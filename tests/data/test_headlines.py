@@ -48,7 +48,7 @@ def test_items_with_several_titles_are_counted() -> None:
         reviews(["Red pot", "Pot, red", "Lid", " Lid ", "Salt &amp; oil", "Salt & oil", None], "aabbccc")
     )
     assert data.catalogue.titles == ["Lid", "Red pot", "Salt & oil"]
-    assert any("1 items have several titles in column 'title'" in note for note in data.report.notes)
+    assert any("1 item has several titles in column 'title'" in note for note in data.report.notes)
     assert data.interactions.headlines is None
 
 

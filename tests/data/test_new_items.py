@@ -84,8 +84,8 @@ def test_pandas_frames_and_names_of_files_are_taken(shop: Catalogue) -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"item_id": ["7", None]}, r"row 1 of the new items \(counted from 0\) has no id"),
-        ({"item_id": ["7", ""]}, r"row 1 of the new items \(counted from 0\) has no id"),
+        ({"item_id": ["7", None]}, r"row 2 of the new items has no id"),
+        ({"item_id": ["7", ""]}, r"row 2 of the new items has no id"),
         ({"item_id": [7.5, 8.0]}, "fractions, which cannot be ids"),
         ({"item_id": ["7", "7"]}, "the item id '7' is in several rows"),
         ({"title": ["Clock", None]}, "item '8' has no title"),

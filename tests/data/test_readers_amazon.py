@@ -173,9 +173,7 @@ def test_rows_that_lack_something(tmp_path: Path) -> None:
     del rows[2]["reviewerID"]
     data = read(write(tmp_path / "Gift_5.json", rows))
     assert data.report.dropped == {"no user": 1, "duplicate": 0}
-    assert any(
-        "1 ratings are no numbers, the first is 'good' in line 2 of" in note for note in data.report.notes
-    )
+    assert any("one rating is no number: it is 'good' in line 2 of" in note for note in data.report.notes)
 
 
 def test_damaged_archive(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_a_decimal_comma_is_read(tmp_path: Path) -> None:
 def test_a_rating_that_is_no_number_is_told(strange: Any) -> None:
     data = read(log(strange))
     assert rated(data) == [None, 4, 1]
-    assert noted(data, "1 ratings are no numbers, the first is")
+    assert noted(data, "one rating is no number: it is")
     assert noted(data, "in row 1 of the frame")
 
 

@@ -134,7 +134,10 @@ def test_rows_in_order_must_be_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("user,item,time\nu,a,1\nu,b,2,9\n", "line 3 of log.csv has 4 fields, and the first line has 3"),
+        (
+            "user,item,time\nu,a,1\nu,b,2,9\n",
+            "line 3 of log.csv has 4 fields, and the first line has 3: put quotation marks around a field that holds",
+        ),
         ("user,item,time\nu,a,1\nu,b\n", "line 3 of log.csv has 2 fields, and the first line has 3"),
         (
             "user,item,time\nu,a,1\nu,b,soon\n",
@@ -145,6 +148,15 @@ def test_rows_in_order_must_be_asked_for(tmp_path: Path) -> None:
         (
             "person,item,time\nu,a,1\n",
             r"log.csv has no column for user_id among person, item, time: .*--column user_id=",
+        ),
+        (
+            "person,thing,day\nu,a,1\n",
+            r"no column for user_id nor item_id nor timestamp among .*"
+            r"\(--column user_id=NAME --column item_id=NAME --column timestamp=NAME\), or say ordered=True",
+        ),
+        (
+            "user,item,time\nu,a,31.01.2024\nu,b,2024-01-31\nu,b,30.01.2024\n",
+            "line 3 of .* correct it, or leave the row",
         ),
         ("user,item,time\nu,a,1\nu,b,2001-01-01\nu,b,2\n", "line 3 of log.csv has the time '2001-01-01'"),
         ("user,item,time\n,a,1\n", "log.csv has no row that can be used"),

@@ -83,7 +83,6 @@ def test_every_type_that_holds_the_times_gives_the_same_histories(data: st.DataO
         ([202302281745, 202302281746], "2023-02-28", "YYYYMMDDHHMM"),
         ([20230228174559, 20230228174600], "2023-02-28", "YYYYMMDDHHMMSS"),
         ([1987, 2023], "1987-01-01", "YYYY,"),
-        ([3, 7], "1970-01-01", "taken as an order"),
     ],
 )
 def test_dates_written_as_numbers(times: list[Any], day: str, note: str) -> None:
@@ -91,6 +90,13 @@ def test_dates_written_as_numbers(times: list[Any], day: str, note: str) -> None
     first = dt.datetime.fromtimestamp(data.summary()["first_time"], dt.UTC)
     assert first.date().isoformat() == day
     assert any(note in line for line in data.report.notes)
+
+
+def test_small_numbers_are_an_order_and_larger_ones_are_told() -> None:
+    for last, told in ((999_999, False), (1_000_000, True)):
+        data = read(log([last, 7]))
+        assert ordered_ids(data) == ["i1", "i0"]
+        assert any("taken as an order" in note for note in data.report.notes) is told
 
 
 @pytest.mark.parametrize(
@@ -101,6 +107,9 @@ def test_dates_written_as_numbers(times: list[Any], day: str, note: str) -> None
         ("2019-10-01 08:00:00 +0200", 1569909600),
         ("2019/10/01 06:00", 1569909600),
         ("2019-10-01t06:00:00z", 1569909600),
+        ("01.10.2019", 1569888000),
+        ("1.10.2019 06:00", 1569909600),
+        ("01.10.2019 06:00:00", 1569909600),
     ],
 )
 def test_ways_of_writing_a_time(text: str, second: int) -> None:

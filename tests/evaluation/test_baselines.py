@@ -33,7 +33,9 @@ def test_popularity_hits_are_those_of_the_recommender(data: genrec.Dataset) -> N
 
 
 def test_targets_in_their_own_history_are_no_hits_of_popularity() -> None:
-    taken = [("u", item) for item in "abab"] + [("v", item) for item in "bcad"] + [("w", item) for item in "cbca"]
+    taken = (
+        [("u", item) for item in "abab"] + [("v", item) for item in "bcad"] + [("w", item) for item in "cbca"]
+    )
     log = pl.DataFrame(taken, schema=["user_id", "item_id"], orient="row")
     data = genrec.read(log, ordered=True)
     popular = genrec.create("popular").fit(data.train)

@@ -64,19 +64,21 @@ def find_columns(
             found[role] = name
         elif role in needed or role != "title":  # the titles may stand in the file of items
             say = f"item_columns={{{role!r}: {name!r}}} (--item-column {role}={name})"
-            hint = f"; if the items call it so, say {say}" if role == "item_id" else ""
+            hint = f"; if the file of items has it, say {say}" if role == "item_id" else ""
             raise DataError(no_such_column(name, names, source) + hint)
     by_name = {role: _by_usual_name(role, names, source) for role in ALIASES if role not in options.columns}
     found |= {role: name for role, name in by_name.items() if name is not None}
     for name in found.values():
         if names.count(name) > 1:
             raise DataError(f"{source} has several columns called {name!r}: rename all but one")
-    for role in needed:
-        if role not in found and not (role == "timestamp" and options.ordered):
-            remedy = f"name it with columns={{{role!r}: ...}} (--column {role}=NAME)"
-            if role == "timestamp":
-                remedy += ", or say ordered=True (--ordered) if the rows stand in time order"
-            raise DataError(f"{source} has no column for {role} among {some(names)}: {remedy}")
+    missing = [role for role in needed if role not in found and not (role == "timestamp" and options.ordered)]
+    if missing:
+        said = ", ".join(f"{role!r}: ..." for role in missing)
+        remedy = f"name {'it' if len(missing) == 1 else 'them'} with columns={{{said}}} "
+        remedy += f"({' '.join(f'--column {role}=NAME' for role in missing)})"
+        if "timestamp" in missing:
+            remedy += ", or say ordered=True (--ordered) if the rows stand in time order"
+        raise DataError(f"{source} has no column for {' nor '.join(missing)} among {some(names)}: {remedy}")
     return found
 
 
@@ -128,8 +130,8 @@ def _times(names: Sequence[str], options: Options) -> list[str]:
 def no_such_column(name: str, names: Sequence[str], source: str) -> str:
     """One line on a column that is not there."""
     nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    return f"{source} has no column {name!r}; it has {some(names)}{hint}"
+    hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+    return f"{source} has no column {name!r}{hint}; it has {some(names)}"
 
 
 def standard(

@@ -40,7 +40,10 @@ class Options:
         ):
             for role in given:
                 if role not in roles:
-                    raise ConfigError(f"{what} have the roles {', '.join(roles)}, not {role!r}")
+                    raise ConfigError(
+                        f"{what} have the roles {', '.join(roles)}, not {role!r}; the role comes first, "
+                        "as in item_id=sku"
+                    )
 
     @property
     def named(self) -> dict[str, str]:

@@ -165,7 +165,13 @@ def _explain(path: Path, separator: str, quote: str | None) -> str:
             for number, cells in _cells(text, separator, quote):
                 width = width or len(cells)
                 if cells and len(cells) != width:
-                    return f"line {number} of {path.name} has {len(cells)} fields, and the first line has {width}"
+                    quoted = (
+                        f"put quotation marks around a field that holds {separator!r}, or " if quote else ""
+                    )
+                    return (
+                        f"line {number} of {path.name} has {len(cells)} fields, and the first line has {width}: "
+                        f"{quoted}correct or remove the line"
+                    )
         except UnicodeDecodeError:
             return f"{path.name} is not UTF-8 text (after line {number}): save it as UTF-8"
         except csv.Error as error:

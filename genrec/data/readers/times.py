@@ -26,6 +26,8 @@ FORMATS = (
     "%Y/%m/%d %H:%M",
     "%Y/%m/%d",
 )
+# The day comes first wherever dots part a date.
+DOTTED = ("%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S%.f")
 UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
 PER_SECOND = (1, 10**3, 10**6, 10**9)
 BOUNDS = (1e11, 1e14, 1e17)  # a size above the first is no second, above the second no millisecond, and so on
@@ -39,6 +41,8 @@ COMPACT = {  # digits of a date written as one whole number
 }
 # Seconds, of March 1973: smaller numbers are an order of rows, or stand for a time that is not known.
 ORDER = 1e8
+# Seconds, of 12 January 1970: smaller numbers are plainly an order, and need no note.
+COUNTS = 10**6
 DAY = 86_400_000  # milliseconds
 CLOCK = r"^\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?$"
 
@@ -207,7 +211,8 @@ def _small(times: pl.Series, locate: Locate) -> list[str]:
     """Notes on times of seconds that are those of 1970 only because they are no unix times."""
     small = (times.abs() < ORDER * 1000).fill_null(False)
     if small.sum() == times.count():
-        return ["times are small numbers and taken as an order: as unix seconds they would be of about 1970"]
+        plain_order = (times.abs() < COUNTS * 1000).all()
+        return [] if plain_order else ["times are small numbers: taken as an order, they are no dates"]
     if not small.any():
         return []
     row = int(small.arg_max() or 0)
@@ -251,7 +256,7 @@ def _compact(values: pl.Series, locate: Locate) -> tuple[pl.Series, list[str]] |
 
 
 def _parsed(texts: pl.Series, locate: Locate) -> pl.Series:
-    """Times written as text: whole numbers, numbers, or ISO 8601 (UTC where it names no zone), all in one form.
+    """Times written as text: whole numbers, numbers, ISO 8601 (UTC where it names no zone) or 31.05.2024, in one form.
 
     Raises:
         DataError: a value that is not in the form of most, with its place.
@@ -259,16 +264,20 @@ def _parsed(texts: pl.Series, locate: Locate) -> pl.Series:
     text = (
         pl.col("time").str.replace(r"^(\S+\d)[Tt](\d)", "$1 $2").str.replace(r"(?i)\s*(z|utc|gmt)$", "+00:00")
     )
-    moments = [
-        text.str.to_datetime(
-            form, time_unit="ms", time_zone="UTC" if form.endswith("z") else None, strict=False
-        ).dt.replace_time_zone(None)
-        for form in FORMATS
-    ]
+
+    def moments(formats: Sequence[str]) -> pl.Expr:
+        return pl.coalesce(
+            text.str.to_datetime(
+                form, time_unit="ms", time_zone="UTC" if form.endswith("z") else None, strict=False
+            ).dt.replace_time_zone(None)
+            for form in formats
+        )
+
     forms = (
         pl.col("time").cast(pl.Int64, strict=False),
         pl.col("time").cast(pl.Float64, strict=False),
-        pl.coalesce(moments),
+        moments(FORMATS),
+        moments(DOTTED),
     )
     tried: list[pl.Series] = []
     for form in forms:
@@ -276,10 +285,12 @@ def _parsed(texts: pl.Series, locate: Locate) -> pl.Series:
         if tried[-1].null_count() == texts.null_count():
             return tried[-1]
     best = min(tried, key=lambda times: times.null_count())
-    row = int((best.is_null() & texts.is_not_null()).arg_max() or 0)
+    wrong = best.is_null() & texts.is_not_null()
+    row = int(wrong.arg_max() or 0)
     raise DataError(
-        f"{_place(texts, row, locate)}: times are unix seconds or milliseconds, "
-        "or ISO dates such as 2024-05-31 or 2024-05-31T18:30:00Z, all numbers or all dates"
+        f"{_place(texts, row, locate)}: times are unix seconds or milliseconds, ISO dates such as 2024-05-31 or "
+        "2024-05-31T18:30:00Z, or dates such as 31.05.2024 18:30, one form in the whole file; "
+        f"correct {_count(wrong)}, or leave {_rows(wrong)} out"
     )
 
 

@@ -118,7 +118,13 @@ def as_ratings(values: pl.Series, source: str, locate: Locate) -> tuple[pl.Serie
                 f"{locate(row)} has the rating {said} in column {asked.name!r}, and most there are no numbers: "
                 f"{_OTHER_RATINGS}"
             )
-        notes.append(f"{int(wrong.sum()):,} ratings are no numbers, the first is {said} in {locate(row)}")
+        num_wrong = int(wrong.sum())
+        many = (
+            f"{num_wrong:,} ratings are no numbers, the first"
+            if num_wrong > 1
+            else "one rating is no number: it"
+        )
+        notes.append(f"{many} is {said} in {locate(row)}")
         ratings = ratings.set(wrong, None)
     num_missing = ratings.null_count()
     if num_missing == len(ratings):
