@@ -1,8 +1,8 @@
-"""What each token of a pretrained decoder sees under a mask of ours, in windows as the checkpoint has them.
+"""Attention masks of ours for pretrained decoders, which keep the sliding windows of each layer.
 
 transformers takes a mask of four dimensions as it is and in every layer, so that a layer with a sliding window would
-see past it, and some models flatten one of three. So a model is told that there is no padding, makes its masks, one for
-each kind of layers, and these are asked for here, where what may be seen is known (`seeing`).
+see past it, and some models flatten one of three. So a model gets a mask without padding and
+builds one for each kind of layers by calling `_mask`, which knows what may be seen (`seeing`).
 
 A search keeps all that it tries for a user as tokens of one row, so windows are counted in tokens that are seen, and
 not in columns.

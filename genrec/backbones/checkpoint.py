@@ -1,7 +1,7 @@
-"""What a checkpoint is, before anything of it is loaded. None of its code ever runs.
+"""Checks of a checkpoint before its weights are loaded. None of its code ever runs.
 
 Checkpoints may bring Python files of their own, which `auto_map` in their configuration names; transformers runs them
-when it is asked to, and asks the user when it is not told. Ours are data only.
+if `trust_remote_code` is set and prompts the user if it is not given. We load data only.
 """
 
 from __future__ import annotations

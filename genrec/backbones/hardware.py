@@ -43,7 +43,7 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 def built(make: Callable[[], Model], lower: str) -> Model:
-    """The fresh model that `make` makes, once a shadow of it without memory has told that it can learn here.
+    """A new model, built once its size on the meta device shows that its training fits into memory.
 
     Args:
         make: draws no random numbers before the model's own.

@@ -1,6 +1,6 @@
 """Pretrained backbones: decoder-only Hugging Face checkpoints, tuned in full, with LoRA or with QLoRA.
 
-Which kinds load, and why others do not, is told in docs/backbones.md.
+docs/backbones.md lists which kinds load, and why others do not.
 """
 
 from __future__ import annotations

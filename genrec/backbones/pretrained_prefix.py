@@ -63,8 +63,8 @@ class PretrainedPrefixBackbone(PrefixBackbone, PretrainedBackbone):
 
     def save(self, folder: Path) -> None:
         super().save(folder)
-        told = {"start_token": self.start_token, "tables": self.position_vectors is not None}
-        write_json(folder / "prefix.json", told, indent=None)
+        about = {"start_token": self.start_token, "tables": self.position_vectors is not None}
+        write_json(folder / "prefix.json", about, indent=None)
         self.save_tables(folder)
 
     @classmethod
@@ -72,9 +72,9 @@ class PretrainedPrefixBackbone(PrefixBackbone, PretrainedBackbone):
         """Read what `save` wrote; with adapters the checkpoint they belong to is loaded from where it was."""
         backbone = super().load(folder)
         assert isinstance(backbone, cls)
-        told = read_json(folder / "prefix.json", _Saved)
-        backbone.start_token = told.start_token
-        if not told.tables:
+        about = read_json(folder / "prefix.json", _Saved)
+        backbone.start_token = about.start_token
+        if not about.tables:
             backbone.position_vectors = None
         backbone.read_tables(folder)
         return backbone

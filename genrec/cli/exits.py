@@ -18,7 +18,7 @@ class Exit(IntEnum):
 MEANINGS = {
     Exit.DONE: "done",
     Exit.FOUND: "`genrec audit` found something, or the reader of the output went away",
-    Exit.MISTAKE: "a mistake in what was given, told in one line: what was found, what is allowed, what to do",
-    Exit.FAULT: "a fault of genrec, told in one line with the file that has the full report",
+    Exit.MISTAKE: "a user's mistake: one line says what was found, what is allowed and what to do",
+    Exit.FAULT: "a fault of genrec: one line names the file with the full report",
     Exit.STOPPED: "stopped with Ctrl-C",
 }

@@ -1,4 +1,4 @@
-"""The full report of an error that nobody foresaw: a file to send along with the question what went wrong."""
+"""Reports of unexpected exceptions: a file to attach to a bug report."""
 
 from __future__ import annotations
 

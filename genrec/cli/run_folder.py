@@ -9,7 +9,8 @@ model/             the finished recommender; renamed into place, so that it is t
 metrics.json       cost of the training and the metrics of each split that was measured
 rankings-NAME.parquet   the lists behind the metrics called NAME, seen items excluded; see genrec.data.ranking_file
 
-`data.json`, `metrics.json` and the model are sealed (genrec.data.seal): what was changed or is of another run is told.
+`data.json`, `metrics.json` and the model are sealed (genrec.data.seal): files that were changed or belong to
+another run are refused.
 """
 
 from __future__ import annotations

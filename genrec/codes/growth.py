@@ -1,7 +1,7 @@
 """The codes of a catalogue that changes after training: one function of the trained codes and of today's names.
 
 What a model learnt of an item hangs on the nodes of its code, so whatever comes and goes, codes change as little as
-they can, and never by the way the catalogue came about:
+they can, and depend on the catalogue alone, not on the edits that led to it:
 
 - An item that is called as in training keeps its code and all its nodes. Others can only make the code longer.
 - An item with another name gets the code of that name. What was its own, the vector of the node at which it was alone,

@@ -153,7 +153,7 @@ def _recorded(target: Path, force: bool) -> _Note:
         raise ConfigError(
             f"{target} is not replaced: without a readable {_NOTE} no download made it; move it away first"
         ) from None
-    if note.content is not None:  # told now, and not after hours
+    if note.content is not None:  # now rather than after hours
         _refuse_strangers(target, note.content)
     return note
 

@@ -1,9 +1,8 @@
-"""Files of our own: written as a whole or not at all, and read through one door.
+"""The package's own files: written atomically, and read with errors that name the file.
 
-What is read here was written by this package: runs, models, checkpoints, notes of downloads, answers that are kept.
-A file that is empty, cut, in another encoding or of another shape ends in one line that names it and says what to do,
-never in the words of a parser alone. Files of users are read elsewhere: interactions and items by `data/readers`,
-recipes by `cli/recipe.py`, prompts by `prompts/`.
+These are runs, models, checkpoints, records of downloads and cached answers. Where one is empty, truncated, in another
+encoding or of another shape, the error names it and says what to do. Users' files are read elsewhere: interactions and
+items by `data/readers`, recipes by `cli/recipe.py`, prompts by `prompts/`.
 """
 
 from __future__ import annotations
@@ -105,7 +104,7 @@ def read_text(path: Path, *, advice: str = ADVICE) -> str:
         RunError: it is missing, or in another encoding.
         OSError: it cannot be read.
     """
-    with told(path, advice):
+    with naming_damage(path, advice):
         return path.read_bytes().decode("utf-8")
 
 
@@ -122,7 +121,7 @@ def read_json(path: Path, shape: type[T], *, advice: str = ADVICE, not_finite: b
         RunError: it is missing or damaged, the same key stands twice, or it is of another shape.
         OSError: it cannot be read.
     """
-    with told(path, advice):
+    with naming_damage(path, advice):
         return shaped(_json(path.read_bytes().decode("utf-8"), not_finite), shape)
 
 
@@ -142,7 +141,7 @@ def read_json_lines(path: Path, shape: type[T], *, advice: str = ADVICE, may_be_
     values = []
     *lines, rest = read_text(path, advice=advice).split("\n")
     for number, line in enumerate([*lines, *([rest] if rest and not may_be_cut else [])], start=1):
-        with told(path, advice, f"line {number}: "):
+        with naming_damage(path, advice, f"line {number}: "):
             values.append(shaped(_json(line, not_finite=True), shape))
     if not values and not may_be_cut:  # nobody makes such a file before there is a line for it
         raise _damaged(path, "it is empty", advice)
@@ -156,7 +155,7 @@ def read_yaml(path: Path, shape: type[T], *, advice: str = ADVICE) -> T:
         RunError: it is missing, damaged or of another shape.
         OSError: it cannot be read.
     """
-    with told(path, advice):
+    with naming_damage(path, advice):
         return shaped(parse_yaml(path.read_bytes().decode("utf-8")), shape)
 
 
@@ -176,7 +175,7 @@ def read_parquet(
     """
     import polars as pl  # here, as `genrec --help` comes by this file
 
-    with told(path, advice):
+    with naming_damage(path, advice):
         try:
             table = pl.read_parquet(path, glob=False)  # a name with brackets is a name
         # A panic is no Exception: what polars raises where a damaged file breaks its own promises.
@@ -208,7 +207,7 @@ def read_safetensors(
         RunError: it is missing or damaged, or an array is missing.
         OSError: it cannot be read.
     """
-    with told(path, advice), _opened(path, framework) as file:
+    with naming_damage(path, advice), _opened(path, framework) as file:
         found = list(file.keys())
         missing = sorted(set(names) - set(found))
         if missing:
@@ -223,7 +222,7 @@ def safetensors_shapes(path: Path, *, advice: str = ADVICE) -> dict[str, tuple[i
         RunError: it is missing or damaged.
         OSError: it cannot be read.
     """
-    with told(path, advice), _opened(path, "numpy") as file:
+    with naming_damage(path, advice), _opened(path, "numpy") as file:
         return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
 
 
@@ -239,8 +238,8 @@ def _opened(path: Path, framework: str) -> Iterator[Any]:
 
 
 @contextmanager
-def told(path: Path, advice: str = ADVICE, where: str = "") -> Iterator[None]:
-    """Let what a parser raises on `path` end in one line that names the file."""
+def naming_damage(path: Path, advice: str = ADVICE, where: str = "") -> Iterator[None]:
+    """Inside it, what a parser raises over `path` becomes a RunError that names the file."""
     try:
         yield
     except FileNotFoundError:
@@ -309,7 +308,7 @@ def _reserved(path: Path) -> Path:
             os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         except FileExistsError:
             continue
-        except OSError as error:  # told of the file that was asked for
+        except OSError as error:  # about the file that was asked for
             raise OSError(error.errno, error.strerror, str(path)) from None
         return temporary
 

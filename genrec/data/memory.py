@@ -1,7 +1,7 @@
-"""What fits into this machine's memory, told before it is allocated: an allocator's traceback comes too late.
+"""Memory checks before large allocations, since an allocator's own error comes late and says little.
 
-Estimates are of what has to be held at once. They are compared with all that this process may ever have, not with
-what is free at the moment, so that the same command is refused or not whatever else runs beside it.
+Estimates are of what is held at the same time. They are compared with all the memory that this process may use, not
+with what is free at the moment, so that a command is refused or not whatever else runs on the machine.
 """
 
 from __future__ import annotations

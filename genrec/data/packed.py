@@ -1,7 +1,7 @@
-"""The bytes of a user's text file, whatever it is packed with, and never more of them than is allowed.
+"""Users' text files, decompressed up to a limit.
 
-Names lie: a browser unpacks a `.gz` and leaves its name, a shop packs a `.csv` and tells nobody. So the first bytes
-say what a file is, and every reader of text goes through `open_bytes`.
+A file's first bytes decide how it is compressed, not its name: browsers unpack a `.gz` and keep the name. Every reader
+of text goes through `open_bytes`.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def read_bytes(path: Path, copies: int) -> bytes:
 
     Raises:
         DataError: see `open_bytes`.
-        ConfigError: it does not fit into memory; told before it is all there.
+        ConfigError: it does not fit into memory; raised before all of it is read.
     """
     blocks: list[bytes] = []
     with open_bytes(path) as file:

@@ -1,12 +1,12 @@
-"""Seals: what tells that files are those that were written, together, by one run.
+"""Seals: hashes by which a run recognises its own files, unchanged.
 
 A sealed JSON file has a key `seal`: sizes and SHA-256 of other files that belong to it, the run that it belongs to, and
 the SHA-256 of all the rest of the file itself. `data.json` of a run seals its recipe, configuration and environment,
 `metrics.json` its lists, `recommender.json` of a model all files beside it, and `seal.json` those of a checkpoint. So a
-file that was cut, edited or taken from another run is told before it is read. A file without a seal was written before
-there were seals, and is not checked.
+file that was truncated, edited or taken from another run is refused before it is used. A file without a seal was
+written by an older version and is not checked.
 
-A seal holds against accidents; who means to forge a run can write a seal, too.
+A seal protects against accidents, not against forgery: anybody can write one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from genrec.data.files import ADVICE, read_json, shaped, told, write_json
+from genrec.data.files import ADVICE, naming_damage, read_json, shaped, write_json
 from genrec.errors import RunError
 
 T = TypeVar("T")
@@ -80,7 +80,7 @@ def read_sealed(
         OSError: it cannot be read.
     """
     values = read_json(path, dict[str, Any], advice=advice, not_finite=not_finite)
-    with told(path, advice):
+    with naming_damage(path, advice):
         seal = shaped(values.pop(_KEY), Seal) if _KEY in values else None
         if seal is not None and seal.sha256 != _sum(values, seal.model_dump(exclude={"sha256"})):
             raise _changed(path, "other values", advice)

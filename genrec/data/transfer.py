@@ -185,7 +185,7 @@ def _begun(part: Path) -> tuple[int | None, str | None]:
     """Length and version of a part that can be continued; both None where it cannot."""
     try:
         note = read_json(_note(part), _Note)
-    except RunError:  # missing or damaged: the part is begun anew
+    except RunError:  # missing or damaged: the part is downloaded again
         return None, None
     return (note.bytes, note.version) if note.bytes and note.version else (None, None)
 

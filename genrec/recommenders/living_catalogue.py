@@ -1,8 +1,8 @@
 """The catalogue of a recommender, whose items come, go and get other texts after the training.
 
-A recommender remembers what it was after `fit`, and every edit makes it anew from that and from the whole catalogue of
-the moment. So the order of edits leaves no trace, a text that comes back brings its scores back, and an edit that is
-refused half way has changed nothing.
+A recommender keeps its state after `fit`, and every edit derives the new state from that and from the whole edited
+catalogue. So the order of edits does not matter, a restored title restores its scores, and an edit that is refused half
+way has changed nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from genrec.errors import ConfigError, NotFittedError
 
 
 class LivingCatalogue:
-    """What of a recommender has to do with its catalogue.
+    """The part of a recommender that manages its catalogue.
 
     Learnt state are attributes whose names end in an underscore. `trained_` holds those that edits have bound anew, as
     they were before the first edit; it is empty before that.

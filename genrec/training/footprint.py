@@ -1,4 +1,4 @@
-"""What a training holds in memory at once, from the shapes of a batch: told before the first step."""
+"""Memory that a training step takes, estimated from the shapes of a batch before the first step."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def catalogue_loss(
         first_child: (num_nodes + 1,) first child of each node.
         dtype: of the products at wide nodes, as in `item_loss`.
     """
-    # A sum of nothing, but with a gradient, of noughts: a batch without a choice is a step like any other.
+    # An empty sum with a gradient of zeros, so that a batch without any choice is a step like any other.
     total = hidden_ND[:0].sum()
     parts = list(child_vectors(backbone, node_N, token_of_node, first_child, hidden_ND.dtype))
     if not parts:

@@ -1,6 +1,6 @@
 """How the values of a column become times: unix milliseconds, whatever type and unit they come in.
 
-The unit of numbers is told by their size, which works because all times lie between `FIRST_YEAR` and `LAST_YEAR`: a
+The unit of numbers follows from their size, since all times lie between `FIRST_YEAR` and `LAST_YEAR`: a
 number that has another unit than most, or lies outside, stops the reading instead of moving to the far future.
 """
 
@@ -298,7 +298,7 @@ def _check(times: pl.Series, asked: pl.Series, what: str, locate: Locate) -> Non
     """Nothing, if all `times` (milliseconds) are of the years that times may have.
 
     Raises:
-        DataError: one is not; it is told as `asked` has it.
+        DataError: one is not; the message shows it as `asked` has it.
     """
     outside = (~((times >= _FIRST) & (times < _END))).fill_null(False)
     if outside.any():
