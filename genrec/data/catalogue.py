@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import pairwise
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -94,8 +95,13 @@ class Catalogue:
         or the form of a letter: where there are "C++" and "C#", each is found by its own title and "c" by neither.
 
         Raises:
-            UnknownItemError: nothing fits (the nearest titles are named) or several items share the title.
+            UnknownItemError: nothing fits (the nearest titles are named), several items share the title, or it is no
+                name at all, as None, a float or bytes are not.
         """
+        if not isinstance(name, str | Integral) or isinstance(name, bool):
+            raise UnknownItemError(
+                f"{shown(name)} is no name of an item: give an id or title as text, or an id as a whole number"
+            )
         row = self.get(name)
         if row is not None:
             return row
@@ -144,12 +150,17 @@ class Catalogue:
         found = close or pool[:count]
         return [self.titles[self._rows_of_title[folded][0]] for folded in found]
 
-    def where(self, name: str, value: str) -> BoolArray:
+    def where(self, name: str, value: str | float) -> BoolArray:
         """Mask (num_items,) of the items whose field `name` equals `value` or, where it is a list, holds it.
 
+        Values are compared as they are written, truth values as `true` and `false`.
+
         Raises:
-            ConfigError: no such field, or no item has the value.
+            ConfigError: no such field, no item has the value, or it is none, as a list is not.
         """
+        if not isinstance(value, str | Real):
+            raise ConfigError(f"{shown(name)} is asked for {shown(value)}: give one text or number")
+        value = str(value).lower() if isinstance(value, bool) else str(value)
         if name not in self.table.columns:
             raise ConfigError(
                 f"the items have no field {shown(name)}; they have {', '.join(self.table.columns)}"
@@ -176,7 +187,7 @@ class Catalogue:
             ConfigError: a single name in place of a list.
             UnknownItemError: as `resolve` does.
         """
-        if isinstance(names, str):
+        if isinstance(names, str | bytes) or not isinstance(names, Iterable):
             raise ConfigError(f"items are given as a list of ids or titles: wrap {shown(names)} in a list")
         return [self.resolve(name) for name in names]
 

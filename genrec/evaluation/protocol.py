@@ -6,15 +6,17 @@ Shapes: B users, K entries of a list.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
+from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import IntArray, Targets
 from genrec.data.ranking import BoolArray, Rankings
-from genrec.errors import ConfigError, DataError
+from genrec.errors import ConfigError, DataError, shown
 from genrec.evaluation.metrics import check_bounds, per_user, ranks
 from genrec.evaluation.peak_memory import peak_memory_mb
 from genrec.evaluation.significance import bootstrap_interval
@@ -73,10 +75,11 @@ def evaluate(
         options: passed on to `rank`, e.g. `batch_size` or `exact`.
 
     Raises:
-        ConfigError: a cut-off below 1, or none.
-        DataError: no targets.
+        ConfigError: a cut-off that is no whole number of at least 1, none, or nothing that ranks.
+        DataError: no targets, or about other items than the recommender ranks.
     """
     ks = _cut_offs(ks, targets)
+    num_items = len(_ranked(rank, targets))
     passes = 2 if unfiltered else 1
 
     def one_pass(number: int) -> tuple[dict[str, float], IntArray, Rankings]:
@@ -88,9 +91,10 @@ def evaluate(
         quality, ranks_B = _quality(rankings, targets, ks)
         metrics = {
             **_counts(targets),
+            "num_items": num_items,
             **quality,
             "exact_rate": float(rankings.exact_B.mean()),
-            **_rates(rankings.items_BK, rankings.seen(targets.histories), len(targets.catalogue)),
+            **_rates(rankings.items_BK, rankings.seen(targets.histories), num_items),
             "seconds": seconds,
             "users_per_s": len(targets) / seconds,
             "peak_memory_mb": peak_memory_mb(),
@@ -140,10 +144,37 @@ def evaluate_rankings(rankings: Rankings, targets: Targets, *, ks: Sequence[int]
     return Evaluation(metrics, _intervals(ranks_B, held), ranks_B, unseen, unfiltered, given_ranks_B)
 
 
+def _ranked(rank: Any, targets: Targets) -> Catalogue:
+    """The items that are ranked: those of the recommender that `rank` belongs to, else those of the targets.
+
+    An edited recommender has further items behind those that it was trained on.
+
+    Raises:
+        ConfigError: nothing that ranks.
+        DataError: they are not the items of the targets, whose rows would stand for others.
+    """
+    if not callable(rank):
+        raise ConfigError(f"{type(rank).__name__} does not rank by being called: give model.rank")
+    known = getattr(getattr(rank, "__self__", None), "catalogue", None)
+    if not isinstance(known, Catalogue):
+        return targets.catalogue
+    if known is not targets.catalogue and known.ids[: len(targets.catalogue)] != targets.catalogue.ids:
+        raise DataError(
+            f"the recommender was fitted on other items ({len(known):,}) than the targets are about "
+            f"({len(targets.catalogue):,}): measure it on the data set that it was fitted on"
+        )
+    return known
+
+
 def _cut_offs(ks: Sequence[int], targets: Targets) -> list[int]:
     """The cut-offs in rising order, if there is something to measure at them."""
-    if not ks or min(ks) < 1:
-        raise ConfigError(f"the cut-offs are {list(ks)}; give at least one, each at least 1")
+    if not isinstance(targets, Targets):
+        raise DataError(f"{type(targets).__name__} holds no targets: give data.test or data.validation")
+    ks = list(ks) if isinstance(ks, Iterable) else []
+    if not ks or not all(isinstance(k, Integral) and k >= 1 for k in ks):
+        raise ConfigError(
+            f"the cut-offs are {shown(ks)}; give at least one, each a whole number of at least 1"
+        )
     if not len(targets):
         raise DataError("there are no targets to measure on: choose another split or give longer histories")
     return sorted(ks)

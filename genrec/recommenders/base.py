@@ -45,6 +45,7 @@ from genrec.errors import (
     shown,
     suggestion,
 )
+from genrec.recommenders.asked import as_count, as_mask, check_learnable, check_rows, named_rows
 from genrec.recommenders.living_catalogue import LivingCatalogue
 from genrec.recommenders.options import Config
 
@@ -146,7 +147,11 @@ class Recommender(LivingCatalogue, ABC):
 
         After an error or an interruption it is not fitted, whatever it had learnt before: half of the old and half of
         the new would answer with something else than either.
+
+        Raises:
+            DataError: `train` or `validation` is something else, or they are of different data.
         """
+        check_learnable(train, validation)
         self._forget()
         self.catalogue_ = train.catalogue
         self.removed_ = np.zeros(len(train.catalogue), bool)
@@ -196,15 +201,16 @@ class Recommender(LivingCatalogue, ABC):
 
         Raises:
             NotFittedError: before `fit`.
-            ConfigError: k or batch_size is no whole number of at least 1,
-                a mask of another length, or `exact` and a proof out of reach.
+            ConfigError: k or batch_size is no whole number of at least 1, rows that the catalogue does not have,
+                a mask of another length or kind, or `exact` and a proof out of reach.
         """
         num_items = len(self.catalogue)
-        k = min(_count(k, "k", "item"), num_items)
+        k = min(as_count(k, "k", "item"), num_items)
         batch_size = self.config.ranking_batch if batch_size is None else batch_size
-        batch_size = _count(batch_size, "batch_size", "user")
-        if allowed is not None and allowed.shape != (num_items,):
-            raise ConfigError(f"`allowed` has the shape {allowed.shape}; the catalogue needs ({num_items},)")
+        batch_size = as_count(batch_size, "batch_size", "user")
+        check_rows(histories, num_items)
+        if allowed is not None:
+            allowed = as_mask(allowed, "allowed", num_items)
         if self.removed_.any():
             allowed = ~self.removed_ if allowed is None else allowed & ~self.removed_
         # Batches of similar length waste least on padding; the order of the answer is the caller's.
@@ -245,14 +251,9 @@ class Recommender(LivingCatalogue, ABC):
         Raises:
             NotFittedError: before `fit`.
             UnknownItemError: a name that the catalogue does not hold; the message names the nearest titles.
-            ConfigError: k below 1, or a field or value that no item has.
+            ConfigError: k below 1, a field or value that no item has, or something else than lists of names.
         """
-        catalogue = self.catalogue
-        if any(isinstance(history, str) for history in histories):
-            raise ConfigError(
-                "`histories` is a list of lists, one a user: wrap a single history in another list"
-            )
-        rows = Histories.from_lists([catalogue.rows(history) for history in histories])
+        rows = named_rows(histories, self.catalogue)
         allowed = self.mask(only, exclude)
         rankings = self.rank(rows, k, exclude_seen=exclude_seen, allowed=allowed, exact=exact)
         return [self._named(rankings, row) for row in range(len(rankings))]
@@ -262,16 +263,14 @@ class Recommender(LivingCatalogue, ABC):
     ) -> BoolArray | None:
         """The mask (num_items,) that `only` and `exclude` stand for; None where they allow everything."""
         excluded = self.catalogue.rows(exclude)
-        if isinstance(only, np.ndarray) and only.shape != (len(self.catalogue),):
-            raise ConfigError(f"`only` has the shape {only.shape}; a mask needs ({len(self.catalogue)},)")
         if only is None and not excluded:
             return None
+        allowed = np.ones(len(self.catalogue), bool)
         if isinstance(only, Mapping):
-            allowed = np.ones(len(self.catalogue), bool)
             for name, value in only.items():
                 allowed &= self.catalogue.where(name, value)
-        else:
-            allowed = np.ones(len(self.catalogue), bool) if only is None else only.copy()
+        elif only is not None:
+            allowed = as_mask(only, "only", len(self.catalogue))
         allowed[excluded] = False
         return allowed
 
@@ -355,17 +354,6 @@ class Recommender(LivingCatalogue, ABC):
         write_sealed(folder / _ABOUT, about, run=None, files=measured(folder, files_below(folder, _ABOUT)))
 
 
-def _count(value: Any, name: str, what: str) -> int:
-    """A number of things that was asked for.
-
-    Raises:
-        ConfigError: it is no whole number of at least 1.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ConfigError(f"{name} is {shown(value)}; ask for a whole number of {what}s, at least 1")
-    return int(value)
-
-
 def _best(scores_BI: FloatArray, k: int) -> IntArray:
     """Columns of the `k` highest scores of each row, best first; (B, k) int32, k at most I.
 
@@ -413,7 +401,7 @@ def create(name: str, /, **options: Any) -> Recommender:
         ConfigError: no such recommender, or an option that it does not know.
     """
     # A recommender's file goes by its name: the others, and the libraries that they need, stay out of it.
-    file = name.replace("-", "_")
+    file = str(name).replace("-", "_")
     if name not in _REGISTRY and file in {
         module.name for module in pkgutil.iter_modules(genrec.recommenders.__path__)
     }:

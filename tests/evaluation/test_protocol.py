@@ -220,3 +220,49 @@ def test_a_list_of_all_that_is_left_is_long_enough() -> None:
 def test_a_user_without_a_list_is_a_miss() -> None:
     found = evaluate_rankings(lists([list(range(5)), []]), targets([[9], [9]], [0, 0]))
     assert (found.metrics["HR@5"], found.metrics["num_without_list"], found.metrics["depth"]) == (0.5, 1, 5)
+
+
+class _Ranker:
+    """A recommender as the protocol knows it: a catalogue, and the same list for everybody."""
+
+    def __init__(self, ids: list[str], items: list[int]) -> None:
+        self.catalogue = Catalogue.from_lists(ids, ids)
+        self.items = items
+
+    def rank(self, histories: Histories, k: int, **asked: Any) -> Rankings:
+        return always(self.items)(histories, k, **asked)
+
+
+def test_targets_of_other_items_are_refused() -> None:
+    asked = targets([[29]] * 2, [0, 6])
+    with pytest.raises(DataError, match=r"fitted on other items \(30\)"):
+        evaluate(_Ranker([f"other {row}" for row in range(NUM_ITEMS)], [0]).rank, asked)
+    with pytest.raises(DataError, match=r"fitted on other items \(29\)"):
+        evaluate(_Ranker(asked.catalogue.ids[:-1], [0]).rank, asked)
+
+
+def test_items_that_were_added_later_are_items() -> None:
+    asked = targets([[29]] * 2, [0, 6])
+    found = evaluate(_Ranker([*asked.catalogue.ids, "new"], [30, 0]).rank, asked)
+    assert found.metrics["invalid_rate"] == 0
+    assert found.metrics["num_items"] == 31
+    assert found.ranks_B.tolist() == [2, 0]
+    assert found.unfiltered is not None
+    assert found.unfiltered["num_items"] == 31
+
+
+@pytest.mark.parametrize("ks", [5, "5", [5.5], [], [0], [True, None], None])
+def test_cut_offs_are_whole_numbers(ks: Any) -> None:
+    with pytest.raises(ConfigError, match="give at least one, each a whole number"):
+        evaluate(always([0]), targets([[29]], [0]), ks=ks)
+
+
+def test_cut_offs_may_be_an_array() -> None:
+    assert "HR@7" in evaluate(always([0]), targets([[29]], [0]), ks=np.array([7, 3])).metrics  # type: ignore[arg-type]
+
+
+def test_what_cannot_be_measured_is_told() -> None:
+    with pytest.raises(ConfigError, match=r"give model\.rank"):
+        evaluate(object(), targets([[29]], [0]))  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"give data\.test"):
+        evaluate(always([0]), targets([[29]], [0]).histories)  # type: ignore[arg-type]

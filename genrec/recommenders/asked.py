@@ -1,0 +1,102 @@
+"""What people hand to a recommender, checked before anything is made of it: interactions, histories, masks, counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from typing import Any
+
+import numpy as np
+
+from genrec.data.catalogue import BoolArray, Catalogue
+from genrec.data.interactions import Histories, Interactions, Targets
+from genrec.errors import ConfigError, DataError, shown
+
+
+def check_learnable(train: Any, validation: Any) -> None:
+    """Nothing, if `train` are interactions and `validation` questions about the same items, or None.
+
+    Raises:
+        DataError: something else, of which a whole data set is the most frequent, or questions of other data.
+    """
+    if not isinstance(train, Interactions):
+        raise DataError(
+            f"{type(train).__name__} is nothing to learn from: give data.train of what genrec.read gave"
+        )
+    if validation is None:
+        return
+    if not isinstance(validation, Targets):
+        raise DataError(
+            f"{type(validation).__name__} holds no questions: give validation=data.validation, or none"
+        )
+    if validation.catalogue is not train.catalogue and validation.catalogue.ids != train.catalogue.ids:
+        raise DataError(
+            f"the validation is about {len(validation.catalogue):,} items and the training about "
+            f"{len(train.catalogue):,} others: give both of one data set"
+        )
+
+
+def named_rows(histories: Any, catalogue: Catalogue) -> Histories:
+    """Histories of ids or titles as catalogue rows.
+
+    Raises:
+        ConfigError: no list of lists; a set, which has no order, or a mapping in place of a list.
+        UnknownItemError: a name that the catalogue does not hold.
+    """
+    listed = isinstance(histories, Iterable) and not isinstance(histories, Mapping)
+    lists = list(histories) if listed else []
+    if not listed or any(isinstance(one, str) for one in lists):
+        raise ConfigError("`histories` is a list of lists, one a user: wrap a single history in another list")
+    for one in lists:
+        if isinstance(one, Set | Mapping):
+            raise ConfigError(
+                f"a history is a list of ids or titles, oldest first, and {type(one).__name__} {shown(one)} is none"
+            )
+    return Histories.from_lists([catalogue.rows(one) for one in lists])
+
+
+def check_rows(histories: Any, num_items: int) -> None:
+    """Nothing, if these are histories of rows of a catalogue with `num_items` items.
+
+    Raises:
+        ConfigError: something else, or a row outside the catalogue.
+    """
+    if not isinstance(histories, Histories):
+        raise ConfigError(
+            f"{type(histories).__name__} holds no histories of catalogue rows: give a Histories, or ids and titles to "
+            "`recommend`"
+        )
+    outside = (histories.items < 0) | (histories.items >= num_items)
+    if outside.any():
+        raise ConfigError(
+            f"a history holds row {histories.items[outside][0]}, and the catalogue has the rows 0 to {num_items - 1}: "
+            "give histories of this catalogue"
+        )
+
+
+def as_mask(values: Any, name: str, num_items: int) -> BoolArray:
+    """A mask (num_items,) that was given as an array, a series or a list of truth values; a copy.
+
+    Numbers are no mask: 0 and 1 could as well be rows, and numpy takes them for that.
+
+    Raises:
+        ConfigError: values of another kind, or another number of them.
+    """
+    mask = np.array(values)
+    if mask.dtype != bool:
+        raise ConfigError(
+            f"`{name}` is {shown(values)}; a mask holds a truth value for each of the {num_items} items"
+        )
+    if mask.shape != (num_items,):
+        raise ConfigError(f"`{name}` has the shape {mask.shape}; the catalogue needs ({num_items},)")
+    return mask
+
+
+def as_count(value: Any, name: str, what: str) -> int:
+    """A number of things that was asked for.
+
+    Raises:
+        ConfigError: it is no whole number of at least 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ConfigError(f"{name} is {shown(value)}; ask for a whole number of {what}s, at least 1")
+    return int(value)
