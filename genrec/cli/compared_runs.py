@@ -144,6 +144,12 @@ def _check_comparable(runs: Sequence[Run]) -> None:
                 f"{run.folder} holds targets out by {run.protocol} and {first.folder} by {first.protocol}: "
                 "train both with the same --protocol"
             )
+        times = [(of.data["details"] or {}).get("times") for of in (first, run)]
+        if run.protocol == "temporal" and None not in times and times[0] != times[1]:
+            raise RunError(
+                f"{run.folder} was trained on the interactions of {first.folder} with other times, which hold out "
+                "other targets: train both on the same data"
+            )
 
 
 def _data(run: Run) -> str:

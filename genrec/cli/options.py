@@ -93,6 +93,25 @@ class DataSource:
         items = None if self.items is None else os.path.realpath(self.items)
         return DataSource(os.path.realpath(self.path), items, self.options)
 
+    def moved(self, path: str) -> DataSource:
+        """The same source where the interactions lie at `path` now.
+
+        A file of items that is no longer where it was is looked for at the same place beside the interactions.
+
+        Raises:
+            ConfigError: it is at neither.
+        """
+        items = self.items
+        if items is not None and not Path(items).exists():
+            beside = Path(os.path.normpath(Path(path).absolute() / os.path.relpath(items, self.path)))
+            if not beside.exists():
+                raise ConfigError(
+                    f"the file of items is neither at {items} nor, moved with the interactions, at {beside}: put it at "
+                    "one of them"
+                )
+            items = str(beside)
+        return DataSource(path, items, self.options)
+
 
 def pair(word: str, option: str, example: str) -> tuple[str, str]:
     """The two sides of `name=value`.

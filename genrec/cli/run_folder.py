@@ -3,7 +3,7 @@
 recipe.yaml        the recipe as given
 config.yaml        the recipe with every option spelled out: `genrec train RUN/config.yaml` repeats the run
 environment.json   versions, commit, machine, time and command
-data.json          source, options, fingerprint and counts of the data; written last when a run begins
+data.json          source, options, fingerprint, details and counts of the data; written last when a run begins
 log.jsonl, checkpoints/   what the recommender writes while it learns
 model/             the finished recommender; renamed into place, so that it is there as a whole or not at all
 metrics.json       cost of the training and the metrics of each split that was measured
@@ -83,6 +83,7 @@ class _Data(BaseModel):
 
     source: _Source
     fingerprint: str
+    details: dict[str, str] | None = None  # of a dataset; None: it was begun before they were noted
     counts: _Counts
 
 
@@ -120,7 +121,7 @@ class Run:
         """
         source = DataSource(**self.data["source"])
         if moved_to is not None:
-            source = DataSource(moved_to, source.items, source.options)
+            source = source.moved(moved_to)
         elif source.path != "synthetic" and not Path(source.path).exists():
             raise RunError(f"the data of {self.folder} are no longer at {source.path}: give --data PATH")
         dataset = source.read()
@@ -128,6 +129,13 @@ class Run:
             raise RunError(
                 f"{source.path} has {_counted(dataset.summary())}, and {self.folder} was trained on other "
                 f"data, with {_counted(self.data['counts'])}: give that with --data PATH, or train again"
+            )
+        # The model keeps the fields of its items; all else decides what is asked.
+        changed = [name for name in _changed(self.data, dataset.details) if name != "fields"]
+        if changed:
+            raise RunError(
+                f"{source.path} has the interactions that {self.folder} was trained on, with other {changed[0]}: give "
+                "the data as they were with --data PATH, or train again"
             )
         return dataset
 
@@ -276,6 +284,7 @@ def begin(
         "source": asdict(source.absolute()),
         "protocol": recipe.protocol,
         "fingerprint": dataset.fingerprint,
+        "details": dataset.details,
         "counts": dataset.summary(),
     }
     if (folder / "data.json").exists():
@@ -325,6 +334,20 @@ def _check_same(run: Run, config: Mapping[str, Any], data: Mapping[str, Any]) ->
             f"{run.folder} was begun on {_counted(run.data['counts'])}, and these data have "
             f"{_counted(data['counts'])} or another order: give the same --data and options, or another --out"
         )
+    changed = _changed(run.data, data["details"])
+    if changed:
+        raise RunError(
+            f"{run.folder} was begun on the same interactions with other {changed[0]}"
+            f"{' of items' if changed[0] == 'fields' else ''}: give the same --data and options, or another --out"
+        )
+
+
+def _changed(before: Mapping[str, Any], details: Mapping[str, str]) -> list[str]:
+    """What of the data is another than a run's `data.json` says, by its name, though the fingerprint is the same."""
+    told = before.get("details")
+    if told is None:
+        return []
+    return [name for name in {**told, **details} if told.get(name) != details.get(name)]
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

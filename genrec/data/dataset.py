@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Interactions, Targets
@@ -87,6 +89,27 @@ class Dataset:
         digest.update(np.ascontiguousarray(histories.items, dtype=np.int32).tobytes())
         return digest.hexdigest()
 
+    @cached_property
+    def details(self) -> dict[str, str]:
+        """SHA-256 of what the fingerprint leaves out, by its name: `times`, `ratings`, `texts`, `headlines`, `fields`.
+
+        Each in the order of the interactions, or of the catalogue; what the data do not have has no key. Times and
+        ratings decide what a temporal split or a task asks, and the fields of items what some recommenders learn.
+        """
+        interactions, fields = self.interactions, self.catalogue.table.drop("item_id", "title")
+        parts: dict[str, Iterable[bytes]] = {}
+        if interactions.times is not None:
+            parts["times"] = [np.ascontiguousarray(interactions.times, dtype=np.int64).tobytes()]
+        if interactions.ratings is not None:
+            parts["ratings"] = [np.ascontiguousarray(interactions.ratings, dtype=np.float32).tobytes()]
+        if interactions.texts is not None:
+            parts["texts"] = _in_bytes(interactions.texts)
+        if interactions.headlines is not None:
+            parts["headlines"] = _in_bytes(interactions.headlines)
+        if fields.width:
+            parts["fields"] = (row.encode() for row in fields.write_ndjson().splitlines(keepends=True))
+        return {name: _digest(values) for name, values in parts.items()}
+
     def summary(self) -> dict[str, Any]:
         """Counts, time range and the reading's report as plain values, for printing and JSON."""
         interactions, times = self.interactions, self.interactions.times
@@ -117,3 +140,16 @@ class Dataset:
             "notes": list(self.report.notes),
             "fingerprint": self.fingerprint,
         }
+
+
+def _digest(parts: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _in_bytes(texts: pl.Series) -> Iterator[bytes]:
+    """Texts in slices, each with its end; none is another than an empty one."""
+    for start in range(0, len(texts), 100_000):
+        yield "".join(f"{text}\x1f" for text in texts[start : start + 100_000].fill_null("\x1d")).encode()
