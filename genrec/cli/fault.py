@@ -14,7 +14,20 @@ import genrec
 from genrec.cli.environment import environment
 
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)  # in the name of a variable
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")  # as Rust spells it: polars, safetensors
+_TORCH_WRITER = "inline_container.cc"
 _SHORTEST_SECRET = 4  # a shorter value would black out half the report
+
+
+def refused_by_system(error: BaseException) -> str | None:
+    """One line, where a library tells in an exception of its own that the system did not read or write; else None."""
+    told = _OS_ERROR.search(str(error))
+    if told is not None:
+        library = type(error).__module__.partition(".")[0]
+        return f"{os.strerror(int(told[1]))}, says {library}: make room, or choose another folder"
+    if _TORCH_WRITER in str(error):  # which has no more words for it
+        return "torch could not write a file to its end: is there room on the disk? --resume goes on with a training"
+    return None
 
 
 def report_fault(error: BaseException, words: Sequence[str]) -> str:

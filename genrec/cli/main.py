@@ -18,7 +18,7 @@ import genrec
 from genrec.cli import ask, audit, bench, compare, data, demo, evaluate, recommend, recommenders, train
 from genrec.cli.command import Command
 from genrec.cli.exits import Exit
-from genrec.cli.fault import report_fault
+from genrec.cli.fault import refused_by_system, report_fault
 from genrec.cli.terminal import error_line
 from genrec.errors import ConfigError, GenrecError
 
@@ -75,6 +75,13 @@ def main(args: Sequence[str] | None = None) -> int:
         The exit code: see `genrec.cli.exits`.
     """
     words = list(sys.argv[1:] if args is None else args)
+    for name in (
+        "stdin",
+        "stdout",
+        "stderr",
+    ):  # None where it is closed, and the next file would get its number
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a title that the terminal has no letters for
@@ -99,6 +106,10 @@ def main(args: Sequence[str] | None = None) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return Exit.STOPPED
     except BaseException as error:  # polars' panics are no Exception
+        told = refused_by_system(error)
+        if told is not None:
+            error_line(told)
+            return Exit.MISTAKE
         error_line(report_fault(error, words))
         return Exit.FAULT
     return Exit.MISTAKE

@@ -19,6 +19,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -232,6 +233,53 @@ class Run:
             "commit": environment.commit,
             "leak": None if leak is None else leak.what,
         }
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Let nobody else train in a folder, which is made if needed, until the block or the process ends.
+
+    Raises:
+        RunError: another process trains there.
+    """
+    with suppress(FileExistsError):  # a file: `begin` tells
+        folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder) as free:
+        if not free:
+            raise RunError(
+                f"another process trains in {folder}: let it end or stop it first, or choose another --out"
+            )
+        yield
+
+
+def in_use(folder: Path) -> bool:
+    """Whether another process trains in a folder."""
+    if not folder.exists():
+        return False
+    with _locked(folder) as free:
+        return not free
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Hold the lock of a folder, which ends with the process, however that ends; False: another holds it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield True
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = True
+        except BlockingIOError:
+            free = False
+        except OSError:  # some network file systems know no locks
+            free = True
+        yield free
+    finally:
+        os.close(descriptor)
 
 
 def looks_like_run(path: Path) -> bool:

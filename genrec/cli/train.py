@@ -89,7 +89,7 @@ def train_run(
     recommender = genrec.create(recipe.recommender, **recipe.config)
     dataset = source.read()
     parts = dataset.split(recipe.protocol)
-    with all_or_nothing(folder, keep=lambda error: _goes_on(error, folder)):
+    with all_or_nothing(folder, keep=lambda error: _goes_on(error, folder)), run_folder.alone(folder):
         run = run_folder.begin(folder, recipe, recommender, source, dataset, resume=resume)
         if run.finished:
             note(f"{folder} is trained already")
@@ -120,10 +120,11 @@ def train_run(
 
 
 def _goes_on(error: BaseException, folder: Path) -> bool:
-    """Whether a training that ended so has left something that --resume goes on from."""
+    """Whether a training that ended so has left something that --resume goes on from, or that is another's."""
     return (
         not isinstance(error, Exception)
         or isinstance(error, typer.Exit)
+        or run_folder.in_use(folder)
         or any(folder.glob("**/checkpoint-*"))
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,3 +99,21 @@ def test_save(tmp_path: Path, monkeypatch) -> None:
             model.save(tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
     assert genrec.load(model.save(tmp_path / "model")).name == "popular"
+
+
+def test_nobody_trains_where_another_does(cli, mistake: Mistake, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ("train", "popular", *SYNTHETIC, "--out", run)
+    program = "import sys\nfrom pathlib import Path\nfrom genrec.cli.run_folder import alone\n"
+    program += "with alone(Path(sys.argv[1])):\n    print('there', flush=True)\n    sys.stdin.read()\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(run)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "there\n"
+        (run / "recipe.yaml").write_text("the other's, which has hardly begun\n")
+        for way in ((), ("--resume",)):
+            assert "another process trains in" in mistake(*words, *way)
+        assert [path.read_text() for path in run.iterdir()] == ["the other's, which has hardly begun\n"]
+        other.kill()
+    cli(*words)

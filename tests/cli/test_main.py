@@ -21,6 +21,7 @@ from genrec.cli.exits import MEANINGS, Exit
 from genrec.cli.fault import report_fault
 from genrec.cli.main import app
 from genrec.errors import DataError
+from safetensors import SafetensorError
 
 
 def test_help_names_every_command(cli) -> None:
@@ -226,3 +227,33 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 1
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(("words", "code"), [("--version", 0), ("evalute", 2)])
+def test_closed_streams_change_no_exit_code(closed: str, words: str, code: int) -> None:
+    command = f'"$0" -m genrec {words} {closed}'
+    done = subprocess.run(["sh", "-c", command, sys.executable], capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert "fault" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            pl.exceptions.ComputeError("parquet: underlying IO error: No space left on device (os error 28)"),
+            "No space left on device, says polars",
+        ),
+        (SafetensorError("I/O error: File too large (os error 27)"), "File too large, says safetensors"),
+        (RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0"), "is there room"),
+    ],
+)
+def test_what_the_system_refused_a_library_is_no_fault_of_ours(
+    mistake: Callable[..., str], monkeypatch, error: Exception, told: str
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(command, "packaged_recipes", fail)
+    assert told in mistake("recommenders")
