@@ -27,7 +27,7 @@ class _PathOrCommand(TyperGroup):
 
 app = typer.Typer(
     cls=_PathOrCommand,
-    help="Look at a data set (`genrec data PATH`), fetch a public one, or write the invented one.",
+    help="Look at a data set (`genrec data PATH`, or `data show`), fetch a public one, or write the invented one.",
 )
 
 

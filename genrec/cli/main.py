@@ -99,7 +99,9 @@ def main(args: Sequence[str] | None = None) -> int:
     except GenrecError as error:
         error_line(str(error))
     except typer.TyperException as error:
-        error_line(error.format_message())
+        context = getattr(error, "ctx", None)  # the command that was called in a way it does not know
+        told = f" (see `{context.command_path} --help`)" if context is not None else ""
+        error_line(error.format_message().rstrip(".") + told)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         error_line(f"{where}{error.strerror or error}")

@@ -43,7 +43,12 @@ class Reading:
     ] = None
     ordered: Annotated[bool | None, typer.Option("--ordered", help="The rows stand in time order.")] = None
     untitled: Annotated[
-        str | None, typer.Option("--untitled", metavar="error|drop|id", help="Items without a title.")
+        str | None,
+        typer.Option(
+            "--untitled",
+            metavar="error|drop|id",
+            help="Items without a title: stop, drop their interactions, or use their ids.",
+        ),
     ] = None
     unrated: Annotated[bool | None, typer.Option("--unrated", help="Keep listed items that nobody took.")] = (
         None

@@ -175,8 +175,14 @@ class Catalogue:
             known = values.cast(pl.String).drop_nulls().unique()
             nearest = difflib.get_close_matches(value, known.to_list(), n=3, cutoff=0.3)
             nearest = nearest or known.sort()[:5].to_list()
+            barred = known.str.split("|").list.contains(value).any()
+            hint = (
+                "; bars part values in columns called genres, categories, tags or keywords: rename it"
+                if barred
+                else ""
+            )
             raise ConfigError(
-                f"no item has {name}={shown(value)}; for example {', '.join(map(shown, nearest))}"
+                f"no item has {name}={shown(value)}; for example {', '.join(map(shown, nearest))}{hint}"
             )
         return mask.to_numpy()
 

@@ -51,7 +51,10 @@ def test_python_dash_m_is_the_same_command() -> None:
     )
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr == "genrec: error: No such command 'evalute'. Did you mean 'evaluate'?\n"
+    assert (
+        done.stderr
+        == "genrec: error: No such command 'evalute'. Did you mean 'evaluate'? (see `genrec --help`)\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,18 @@ def test_where(films: Catalogue) -> None:
         films.where("year", "2050")
 
 
+def test_bars_in_a_field_of_another_name_are_told() -> None:
+    things = Catalogue.from_lists(["1", "2"], ["Rake", "Lamp"], shelf=["Garden|Tools", "House"])
+    assert things.where("shelf", "Garden|Tools").tolist() == [True, False]
+    with pytest.raises(
+        ConfigError, match=r"no item has shelf='Tools'.*bars part values in columns called genres"
+    ):
+        things.where("shelf", "Tools")
+    with pytest.raises(ConfigError) as told:
+        things.where("shelf", "Tool")
+    assert "bars" not in str(told.value)
+
+
 def test_with_items(films: Catalogue) -> None:
     new = pl.DataFrame({"item_id": ["50", "20"], "title": ["New", "Heat, restored"]})
     changed = films.with_items(new)

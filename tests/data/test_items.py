@@ -86,7 +86,7 @@ def test_the_caller_names_the_columns_of_both(tmp_path: Path) -> None:
         (
             {"item_columns": {"item_id": "nr"}},
             DataError,
-            r"the frame of items has no column 'nr'; it has no, what",
+            r"the frame of items has no column 'nr'.*; it has no, what",
         ),
         (
             {"item_columns": {"item_id": "no", "title": "wat"}},

@@ -159,9 +159,9 @@ def test_texts_that_are_refused(role: str, values: Any, kind: str) -> None:
 
 def test_titles_of_items_that_are_refused() -> None:
     items = pl.DataFrame({"item_id": ["a"], "title": [["A"]]})
-    assert "column 'title' of the frame of items is of type List(String), not text" in refusal(
-        log(["a"]), items
-    )
+    said = refusal(log(["a"]), items)
+    assert "column 'title' of the frame of items is of type List(String), not text" in said
+    assert said.endswith("leave it out with --item-column title=")
     items = pl.DataFrame({"item_id": ["a"], "title": [b"\xff"]})
     assert "column 'title' of the frame of items is of type Binary and not UTF-8" in refusal(
         log(["a"]), items

@@ -112,7 +112,7 @@ def _named(frame: pl.DataFrame, options: Options, log: Log, source: str) -> Item
     if title is None:
         titles = pl.Series([None], dtype=pl.String).new_from_index(0, frame.height)
     else:
-        titles = as_texts(frame[title], source, "title")
+        titles = as_texts(frame[title], source, "title", "--item-column")
     roles = pl.DataFrame({"item_id": as_ids(frame[ids], source), "title": titles})
     return Items(roles.hstack(fields), source, ids, notes)
 

@@ -73,8 +73,8 @@ def less_points(ids: pl.Series, beside: pl.Series | None, what: str) -> pl.Serie
     return ids.str.strip_suffix(".0")
 
 
-def as_texts(values: pl.Series, source: str, role: str) -> pl.Series:
-    """Text; numbers as they are written.
+def as_texts(values: pl.Series, source: str, role: str, option: str = "--column") -> pl.Series:
+    """Text; numbers as they are written. `option` names another column for `role`.
 
     Raises:
         DataError: values that are not text, of which lists are the most frequent.
@@ -85,7 +85,7 @@ def as_texts(values: pl.Series, source: str, role: str) -> pl.Series:
     if values.dtype != pl.String and not values.dtype.is_numeric():
         raise DataError(
             f"column {values.name!r} of {source} is of type {_named(values.dtype)}, not text: name another column of "
-            f"{role}s with --column {role}=NAME, or leave it out with --column {role}="
+            f"{role}s with {option} {role}=NAME, or leave it out with {option} {role}="
         )
     return values.cast(pl.String)
 
