@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -57,3 +58,16 @@ def test_every_option_of_a_command_in_the_pages_exists() -> None:
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
+
+
+def test_the_page_of_errors_has_the_tables_of_today() -> None:
+    path = ROOT / "docs" / "errors.md"
+    spec = importlib.util.spec_from_file_location("errors_page", path.with_suffix(".py"))
+    assert spec is not None
+    assert spec.loader is not None
+    writer = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(writer)
+    page = path.read_text(encoding="utf-8")
+    assert writer.filled(page) == page, "python docs/errors.py writes them"
+    assert set(writer.EXAMPLES) <= set(re.findall(r"`(\w+Error)` \|", page))
+    assert page.count("| `` ") == len(writer.EXAMPLES)
