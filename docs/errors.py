@@ -1,4 +1,4 @@
-"""Writes the tables of errors.md from the code: `python docs/errors.py`. `tests/test_docs.py` holds the page to them."""
+"""Writes the tables of errors.md from the code: `python docs/errors.py`. `tests/test_docs.py` compares them."""
 
 from __future__ import annotations
 
