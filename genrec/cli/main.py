@@ -100,8 +100,8 @@ def main(args: Sequence[str] | None = None) -> int:
         error_line(str(error))
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)  # the command that was called in a way it does not know
-        told = f" (see `{context.command_path} --help`)" if context is not None else ""
-        error_line(error.format_message().rstrip(".") + told)
+        see = f" (see `{context.command_path} --help`)" if context is not None else ""
+        error_line(error.format_message().rstrip(".") + see)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         error_line(f"{where}{error.strerror or error}")
