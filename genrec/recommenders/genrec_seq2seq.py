@@ -77,7 +77,7 @@ class GenRecSeq2Seq(Seq2SeqWriter):
         "width": 64,
         "vocab_size": 300,
         "dropout": 0.0,
-        "epochs": 40,
+        "epochs": 28,
         "batch_tokens": 500,
         "learning_rate": 3e-3,
         "warmup_steps": 10,

@@ -123,7 +123,7 @@ class P5(TaskAnswers):
         "width": 64,
         "vocab_size": 400,
         "dropout": 0.0,
-        "epochs": 60,
+        "epochs": 40,
         "batch_tokens": 700,
         "learning_rate": 4e-3,
         "warmup_steps": 100,
