@@ -150,7 +150,7 @@ def _name_of(source: Any) -> str:
 
 
 def _encoded(frame: pl.DataFrame, listing: Listing) -> tuple[pl.Series, pl.DataFrame]:
-    """Ids of the users; the log with numbers for ids: `user`, `item`, beside `row` and `time` in ms."""
+    """Ids of the users; the log with numbers for ids: `user`, `item`, beside `row` and `time` in µs."""
     users = frame["user_id"].unique().sort()
     rows = frame.select(
         "row",
@@ -211,7 +211,7 @@ def _interactions(
         catalogue,
         users.filter(counts > 0),
         Histories(mapped(position[rows["item"].to_numpy()]), offsets),
-        times=mapped(rows["time"].to_numpy() // 1000) if "time" in rows.columns else None,
+        times=mapped(rows["time"].to_numpy() // 10**6) if "time" in rows.columns else None,
         ratings=mapped(rows["rating"].to_numpy()) if "rating" in rows.columns else None,
         texts=rows["text"] if "text" in rows.columns else None,
         headlines=rows["headline"] if "headline" in rows.columns else None,

@@ -210,3 +210,30 @@ def test_times_of_pandas_without_a_meaning_are_refused() -> None:
 
 def test_times_as_exact_decimals() -> None:
     assert seconds([Decimal("1600000000.75"), Decimal("1600000000.25")]) == [1600000000, 1600000000]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        [1_700_000_000_000_300, 1_700_000_000_000_200, 1_700_000_000_000_100],
+        [1_700_000_000_000_300_000, 1_700_000_000_000_200_000, 1_700_000_000_000_100_000],
+        [1_700_000_000_000.3, 1_700_000_000_000.2, 1_700_000_000_000.1],
+        [1_700_000_000.0003, 1_700_000_000.0002, 1_700_000_000.0001],
+        ["2023-11-14T22:13:20.0003Z", "2023-11-14T22:13:20.0002Z", "2023-11-14T22:13:20.0001Z"],
+        pl.Series([300, 200, 100]).cast(pl.Datetime("us")),
+        pl.Series([300_000, 200_000, 100_000]).cast(pl.Datetime("ns", "Europe/Warsaw")),
+    ],
+    ids=["microseconds", "nanoseconds", "milliseconds", "seconds", "text", "datetime", "zoned"],
+)
+def test_times_within_a_millisecond_keep_their_order(times: Any) -> None:
+    log = pl.DataFrame({"user_id": ["u"] * 3, "item_id": ["last", "then", "first"], "timestamp": times})
+    data = read(log)
+    assert [data.catalogue.ids[item] for item in data.interactions.histories[0]] == ["first", "then", "last"]
+    assert not [note for note in data.report.notes if "share their time" in note]
+
+
+def test_dates_beyond_what_microseconds_hold_are_not_dates_of_today() -> None:
+    beyond = 2**64 // 1000 + 1_700_000_000_000  # overflows to 2023
+    times = pl.Series([1_700_000_000_000, beyond]).cast(pl.Datetime("ms"))
+    with pytest.raises(DataError, match="times lie between the years"):
+        read(pl.DataFrame({"user_id": ["u", "u"], "item_id": ["a", "b"], "timestamp": times}))

@@ -59,7 +59,7 @@ class Log:
     """Interactions in the order of their source.
 
     `frame` has `row` (UInt32, from 0, in the source), `user_id` and `item_id` (String) and, where the
-    source has them, `timestamp` (Int64, unix milliseconds), `rating` (Float32, null where a row has none), `text`,
+    source has them, `timestamp` (Int64, unix microseconds), `rating` (Float32, null where a row has none), `text`,
     `headline` and `title` (String).
     `source` is the file's name, `rows` counts its rows, `dropped` maps a reason to the rows it cost, and `columns` a
     role to the name that its column has in the source, where columns have names.

@@ -1,4 +1,4 @@
-"""How the values of a column become times: unix milliseconds, whatever type and unit they come in.
+"""How the values of a column become times: unix microseconds, whatever type and unit they come in.
 
 The unit of numbers follows from their size, since all times lie between `FIRST_YEAR` and `LAST_YEAR`: a
 number that has another unit than most, or lies outside, stops the reading instead of moving to the far future.
@@ -43,14 +43,15 @@ COMPACT = {  # digits of a date written as one whole number
 ORDER = 1e8
 # Seconds, of 12 January 1970: smaller numbers are plainly an order, and need no note.
 COUNTS = 10**6
-DAY = 86_400_000  # milliseconds
+SECOND = 10**6  # microseconds
+DAY = 86_400 * SECOND
 CLOCK = r"^\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?$"
 
 
 def times_of(
     candidates: Sequence[pl.Series], source: str, locate: Locate, ordered: bool = False
 ) -> tuple[pl.Series | None, list[str]]:
-    """Times as Int64 unix milliseconds, and notes on how they were read.
+    """Times as Int64 unix microseconds, and notes on how they were read.
 
     Args:
         candidates: columns that may hold the times, best first. The first that holds points in time is taken; where
@@ -71,7 +72,7 @@ def times_of(
             "or say --ordered (ordered=True) if the rows stand in time order"
         )
     chosen = faults.index("")
-    times, notes = _milliseconds(columns[chosen], source, locate)
+    times, notes = _microseconds(columns[chosen], source, locate)
     for place, fault in enumerate(faults):
         clock = _clock(columns[place]) if fault else None
         if clock is not None and ((times % DAY) == 0).all():
@@ -92,7 +93,7 @@ def iso_day(seconds: int) -> str:
 
 def in_calendar(moments: pl.Series) -> bool:
     """Whether all dates or datetimes are of the years 1 to 9999: polars panics as it writes others down."""
-    first, last = (int(np.datetime64(day, "ms").astype(np.int64)) for day in ("0001-01-01", "9999-12-31"))
+    first, last = (int(np.datetime64(day, "us").astype(np.int64)) for day in ("0001-01-01", "9999-12-31"))
     return bool(_epoch(moments).is_between(first, last).all())
 
 
@@ -117,7 +118,7 @@ def _all_clocks(texts: pl.Series) -> bool:
 
 
 def _clock(values: pl.Series) -> pl.Series | None:
-    """Times of day in milliseconds, midnight where there is none; None where the column holds something else."""
+    """Times of day in microseconds, midnight where there is none; None where the column holds something else."""
     if values.dtype == pl.String:
         text = filled(values)
         long = text.str.to_time("%H:%M:%S%.f", strict=False)
@@ -127,10 +128,10 @@ def _clock(values: pl.Series) -> pl.Series | None:
         values = parsed
     if values.dtype != pl.Time:
         return None
-    return (values.cast(pl.Int64) // 1_000_000).fill_null(0)
+    return (values.cast(pl.Int64) // 1000).fill_null(0)
 
 
-def _milliseconds(values: pl.Series, source: str, locate: Locate) -> tuple[pl.Series, list[str]]:
+def _microseconds(values: pl.Series, source: str, locate: Locate) -> tuple[pl.Series, list[str]]:
     """Times of one column of dates, datetimes, numbers or texts.
 
     Raises:
@@ -170,13 +171,14 @@ def _unix(values: pl.Series, asked: pl.Series, locate: Locate) -> tuple[pl.Serie
     extremes = np.array([values.min(), values.max()], np.float64)
     alike = extremes[0] > 0 and np.ptp(np.searchsorted(BOUNDS, extremes)) == 0
     unit = int(np.searchsorted(BOUNDS, extremes[0])) if alike else _unit_of_most(values, asked, locate)
-    scale = 1000 / PER_SECOND[unit]
+    scale = SECOND / PER_SECOND[unit]
     if not all(_FIRST <= extreme < _END for extreme in extremes * scale):
         _check(values.cast(pl.Float64) * scale, asked, f"unix {UNITS[unit]}", locate)
     if unit:
-        times = (values // (PER_SECOND[unit] // 1000)).cast(pl.Int64)
+        finer, coarser = max(PER_SECOND[unit] // SECOND, 1), max(SECOND // PER_SECOND[unit], 1)
+        times = ((values * coarser) // finer).cast(pl.Int64)
         return times, [f"times are unix {UNITS[unit]}, by their size"]
-    times = values * 1000 if values.dtype.is_integer() else (values * 1000).round().cast(pl.Int64)
+    times = values * SECOND if values.dtype.is_integer() else (values * SECOND).round().cast(pl.Int64)
     return times, _small(times, locate) if extremes[0] < ORDER else []
 
 
@@ -194,7 +196,7 @@ def _unit_of_most(values: pl.Series, asked: pl.Series, locate: Locate) -> int:
         row = int(strange.arg_max() or 0)
         own = int(unit_of[row])
         seconds = float(values[row]) / PER_SECOND[own]
-        sane = _FIRST <= seconds * 1000 < _END
+        sane = _FIRST <= seconds * SECOND < _END
         guess = (
             f"it looks like {UNITS[own]} ({iso_day(int(seconds))})"
             if sane
@@ -209,16 +211,16 @@ def _unit_of_most(values: pl.Series, asked: pl.Series, locate: Locate) -> int:
 
 def _small(times: pl.Series, locate: Locate) -> list[str]:
     """Notes on times of seconds that are those of 1970 only because they are no unix times."""
-    small = (times.abs() < ORDER * 1000).fill_null(False)
+    small = (times.abs() < ORDER * SECOND).fill_null(False)
     if small.sum() == times.count():
-        plain_order = (times.abs() < COUNTS * 1000).all()
+        plain_order = (times.abs() < COUNTS * SECOND).all()
         return [] if plain_order else ["times are small numbers: taken as an order, they are no dates"]
     if not small.any():
         return []
     row = int(small.arg_max() or 0)
     return [
         f"{int(small.sum()):,} of {len(times):,} times lie near 1970, far from the rest: the first is "
-        f"{iso_day(int(times[row]) // 1000)} in {locate(row)}; they come first in their histories"
+        f"{iso_day(int(times[row]) // SECOND)} in {locate(row)}; they come first in their histories"
     ]
 
 
@@ -242,7 +244,7 @@ def _compact(values: pl.Series, locate: Locate) -> tuple[pl.Series, list[str]] |
         whole = whole.set(whole != values, None)
         # What is not written is the first month, day, hour, minute, second.
         text = whole.cast(pl.String) + "0101000000"[digits - 4 :]
-        dates = text.str.to_datetime("%Y%m%d%H%M%S", time_unit="ms", strict=False)
+        dates = text.str.to_datetime("%Y%m%d%H%M%S", time_unit="us", strict=False)
         if dates.count() < enough:
             continue
         wrong = dates.is_null() & values.is_not_null()
@@ -251,7 +253,7 @@ def _compact(values: pl.Series, locate: Locate) -> tuple[pl.Series, list[str]] |
                 f"{_place(values, int(wrong.arg_max() or 0), locate)}, and most are dates written {form}: "
                 f"correct {_count(wrong)}, or leave {_rows(wrong)} out"
             )
-        return dates.dt.epoch("ms"), [f"times are dates written {form}, by their size"]
+        return dates.dt.epoch("us"), [f"times are dates written {form}, by their size"]
     return None
 
 
@@ -268,7 +270,7 @@ def _parsed(texts: pl.Series, locate: Locate) -> pl.Series:
     def moments(formats: Sequence[str]) -> pl.Expr:
         return pl.coalesce(
             text.str.to_datetime(
-                form, time_unit="ms", time_zone="UTC" if form.endswith("z") else None, strict=False
+                form, time_unit="us", time_zone="UTC" if form.endswith("z") else None, strict=False
             ).dt.replace_time_zone(None)
             for form in formats
         )
@@ -295,7 +297,7 @@ def _parsed(texts: pl.Series, locate: Locate) -> pl.Series:
 
 
 def _check(times: pl.Series, asked: pl.Series, what: str, locate: Locate) -> None:
-    """Nothing, if all `times` (milliseconds) are of the years that times may have.
+    """Nothing, if all `times` (microseconds) are of the years that times may have.
 
     Raises:
         DataError: one is not; the message shows it as `asked` has it.
@@ -310,15 +312,21 @@ def _check(times: pl.Series, asked: pl.Series, what: str, locate: Locate) -> Non
 
 def _place(asked: pl.Series, row: int, locate: Locate) -> str:
     if asked.dtype.is_temporal():  # of a year that Python does not know
-        said = str(np.datetime64(int(_epoch(asked)[row]), "ms").astype("datetime64[s]"))
+        said = str(np.datetime64(int(_epoch(asked)[row]), "us").astype("datetime64[s]"))
     else:
         said = shown(asked[row]) if asked.dtype == pl.String else str(asked[row])
     return f"{locate(row)} has the time {said} in column {asked.name!r}"
 
 
 def _epoch(moments: pl.Series) -> pl.Series:
-    """Dates or datetimes as unix milliseconds."""
-    return moments.cast(pl.Datetime("ms")).dt.epoch("ms")
+    """Dates or datetimes as unix microseconds, those that cannot be said so as the first or last that can.
+
+    polars multiplies without a look at what overflows, and a date of the year 600,000 would be one of today.
+    """
+    if getattr(moments.dtype, "time_unit", "ms") != "ms":
+        return moments.cast(pl.Datetime("us")).dt.epoch("us")
+    most = (2**63 - 1) // 1000
+    return moments.cast(pl.Datetime("ms")).dt.epoch("ms").clip(-most, most) * 1000
 
 
 def _count(rows: pl.Series) -> str:
@@ -331,5 +339,5 @@ def _rows(rows: pl.Series) -> str:
 
 
 _FIRST, _END = (
-    int(np.datetime64(f"{year}-01-01", "ms").astype(np.int64)) for year in (FIRST_YEAR, LAST_YEAR + 1)
+    int(np.datetime64(f"{year}-01-01", "us").astype(np.int64)) for year in (FIRST_YEAR, LAST_YEAR + 1)
 )
