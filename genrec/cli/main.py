@@ -75,11 +75,8 @@ def main(args: Sequence[str] | None = None) -> int:
         The exit code: see `genrec.cli.exits`.
     """
     words = list(sys.argv[1:] if args is None else args)
-    for name in (
-        "stdin",
-        "stdout",
-        "stderr",
-    ):  # None where it is closed, and the next file would get its number
+    # A closed stream is None, and the next file that is opened would get its number.
+    for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
