@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 def ask(
     run: Run,
     task: Annotated[
-        str, typer.Argument(help="recommend, rank, rating, explain, headline or rating-from-review.")
+        str,
+        typer.Argument(
+            metavar="TASK", help="recommend, rank, rating, explain, headline or rating-from-review."
+        ),
     ],
     history: Annotated[
         list[str] | None,
