@@ -73,12 +73,11 @@ def _check_out(out: Path) -> None:
     Raises:
         ConfigError: it is neither, or no HTML file.
     """
-    from genrec.evaluation.page import is_page
+    from genrec.evaluation.page import check_free
 
     if out.suffix not in (".html", ".htm"):
         raise ConfigError(f"--out writes an HTML page: give NAME.html, not {out}")
-    if out.exists() and not is_page(out):
-        raise ConfigError(f"{out} exists and is no page of genrec: choose another --out, or move it away")
+    check_free(out)
 
 
 def _about(compared: Compared) -> dict[str, Any]:

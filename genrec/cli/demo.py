@@ -43,6 +43,10 @@ def demo(
 
     A demo that was stopped goes on where it was; one that is trained already is only measured and shown.
     """
+    from genrec.evaluation.page import check_free
+
+    page = out / "report.html"
+    check_free(page)
     chosen = read_recipe(recipe)
     source = reading.source(data, chosen.data)
     run, dataset = train_run(_run_folder(out, chosen, source.absolute().path), chosen, source, resume=True)
@@ -63,9 +67,7 @@ def demo(
     )
     questions = parts.test.sample(_USERS, _SEED)
     _print_users(models[chosen.recommender], dataset, questions)
-    page = _write_report(
-        out / "report.html", dataset, measured, models, questions, _log(run.folder / "log.jsonl")
-    )
+    _write_report(page, dataset, measured, models, questions, _log(run.folder / "log.jsonl"))
     stdout().print(f"report: {page}   run: {run.folder}")
 
 

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 
 from genrec.data.files import write_text
+from genrec.errors import ConfigError
 from genrec.evaluation.style import STYLE
 
 _MARK = '<meta name="generator" content="genrec">'
@@ -52,6 +53,16 @@ def section(title: str, text: str, *parts: str) -> str:
 def panels(*cards: str) -> str:
     """Cards beside one another where there is room."""
     return f'<div class="panels">{"".join(cards)}</div>'
+
+
+def check_free(path: Path) -> None:
+    """Nothing, if a page may be written to `path`: it is free, or an older page.
+
+    Raises:
+        ConfigError: it is somebody else's file.
+    """
+    if path.exists() and not is_page(path):
+        raise ConfigError(f"{path} exists and is no page of genrec: choose another --out, or move it away")
 
 
 def is_page(path: Path) -> bool:

@@ -49,3 +49,12 @@ def test_a_second_demo_trains_nothing_again(cli, small: Path, tmp_path: Path, mo
     assert fitted == []
     assert "is trained already" in again.err
     assert first.splitlines()[-1] == again.out.splitlines()[-1]
+
+
+def test_a_page_of_somebody_else_is_not_replaced(cli, small: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    page.write_text("<p>minutes of the meeting</p>")
+    told = cli("demo", "--data", small, "--out", tmp_path, "--recipe", "popular", code=2).err
+    assert f"{page} exists and is no page of genrec" in told
+    assert page.read_text() == "<p>minutes of the meeting</p>"
+    assert sorted(tmp_path.iterdir()) == [page, small]

@@ -188,3 +188,18 @@ def test_ids_that_are_no_ids() -> None:
         read(pl.DataFrame({"user": [1], "item": [["a"]], "time": [1]}))
     with pytest.raises(DataError, match=r"column 'time' of the frame is of type Boolean, not a time"):
         read(pl.DataFrame({"user": [1], "item": ["a"], "time": [True]}))
+
+
+@pytest.mark.parametrize(
+    "columns", [{"user_id": "item_id"}, {"item_id": "who", "user_id": "who"}, {"timestamp": "item_id"}]
+)
+def test_one_column_is_not_user_and_item_and_time_at_once(columns: dict[str, str]) -> None:
+    log = pl.DataFrame({"user_id": [1, 1], "item_id": [5, 6], "timestamp": [1, 2], "who": ["a", "b"]})
+    with pytest.raises(DataError, match=r"is taken as [a-z_]+ and as [a-z_]+: name another"):
+        read(log, columns=columns)
+
+
+def test_an_item_may_go_by_its_title() -> None:
+    log = pl.DataFrame({"user": [1, 1], "film": ["Heat", "Alien"], "time": [1, 2]})
+    data = read(log, columns={"item_id": "film", "title": "film"})
+    assert data.catalogue.ids == data.catalogue.titles == ["Alien", "Heat"]

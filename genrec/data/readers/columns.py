@@ -68,6 +68,13 @@ def find_columns(
             raise DataError(no_such_column(name, names, source) + hint)
     by_name = {role: _by_usual_name(role, names, source) for role in ALIASES if role not in options.columns}
     found |= {role: name for role, name in by_name.items() if name is not None}
+    played: dict[str, str] = {}
+    for role in ("user_id", "item_id", "timestamp"):  # a title may well be the id
+        other = played.setdefault(found[role], role) if role in found else role
+        if other != role:
+            raise DataError(
+                f"the column {found[role]!r} of {source} is taken as {other} and as {role}: name another for one"
+            )
     for name in found.values():
         if names.count(name) > 1:
             raise DataError(f"{source} has several columns called {name!r}: rename all but one")
