@@ -145,7 +145,7 @@ class Catalogue:
             return len(words & set(folded.split())) / len(words | set(folded.split()))
 
         pool = sorted(shared, key=overlap, reverse=True)
-        candidates = pool[:200] or list(self._rows_of_title)[:20_000]
+        candidates = pool[:200] or list(self._rows_of_title)[:_MOST_COMPARED]
         close = difflib.get_close_matches(key, candidates, n=count, cutoff=0.3)
         found = close or pool[:count]
         return [self.titles[self._rows_of_title[folded][0]] for folded in found]
@@ -173,8 +173,8 @@ class Catalogue:
         if not mask.any():
             values = column.explode() if isinstance(column.dtype, pl.List) else column
             known = values.cast(pl.String).drop_nulls().unique()
-            nearest = difflib.get_close_matches(value, known.to_list(), n=3, cutoff=0.3)
-            nearest = nearest or known.sort()[:5].to_list()
+            some = known.sort().head(_MOST_COMPARED).to_list()
+            nearest = difflib.get_close_matches(value, some, n=3, cutoff=0.3) or some[:5]
             barred = known.str.split("|").list.contains(value).any()
             hint = (
                 "; bars part values in columns called genres, categories, tags or keywords: rename it"
@@ -248,4 +248,5 @@ def _words() -> re.Pattern[str]:
     return re.compile(rf"[\w{ranges}]+")
 
 
+_MOST_COMPARED = 20_000  # texts by their spelling, for a hint: some tenths of a second
 _LAST_MARK = 0x1FFFF  # of a script; behind them come variation selectors

@@ -51,8 +51,10 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
         write(temporary)
         _to_disk(temporary)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None:  # told of the file that was asked for
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     if os.name == "posix":  # elsewhere a folder cannot be opened
         with suppress(OSError):  # some network file systems do not take it

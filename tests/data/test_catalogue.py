@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import unicodedata
+from typing import Any
 
 import polars as pl
 import pytest
@@ -160,3 +162,20 @@ def test_malformed_items() -> None:
         Catalogue(pl.DataFrame({"id": ["1"], "title": ["A"]}))
     with pytest.raises(CatalogueError, match=r"the item id '1' is in several rows"):
         Catalogue.from_lists(["1", "1"], ["A", "B"])
+
+
+def test_a_hint_compares_no_more_texts_than_take_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = []
+
+    def compare(word: str, candidates: list[str], **options: Any) -> list[str]:
+        compared.append(len(candidates))
+        return []
+
+    monkeypatch.setattr(difflib, "get_close_matches", compare)
+    names = [f"film{row}" for row in range(30_000)]
+    catalogue = Catalogue.from_lists(names, names)
+    with pytest.raises(ConfigError, match="for example"):
+        catalogue.where("title", "a film")
+    with pytest.raises(UnknownItemError):
+        catalogue.resolve("some film")
+    assert compared == [20_000, 20_000]

@@ -254,3 +254,16 @@ def test_what_is_to_be_gone_on_with_is_kept(tmp_path: Path) -> None:
     with files.all_or_nothing(tmp_path / "done"):
         (tmp_path / "done").mkdir()
     assert (tmp_path / "done").is_dir()
+
+
+@pytest.mark.parametrize("name", [None, "the temporary one"])
+def test_a_disk_that_fills_up_is_told_with_the_file_that_was_asked_for(
+    tmp_path: Path, name: str | None
+) -> None:
+    def write(temporary: Path) -> None:
+        raise OSError(28, "No space left on device", name)
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        files.write_atomically(tmp_path / "table.parquet", write)
+    assert caught.value.filename == str(tmp_path / "table.parquet")
+    assert list(tmp_path.iterdir()) == []
