@@ -179,7 +179,8 @@ def drawing_card(title: str, parts: str, width: int, height: float, numbers: str
 def ticks_between(low: float, high: float) -> list[float]:
     """Three to seven round numbers that enclose both ends."""
     if high - low < 1e-12:
-        low, high = low - 0.5 * (abs(low) or 1), high + 0.5 * (abs(high) or 1)
+        half = 0.5 * abs(low) if abs(low) > 1e-12 else 0.5
+        low, high = low - half, high + half
     rough = (high - low) / 4
     size = 10 ** floor(log10(rough))
     step = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= rough)

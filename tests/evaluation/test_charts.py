@@ -6,7 +6,7 @@ import re
 
 import pytest
 from genrec.evaluation.charts import Bar, Line, bar_panel, line_chart
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 numbers = st.floats(-1e6, 1e6, allow_nan=False)
@@ -36,6 +36,7 @@ def test_highest_point_is_marked_with_its_value() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**6), numbers), min_size=1, max_size=20))
+@example([(0, 5e-324)])  # half of it is 0
 def test_every_line_stays_inside_the_drawing(points: list[tuple[float, float]]) -> None:
     for x, y in places(line_chart("any", [Line(sorted(points))], mark_highest=True)):
         assert 0 <= x <= 360
