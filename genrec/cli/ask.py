@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from genrec.evaluation.task_recommender import Prompt
 
 
+_LONGEST_REVIEW = 1_000_000  # characters
+
+
 def ask(
     run: Run,
     task: Annotated[
@@ -84,6 +87,8 @@ def ask(
     }
     given = {name: value for name, value in options.items() if value is not None}
     _check(task, given)
+    if feature is not None and not feature.strip():
+        raise ConfigError("--feature is empty: give a word to speak of, or leave it out")
     if review is not None:
         given["review"] = _review(review)
     opened = open_run(run)
@@ -123,9 +128,11 @@ def _review(text: str) -> str:
 
     if text == "-":
         try:
-            text = sys.stdin.read()
+            text = sys.stdin.read(_LONGEST_REVIEW + 1)
         except UnicodeDecodeError:
             raise DataError("the review on stdin is no UTF-8 text: convert it first") from None
+    if len(text) > _LONGEST_REVIEW:
+        raise ConfigError(f"the review has more than {_LONGEST_REVIEW:,} characters: give its beginning")
     (line,) = clean(pl.Series([text]))[0]
     if line is None:
         raise ConfigError("the review is empty: give its text with --review, or on stdin with --review -")

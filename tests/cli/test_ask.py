@@ -129,6 +129,7 @@ def test_explain(cli, p5_run: Path, model: P5, monkeypatch: pytest.MonkeyPatch) 
         (("rating", "--user", "u1", "--item", "Thing numbr 3"), "did you mean 'Thing number"),
         (("headline", "--review", "x", "--item", "i1"), "headline takes --review, and no --item"),
         (("headline", "--review", " "), "the review is empty"),
+        (("explain", "--user", "u1", "--item", "i1", "--feature", " "), "--feature is empty"),
         (("headline", "--review", "x", "--prompt", "known"), "choose one of seen, unseen"),
     ],
 )
@@ -154,3 +155,12 @@ def test_what_is_not_learnt_is_told(mistake, popular_run: Path, rating_run: Path
     words = ("--user", "u1", "--item", "i1", "--feature", "tuner")
     assert "cannot be asked for explain --feature" in mistake("ask", rating_run, "explain", *words)
     assert "cannot be asked for recommend" in mistake("ask", rating_run, "recommend", "--user", "u1")
+
+
+def test_an_endless_review_is_not_read_to_its_end(
+    mistake, p5_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stdin = io.StringIO("a" * 3_000_000)
+    monkeypatch.setattr("sys.stdin", stdin)
+    assert "more than 1,000,000 characters" in mistake("ask", p5_run, "headline", "--review", "-")
+    assert stdin.read(1) == "a"
