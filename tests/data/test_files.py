@@ -152,6 +152,20 @@ def test_a_column_or_array_that_is_missing_or_of_another_type_is_named(tmp_path:
         files.read_parquet(tmp_path / "table", {"count": pl.String})
     with pytest.raises(RunError, match="the column title is missing"):
         files.read_parquet(tmp_path / "table", {"title": pl.String})
+
+
+def test_polars_sees_no_parquet_file_that_arrow_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end_the_process(*_: Any, **__: Any) -> None:
+        raise AssertionError("what is damaged may end the process")
+
+    TABLE.write_parquet(tmp_path / "table")
+    content = (tmp_path / "table").read_bytes()
+    (tmp_path / "table").write_bytes(content[:8] + b"\xff" * 8 + content[16:])
+    monkeypatch.setattr(pl, "read_parquet", end_the_process)
+    with pytest.raises(RunError, match="table is damaged"):
+        files.read_parquet(tmp_path / "table")
     save_file({"counts": np.arange(3)}, tmp_path / "arrays")
     with pytest.raises(RunError, match="it has no weights, only counts"):
         files.read_safetensors(tmp_path / "arrays", ["weights"])
