@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
 
 _SEALED = ("recipe.yaml", "config.yaml", "environment.json")  # by `data.json`
+# What a run has until its model is there; anything else in the folder is somebody else's.
+NAMES = (*_SEALED, "data.json", "log.jsonl", "checkpoints", "pretraining", "retriever", "model.partial")
 _ADVICE = (
     "restore what the training wrote, from a copy; a recipe that was changed is trained into another folder, with "
     "`genrec train RECIPE.yaml --out NEW`"

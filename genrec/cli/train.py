@@ -89,7 +89,8 @@ def train_run(
     recommender = genrec.create(recipe.recommender, **recipe.config)
     dataset = source.read()
     parts = dataset.split(recipe.protocol)
-    with all_or_nothing(folder, keep=lambda error: _goes_on(error, folder)), run_folder.alone(folder):
+    made = all_or_nothing(folder, names=run_folder.NAMES, keep=lambda error: _goes_on(error, folder))
+    with made, run_folder.alone(folder):
         run = run_folder.begin(folder, recipe, recommender, source, dataset, resume=resume)
         if run.finished:
             note(f"{folder} is trained already")

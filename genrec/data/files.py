@@ -12,7 +12,7 @@ import math
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -63,12 +63,16 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
 
 @contextmanager
 def all_or_nothing(
-    folder: Path, *, keep: Callable[[BaseException], bool] = lambda error: False
+    folder: Path,
+    *,
+    names: Collection[str] | None = None,
+    keep: Callable[[BaseException], bool] = lambda error: False,
 ) -> Iterator[None]:
     """Let what the block makes in `folder` go again where it fails, so that nothing is in the way of the next try.
 
     Args:
         folder: need not be there; if the block makes it, and folders around it, they go again as well, once empty.
+        names: of what the block makes there, where somebody may put something beside it meanwhile; None: all that is new.
         keep: which failures leave everything as it is, as one does after which a command goes on.
     """
     before = set(folder.iterdir()) if folder.is_dir() else set()
@@ -78,6 +82,8 @@ def all_or_nothing(
     except BaseException as error:
         if not keep(error):
             for path in set(folder.iterdir()) - before if folder.is_dir() else ():
+                if names is not None and path.name not in names:
+                    continue
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path, ignore_errors=True)
                 else:

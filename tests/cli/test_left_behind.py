@@ -38,6 +38,18 @@ def test_train(cli, mistake: Mistake, tmp_path: Path, monkeypatch, method: str) 
     cli(*words)
 
 
+def test_what_the_user_puts_into_the_folder_meanwhile_is_kept(
+    mistake: Mistake, tmp_path: Path, monkeypatch
+) -> None:
+    def noted(*args: object, **options: object) -> None:
+        (tmp_path / "run" / "note.txt").write_text("first try")
+        fails()
+
+    monkeypatch.setattr(Popular, "_fit", noted)
+    mistake("train", "popular", *SYNTHETIC, "--out", tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["note.txt"]
+
+
 def test_train_that_was_stopped_is_kept(cli, tmp_path: Path, monkeypatch) -> None:
     words = ("train", "popular", *SYNTHETIC, "--out", tmp_path / "run")
     with monkeypatch.context() as patch:
