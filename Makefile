@@ -13,13 +13,16 @@ INSTALLED_DEV := .venv/installed-dev
 test test-slow: export OMP_NUM_THREADS := 1
 test test-slow: export POLARS_MAX_THREADS := 1
 
-.PHONY: demo results test test-slow lint format clean
+.PHONY: demo results errors test test-slow lint format clean
 
 demo: $(INSTALLED)
 	$(BIN)/genrec demo --data $(DATA) --out $(OUT)
 
 results: $(INSTALLED)
 	$(BIN)/python benchmarks/results.py
+
+errors: $(INSTALLED)
+	$(BIN)/python docs/errors.py
 
 test: lint
 	$(BIN)/pytest -n $(JOBS)

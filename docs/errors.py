@@ -1,7 +1,8 @@
-"""Writes the tables of errors.md from the code: `python docs/errors.py`. `tests/test_docs.py` compares them."""
+"""Writes the tables of errors.md from the code: `make errors`. `tests/test_docs.py` compares them."""
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +20,7 @@ from genrec.data.readers import item_fields, times
 from genrec.recommenders.base import create, load
 
 PAGE = Path(__file__).with_suffix(".md")
+PACKAGE = PAGE.parents[1] / "genrec"
 
 FILMS = Catalogue.from_lists(["m1", "m2"], ["Heat (1995)", "Alien (1979)"])
 EXAMPLES: dict[str, Callable[[], object]] = {
@@ -67,6 +69,36 @@ def tree(root: type[errors.GenrecError], depth: int = 0) -> Iterator[tuple[str, 
             yield from tree(below, depth + 1)
 
 
+def messages() -> list[tuple[str, str, str]]:
+    """Error, file and words of every message that the package spells out; what is filled in stands as `…`."""
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = call.func.id if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) else ""
+            if inspect.isclass(kind := getattr(errors, name, None)) and issubclass(kind, errors.GenrecError):
+                words = " ".join("".join(_spelled_out(call.args[0])).split()) if call.args else ""
+                if re.search("[a-z]{3}", words):  # else they come from elsewhere
+                    found.add((f"`{name}`", f"`{path.relative_to(PACKAGE).as_posix()}`", _plain(words)))
+    return sorted(found)
+
+
+def _spelled_out(node: ast.expr) -> Iterator[str]:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.JoinedStr):
+        for part in node.values:
+            yield from _spelled_out(part)
+    elif isinstance(node, ast.BinOp):
+        yield from (*_spelled_out(node.left), *_spelled_out(node.right))
+    else:
+        yield "…"
+
+
+def _plain(words: str) -> str:
+    """Words that Markdown leaves as they are."""
+    return re.sub(r"([|<>*_`\[\]\\])", r"\\\1", re.sub("(… ?)+…", "…", words))
+
+
 def tables() -> dict[str, str]:
     """The tables of the page by the names of their marks."""
     return {
@@ -75,6 +107,7 @@ def tables() -> dict[str, str]:
         ),
         "tree": table(("error", "raised for", "for example"), tree(errors.GenrecError)),
         "limits": table(("of", "limit"), LIMITS),
+        "messages": table(("error", "raised in", "message"), messages()),
     }
 
 

@@ -68,6 +68,7 @@ def test_the_page_of_errors_has_the_tables_of_today() -> None:
     writer = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(writer)
     page = path.read_text(encoding="utf-8")
-    assert writer.filled(page) == page, "python docs/errors.py writes them"
+    assert writer.filled(page) == page, "`make errors` writes them"
     assert set(writer.EXAMPLES) <= set(re.findall(r"`(\w+Error)` \|", page))
     assert page.count("| `` ") == len(writer.EXAMPLES)
+    assert "| `UnknownItemError` | `data/catalogue.py` | … items are called …" in page
