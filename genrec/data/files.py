@@ -72,7 +72,7 @@ def all_or_nothing(
 
     Args:
         folder: need not be there; if the block makes it, and folders around it, they go again as well, once empty.
-        names: of what the block makes there, where somebody may put something beside it meanwhile; None: all that is new.
+        names: of what the block makes, where others may put something beside it meanwhile; None: all that is new.
         keep: which failures leave everything as it is, as one does after which a command goes on.
     """
     before = set(folder.iterdir()) if folder.is_dir() else set()
