@@ -63,9 +63,8 @@ class Listing:
         listed = lines.unique("item_id", keep="first", maintain_order=True)
         notes = list(found.notes)
         if listed.height < lines.height:
-            notes.append(
-                f"{source} lists {lines.height - listed.height:,} items again; their first row counts"
-            )
+            again = counted(lines.height - listed.height, "row")
+            notes.append(f"{source} lists items again in {again}; the first row of an item counts")
         taken = pl.DataFrame({"item_id": less_points(spelled, read["item_id"], what)})
         known = taken.join(listed, on="item_id", how="left", maintain_order="left")
         places = pl.concat(
@@ -79,7 +78,8 @@ class Listing:
         titles, decoded = clean(table["title"])
         titled = titles.null_count() < len(titles)
         if broken := int(titles.str.contains("\ufffd", literal=True).sum()):
-            notes.append(f"{broken:,} titles of {source} hold U+FFFD, which stands for what is no character")
+            found_in = counted(broken, "title")
+            notes.append(f"U+FFFD, which stands for what is no character, is in {found_in} of {source}")
         return cls(
             table.with_columns(titles),
             places["row"],
@@ -146,7 +146,7 @@ class Listing:
     def note_of_ids(self, rows: pl.DataFrame) -> list[str]:
         """How many items of `rows` are called by their ids, as a note."""
         num_bare = int((~self.has_title.gather(rows["item"].unique())).sum())
-        return [f"{num_bare:,} items without a title are called by their ids"] if num_bare else []
+        return [f"ids stand for the titles of {counted(num_bare, 'item')} without one"] if num_bare else []
 
     def num_decoded(self, codes: IntArray) -> int:
         """How many titles of `codes` held HTML entities."""
@@ -178,6 +178,11 @@ def _titles_of(log: Log, item_ids: pl.Series) -> pl.Series:
     named = log.frame.group_by("item_id").agg(pl.col("title").drop_nulls().first())
     found = item_ids.to_frame("item_id").join(named, on="item_id", how="left", maintain_order="left")
     return found["title"]
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things in words, as in "1 item" and "2,000 items"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def clean(titles: pl.Series) -> tuple[pl.Series, pl.Series]:

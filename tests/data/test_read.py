@@ -171,7 +171,7 @@ def test_untitled(tmp_path: Path) -> None:
     assert dropped.catalogue.ids == ["x"]
     called = read(ratings, items, untitled="id")
     assert called.catalogue.titles == ["Ex", "y", "z"]
-    assert any("2 items without a title" in note for note in called.report.notes)
+    assert any("the titles of 2 items without one" in note for note in called.report.notes)
     with pytest.raises(ConfigError, match=r"untitled='skip': choose one of error, drop, id"):
         read(ratings, items, untitled="skip")
 
@@ -221,7 +221,7 @@ def test_items_listed_twice() -> None:
     items = pl.DataFrame({"item_id": ["x", "x"], "title": ["First", "Second"]})
     data = read(pl.DataFrame({"user": ["a"], "item": ["x"], "time": [1]}), items)
     assert data.catalogue.titles == ["First"]
-    assert any("lists 1 items again" in note for note in data.report.notes)
+    assert any("lists items again in 1 row;" in note for note in data.report.notes)
 
 
 def test_filters_are_reported(files: tuple[Path, Path]) -> None:

@@ -201,4 +201,4 @@ def test_an_item_that_is_listed_again_counts_once(tmp_path: Path) -> None:
     (tmp_path / "items.jsonl").write_text("\n".join(map(json.dumps, lines)))
     data = read(log(["a"]), tmp_path / "items.jsonl")
     assert titled(data) == ["A"]
-    assert "items.jsonl lists 1 items again; their first row counts" in data.report.notes
+    assert "items.jsonl lists items again in 1 row; the first row of an item counts" in data.report.notes
