@@ -65,6 +65,16 @@ def _check_text(words: Sequence[str]) -> None:
             raise ConfigError(f"{word!r} is not UTF-8 text: rename the file, or type it in UTF-8") from None
 
 
+def _check_environment() -> None:
+    """Polars panics, past every `except Exception`, where it is to have no thread; other values it passes over.
+
+    Raises:
+        ConfigError: POLARS_MAX_THREADS is 0.
+    """
+    if os.environ.get("POLARS_MAX_THREADS") == "0":
+        raise ConfigError("POLARS_MAX_THREADS is 0: set it to a number of threads from 1 on, or unset it")
+
+
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command line; every error ends in one line on stderr.
 
@@ -84,6 +94,7 @@ def main(args: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # a title that the terminal has no letters for
     try:
         _check_text(words)
+        _check_environment()
         code = typer.main.get_command(app).main(
             words or ["--help"], prog_name="genrec", standalone_mode=False
         )

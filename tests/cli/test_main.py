@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -82,6 +83,18 @@ def test_a_word_that_is_no_text_is_refused(mistake, tmp_path: Path) -> None:
     told = mistake("data", "synthetic", "--out", tmp_path / "caf\udce9")
     assert "caf\\udce9' is not UTF-8" in told
     assert not list(tmp_path.iterdir())
+
+
+def test_polars_without_threads_is_refused_before_it_panics(shop: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "genrec", "data", shop / "sales.csv"],
+        env=os.environ | {"POLARS_MAX_THREADS": "0"},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == Exit.MISTAKE
+    (line,) = ended.stderr.splitlines()
+    assert "POLARS_MAX_THREADS is 0: set it to" in line
 
 
 def test_an_error_of_the_system_names_the_file(mistake, monkeypatch) -> None:
