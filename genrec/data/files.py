@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from genrec.data.parquet import look_over
 from genrec.data.yaml_text import parse_yaml
 from genrec.errors import ConfigError, RunError, one_line
 
@@ -182,20 +183,9 @@ def read_parquet(
         OSError: it cannot be read.
     """
     import polars as pl  # here, as `genrec --help` comes by this file
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
     with naming_damage(path, advice):
-        try:  # Arrow goes first: what is damaged, it tells, where polars may end the process
-            with pq.ParquetFile(path) as file:
-                for _ in file.iter_batches():
-                    pass
-        except pa.ArrowNotImplementedError:
-            pass  # a type that polars may know
-        except (pa.ArrowException, OSError) as error:
-            if isinstance(error, OSError) and error.errno is not None:  # else it is Arrow's word for damage
-                raise
-            raise ValueError(str(error)) from None
+        look_over(path)
         try:
             table = pl.read_parquet(path, glob=False)  # a name with brackets is a name
         # A panic is no Exception: what polars raises where a damaged file breaks its own promises.

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from genrec.data import packed
+from genrec.data.parquet import look_over
 from genrec.errors import DataError, one_line
 
 
@@ -49,27 +50,22 @@ def read_parquet(path: Path) -> pl.DataFrame:
 
 
 def examine(path: Path) -> None:
-    """Read a Parquet file once by Arrow, which tells what is damaged: polars panics, or ends the process.
+    """Look a Parquet file over before polars reads it.
 
     Raises:
         DataError: see `read_parquet`.
     """
-    import pyarrow
-    from pyarrow.parquet import ParquetFile
+
+    def allowed(about: Any) -> None:
+        groups = (about.row_group(number).total_byte_size for number in range(about.num_row_groups))
+        size = max(sum(groups), about.num_rows * about.num_columns)
+        if size > packed.limit_bytes():
+            raise packed.too_large(path.name, f"unpacks to {size:,} bytes or more, more than is allowed")
 
     packed.size_of(path)  # a folder, a pipe
     try:
-        with ParquetFile(path) as file:
-            about = file.metadata
-            groups = (about.row_group(number).total_byte_size for number in range(about.num_row_groups))
-            size = max(sum(groups), about.num_rows * about.num_columns)
-            if size > packed.limit_bytes():
-                raise packed.too_large(path.name, f"unpacks to {size:,} bytes or more, more than is allowed")
-            for _ in file.iter_batches():
-                pass
-    except pyarrow.ArrowNotImplementedError:  # a type that polars may know
-        return
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        look_over(path, allowed)
+    except (OSError, ValueError) as error:
         raise DataError(f"{path.name} cannot be read as a Parquet file: {one_line(error)}") from None
 
 
