@@ -10,7 +10,7 @@ from typing import Any
 
 import genrec
 import yaml
-from genrec.evaluation.audit_table import Row, impossible_cells
+from genrec.audit.table import Row, impossible_cells
 
 CELLS = ("HR@5", "NDCG@5", "HR@10", "NDCG@10")
 TITLES = {

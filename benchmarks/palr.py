@@ -22,9 +22,9 @@ from genrec.decoding.beam import BeamSearch
 from genrec.decoding.constraint import Constraint
 from genrec.evaluation.metrics import hit_rate, ndcg, ranks
 from genrec.evaluation.significance import compare
-from genrec.recommenders.candidates import ceiling, retrieve
-from genrec.recommenders.mixture import best_first
-from genrec.recommenders.palr import Palr
+from genrec.recommenders.palr.candidates import ceiling, retrieve
+from genrec.recommenders.palr.mixture import best_first
+from genrec.recommenders.palr.recommender import Palr
 
 from pages import add_out, head, publish
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from genrec.audit.findings import leaky_code
 from genrec.data.files import write_text
-from genrec.evaluation.audit import leaky_code
 from genrec.evaluation.task_recommender import PROMPTS
 
 from measured import (

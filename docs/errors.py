@@ -10,7 +10,6 @@ from pathlib import Path
 
 import genrec
 from genrec import errors
-from genrec.backbones import endpoint
 from genrec.backbones.hardware import MOST_THREADS
 from genrec.cli import exits, recipe, terminal
 from genrec.data import packed, synthetic, transfer, yaml_text
@@ -18,6 +17,7 @@ from genrec.data.catalogue import Catalogue
 from genrec.data.memory import spelled
 from genrec.data.readers import item_fields, times
 from genrec.recommenders.base import create, load
+from genrec.recommenders.palr import endpoint
 
 PAGE = Path(__file__).with_suffix(".md")
 PACKAGE = PAGE.parents[1] / "genrec"

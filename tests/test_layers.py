@@ -1,7 +1,7 @@
 """The arrows of docs/architecture.md: which part of the package may know which.
 
 errors ← data ← codes ← prompts, backbones ← training, decoding ← recommenders ← cli; evaluation sees rankings
-and targets only. Every import counts, inside functions and for type checkers too.
+and targets only, and is all that pages and audit see. Every import counts, inside functions and for type checkers too.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "prompts": {"errors", "data", "codes"},
     "backbones": {"errors", "data", "codes"},
     "evaluation": {"errors", "data"},
+    "pages": {"errors", "data", "evaluation"},
+    "audit": {"errors", "data", "evaluation"},
     "training": {"errors", "data", "codes", "prompts", "backbones", "evaluation"},
     "decoding": {"errors", "data", "codes", "backbones"},
     "recommenders": {
@@ -29,11 +31,22 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
 }  # fmt: skip
 
+# Folders of `recommenders/`, and which of the others they may know; plain files there know none of them.
+FAMILIES: dict[str, set[str]] = {
+    "language": set(),
+    "palr": {"language"},
+    "p5": {"language"},
+    "recsysllm": {"language", "p5"},
+    "genrec_seq2seq": {"language"},
+}
+
 # What a part must not import from outside: `decoding` knows tokens, not text; the others stay light.
 FORBIDDEN_LIBRARIES = {
     "errors": {"torch", "transformers", "tokenizers", "numpy", "polars"},
     "data": {"torch", "transformers", "tokenizers"},
     "evaluation": {"torch", "transformers", "tokenizers"},
+    "pages": {"torch", "transformers", "tokenizers"},
+    "audit": {"torch", "transformers", "tokenizers"},
     "decoding": {"transformers", "tokenizers", "peft"},
 }
 EXTRAS = {"bitsandbytes", "wandb", "ray", "vllm", "faiss"}  # optional: never imported when a module is
@@ -95,6 +108,20 @@ def test_decoding_knows_the_trie_but_no_text(path: Path) -> None:
     for name in imported(tree(path), dotted(path)):
         if part(name) == "codes":
             assert any(name.startswith(f"{module}.") for module in allowed), f"{dotted(path)} imports {name}"
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in inner_modules() if part(dotted(path)) == "recommenders"], ids=dotted
+)
+def test_a_family_of_recommenders_keeps_to_its_folder(path: Path) -> None:
+    own = dotted(path).split(".")[2:3]
+    known = FAMILIES.get(own[0], {"language"}) if own else set()
+    for name in imported(tree(path), dotted(path)):
+        if part(name) == "recommenders":
+            family = name.split(".")[2] if name.count(".") > 1 else ""
+            assert family not in FAMILIES or [family] == own or family in known, (
+                f"{dotted(path)} imports {name}"
+            )
 
 
 def test_nothing_imports_the_command_line() -> None:

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from genrec.evaluation.audit_table import Row
+from genrec.audit.table import Row
 from genrec.evaluation.metrics import check_bounds
 
 ROOT = Path(__file__).resolve().parents[1]

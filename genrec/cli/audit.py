@@ -21,11 +21,11 @@ from genrec.cli.terminal import note, print_json, stdout
 from genrec.errors import ConfigError
 
 if TYPE_CHECKING:
+    from genrec.audit.findings import Audit, Finding
     from genrec.data.dataset import Dataset
     from genrec.data.interactions import Targets
     from genrec.data.split import Split
-    from genrec.evaluation.audit import Audit, Finding
-    from genrec.recommenders.name_writer import NameWriter
+    from genrec.recommenders.language.generative import GenerativeRecommender
 
 _STYLES = {"leak": "bold red", "warning": "yellow", "note": "dim"}
 
@@ -56,7 +56,7 @@ def audit(
         found = audit_run(open_run(path), data)
     elif _is_table(path):
         _refuse({**given, "data": data}, "a table of metrics stands for itself")
-        from genrec.evaluation.audit_table import audit_table
+        from genrec.audit.table import audit_table
 
         found = audit_table(path)
     else:
@@ -88,8 +88,8 @@ def warn(findings: Iterable[Finding]) -> None:
 
 def audit_dataset(dataset: Dataset, protocol: str) -> Audit:
     """Audit data, with the numbers that genrec would write in place of titles held against the same rule."""
+    from genrec.audit.data import audit_data
     from genrec.codes.numbered import random_numbers, sequential_numbers
-    from genrec.evaluation.audit_data import audit_data
 
     num_items = len(dataset.catalogue)
     numberings = {
@@ -106,16 +106,16 @@ def audit_run(run: Run, moved_to: str | None) -> Audit:
         RunError: the training has not finished, or the data are gone.
         DataError, CatalogueError: kept lists that cannot be read.
     """
-    from genrec.data.ranking_file import read_rankings
-    from genrec.evaluation.audit import Audit, leaky_code
-    from genrec.evaluation.audit_run import (
+    from genrec.audit.findings import Audit, leaky_code
+    from genrec.audit.run import (
         list_findings,
         measured_findings,
         name_findings,
         rule_findings,
     )
+    from genrec.data.ranking_file import read_rankings
     from genrec.evaluation.task_recommender import recommends
-    from genrec.recommenders.name_writer import NameWriter
+    from genrec.recommenders.language.generative import GenerativeRecommender
 
     model = run.load()
     split = run.read_data(moved_to).split(run.protocol)
@@ -138,7 +138,7 @@ def audit_run(run: Run, moved_to: str | None) -> Audit:
             run.check_rankings(name)
             findings += list_findings(name, read_rankings(lists, targets), metrics, targets)
             checked.append(f"lists of {name}")
-    if isinstance(model, NameWriter):
+    if isinstance(model, GenerativeRecommender):
         findings += _code_findings(model, split)
         written = "codes"
         if recommends(model):
@@ -148,9 +148,9 @@ def audit_run(run: Run, moved_to: str | None) -> Audit:
     return Audit(run.folder.name, ", ".join(checked), tuple(findings))
 
 
-def _code_findings(model: NameWriter, split: Split) -> list[Finding]:
+def _code_findings(model: GenerativeRecommender, split: Split) -> list[Finding]:
     """Test items in the codes."""
-    from genrec.evaluation.audit_data import number_finding, numbers_in, popular_hit_rate
+    from genrec.audit.data import number_finding, numbers_in, popular_hit_rate
 
     catalogue = split.test.catalogue
     numbers_I = numbers_in(catalogue.titles) if model.numbers_ is None else model.numbers_
@@ -161,12 +161,12 @@ def _code_findings(model: NameWriter, split: Split) -> list[Finding]:
     return [number_finding("codes", numbers_I, split, popular_hit_rate(split), advice)]
 
 
-def _question_findings(model: NameWriter, split: Split) -> list[Finding]:
+def _question_findings(model: GenerativeRecommender, split: Split) -> list[Finding]:
     """Test items in the questions of the test users."""
     import numpy as np
 
+    from genrec.audit.run import question_findings
     from genrec.data.interactions import Histories
-    from genrec.evaluation.audit_run import question_findings
 
     trie = model.trie_
     item_N = np.where(trie.num_children_N == 0, trie.item_of_leaf_I[trie.first_leaf_N], -1)
@@ -191,8 +191,8 @@ def _asked(name: str, split: Split) -> Targets | None:
 
 def _is_table(path: Path) -> bool:
     """A CSV file whose header has a metric at a cut-off."""
+    from genrec.audit.table import is_metric
     from genrec.data.readers.source import first_line
-    from genrec.evaluation.audit_table import is_metric
 
     if path.suffix.lower() != ".csv" or not path.is_file():
         return False

@@ -45,7 +45,7 @@ def compare(
     `genrec evaluate RUN` keeps the lists in the run.
     """
     from genrec.evaluation.comparison import analyse
-    from genrec.evaluation.comparison_page import write_comparison
+    from genrec.pages.comparison import write_comparison
 
     one_of(split, ("test", "validation"), "the split")
     if users is not None and users < 1:
@@ -73,7 +73,7 @@ def _check_out(out: Path) -> None:
     Raises:
         ConfigError: it is neither, or no HTML file.
     """
-    from genrec.evaluation.page import check_free
+    from genrec.pages.page import check_free
 
     if out.suffix not in (".html", ".htm"):
         raise ConfigError(f"--out writes an HTML page: give NAME.html, not {out}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from genrec.data.interactions import Histories, Targets
     from genrec.data.ranking import Rankings
     from genrec.evaluation.comparison import Group
-    from genrec.evaluation.comparison_page import Origin
+    from genrec.pages.comparison import Origin
 
 _NOT_THE_METHOD = ("seed", "threads", "report_to")  # options that make no other recommender
 _COSTS = ("seconds", "users_per_s", "peak_memory_mb")
@@ -160,7 +160,7 @@ def _data(run: Run) -> str:
 
 def _labels(together: Mapping[str, Sequence[_Entry]]) -> list[str]:
     """A name for each group: the recommender's, with the options that tell it from others, and a mark if it leaks."""
-    from genrec.evaluation.audit import leaky_code
+    from genrec.audit.findings import leaky_code
 
     firsts = [own[0] for own in together.values()]
     names = [
@@ -186,7 +186,7 @@ def _plain(value: Any) -> str:
 def _group(label: str, entries: Sequence[_Entry], name: str, targets: Targets) -> tuple[Group, list[Origin]]:
     from genrec.data.ranking_file import read_rankings
     from genrec.evaluation.comparison import Group
-    from genrec.evaluation.comparison_page import Origin
+    from genrec.pages.comparison import Origin
 
     rankings, origins = [], []
     for entry in entries:

@@ -43,7 +43,7 @@ def demo(
 
     A demo that was stopped goes on where it was; one that is trained already is only measured and shown.
     """
-    from genrec.evaluation.page import check_free
+    from genrec.pages.page import check_free
 
     page = out / "report.html"
     check_free(page)
@@ -114,7 +114,7 @@ def _write_report(
     questions: Targets,
     log: Sequence[Mapping[str, Any]],
 ) -> Path:
-    from genrec.evaluation.report import ShownUser, write_report
+    from genrec.pages.report import ShownUser, write_report
 
     titles = dataset.catalogue.titles
     ids = dataset.catalogue.ids

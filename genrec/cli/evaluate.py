@@ -111,9 +111,9 @@ def _measure_file(
     path: Path, source: DataSource, protocol_name: str, split: str, users: int | None
 ) -> dict[str, Any]:
     """What is printed of lists in a file."""
+    from genrec.audit.run import measured_findings
     from genrec.data.ranking_file import read_rankings
     from genrec.evaluation import protocol
-    from genrec.evaluation.audit_run import measured_findings
 
     dataset = source.read()
     parts = dataset.split(protocol_name)

@@ -82,9 +82,9 @@ class MeasuredRun:
         Raises:
             ConfigError: the recommender has learnt other tasks only, or cannot prove its lists.
         """
+        from genrec.audit.run import measured_findings
         from genrec.data.ranking_file import write_rankings
         from genrec.evaluation import protocol
-        from genrec.evaluation.audit_run import measured_findings
 
         name = self.name("exact" if exact else "")
         with progress("measuring") as tick:

@@ -217,7 +217,7 @@ class Run:
 
     def provenance(self, split: str) -> dict[str, Any]:
         """What stands beside every number of this run; `leak` tells why none of them can be believed, if so."""
-        from genrec.evaluation.audit import leaky_code
+        from genrec.audit.findings import leaky_code
 
         leak = leaky_code(self.config["config"])
         environment = read_json(self.folder / "environment.json", _Environment, advice=_ADVICE)

@@ -84,7 +84,7 @@ def train_run(
         GenrecError: see `run_folder.begin`, `genrec.create` and `genrec.read`.
     """
     import genrec
-    from genrec.evaluation.audit_data import quick_findings
+    from genrec.audit.data import quick_findings
 
     recommender = genrec.create(recipe.recommender, **recipe.config)
     dataset = source.read()
@@ -132,7 +132,7 @@ def _goes_on(error: BaseException, folder: Path) -> bool:
 
 def _measure_validation(run: run_folder.Run, model: Recommender, dataset: Dataset) -> dict[str, Any]:
     """Metrics on a sample of the validation users, kept in the run."""
-    from genrec.evaluation.audit_run import measured_findings
+    from genrec.audit.run import measured_findings
     from genrec.evaluation.protocol import evaluate
 
     parts = dataset.split(run.protocol)

@@ -1,7 +1,8 @@
 """What every recommender is: fitted on interactions, asked with histories, answering with rankings.
 
-A recommender is one file with one class under `@register(name)`. It brings a `Config` and either `_score`
-(a score for every item) or `_rank` (the best items, found its own way), plus `_fit`, `_save` and `_load`.
+A recommender is one class under `@register(name)`, in a file of that name or in `recommender.py` in a folder of that
+name. It brings a `Config` and either `_score` (a score for every item) or `_rank` (the best items, found its own way),
+plus `_fit`, `_save` and `_load`.
 Everything else is here: names in and out, filters, ties, batches, saving; what follows when items come and go is in
 `living_catalogue.py`.
 """
@@ -388,9 +389,9 @@ def register(name: str) -> Callable[[_R], _R]:
 
 
 def recommenders() -> dict[str, type[Recommender]]:
-    """All recommenders by name: every file of this folder is looked through."""
-    for module in pkgutil.iter_modules(genrec.recommenders.__path__):
-        importlib.import_module(f"genrec.recommenders.{module.name}")
+    """All recommenders by name: every file and every family's folder beside this one is looked through."""
+    for home in _homes().values():
+        importlib.import_module(home)
     return dict(sorted(_REGISTRY.items()))
 
 
@@ -400,15 +401,23 @@ def create(name: str, /, **options: Any) -> Recommender:
     Raises:
         ConfigError: no such recommender, or an option that it does not know.
     """
-    # A recommender's file goes by its name: the others, and the libraries that they need, stay out of it.
-    file = str(name).replace("-", "_")
-    if name not in _REGISTRY and file in {
-        module.name for module in pkgutil.iter_modules(genrec.recommenders.__path__)
-    }:
-        importlib.import_module(f"genrec.recommenders.{file}")
+    # A recommender's file or folder goes by its name: the others, and the libraries they need, stay out of it.
+    home = _homes().get(str(name).replace("-", "_"))
+    if name not in _REGISTRY and home is not None:
+        importlib.import_module(home)
     if name not in _REGISTRY:
         raise ConfigError(f"there is no recommender {shown(name)}; choose one of {', '.join(recommenders())}")
     return _REGISTRY[name](**options)
+
+
+def _homes() -> dict[str, str]:
+    """The module that may hold a recommender, by the name of its file or of its family's folder."""
+    found = pkgutil.iter_modules(genrec.recommenders.__path__, "genrec.recommenders.")
+    return {
+        name.rpartition(".")[2]: f"{name}.recommender" if is_folder else name
+        for _, name, is_folder in found
+        if name != "genrec.recommenders.language"  # what the others share
+    }
 
 
 _ABOUT = "recommender.json"

@@ -18,7 +18,7 @@ from genrec.data.interactions import Histories, IntArray, Interactions
 from genrec.errors import ConfigError
 from genrec.prompts.render import load_prompts, tokenise
 from genrec.recommenders.base import register
-from genrec.recommenders.decoder_writer import DecoderConfig, DecoderWriter, Rows
+from genrec.recommenders.language.decoder import DecoderConfig, DecoderRecommender, Rows
 from genrec.recommenders.options import Name
 from genrec.training.examples import Steps, Writer, collate
 from genrec.training.trainer import Validate, train
@@ -48,7 +48,7 @@ class GenRecConfig(DecoderConfig):
 
 
 @register("genrec")
-class GenRec(DecoderWriter):
+class GenRec(DecoderRecommender):
     """history -> titles as tokens -> decoder-only language model -> beam search over the catalogue's trie.
 
     Practical limits: the trie and all titles are held in memory (about 10 bytes a code token); decoding costs

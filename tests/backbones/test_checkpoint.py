@@ -10,11 +10,11 @@ from pathlib import Path
 import genrec
 import pytest
 from checkpoints import write
-from genrec.backbones.chat import LocalChat
 from genrec.backbones.checkpoint import checkpoint_config, decoder_config
 from genrec.backbones.pretrained import PretrainedBackbone
 from genrec.backbones.tokenizer import PretrainedTokenizer
 from genrec.errors import ConfigError
+from genrec.recommenders.palr.chat import LocalChat
 
 PACKAGE = Path(genrec.__file__).parent
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from genrec.cli.task_answers import WORDS
 from genrec.data.interactions import Histories
-from genrec.recommenders.p5 import P5
+from genrec.recommenders.p5.recommender import P5
 
 
 @pytest.fixture(scope="module")

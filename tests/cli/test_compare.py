@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 import yaml
 from genrec.cli.main import main
-from genrec.evaluation.page import is_page
+from genrec.pages.page import is_page
 
 Cli = Callable[..., Any]
 

@@ -13,7 +13,7 @@ from genrec.data.interactions import Histories, Interactions
 from genrec.data.ranking import Rankings
 from genrec.errors import ConfigError, NotFittedError, RunError, UnknownItemError
 from genrec.recommenders.base import Recommender, create, load, recommenders
-from genrec.recommenders.name_writer import NameWriter
+from genrec.recommenders.language.generative import GenerativeRecommender
 
 # Series with a shared beginning; a title that begins another, one that repeats, commas, other letters.
 TITLES = [
@@ -66,7 +66,7 @@ def copy(fitted: Recommender, tmp_path: Path) -> Recommender:
 def writer(ring: Interactions, request: pytest.FixtureRequest) -> Recommender:
     """One that writes names, learnt in mixed precision, as it is when `fit` returns."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("genrec.recommenders.name_writer.full_precision", lambda: False)
+        patch.setattr("genrec.recommenders.language.generative.full_precision", lambda: False)
         name = request.param
         return create(name, **(recommenders()[name].tiny | {"bf16": True, "epochs": 4})).fit(ring)
 
@@ -379,7 +379,9 @@ def test_probabilities_are_a_distribution(fitted: Recommender) -> None:
 
 
 # The list of palr weighs what its model finds with what the retriever does: test_palr.py.
-WRITERS = [name for name, cls in recommenders().items() if issubclass(cls, NameWriter) and name != "palr"]
+WRITERS = [
+    name for name, cls in recommenders().items() if issubclass(cls, GenerativeRecommender) and name != "palr"
+]
 
 
 @pytest.mark.parametrize("writer", WRITERS, indirect=True, scope="session")

@@ -14,7 +14,7 @@ from genrec.codes.trie import Codes, Trie
 from genrec.decoding.beam import BeamSearch
 from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.decoding.text import answer_scores, most_alike, write_text
-from genrec.recommenders.seq2seq_writer import Sources
+from genrec.recommenders.language.seq2seq import Sources
 from genrec.training.sources import Answer, Asked, Source, SourceWriter, Word
 from torch import Tensor
 

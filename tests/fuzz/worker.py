@@ -37,10 +37,10 @@ def serve(captured: Path) -> None:
 @cache
 def genrec_main() -> Callable[[Sequence[str]], int]:
     """The command line, with all that takes time to import: a command's limit is for the command."""
-    import genrec.backbones.endpoint
     import genrec.data.sources
     import genrec.data.transfer
     import genrec.recommenders.base
+    import genrec.recommenders.palr.endpoint
     import torch
     import transformers
     from genrec.cli.main import main
@@ -48,7 +48,7 @@ def genrec_main() -> Callable[[Sequence[str]], int]:
     genrec.recommenders.base.recommenders()
     genrec.data.sources.BASE_URLS.update(dict.fromkeys(genrec.data.sources.BASE_URLS, "http://127.0.0.1:9/"))
     genrec.data.transfer._FIRST_WAIT_S = 0.001  # nobody listens there, and nobody has to wait for that
-    genrec.backbones.endpoint._FIRST_WAIT_S = 0.001
+    genrec.recommenders.palr.endpoint._FIRST_WAIT_S = 0.001
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
     return main

@@ -281,7 +281,7 @@ def test_the_best_validation_is_kept(walks: Interactions, monkeypatch: pytest.Mo
 
         return validate
 
-    monkeypatch.setattr("genrec.recommenders.name_writer.ranking_validation", validation)
+    monkeypatch.setattr("genrec.recommenders.language.generative.ranking_validation", validation)
     validation_targets = Targets(
         walks.catalogue, walks.users, walks.histories, np.arange(NUM_ITEMS, dtype=np.int32)
     )

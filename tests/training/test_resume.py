@@ -187,18 +187,18 @@ def test_a_moved_run_still_ends_with_its_best_weights(
         count = itertools.count(1)
         return lambda *_: lambda: {"NDCG@10": scores[next(count)]}
 
-    monkeypatch.setattr("genrec.recommenders.name_writer.ranking_validation", validation_by_count())
+    monkeypatch.setattr("genrec.recommenders.language.generative.ranking_validation", validation_by_count())
     whole = tmp_path / "whole"
     expected = weights(fit(whole))
     assert num_steps(whole) > 6
-    monkeypatch.setattr("genrec.recommenders.name_writer.ranking_validation", validation_by_count())
+    monkeypatch.setattr("genrec.recommenders.language.generative.ranking_validation", validation_by_count())
     stop_after(num_steps(whole) // 2)
     with pytest.raises(KeyboardInterrupt):
         fit(tmp_path / "old")
     (tmp_path / "old").rename(tmp_path / "new")
     stop_after(0)
     scores[1] = 0.1
-    monkeypatch.setattr("genrec.recommenders.name_writer.ranking_validation", validation_by_count())
+    monkeypatch.setattr("genrec.recommenders.language.generative.ranking_validation", validation_by_count())
     assert_same_weights(fit(tmp_path / "new", resume=True), expected)
 
 
@@ -215,7 +215,7 @@ def test_patience_survives(
 
         return validate
 
-    monkeypatch.setattr("genrec.recommenders.name_writer.ranking_validation", falling)
+    monkeypatch.setattr("genrec.recommenders.language.generative.ranking_validation", falling)
     whole, run = tmp_path / "whole", tmp_path / "run"
     expected = weights(fit(whole, patience=3))
     assert len(calls) == 4

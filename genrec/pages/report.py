@@ -1,0 +1,280 @@
+"""The report: one HTML file that needs nothing else, which tells a person what was measured and shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from genrec.data.readers.times import iso_day
+from genrec.pages.charts import Bar, Line, bar_panel, line_chart
+from genrec.pages.page import write_page
+
+_PANELS = {
+    "HR@10": "HR@10: the next item is among the first ten",
+    "NDCG@10": "NDCG@10: and how near the top it stands",
+    "HR@5": "HR@5: among the first five",
+    "MRR": "MRR: the mean of 1 / rank",
+}
+_PROTOCOL = (
+    "One item of each user was kept aside and has to be found again among all items of the catalogue; items "
+    "the user had before are left out of the lists, and ties count against the recommender. The thin lines "
+    "are 95 % intervals: another draw of users could move the number that far."
+)
+_SMALL_NUMBERS = (
+    "The best of a row is bold. The small number below it is the same metric where items seen before may be "
+    "recommended again."
+)
+_LISTS = (
+    "What they took, oldest first, and what each recommender would put before them. A percentage is the "
+    "probability that the recommender gives an item as the next one; the marked item is the one that did "
+    "come next."
+)
+_SHOWN_HISTORY = 12  # items of a history that are shown; the earlier ones are counted
+_COUNTS = {"num_users": "users", "num_items": "items", "num_interactions": "interactions"}
+_COSTS = {
+    "exact_rate": ("certified exact lists", "{:.1%}"),
+    "invalid_rate": ("entries that do not exist", "{:.2%}"),
+    "duplicate_rate": ("repeated entries", "{:.2%}"),
+    "seen_rate": ("entries seen before", "{:.2%}"),
+    "seconds": ("seconds for all users", "{:,.2f}"),
+    "users_per_s": ("users per second", "{:,.0f}"),
+    "peak_memory_mb": ("peak memory, MiB", "{:,.0f}"),
+}
+
+
+@dataclass(frozen=True)
+class ShownUser:
+    """One user as the report shows them.
+
+    Attributes:
+        name: what to call the user.
+        history: titles, oldest first.
+        lists: recommender to its (title, probability), best first; None where it gives no probability.
+        target: title of what the user did take next, where that is known.
+        background: what else a list was made from, such as a profile: lines under their headings.
+    """
+
+    name: str
+    history: Sequence[str]
+    lists: Mapping[str, Sequence[tuple[str, float | None]]] = field(default_factory=dict)
+    target: str | None = None
+    background: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def write_report(
+    path: str | Path,
+    *,
+    title: str,
+    data_summary: Mapping[str, Any],
+    evaluations: Mapping[str, Mapping[str, Any]],
+    curve: Sequence[Mapping[str, Any]] = (),
+    users: Sequence[ShownUser] = (),
+    notes: Sequence[str] = (),
+    synthetic: bool,
+) -> Path:
+    """Write the report to `path` (folders are made, an older report is replaced) and return the path.
+
+    Args:
+        path: the HTML file.
+        title: headline.
+        data_summary: `Dataset.summary()`.
+        evaluations: recommender to `Evaluation.to_json()`; the first one is the one the report is about.
+        curve: rows of the training log; `loss` and `eval_NDCG@...` are drawn over `step`.
+        users: users with their lists.
+        notes: further remarks, one paragraph each.
+        synthetic: the data are invented, which the page then says loudly.
+    """
+    sections = [
+        _header(title, data_summary),
+        _quality(evaluations),
+        _table(evaluations),
+        _curve(curve),
+        _users(users),
+        _notes(notes),
+    ]
+    return write_page(path, title, sections, synthetic=synthetic)
+
+
+def _header(title: str, summary: Mapping[str, Any]) -> str:
+    figures = "".join(
+        f"<div><dt>{label}</dt><dd>{summary[name]:,}</dd></div>"
+        for name, label in _COUNTS.items()
+        if name in summary
+    )
+    rows = "".join(
+        f"<tr><td>{escape(_words(name))}</td><td>{escape(_plain(name, value))}</td></tr>"
+        for name, value in summary.items()
+        if name not in _COUNTS and value not in (None, "", [], {})
+    )
+    about = f"<details><summary>About the data</summary><table>{rows}</table></details>" if rows else ""
+    return f'<header><h1>{escape(title)}</h1><dl class="figures">{figures}</dl>{about}</header>'
+
+
+def _quality(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
+    """The headline number in words, and bars with intervals."""
+    if not evaluations:
+        return ""
+    name, own = next(iter(evaluations.items()))
+    sentence = ""
+    if "HR@10" in own:
+        others = [
+            f"{escape(other)} for {metrics['HR@10']:.1%}"
+            for other, metrics in evaluations.items()
+            if other != name and "HR@10" in metrics
+        ]
+        own_share = f"<b>{own['HR@10']:.1%}</b> of {own['num_users']:,} users"
+        sentence = (
+            f'<p class="lead">For {own_share}, {escape(name)} puts the item that they took next among its '
+            f"first ten out of {own['num_items']:,}{' (' + ', '.join(others) + ')' if others else ''}.</p>"
+        )
+    panels = "".join(
+        bar_panel(label, [_bar(name, metrics, metric) for name, metrics in evaluations.items()])
+        for metric, label in _PANELS.items()
+        if all(metric in metrics for metrics in evaluations.values())
+    )
+    return (
+        f'<section><h2>What it finds</h2>{sentence}<p class="soft">{_PROTOCOL}</p>'
+        f'<div class="panels">{panels}</div></section>'
+    )
+
+
+def _bar(name: str, metrics: Mapping[str, Any], metric: str) -> Bar:
+    value = float(metrics[metric])
+    low, high = metrics.get("intervals", {}).get(metric, (value, value))
+    return Bar(name, value, float(low), float(high))
+
+
+def _table(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
+    """Every metric of every recommender; below each, what it is with seen items allowed."""
+    if not evaluations:
+        return ""
+    own = next(iter(evaluations))
+    head = "".join(f"<th{_own(name == own)}>{escape(name)}</th>" for name in evaluations)
+    rows = []
+    metrics = [name for name in evaluations[own] if name == "MRR" or name.startswith(("HR@", "NDCG@"))]
+    for metric in metrics:
+        best = max(float(found.get(metric, 0)) for found in evaluations.values())
+        cells = "".join(
+            f"<td{_own(name == own)}>{_quality_cell(found, metric, best)}</td>"
+            for name, found in evaluations.items()
+        )
+        rows.append(f"<tr><td>{escape(metric)}</td>{cells}</tr>")
+    for metric, (label, form) in _COSTS.items():
+        cells = "".join(
+            f"<td{_own(name == own)}>{form.format(found[metric]) if metric in found else '–'}</td>"
+            for name, found in evaluations.items()
+        )
+        rows.append(f"<tr><td>{label}</td>{cells}</tr>")
+    return (
+        f'<section><h2>All numbers</h2><p class="soft">{_SMALL_NUMBERS}</p><div class="card wide"><table>'
+        f"<thead><tr><th></th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div></section>"
+    )
+
+
+def _quality_cell(found: Mapping[str, Any], metric: str, best: float) -> str:
+    if metric not in found:
+        return "–"
+    value = float(found[metric])
+    shown = f'<span class="best">{value:.4f}</span>' if value == best else f"{value:.4f}"
+    unfiltered = (found.get("unfiltered") or {}).get(metric)
+    return shown if unfiltered is None else f"{shown}<small>{float(unfiltered):.4f}</small>"
+
+
+def _own(is_own: bool) -> str:
+    return ' class="own"' if is_own else ""
+
+
+def _curve(curve: Sequence[Mapping[str, Any]]) -> str:
+    validation = next((name for row in curve for name in row if name.lower().startswith("eval_ndcg")), "")
+    losses, gains = _points(curve, "loss"), _points(curve, validation)
+    charts = []
+    if losses:
+        charts.append(line_chart("Training loss", [Line(losses)]))
+    if gains:
+        label = f"{validation.removeprefix('eval_')} on validation"
+        charts.append(line_chart(label, [Line(gains)], from_zero=True, mark_highest=True))
+    if not charts:
+        return ""
+    return f'<section><h2>How it learnt</h2><div class="panels">{"".join(charts)}</div></section>'
+
+
+def _points(curve: Sequence[Mapping[str, Any]], name: str) -> list[tuple[float, float]]:
+    """(step, value) of the rows that have both; values that are no number are left out."""
+    found = [(float(row["step"]), float(row[name])) for row in curve if "step" in row and name in row]
+    return sorted(point for point in found if isfinite(point[1]))
+
+
+def _users(users: Sequence[ShownUser]) -> str:
+    if not users:
+        return ""
+    cards = "".join(user_card(user) for user in users)
+    return f'<section><h2>Some users</h2><p class="soft">{_LISTS}</p>{cards}</section>'
+
+
+def user_card(user: ShownUser) -> str:
+    """A card with a user's history and what each recommender made of it."""
+    earlier = len(user.history) - _SHOWN_HISTORY
+    trail = [f"<span>… {earlier:,} earlier</span>"] if earlier > 0 else []
+    trail += [f"<span>{escape(title)}</span>" for title in user.history[-_SHOWN_HISTORY:]]
+    if not user.history:
+        trail.append("<span>nothing yet</span>")
+    if user.target is not None:
+        trail.append(f'<span class="next">→ {escape(user.target)}</span>')
+    lists = "".join(
+        f"<div><h3>{escape(name)}</h3><ol>{_entries(entries, user.target)}</ol></div>"
+        for name, entries in user.lists.items()
+    )
+    background = "".join(
+        f"<details><summary>{escape(heading)}</summary><ol>"
+        f"{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ol></details>"
+        for heading, lines in user.background.items()
+        if lines
+    )
+    return (
+        f'<article class="card user"><div class="history"><h3>{escape(user.name)}</h3><div class="trail">'
+        f'{"".join(trail)}</div>{background}</div><div class="lists">{lists}</div></article>'
+    )
+
+
+def _entries(entries: Sequence[tuple[str, float | None]], target: str | None) -> str:
+    largest = max((probability or 0.0 for _, probability in entries), default=0.0) or 1.0
+    rows = []
+    for place, (title, probability) in enumerate(entries, start=1):
+        share = bar = ""
+        if probability is not None:
+            share = f"{probability:.1%}" if probability >= 0.001 else "&lt; 0.1%"
+            bar = f'<span class="thin"><i style="width:{100 * probability / largest:.1f}%"></i></span>'
+        hit = ' class="hit"' if title == target else ""
+        rows.append(
+            f'<li{hit}><span>{place}</span><span class="title" title="{escape(title)}">{escape(title)}</span>'
+            f"<span>{share}</span>{bar}</li>"
+        )
+    return "".join(rows)
+
+
+def _notes(notes: Sequence[str]) -> str:
+    if not notes:
+        return ""
+    rows = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    return f'<section><h2>Notes</h2><ul class="notes">{rows}</ul></section>'
+
+
+def _words(name: str) -> str:
+    return name.removeprefix("num_").replace("_", " ")
+
+
+def _plain(name: str, value: Any) -> str:
+    """A value of the summary as text."""
+    if name in ("first_time", "last_time"):
+        return iso_day(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {_plain('', entry)}" for key, entry in value.items())
+    if isinstance(value, (list, tuple)):
+        return "; ".join(map(str, value))
+    return f"{value:,}" if isinstance(value, (int, float)) else str(value)

@@ -1,0 +1,196 @@
+"""GenRec by masked item prediction: an encoder–decoder reads a history without any prompt and writes what is missing.
+
+Cao, Liò 2024, https://arxiv.org/abs/2407.21191. What differs from the paper is told in docs/genrec-seq2seq.md; the
+recipes `genrec-seq2seq-paper` and `genrec-seq2seq-best` stand for both ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from genrec.backbones.hardware import device
+from genrec.codes.trie import Codes, Trie
+from genrec.data.catalogue import BoolArray
+from genrec.data.interactions import Histories, IntArray, Interactions
+from genrec.data.ranking import Rankings
+from genrec.errors import ConfigError
+from genrec.recommenders.base import register
+from genrec.recommenders.genrec_seq2seq.free import free_beams
+from genrec.recommenders.language.generative import Questions
+from genrec.recommenders.language.seq2seq import Seq2SeqConfig, Seq2SeqRecommender, Sources
+from genrec.recommenders.options import Pretraining
+from genrec.training.epochs import Way
+from genrec.training.examples import Steps
+from genrec.training.sources import SourceWriter
+from genrec.training.trainer import Validate, train
+
+_MASK = "?"
+_USERS_AT_ONCE = 16  # of free decoding
+
+
+class GenRecSeq2SeqConfig(Seq2SeqConfig):
+    """Options of `genrec-seq2seq`; the defaults are the recipe `genrec-seq2seq-best`."""
+
+    word_vectors: Literal["none", "own", "shared"] = Field(
+        "none", description="of users and items: none, one each, or one for a user and an item of like number"
+    )
+    reads_users: bool = Field(False, description="whether a source begins with the user's word")
+    examples: Literal["packed", "prefixes", "last"] = Field(
+        "packed", description="of the next item: packed, prefixes or last; see genrec.training.sources"
+    )
+    pretraining_epochs: Pretraining = Field(0, description="passes of masked item prediction before")
+    scores_padding: bool = Field(False, description="padding of answers is learnt as well, as published")
+    decoding: Literal["constrained", "free"] = Field(
+        "constrained",
+        description="free: any text, as published; what is no item takes a place, and items repeat",
+    )
+    last_share: float = Field(0.3, ge=0, le=1, description="of the masked words, how many are the last item")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> GenRecSeq2SeqConfig:
+        if self.scores_padding and self.objective != "token":
+            raise ValueError("padding has no place in the trie: scores_padding needs objective=token")
+        return self
+
+
+@register("genrec-seq2seq")
+class GenRecSeq2Seq(Seq2SeqRecommender):
+    """history with a mask -> encoder–decoder language model -> the missing name, by search over the trie.
+
+    Practical limits: those of `genrec`; one-answer examples (`prefixes`) cost several times as much as packed ones.
+    """
+
+    Config = GenRecSeq2SeqConfig
+    pipeline = (
+        "history with a mask -> encoder-decoder language model -> missing name, by search over the trie"
+    )
+    paper = "Cao & Liò 2024, https://arxiv.org/abs/2407.21191"
+    tiny = {  # noqa: RUF012
+        "depth": 1,
+        "width": 64,
+        "vocab_size": 300,
+        "dropout": 0.0,
+        "epochs": 28,
+        "batch_tokens": 500,
+        "learning_rate": 3e-3,
+        "warmup_steps": 10,
+        "evaluations": 1,
+        "beams": 10,
+        "bf16": False,
+    }
+
+    item_of_: dict[str, int]  # by what its code says; for free decoding
+
+    # -- learning --------------------------------------------------------------------------------------------
+
+    def _learn(self, train_data: Interactions, validate: Validate | None, folder: Path, resume: bool) -> None:
+        config, options = self.config, self._training_options()
+        if config.pretraining_epochs:
+            steps = self._steps(train_data.histories, "masked", config.pretraining_epochs)
+            before = replace(options, evaluations=1, patience=0)
+            pretraining = folder / "pretraining"
+            train(self.backbone_, self._loss(), steps, before, pretraining, validate=None, resume=resume)
+        steps = self._steps(train_data.histories, config.examples, config.epochs)
+        train(self.backbone_, self._loss(), steps, options, folder, validate=validate, resume=resume)
+
+    def _steps(self, histories: Histories, way: Way, num_epochs: int) -> Steps:
+        steps = Steps(
+            histories,
+            self.writer_,
+            way=way,
+            batch_tokens=self.config.batch_tokens,
+            num_epochs=num_epochs,
+            seed=self.config.seed,
+            max_steps=self.config.max_steps,
+        )
+        if not len(steps):
+            raise ConfigError(f"no history is long enough for examples={way!r}: it needs two items")
+        return steps
+
+    def _prepare(self, train_data: Interactions) -> None:
+        users = train_data.users if self.config.reads_users else ()
+        self.users_ = {str(user): row for row, user in enumerate(users)}
+
+    def prompt_texts(self) -> list[str]:
+        return [_MASK]
+
+    def _spelt(self) -> list[str]:
+        return [_MASK, *self._user_words()]
+
+    def _write_with(self, codes: Codes, trie: Trie) -> None:
+        config, tokenizer = self.config, self.tokenizer_
+        if config.decoding == "free":  # of equal names the first item's
+            self.item_of_ = {name: item for item, name in reversed(list(enumerate(map(self._read, codes))))}
+        mask, *users = tokenizer.encode([_MASK, *self._user_words()])
+        self.writer_ = SourceWriter(
+            codes,
+            trie,
+            begin=np.array(tokenizer.begin or tokenizer.end),
+            mask=np.array(mask),
+            start_token=self.backbone_.start_token,
+            numbers=config.word_vectors,
+            num_words=self.backbone_.num_words,
+            num_items=len(self.trained_catalogue),
+            max_items=config.max_items,
+            users=[np.array(user) for user in users],
+            max_tokens=min(config.max_tokens, self.backbone_.max_positions),
+            continues=config.backbone == "compact",
+            packs=config.examples == "packed",
+            scores_padding=config.scores_padding,
+            last_share=config.last_share,
+        )
+
+    # -- answering -------------------------------------------------------------------------------------------
+
+    def questions(self, histories: Histories) -> Questions:
+        users = histories.users if self.config.reads_users else None
+        rows = [None] * len(histories) if users is None else [self.users_.get(str(user)) for user in users]
+        return Sources(
+            [self.writer_.question(history, row) for history, row in zip(histories, rows, strict=True)]
+        )
+
+    def _rank(
+        self, histories: Histories, k: int, *, exclude_seen: bool, allowed: BoolArray | None, exact: bool
+    ) -> Rankings:
+        if self.config.decoding == "constrained":
+            return super()._rank(histories, k, exclude_seen=exclude_seen, allowed=allowed, exact=exact)
+        if exact:
+            raise ConfigError("free decoding proves nothing: take decoding=constrained, or ask without exact")
+        items_BK, scores_BK = (
+            np.full((len(histories), k), -1, np.int32),
+            np.full((len(histories), k), -np.inf),
+        )
+        questions, longest = self.questions(histories), int(self.codes_.lengths.max()) + 4
+        for start in range(0, len(histories), _USERS_AT_ONCE):
+            rows = np.arange(start, min(start + _USERS_AT_ONCE, len(histories)))
+            width = max(k, self.config.beams)
+            found = free_beams(self.backbone_, questions.prefix(rows), self.tokenizer_.end[0], width, longest)
+            for row, beams in zip(rows.tolist(), found, strict=True):
+                seen = set(histories[row].tolist()) if exclude_seen else set()
+                named = [(self.item_of_.get(self._read(tokens), -1), score) for tokens, score in beams]
+                kept = [
+                    (item, score)
+                    for item, score in named
+                    if item not in seen and (allowed is None or item < 0 or allowed[item])
+                ][:k]
+                items_BK[row, : len(kept)] = [item for item, _ in kept]
+                scores_BK[row, : len(kept)] = [score for _, score in kept]
+        return Rankings(items_BK, scores_BK.astype(np.float32), np.zeros(len(histories), bool))
+
+    def _read(self, tokens: Iterable[int]) -> str:
+        """What tokens say, however they are cut."""
+        end = self.tokenizer_.end[0]
+        return " ".join(self.tokenizer_.decode([int(token) for token in tokens if token != end]).split())
+
+    def _states_before(self, history: IntArray, item: int) -> Tensor:
+        example = self.writer_.single(history, item, None)
+        batch = {name: tensor.to(device()) for name, tensor in self.writer_.collate([example]).items()}
+        hidden_BLD: Tensor = self.backbone_(batch)
+        return hidden_BLD[0]

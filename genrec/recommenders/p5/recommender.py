@@ -1,0 +1,285 @@
+"""P5: one encoder–decoder that rates, explains, sums up reviews and recommends, each asked for in words.
+
+Geng, Liu, Fu, Ge, Zhang 2022, https://arxiv.org/abs/2203.13366; numberings of Hua et al. 2023,
+https://arxiv.org/abs/2305.06569. What differs from the papers is told in docs/p5.md; the recipes `p5-paper` and
+`p5-best` stand for both ways.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+from torch import Tensor
+
+from genrec.backbones.tokenizer import WordTokenizer
+from genrec.codes.trie import Codes, Trie
+from genrec.data.files import read_text, write_text
+from genrec.data.interactions import Histories, IntArray, Interactions
+from genrec.data.split import some_users
+from genrec.errors import ConfigError
+from genrec.prompts.tasks import (
+    NEVER_LEARNT,
+    TaskPrompt,
+    Text,
+    parse_task_prompts,
+    task_prompt_files,
+    usable,
+)
+from genrec.recommenders.base import register
+from genrec.recommenders.language.seq2seq import Seq2SeqConfig, Sources
+from genrec.recommenders.options import BatchTokens, Depth, Name, Names, Passes, Width
+from genrec.recommenders.p5.answers import CLASSES, STARS, TaskAnswers
+from genrec.recommenders.p5.examples import KindName, TaskExamples, TaskText
+from genrec.training.sources import Source, SourceWriter
+from genrec.training.tasks import TaskSteps, TaskWriter
+from genrec.training.trainer import Validate, train
+from genrec.training.validation import loss_validation
+
+_FEWEST_HELD = 20  # reviews by whose loss a checkpoint is chosen
+FAMILIES = ("rating", "sequential", "explanation", "review", "direct")
+
+
+class P5Config(Seq2SeqConfig):
+    """Options of `p5`; the defaults are the recipe `p5-best`."""
+
+    depth: Depth = 1
+    width: Width | None = Field(128, description="its hidden size; 64 x depth if not given")
+    dropout: float = Field(0.3, ge=0, lt=1, description="its dropout on embeddings and residual branches")
+    epochs: Passes = 18
+    batch_tokens: BatchTokens = 3000
+    prompts: Name = Field("p5", description="folder of prompts: p5, or a path")
+    families: Names = Field(FAMILIES, description="families of tasks that are learnt")
+    word_vectors: Literal["none", "order"] = Field(
+        "none", description="order: whole-word embeddings, by a word's place in the source (paper)"
+    )
+    user_tokens: bool = Field(
+        True, description="each user has a token of their own; False: spelt as text (paper; checkpoints)"
+    )
+    named_users: float = Field(
+        0.0, ge=0, le=1, description="share of the histories and reviews learnt with their user's name"
+    )
+    users_share: float = Field(
+        1.0, gt=0, le=1, description="users whose histories and reviews the tasks are learnt from"
+    )
+    other_words: float = Field(
+        0.0, ge=0, lt=1, description="share of a prompt's own words changed in training, for wordings to come"
+    )
+    dropped_words: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of a review's words that are left out each time it is read in training",
+    )
+    draws: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="sentences drawn for an explanation, of which the one most like the others is taken; 0: the "
+        "likeliest is written",
+    )
+    packed: bool = Field(
+        True, description="histories as packed rows; False: one drawn piece an example (paper)"
+    )
+    held_share: float = Field(
+        0.05,
+        ge=0,
+        lt=1,
+        description="of the training reviews, those whose loss chooses the checkpoint where no lists are learnt",
+    )
+    times: dict[KindName, Annotated[int, Field(ge=0, le=1000)]] = Field(
+        {
+            "rating": 1,
+            "next": 5,
+            "choose": 5,
+            "confirm": 10,
+            "explanation": 1,
+            "review": 1,
+            "direct-confirm": 10,
+            "direct-choose": 5,
+        },
+        description="examples drawn of each user or review in an epoch; packed histories count once",
+    )
+
+
+@register("p5")
+class P5(TaskAnswers):
+    """question in words -> encoder–decoder language model -> item by search over the trie, stars, or a sentence.
+
+    Practical limits: those of `genrec-seq2seq`; a `choose` question holds a hundred codes, which is dear to learn.
+    """
+
+    Config: ClassVar[type[P5Config]] = P5Config
+    prompt_files_: dict[str, bytes]  # whatever becomes of the folder that they come from
+    pipeline = (
+        "question in words -> encoder-decoder language model -> item over the trie, stars or a sentence"
+    )
+    paper = "Geng et al. 2022, https://arxiv.org/abs/2203.13366"
+    tiny = {  # noqa: RUF012
+        "depth": 1,
+        "width": 64,
+        "vocab_size": 400,
+        "dropout": 0.0,
+        "epochs": 40,
+        "batch_tokens": 700,
+        "learning_rate": 4e-3,
+        "warmup_steps": 100,
+        "evaluations": 1,
+        "beams": 10,
+        "bf16": False,
+        "families": ("sequential",),
+        "times": {"next": 1},
+    }
+
+    # -- learning --------------------------------------------------------------------------------------------
+
+    def _prepare(self, train_data: Interactions) -> None:
+        self.users_ = {str(user): row for row, user in enumerate(train_data.users)}
+        reads = {"explanation", "review"} & set(self.config.families)
+        self.texts_ = TaskText(train_data if reads else replace(train_data, texts=None, headlines=None))
+        self.prompt_files_ = task_prompt_files(self.config.prompts)
+        self._choose_prompts(self.texts_.fields)
+
+    def _choose_prompts(self, fields: frozenset[str]) -> None:
+        config, families = self.config, parse_task_prompts(self.prompt_files_)
+        unknown = sorted(set(config.families) - set(FAMILIES))
+        if unknown or not config.families:
+            raise ConfigError(
+                f"families={','.join(config.families)}: choose among {', '.join(FAMILIES)}, one at least"
+            )
+        self.fields_ = fields
+        absent = sorted(set(config.families) - set(families))
+        if absent:
+            raise ConfigError(
+                f"prompts={config.prompts} has no file for {', '.join(absent)}, only {', '.join(families)}: add it, or "
+                "choose other families"
+            )
+        wanted = [families[name] for name in (*config.families, NEVER_LEARNT) if name in families]
+        self.prompts_, self.dropped_ = usable([prompt for family in wanted for prompt in family], fields)
+        if not any(not prompt.held_out for prompt in self.prompts_):
+            raise ConfigError(
+                f"the data can fill none of the prompts of {', '.join(config.families)}: choose other families"
+            )
+
+    def _learn(self, train_data: Interactions, validate: Validate | None, folder: Path, resume: bool) -> None:
+        config, options, loss = self.config, self._training_options(), self._loss()
+        train_data = some_users(train_data, config.users_share, config.seed)
+        texts = self.texts_.of_users(train_data)
+        if "sequential" not in config.families:  # there are no lists to be measured by
+            validate = None
+            if self._num_held(texts) >= _FEWEST_HELD:
+                texts, held = texts.parted(config.held_share, config.seed)
+                steps = self._steps(train_data, held, 1)
+                validate, options = (
+                    loss_validation(self.backbone_, loss, steps),
+                    replace(options, best="loss"),
+                )
+        steps = self._steps(train_data, texts, config.epochs, config.max_steps)
+        train(self.backbone_, loss, steps, options, folder, validate=validate, resume=resume)
+
+    def _num_held(self, texts: TaskText) -> int:
+        """Reviews that can be held back; 0 where no family learns from them."""
+        learns = {"rating", "explanation", "review"} & set(self.config.families)
+        return int(self.config.held_share * len(texts.reviews)) if learns else 0
+
+    def _steps(
+        self, train_data: Interactions, texts: TaskText, num_epochs: int, max_steps: int | None = None
+    ) -> TaskSteps:
+        config = self.config
+        examples = TaskExamples(
+            self.tasks_,
+            [prompt for prompt in self.prompts_ if not prompt.held_out],
+            train_data,
+            texts,
+            packed=config.packed,
+            times=config.times,
+            named_users=config.named_users,
+            other_words=config.other_words,
+            dropped_words=config.dropped_words,
+        )
+        return TaskSteps(
+            examples.kinds(),
+            self.writer_.collate,
+            batch_tokens=config.batch_tokens,
+            num_epochs=num_epochs,
+            seed=config.seed,
+            max_steps=max_steps,
+        )
+
+    def prompt_texts(self) -> list[str]:
+        """The words of all prompts."""
+        words = [part.text for prompt in self.prompts_ for part in prompt.source if isinstance(part, Text)]
+        answers = [word for prompt in self.prompts_ for word in prompt.answers or ()]
+        return [*words, *answers]
+
+    def _spelt(self) -> list[str]:
+        users = [] if self._has_user_tokens else self._user_words()
+        return [*self.prompt_texts(), *STARS, *CLASSES, "someone", *users, *self.texts_.all_texts()]
+
+    @property
+    def _has_user_tokens(self) -> bool:
+        """A checkpoint's embeddings are for the tokens that it came with."""
+        return bool(self.config.user_tokens and self.config.backbone == "compact")
+
+    def _words_of_their_own(self) -> list[str]:
+        return self._user_words() if self._has_user_tokens else []
+
+    def _write_with(self, codes: Codes, trie: Trie) -> None:
+        config, tokenizer = self.config, self.tokenizer_
+        self.writer_ = self._new_writer(
+            codes,
+            trie,
+            begin=np.array(tokenizer.begin or tokenizer.end),
+            mask=np.array([], np.int64),
+            start_token=self.backbone_.start_token,
+            numbers=config.word_vectors,
+            num_words=self.backbone_.num_words,
+            max_items=config.max_items,
+            max_tokens=min(config.max_tokens, self.backbone_.max_positions),
+            packs=config.packed,
+            continues=config.backbone == "compact",
+        )
+        if isinstance(tokenizer, WordTokenizer) and self._has_user_tokens:
+            users = [[token] for token in tokenizer.word_ids[: len(self.users_)].tolist()]
+        else:
+            users = tokenizer.encode(self._user_words())
+        self.tasks_ = TaskWriter(self.writer_, tokenizer.encode, tokenizer.end, users)
+
+    def _new_writer(self, codes: Codes, trie: Trie, **options: Any) -> SourceWriter:
+        return SourceWriter(codes, trie, **options)
+
+    # -- recommending ----------------------------------------------------------------------------------------
+
+    def questions(self, histories: Histories) -> Sources:
+        prompt = self._prompt("sequential", "next", self.asking, without=frozenset({"user"}))
+        return Sources([self._history(prompt, history) for history in histories])
+
+    def _history(self, prompt: TaskPrompt, history: IntArray) -> Source:
+        return self.tasks_.source(
+            prompt.source, {"history": history, "user": None}, packed=self.config.packed
+        )
+
+    def _states_before(self, history: IntArray, item: int) -> Tensor:
+        prompt = self._prompt("sequential", "next", self.asking, without=frozenset({"user"}))
+        source = self._history(prompt, history)
+        example = self._closed(source, [self.writer_.item(item)])
+        hidden_BLD: Tensor = self.backbone_(self._batch([example]))
+        return hidden_BLD[0]
+
+    # -- saving ----------------------------------------------------------------------------------------------
+
+    def _save(self, folder: Path) -> None:
+        super()._save(folder)
+        write_text(folder / "fields.txt", "\n".join(sorted(self.fields_)) + "\n")
+        (folder / "prompts").mkdir(exist_ok=True)
+        for file, content in self.prompt_files_.items():
+            (folder / "prompts" / file).write_bytes(content)
+
+    def _load(self, folder: Path) -> None:
+        # A run stays what it is wherever the folder that it learnt from went.
+        self.prompt_files_ = task_prompt_files(folder / "prompts")
+        self._choose_prompts(frozenset(read_text(folder / "fields.txt").split()))
+        super()._load(folder)

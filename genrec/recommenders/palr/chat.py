@@ -1,0 +1,99 @@
+"""Chat models: a question in words, an answer in words. What asks them is in `llm_profiles.py`."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from genrec.backbones.checkpoint import opening, refuse_code
+from genrec.backbones.hardware import device
+from genrec.backbones.quiet import quiet
+from genrec.errors import ChatError, ConfigError
+from genrec.recommenders.palr.endpoint import EndpointChat
+
+
+def open_chat(text: str) -> EndpointChat | LocalChat:
+    """The chat model that a recipe names: "endpoint" (from the environment), else a checkpoint's folder or name.
+
+    Raises:
+        ConfigError: the environment does not name an endpoint.
+    """
+    return EndpointChat.from_environment() if text == "endpoint" else LocalChat(text)
+
+
+class LocalChat:
+    """Any decoder-only Hugging Face checkpoint whose tokenizer has a chat template, on the GPU if there is one.
+
+    It is loaded at the first question. It always writes the likeliest token: equal questions get equal answers.
+    """
+
+    def __init__(self, checkpoint: str, *, max_new_tokens: int = 256) -> None:
+        """Name a model; nothing is loaded yet.
+
+        Args:
+            checkpoint: folder of a checkpoint, or its name on the Hugging Face hub.
+            max_new_tokens: where an answer is cut off.
+        """
+        # A folder may be given relative to where the program runs today.
+        self.name = str(Path(checkpoint).resolve()) if Path(checkpoint).is_dir() else checkpoint
+        self.max_new_tokens = max_new_tokens
+        self._loaded: tuple[Any, Any] | None = None
+        self._one_at_a_time = threading.Lock()
+
+    def answer(self, prompt: str) -> str:
+        """What the model says to `prompt`.
+
+        Raises:
+            ConfigError: there is no such checkpoint, it lacks weights, is no decoder, has no chat template or has code
+                of its own.
+            ChatError: question and answer are longer than the model reads.
+        """
+        with self._one_at_a_time, quiet(), torch.inference_mode():
+            tokenizer, model = self._loaded = self._loaded or self._load()
+            asked = tokenizer.apply_chat_template(
+                [{"role": "user", "content": prompt}],
+                add_generation_prompt=True,
+                return_dict=True,
+                return_tensors="pt",
+            ).to(model.device)
+            num_tokens = asked["input_ids"].shape[1]
+            most = getattr(model.config, "max_position_embeddings", None)
+            if most is not None and num_tokens + self.max_new_tokens > most:
+                raise ChatError(
+                    f"the question has {num_tokens} tokens and the answer up to {self.max_new_tokens}, and "
+                    f"{self.name!r} reads {most}: take a model that reads more, or ask for less"
+                )
+            pad = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+            written = model.generate(
+                **asked, do_sample=False, num_beams=1, max_new_tokens=self.max_new_tokens, pad_token_id=pad
+            )
+        said: str = tokenizer.decode(written[0, num_tokens:], skip_special_tokens=True)
+        return said
+
+    def _load(self) -> tuple[Any, Any]:
+        """The tokenizer and the model."""
+        where = device()
+        with opening(f"the chat model {self.name!r} cannot be loaded"):
+            refuse_code(self.name, "config.json")
+            refuse_code(self.name, "tokenizer_config.json")
+            tokenizer = AutoTokenizer.from_pretrained(self.name, trust_remote_code=False)
+            model, loading = AutoModelForCausalLM.from_pretrained(
+                self.name,
+                dtype=torch.bfloat16 if where.type == "cuda" else torch.float32,
+                output_loading_info=True,
+                trust_remote_code=False,
+            )
+        if loading["missing_keys"]:
+            missing = ", ".join(sorted(loading["missing_keys"])[:3])
+            raise ConfigError(
+                f"the chat model {self.name!r} lacks weights ({missing}): give a whole checkpoint"
+            )
+        if getattr(tokenizer, "chat_template", None) is None:
+            raise ConfigError(
+                f"the tokenizer of {self.name!r} has no chat template: give a model that was tuned to chat"
+            )
+        return tokenizer, model.to(where).eval()

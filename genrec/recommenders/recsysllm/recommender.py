@@ -1,0 +1,159 @@
+"""RecSysLLM: one language model that fills in what is masked, entities whole and in the order of time, then does tasks.
+
+Chu, Wang, Zhu, Zhang, Ruan, ... 2023, https://arxiv.org/abs/2308.10837. Its four ideas have a switch each: entity-aware
+masking, chronological spans, two-dimensional positions and their dynamic restart. What differs from the paper is told
+in docs/recsysllm.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from genrec.backbones.base import Backbone
+from genrec.backbones.checkpoint import decoder_config
+from genrec.backbones.compact_prefix import CompactPrefixBackbone
+from genrec.backbones.pretrained_prefix import PretrainedPrefixBackbone
+from genrec.backbones.tokenizer import WordTokenizer
+from genrec.codes.trie import Codes, Trie
+from genrec.data.interactions import IntArray, Interactions
+from genrec.data.split import some_users
+from genrec.prompts.profiles import AttributeProfiles
+from genrec.recommenders.base import register
+from genrec.recommenders.options import Passes, Pretraining
+from genrec.recommenders.p5.recommender import P5, P5Config
+from genrec.recommenders.recsysllm.masking import LEVELS, Level
+from genrec.recommenders.recsysllm.passages import Masks, Passages
+from genrec.recommenders.recsysllm.spans import SpanWriter
+from genrec.training.sources import SourceWriter, Word
+from genrec.training.tasks import TaskSteps
+from genrec.training.trainer import Validate, train
+
+_MASKS: dict[Level, str] = {"entity": "[M]", "sentence": "[sM]", "document": "[gM]"}
+
+
+class RecSysLLMConfig(P5Config):
+    """Options of `recsysllm`: those of `p5`, the pre-training and the switches of its four ideas."""
+
+    epochs: Passes = 8
+    pretraining_epochs: Pretraining = Field(
+        0, description="passes of span infilling over texts before the tasks"
+    )
+    levels: tuple[Level, ...] = Field(
+        LEVELS, strict=False, min_length=1, max_length=3, description="of masks: entity, sentence, document"
+    )
+    mask_share: float = Field(0.15, gt=0, le=1, description="entities or sentences that are masked")
+    whole_entities: bool = Field(True, description="masks cut no entity; False: spans are cut anywhere")
+    chronological: bool = Field(True, description="spans are filled in in the order of time; False: in any")
+    two_dimensional: bool = Field(True, description="positions in the text and inside an entity; False: one")
+    dynamic: bool = Field(
+        True, description="positions inside entities restart with each entity that is written"
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> RecSysLLMConfig:
+        if self.word_vectors != "none":
+            raise ValueError(
+                "two-dimensional positions stand in for whole-word vectors: word_vectors has to be none"
+            )
+        return self
+
+
+@register("recsysllm")
+class RecSysLLM(P5):
+    """questions in words, after masked texts if wanted -> prefix language model -> item, stars or a sentence.
+
+    Practical limits: those of `p5`; with the compact backbone a question holds at most 1,023 tokens.
+    """
+
+    Config: ClassVar[type[RecSysLLMConfig]] = RecSysLLMConfig
+    pipeline = (
+        "questions, after masked texts if wanted -> prefix language model -> item over the trie, stars or a "
+        "sentence"
+    )
+    paper = "Chu et al. 2023, https://arxiv.org/abs/2308.10837"
+    tiny = P5.tiny | {"pretraining_epochs": 2}
+
+    # -- learning --------------------------------------------------------------------------------------------
+
+    def _learn(self, train_data: Interactions, validate: Validate | None, folder: Path, resume: bool) -> None:
+        config = self.config
+        if config.pretraining_epochs:
+            # Questions that fit into no row are told now, not after the pre-training: its checkpoint would stay in the
+            # way of the command with a larger max_tokens.
+            asked = some_users(train_data, config.users_share, config.seed)
+            self._steps(asked, self.texts_.of_users(asked), 1)[0]
+            steps = TaskSteps(
+                self._passages(train_data).kinds(),
+                self.writer_.collate,
+                batch_tokens=config.batch_tokens,
+                num_epochs=config.pretraining_epochs,
+                seed=config.seed,
+                max_steps=config.max_steps,
+            )
+            options = replace(self._training_options(), evaluations=1, patience=0)
+            before = folder / "pretraining"
+            train(self.backbone_, self._loss(), steps, options, before, validate=None, resume=resume)
+        super()._learn(train_data, validate, folder, resume)
+
+    def _passages(self, train_data: Interactions) -> Passages:
+        config = self.config
+        assert isinstance(self.writer_, SpanWriter)
+        masks = Masks(
+            {level: Word.of_text(self._mask_token(level)) for level in LEVELS},
+            config.levels,
+            config.mask_share,
+            config.whole_entities,
+            config.chronological,
+        )
+        return Passages(self.writer_, self.tasks_, train_data, self.texts_, self.attributes_, masks)
+
+    def _prepare(self, train_data: Interactions) -> None:
+        super()._prepare(train_data)
+        self.attributes_ = AttributeProfiles(self.catalogue)
+
+    def _spelt(self) -> list[str]:
+        return [*super()._spelt(), *self.attributes_.words]
+
+    def _words_of_their_own(self) -> list[str]:
+        masks = _MASKS.values() if self.config.backbone == "compact" else ()
+        return [*super()._words_of_their_own(), *masks]
+
+    def _mask_token(self, level: Level) -> IntArray:
+        """What stands for something hidden: a token of its own, or to a checkpoint the mask's name as text."""
+        if not isinstance(self.tokenizer_, WordTokenizer):
+            return np.array(self.tokenizer_.encode([_MASKS[level]])[0])
+        first = len(super()._words_of_their_own())
+        return self.tokenizer_.word_ids[[first + LEVELS.index(level)]]
+
+    @staticmethod
+    def _checkpoint_config(name: str) -> Any:
+        return decoder_config(name)
+
+    def _new_backbone(self, trie: Trie) -> Backbone:
+        config, tokenizer = self.config, self.tokenizer_
+        if config.backbone != "compact":
+            start_token = (tokenizer.begin or tokenizer.end)[0]
+            return PretrainedPrefixBackbone(
+                config.backbone, start_token=start_token, tables=config.two_dimensional, **self._tuning()
+            )
+        return CompactPrefixBackbone(
+            tokenizer.vocab_size,
+            depth=config.depth,
+            width=config.width,
+            dropout=config.dropout,
+            num_nodes=trie.num_nodes if config.node_vectors else 0,
+            start_token=tokenizer.end[0],
+            tables=config.two_dimensional,
+        )
+
+    def _saved_backbone(self, folder: Path, compact: bool) -> Backbone:
+        return CompactPrefixBackbone.load(folder) if compact else PretrainedPrefixBackbone.load(folder)
+
+    def _new_writer(self, codes: Codes, trie: Trie, **options: Any) -> SourceWriter:
+        switches = {"two_dimensional": self.config.two_dimensional, "dynamic": self.config.dynamic}
+        return SpanWriter(codes, trie, **(options | switches | {"mask": self._mask_token("entity")}))

@@ -1,0 +1,173 @@
+"""The report says what it was given, escaped, and needs nothing from outside."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from genrec.pages.report import ShownUser, user_card, write_report
+
+METRICS = {
+    "num_users": 943,
+    "num_items": 1682,
+    **{
+        "HR@5": 0.11,
+        "HR@10": 0.178,
+        "HR@20": 0.25,
+        "NDCG@5": 0.07,
+        "NDCG@10": 0.092,
+        "NDCG@20": 0.11,
+        "MRR": 0.08,
+    },
+    **{"exact_rate": 0.75, "invalid_rate": 0.0, "duplicate_rate": 0.0, "seen_rate": 0.0},
+    **{"seconds": 2.5, "users_per_s": 377.2, "peak_memory_mb": 812.0},
+    "unfiltered": {"HR@10": 0.131, "NDCG@10": 0.06},
+    "intervals": {"HR@10": [0.15, 0.2], "NDCG@10": [0.08, 0.1]},
+}
+WEAKER = METRICS | {"HR@10": 0.084, "unfiltered": None, "intervals": {"HR@10": [0.07, 0.1]}}
+SUMMARY = {
+    "name": "films",
+    "num_users": 943,
+    "num_items": 1682,
+    "num_interactions": 100000,
+    "first_time": 874724710,
+}
+USER = ShownUser(
+    "User 7",
+    [f"Film {place}" for place in range(20)],
+    {"genrec": [("Heat & <Dust>", 0.25), ("Alien", 0.0004)], "popular": [("Alien", None)]},
+    target="Alien",
+)
+CURVE = [
+    {"step": 10, "loss": 5.0},
+    {"step": 20, "loss": 3.0},
+    {"step": 20, "eval_NDCG@10": 0.05},
+    {"step": 40, "eval_NDCG@10": 0.0912},
+    {"step": 30, "loss": float("nan")},
+]
+
+
+def test_what_a_list_is_made_from_is_folded_under_the_history() -> None:
+    background = {"palr: profile": ["<War>: Heat"], "palr: candidates": [], "other": ["Alien"]}
+    card = user_card(replace(USER, background=background))
+    assert "<details><summary>palr: profile</summary><ol><li>&lt;War&gt;: Heat</li></ol></details>" in card
+    assert "palr: candidates" not in card
+    assert card.count("<details>") == 2
+    assert "<details>" not in user_card(USER)
+
+
+class Page(HTMLParser):
+    """Checks that tags are closed in order, and gathers text and links."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text = ""
+        self.attributes: list[tuple[str, str | None]] = []
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += attrs
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += attrs
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text += data + " "
+
+
+def written(tmp_path: Path, **changes: Any) -> Page:
+    given: dict[str, Any] = {
+        "title": "genrec on films",
+        "data_summary": SUMMARY,
+        "evaluations": {"genrec": METRICS, "popular": WEAKER},
+        "curve": CURVE,
+        "users": [USER],
+        "notes": ["seed 0"],
+        "synthetic": False,
+    }
+    return Page(write_report(tmp_path / "new" / "report.html", **given | changes))
+
+
+def test_everything_given_is_told(tmp_path: Path) -> None:
+    text = re.sub(r"\s+", " ", written(tmp_path).text)
+    assert "17.8% of 943 users, genrec puts" in text
+    assert "(popular for 8.4%)" in text
+    assert "100,000" in text
+    assert "1997-09-20" in text
+    for told in ("0.1780 0.1310", "75.0%", "Training loss", "NDCG@10 on validation", "0.0912", "seed 0"):
+        assert told in text
+    assert "… 8 earlier Film 8 " in text
+    assert "→ Alien" in text
+
+
+def test_names_are_escaped(tmp_path: Path) -> None:
+    attack = "<script>alert('x')</script>\"&"
+    page = written(
+        tmp_path,
+        title=attack,
+        data_summary={"name": attack, "dropped": {attack: 3}, "notes": [attack]},
+        evaluations={attack: METRICS},
+        users=[ShownUser(attack, [attack], {attack: [(attack, 0.5)]}, attack)],
+        notes=[attack],
+    )
+    assert "<script" not in page.source
+    assert page.text.count(attack) >= 9
+    assert "Heat & <Dust>" in written(tmp_path).text
+
+
+def test_needs_no_network(tmp_path: Path) -> None:
+    page = written(tmp_path)
+    assert not {name for name, _ in page.attributes} & {"src", "href", "srcset", "onload"}
+    assert not re.search(r"https?:|url\(|@import|<script", page.source)
+    assert "prefers-color-scheme: dark" in page.source
+    assert ("content", "width=device-width, initial-scale=1") in page.attributes
+
+
+def test_synthetic_data_are_called_so_loudly(tmp_path: Path) -> None:
+    page = written(tmp_path, synthetic=True)
+    assert "<title>genrec on films (synthetic data)</title>" in page.source
+    assert page.source.index('class="warning"') < page.source.index("<h1>")
+    assert "say nothing about real people" in page.text
+    assert "ynthetic" not in written(tmp_path, synthetic=False).text
+
+
+def test_the_bar_and_its_interval_share_one_scale(tmp_path: Path) -> None:
+    source = written(tmp_path).source
+    panel = source[source.index("HR@10: the next") : source.index("NDCG@10: and")]
+    widths = [float(width) for width in re.findall(r'"fill" style="width:([\d.]+)%', panel)]
+    ranges = [(float(a), float(b)) for a, b in re.findall(r"left:([\d.]+)%;width:([\d.]+)%", panel)]
+    assert widths == pytest.approx([100 * 0.178 / 0.2, 100 * 0.084 / 0.2], abs=0.01)
+    assert ranges[0] == pytest.approx((75, 25), abs=0.01)
+
+
+def test_probabilities_are_drawn_and_the_hit_is_marked(tmp_path: Path) -> None:
+    source = written(tmp_path).source
+    assert "25.0%" in source
+    assert "&lt; 0.1%" in source
+    assert source.count('class="thin"') == 2  # popular gives no probabilities
+    assert source.count('<li class="hit">') == 2
+
+
+def test_little_is_enough(tmp_path: Path) -> None:
+    page = written(tmp_path, data_summary={}, evaluations={}, curve=[{"epoch": 1}], users=[], notes=[])
+    assert "<section" not in page.source
+    assert "genrec on films" in page.text
+
+
+def test_the_old_report_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
+    written(tmp_path, title="yesterday")
+    assert "yesterday" not in written(tmp_path).text
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["report.html"]
