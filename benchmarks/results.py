@@ -45,7 +45,7 @@ nothing and have one run. "Exact lists" is the share of lists that provably are 
 time of one run on as many threads as are told, while other work may have shared the machine. Options and checkpoints
 were chosen on the validation targets, the defaults of `itemknn` on those of MovieLens 100K and Beauty together;
 nothing was chosen on test targets, but that `recsysllm-best` has no pre-training
-([why](recsysllm.md#measured)). Repeat a row with
+([why](recsysllm.md#results)). Repeat a row with
 `python benchmarks/seeds.py RECOMMENDER OPTIONS --data PATH`.
 
 **Tasks** of recommenders that answer several stand beside simple answers to the same questions, learnt from the same
