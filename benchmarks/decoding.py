@@ -41,6 +41,7 @@ from genrec.backbones.tokenizer import TrainedTokenizer
 from genrec.cli.bench_peer import CommonWay, SameModel, random_llama
 from genrec.codes.title import title_codes
 from genrec.codes.trie import Codes, Trie
+from genrec.data.streams import stream
 from genrec.decoding.beam import Normalise
 from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.decoding.frontier import Found
@@ -86,7 +87,7 @@ def beauty() -> Codes:
 
 def million(num_items: int = 1_000_000) -> Codes:
     """Invented codes: 1 to 6 tokens drawn unevenly out of 8,000, two that make the code unique, and the end."""
-    rng = np.random.default_rng(0)
+    rng = stream(0, "codes of the decoding benchmark")
     lengths = rng.integers(4, 10, num_items)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     tokens = (2 + 8000 * rng.random(offsets[-1]) ** 3).astype(np.int32)
@@ -147,7 +148,7 @@ def run_case(case: Case, repeats: int) -> dict[str, Any]:
     torch.set_num_threads(1)
     codes = beauty() if case.catalogue == "beauty" else million()
     trie = Trie.build(codes)
-    rng = np.random.default_rng(1)
+    rng = stream(0, "histories of the decoding benchmark")
     long = case.history > 50
     num_ours = 32 if case.backbone == "compact" and not long else 8
     items = rng.integers(0, len(codes), (repeats, num_ours, case.history))

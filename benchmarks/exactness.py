@@ -25,6 +25,7 @@ import torch
 from genrec.backbones.children import child_logits
 from genrec.cli.run_folder import open_run
 from genrec.data.ranking import Rankings
+from genrec.data.streams import stream
 from genrec.training.examples import collate
 from torch.nn.utils.rnn import pad_sequence
 
@@ -92,7 +93,7 @@ def measure(folder: Path, moved_to: str | None, num_users: int, num_brute: int) 
     model: Any = run.load()
     data = run.read_data(moved_to)
     targets = data.split(run.protocol).test
-    rng = np.random.default_rng(0)
+    rng = stream(0, "questions of the exactness benchmark")
     rows = np.sort(rng.permutation(len(targets))[:num_users])
     histories = targets.histories.take(rows)
 

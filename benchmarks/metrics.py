@@ -24,6 +24,7 @@ from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import FloatArray, Histories, Targets
 from genrec.data.ranking import Rankings
 from genrec.data.ranking_file import read_rankings, write_rankings
+from genrec.data.streams import stream
 from genrec.evaluation.protocol import evaluate_rankings
 from genrec.recommenders.base import _best
 
@@ -35,7 +36,7 @@ LIMIT_S = 2  # what a million users may take on one core
 
 def generate(num_users: int, seed: int) -> tuple[Rankings, Targets]:
     """Random lists, histories and targets."""
-    rng = np.random.default_rng(seed)
+    rng = stream(seed, "lists of the metrics benchmark")
     lengths = rng.geometric(1 / 9, num_users)
     histories = Histories(
         rng.integers(0, NUM_ITEMS, lengths.sum(), dtype=np.int32), np.concatenate([[0], np.cumsum(lengths)])
@@ -68,7 +69,9 @@ def full_sort(scores_BI: FloatArray, k: int) -> np.ndarray:
 
 def choosing(num_items: int, rounded: bool) -> str:
     """A row of the table: 256 users, with scores that are all different or that are often equal."""
-    scores_BI = np.random.default_rng(0).standard_normal((256, num_items), dtype=np.float32)
+    scores_BI = stream(0, "scores of the metrics benchmark").standard_normal(
+        (256, num_items), dtype=np.float32
+    )
     scores_BI = scores_BI.round(1) if rounded else scores_BI
     assert np.array_equal(_best(scores_BI, LENGTH + 1), full_sort(scores_BI, LENGTH + 1))
     sort_s, best_s = (cpu_s(lambda way=way: way(scores_BI, LENGTH + 1)) for way in (full_sort, _best))

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from genrec.data.streams import stream
 
 import pages
 
@@ -45,7 +46,7 @@ print(json.dumps({
 
 def generate(folder: Path, num_interactions: int, num_users: int, num_items: int, seed: int) -> None:
     """Write `ratings.csv` and `movies.csv`: histories of 20 or more, uneven popularity, ids with gaps."""
-    rng = np.random.default_rng(seed)
+    rng = stream(seed, "log of the prepare benchmark")
     share = rng.lognormal(sigma=1.2, size=num_users)
     lengths = 20 + np.floor(share / share.sum() * (num_interactions - 20 * num_users)).astype(int)
     lengths[0] += num_interactions - lengths.sum()

@@ -25,6 +25,7 @@ import numpy as np
 import polars as pl
 from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, Interactions
+from genrec.data.streams import stream
 
 import pages
 
@@ -41,7 +42,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 def invented(num_items: int, num_users: int) -> Interactions:
     """Users who start anywhere and go on to the next item."""
-    rng = np.random.default_rng(0)
+    rng = stream(0, "walks of the serving benchmark")
     words = [f"{chr(97 + number % 26)}{number:x}o" for number in range(WORDS)]
     drawn = rng.integers(WORDS, size=(num_items, 3))
     titles = [" ".join(words[word] for word in three) + f" {row}" for row, three in enumerate(drawn.tolist())]
@@ -75,7 +76,7 @@ def ask(run: Path) -> dict[str, float]:
     model = genrec.load(run)
     loading = time.perf_counter() - start
     num_items = len(model.catalogue)
-    rng = np.random.default_rng(1)
+    rng = stream(0, "questions of the serving benchmark")
     starts = rng.integers(num_items, size=256)
     histories = Histories.from_lists([(first + np.arange(LENGTH)) % num_items for first in starts.tolist()])
     model.rank(histories.take(np.arange(64)), 10)  # warm

@@ -25,6 +25,7 @@ from genrec.codes.numbered import random_numbers, sequential_numbers
 from genrec.data.files import write_json
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
 from genrec.data.split import Split, leave_one_out
+from genrec.data.streams import stream
 from genrec.evaluation.baselines import next_numbers
 from genrec.evaluation.metrics import hit_rate, ndcg, ranks
 from genrec.evaluation.protocol import evaluate
@@ -127,7 +128,7 @@ def rankings(data: genrec.Dataset) -> dict[str, dict[str, Any]]:
 
 def compared(scorer: Scorer, targets: Targets) -> Iterator[tuple[IntArray, IntArray, IntArray]]:
     """Ranks of the targets, block by block: ties against and in favour of them (B,), and among samples (draws, B)."""
-    generators = [np.random.default_rng(seed) for seed in DRAWS]
+    generators = [stream(seed, "sampled negatives") for seed in DRAWS]
     for start in range(0, len(targets), BLOCK):
         block = targets.take(np.arange(start, min(start + BLOCK, len(targets))))
         scores_BI = scorer(block.histories)

@@ -22,6 +22,7 @@ from genrec.codes.insertion import insert
 from genrec.codes.trie import Codes, Trie
 from genrec.data.catalogue import BoolArray
 from genrec.data.interactions import Histories
+from genrec.data.streams import stream
 from genrec.decoding.constraint import Constraint, TrieTensors
 
 import measured
@@ -49,7 +50,7 @@ dearest filter costs in proportion to all steps.
 
 def generate(num_items: int, longest: int, seed: int) -> Codes:
     """Codes of 4-20 tokens: an uneven beginning, then the item's number in two tokens that make it unique."""
-    rng = np.random.default_rng(seed)
+    rng = stream(seed, "codes of the trie benchmark")
     lengths = rng.integers(4, 21, num_items)
     lengths[0] = max(longest, lengths[0])
     offsets = np.concatenate([[0], np.cumsum(lengths)])
@@ -75,7 +76,7 @@ def cpu_s(call: Callable[[], object], times: int) -> float:
 
 def filters(num_items: int, seed: int) -> Iterator[tuple[str, Histories | None, BoolArray | None]]:
     """Names, seen items and masks of requests."""
-    rng = np.random.default_rng(seed)
+    rng = stream(seed, "filters")
     for count in (10, 50, 200):
         seen = Histories.from_lists([rng.integers(num_items, size=count) for _ in range(USERS)])
         yield f"seen, {count} items a user", seen, None
@@ -87,7 +88,7 @@ def filters(num_items: int, seed: int) -> Iterator[tuple[str, Histories | None, 
 
 def beams_of(trie: Trie, seed: int) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
     """Depth, users and nodes of the beams at each step: the root, then nodes of a level that leave a choice."""
-    rng = np.random.default_rng(seed)
+    rng = stream(seed, "beams")
     user_F = torch.arange(USERS)
     yield 0, user_F, torch.zeros_like(user_F)
     user_F = user_F.repeat_interleave(BEAMS)

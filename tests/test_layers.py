@@ -9,11 +9,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from zlib import crc32
 
 import genrec
 import pytest
 
 PACKAGE = Path(genrec.__file__).parent
+BENCHMARKS = sorted((PACKAGE.parent / "benchmarks").glob("*.py"))
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -141,6 +143,34 @@ def test_optional_libraries_are_imported_only_where_they_are_used(path: Path) ->
             assert not found, f"{dotted(path)} imports {found} when it is loaded"
 
 
+def draws(tree: ast.AST) -> Iterator[str]:
+    """What of `numpy.random` a file uses, wherever in it; the class `Generator` draws nothing by itself."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("np.random", "numpy.random"):
+            yield node.attr
+    names = [name.partition("numpy.random") for name in imported(tree, "a file that draws")]
+    yield from (after.lstrip(".") for before, found, after in names if found and not before)
+
+
+@pytest.mark.parametrize("path", [*modules(), *BENCHMARKS], ids=str)
+def test_every_draw_comes_from_a_stream(path: Path) -> None:
+    if path != PACKAGE / "data" / "streams.py":
+        found = set(draws(tree(path))) - {"Generator"}
+        assert not found, f"{path} uses {found} of numpy.random: draw from genrec.data.streams.stream"
+
+
+def test_no_two_draws_share_a_purpose() -> None:
+    calls = [
+        node
+        for path in [*modules(), *BENCHMARKS]
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "stream"
+    ]
+    purposes = [ast.unparse(call.args[1]) for call in calls]
+    assert len(purposes) >= 30
+    assert len({crc32(purpose.encode()) for purpose in purposes}) == len(purposes), sorted(purposes)
+
+
 def test_modules_are_flat_small_and_named_for_what_they_hold() -> None:
     for path in modules():
         assert len(path.relative_to(PACKAGE).parts) <= 3, f"{dotted(path)} lies too deep"
@@ -148,6 +178,13 @@ def test_modules_are_flat_small_and_named_for_what_they_hold() -> None:
             f"{dotted(path)} says nothing by its name"
         )
         assert path.stat().st_size <= 24_000, f"{dotted(path)} has {path.stat().st_size} bytes; split it"
+
+
+def test_the_walker_sees_every_kind_of_draw() -> None:
+    text = (
+        "np.random.default_rng(0)\nfrom numpy.random import rand\nimport numpy.random\nx: np.random.Generator"
+    )
+    assert sorted(draws(ast.parse(text))) == ["", "Generator", "default_rng", "rand"]
 
 
 def test_the_walker_sees_every_kind_of_import() -> None:

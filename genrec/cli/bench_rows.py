@@ -26,6 +26,7 @@ from genrec.data.files import read_json_lines
 from genrec.data.interactions import Histories, Interactions, Targets
 from genrec.data.ranking import Rankings
 from genrec.data.split import Split
+from genrec.data.streams import stream
 from genrec.decoding.constraint import Constraint
 from genrec.evaluation.metrics import per_user, ranks
 from genrec.evaluation.peak_memory import peak_memory_mb
@@ -113,7 +114,7 @@ def training(name: str, parts: Split, seconds: float, tell: Tell) -> tuple[Recom
     # Of a history, `genrec` learns every item from those before it, `sasrec` every item but the first.
     num_targets = parts.train.histories.lengths - (0 if name == "genrec" else 1)
     able = np.flatnonzero(parts.train.histories.lengths >= 2)
-    shuffled = np.random.default_rng(0).permutation(able)
+    shuffled = stream(0, "users of bench").permutation(able)
     num_users = _FIRST_USERS
     while True:
         epochs, users = max(1, num_users // len(able)), np.sort(shuffled[:num_users])
@@ -171,7 +172,7 @@ def beside_generate(targets: Targets, seconds: float, tell: Tell) -> list[Row]:
     codes = title_codes(targets.catalogue.titles, tokenizer.encode, [end], "shortest")
     longest = min(10, int(targets.histories.lengths.max()))
     long_enough = np.flatnonzero(targets.histories.lengths >= longest)
-    rows = np.random.default_rng(0).choice(long_enough, _SIDE_BY_SIDE)
+    rows = stream(0, "histories beside generate").choice(long_enough, _SIDE_BY_SIDE)
     histories = [codes.take(targets.histories[row][-longest:]).items.astype(np.int64) for row in rows]
     beams, k = BEAMS[0], min(10, len(codes))
     with tempfile.TemporaryDirectory() as folder, quiet():
@@ -223,7 +224,7 @@ def _ranked(
 
 def _endless_chunks(histories: Histories, size: int) -> Iterator[Histories]:
     """Users in an order that is always the same, over and over."""
-    rng = np.random.default_rng(0)
+    rng = stream(0, "order of ranking")
     while True:
         order = rng.permutation(len(histories))
         for start in range(0, len(order), size):
@@ -233,7 +234,7 @@ def _endless_chunks(histories: Histories, size: int) -> Iterator[Histories]:
 def _metrics(targets: Targets, seconds: float, tell: Tell) -> Row:
     """Microseconds that HR and NDCG at every cut-off and MRR take a user, over lists drawn at random."""
     tell("metrics")
-    rng, num_items, depth = np.random.default_rng(0), len(targets.catalogue), max(CUT_OFFS) + 1
+    rng, num_items, depth = stream(0, "lists to be measured"), len(targets.catalogue), max(CUT_OFFS) + 1
     items_B = np.resize(targets.items, 10_000)
     items_BK = rng.integers(num_items, size=(len(items_B), depth), dtype=np.int32)
     scores_BK = -np.sort(rng.random((len(items_B), depth), dtype=np.float32))

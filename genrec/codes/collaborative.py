@@ -21,6 +21,7 @@ from scipy.sparse.linalg import ArpackError, eigsh
 from genrec.codes.trie import Codes
 from genrec.data.interactions import FloatArray, Histories, IntArray
 from genrec.data.memory import check_fits
+from genrec.data.streams import stream
 from genrec.errors import ConfigError
 
 Graph: TypeAlias = "scipy.sparse.csr_array[Any, tuple[int, int]]"
@@ -66,7 +67,7 @@ def collaborative_codes(
             f"num_clusters is {num_clusters} with largest_leaf={largest_leaf}: cut into at least 2 clusters and at "
             "most as many as a leaf has items"
         )
-    random = np.random.default_rng(seed)
+    random = stream(seed, "clusters of items")
     graph = _co_occurrences(train, num_items)
     order = random.permutation(num_items)
     taken_I = np.bincount(train.items, minlength=num_items) > 0

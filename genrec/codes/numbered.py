@@ -13,12 +13,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from genrec.data.interactions import Histories, IntArray
+from genrec.data.streams import stream
 from genrec.errors import DataError
 
 
 def random_numbers(num_items: int, seed: int = 0) -> IntArray:
     """A random permutation of 0..num_items-1."""
-    return np.random.default_rng(seed).permutation(num_items)
+    return stream(seed, "random numbers of items").permutation(num_items)
 
 
 def sequential_numbers(train: Histories, num_items: int, seed: int = 0) -> IntArray:
@@ -30,7 +31,7 @@ def sequential_numbers(train: Histories, num_items: int, seed: int = 0) -> IntAr
     items, first = np.unique(train.items, return_index=True)
     seen = items[np.argsort(first)]
     unseen = np.setdiff1d(np.arange(num_items), seen)
-    np.random.default_rng(seed).shuffle(unseen)
+    stream(seed, "numbers of unseen items").shuffle(unseen)
     numbers = np.empty(num_items, np.int64)
     numbers[np.concatenate([seen, unseen])] = np.arange(num_items)
     return numbers

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from genrec.data.catalogue import Catalogue
+from genrec.data.streams import stream
 
 IntArray = np.ndarray[Any, np.dtype[np.integer[Any]]]
 FloatArray = np.ndarray[Any, np.dtype[np.floating[Any]]]
@@ -106,11 +107,11 @@ class Targets:
     def __len__(self) -> int:
         return len(self.items)
 
-    def sample(self, count: int, seed: int = 0) -> Targets:
-        """At most `count` rows drawn without replacement, in their old order."""
+    def sample(self, count: int, seed: int = 0, purpose: str = "questions asked") -> Targets:
+        """At most `count` rows drawn without replacement, in their old order; `purpose` as in `streams.stream`."""
         if count >= len(self):
             return self
-        rows = np.sort(np.random.default_rng(seed).choice(len(self), count, replace=False))
+        rows = np.sort(stream(seed, purpose).choice(len(self), count, replace=False))
         return self.take(rows)
 
     def take(self, rows: IntArray) -> Targets:

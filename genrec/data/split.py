@@ -13,6 +13,7 @@ import polars as pl
 from genrec.data.catalogue import BoolArray
 from genrec.data.interactions import Histories, Interactions, Targets
 from genrec.data.mapped import mapped
+from genrec.data.streams import stream
 from genrec.errors import ConfigError, DataError
 
 PROTOCOLS = ("leave-one-out", "temporal")
@@ -113,7 +114,7 @@ def some_users(interactions: Interactions, share: float, seed: int = 0) -> Inter
         return interactions
     num_users, offsets = interactions.num_users, interactions.histories.offsets
     count = max(1, round(share * num_users))
-    chosen = np.random.default_rng(seed).choice(num_users, count, replace=False)
+    chosen = stream(seed, "users trained on").choice(num_users, count, replace=False)
     ends = offsets[:-1].copy()
     ends[chosen] = offsets[1:][chosen]
     return _cut(interactions, ends)

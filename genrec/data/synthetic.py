@@ -17,6 +17,7 @@ from genrec.data.catalogue import BoolArray, Catalogue
 from genrec.data.dataset import Dataset, ReadReport
 from genrec.data.files import all_or_nothing, write_atomically, write_text
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions
+from genrec.data.streams import stream
 from genrec.errors import ConfigError
 
 NOTE = "SYNTHETIC: invented films and users, made by genrec; results here say nothing about real people"
@@ -70,8 +71,8 @@ def synthetic(num_users: int = 1000, seed: int = 0) -> Dataset:
         raise ConfigError(f"num_users is {num_users}; ask for 1 to {_MOST_USERS:,} users")
     if seed < 0:
         raise ConfigError(f"seed is {seed}; give 0 or more")
-    items = _films(np.random.default_rng([seed, 0]))
-    rng = np.random.default_rng([seed, 1])
+    items = _films(stream(seed, "synthetic items"))
+    rng = stream(seed, "synthetic log")
     lengths = rng.lognormal(np.log(13), 0.4, num_users).clip(_SHORTEST, _LONGEST).round().astype(np.int64)
     taken_BT, liked_BT = _walks(items, num_users, int(lengths.max()), rng)
     kept_BT = np.arange(taken_BT.shape[1]) < lengths[:, None]

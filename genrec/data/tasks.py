@@ -22,6 +22,7 @@ from genrec.data.catalogue import BoolArray
 from genrec.data.interactions import FloatArray, IntArray, Interactions, Targets
 from genrec.data.listing import clean
 from genrec.data.split import Split
+from genrec.data.streams import stream
 from genrec.errors import ConfigError, DataError
 
 FIELDS = ("ratings", "texts", "headlines")
@@ -249,7 +250,7 @@ def fixed_negatives(interactions: Interactions, targets: Targets, num: int = 99,
                 f"user {targets.users[row]!r} left {num_free} of {num_items} items untaken, and {num} negatives are "
                 "asked for: ask for fewer, or rank the whole catalogue"
             )
-        drawn = np.random.default_rng([seed, user]).choice(num_free, num, replace=False)
+        drawn = stream(seed, "negatives of a user", user).choice(num_free, num, replace=False)
         # The n-th untaken item stands behind as many taken ones as have at most n untaken ones before them.
         negatives[row] = drawn + np.searchsorted(taken - np.arange(len(taken)), drawn, side="right")
     return negatives

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genrec.data.interactions import FloatArray, IntArray
+from genrec.data.streams import stream
 from genrec.errors import ConfigError
 
 LEVEL = 0.95  # of the intervals; a p-value below 1 - LEVEL is called significant
@@ -43,7 +44,7 @@ def bootstrap_interval(
     """
     distinct, counts = np.unique(np.asarray(values_B, dtype=np.float64), return_counts=True)
     num_users = int(counts.sum())
-    drawn = np.random.default_rng(seed).multinomial(num_users, counts / num_users, size=samples)
+    drawn = stream(seed, "bootstrap of users").multinomial(num_users, counts / num_users, size=samples)
     low, high = np.quantile(drawn @ distinct / num_users, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
@@ -66,7 +67,9 @@ def compare(values_B: FloatArray, other_B: FloatArray, *, samples: int = 10_000,
         )
     differences_B = values_B - other_B
     sizes, counts = np.unique(np.abs(differences_B), return_counts=True)
-    positive = np.random.default_rng(seed).binomial(counts, 0.5, size=(samples, len(counts)))
+    positive = stream(seed, "signs of the differences of two").binomial(
+        counts, 0.5, size=(samples, len(counts))
+    )
     permuted = np.abs((2 * positive - counts) @ sizes)
     as_large = int((permuted >= abs(differences_B.sum()) - 1e-9).sum())
     low, high = bootstrap_interval(differences_B, seed=seed)
@@ -170,7 +173,7 @@ def resampled_means(values: Sequence[FloatArray], *, samples: int = 2000, seed: 
             f"recommenders with {counts} users cannot be compared: evaluate all on the same users"
         )
     num_users, num_metrics = shapes.pop()
-    generator = np.random.default_rng(seed)
+    generator = stream(seed, "bootstrap of users and seeds")
     runs_RBM = np.concatenate(values)
     flat_BC = runs_RBM.transpose(1, 0, 2).reshape(num_users, -1)
     sums_NC = np.empty((samples, flat_BC.shape[1]))
@@ -226,7 +229,7 @@ def _permutation_p_values(
 
     observed_PM = sizes(total_C[None])[0]
     as_large_PM = np.zeros(observed_PM.shape, dtype=np.int64)
-    generator = np.random.default_rng(seed)
+    generator = stream(seed, "signs of the differences of all pairs")
     for rows in _blocks(permutations, num_users):
         num_rows, num_bytes = rows.stop - rows.start, -(-num_users // 8)
         bits = np.frombuffer(generator.bytes(num_rows * num_bytes), dtype=np.uint8)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from genrec.data.interactions import FloatArray, IntArray
+from genrec.data.streams import stream
 from genrec.data.tasks import Explanations, Reviews
 from genrec.evaluation.text_metrics import library, rating_metrics
 
@@ -54,7 +55,7 @@ class Ratings:
         """The same mean with biases and factors of these penalties, by alternating ridge regressions."""
         residuals_N = _ratings(training) - self.mean
         users, items = (np.zeros((len(rows), len(damping_F))) for rows in (self.users, self.items))
-        items[:, 1:] = np.random.default_rng(0).normal(0, 0.1, items[:, 1:].shape)
+        items[:, 1:] = stream(0, "factors of ratings").normal(0, 0.1, items[:, 1:].shape)
         by_user, by_item = _groups(training.users, len(users)), _groups(training.items, len(items))
         for _ in range(NUM_SWEEPS):
             _solve(users, by_user, items[training.items], residuals_N, damping_F)

@@ -12,6 +12,7 @@ from transformers import TrainerCallback
 
 from genrec.data.files import read_json, read_safetensors, safetensors_shapes
 from genrec.data.seal import check_below, check_run, files_below, measured, read_sealed, run_of, write_sealed
+from genrec.data.streams import DRAWS
 from genrec.errors import RunError
 
 _SEAL = "seal.json"
@@ -23,11 +24,11 @@ class Sealing(TrainerCallback):  # type: ignore[misc]
     """Seals each checkpoint once it is whole."""
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Note sizes and SHA-256 of its files, and the run that it belongs to."""
+        """Note sizes and SHA-256 of its files, the run that it belongs to, and how its batches are drawn."""
         checkpoints = Path(args.output_dir)
         folder = checkpoints / f"checkpoint-{state.global_step}"
         files = measured(folder, files_below(folder, _SEAL))
-        write_sealed(folder / _SEAL, {}, run=run_of(checkpoints.parent), files=files)
+        write_sealed(folder / _SEAL, {"draws": DRAWS}, run=run_of(checkpoints.parent), files=files)
 
 
 class _ControlArguments(BaseModel):
@@ -40,6 +41,12 @@ class _Control(BaseModel):
 
 class _Callbacks(BaseModel):
     TrainerControl: _Control
+
+
+class _Drawn(BaseModel):
+    """What we read of a seal: which plan its training draws by; 0: it is of before `genrec.data.streams`."""
+
+    draws: int = 0
 
 
 class State(BaseModel):
@@ -115,8 +122,15 @@ def check_same_training(model: nn.Module, checkpoint: Path, num_updates: int) ->
     """Compare a checkpoint with the training that is to go on.
 
     Raises:
-        RunError: it was begun with other data or options, as far as its shapes tell.
+        RunError: it was begun by a version that draws other batches, or with other data or options, as far as its
+            shapes tell.
     """
+    draws = read_sealed(checkpoint / _SEAL, _Drawn)[0].draws if (checkpoint / _SEAL).exists() else 0
+    if draws != DRAWS:
+        raise RunError(
+            f"{checkpoint} was begun by another version of genrec, which draws other batches from the same seed: train "
+            "in another folder, or go on with the version that began it (commit in environment.json)"
+        )
     found = safetensors_shapes(checkpoint / _WEIGHTS, advice=_ADVICE)
     expected = {name: tuple(weight.shape) for name, weight in learnt(model).items()}
     if found != expected or state_of(checkpoint).max_steps != num_updates:

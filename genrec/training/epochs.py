@@ -13,6 +13,7 @@ import numpy as np
 
 from genrec.data.interactions import Histories, IntArray
 from genrec.data.mapped import mapped
+from genrec.data.streams import stream
 
 Way = Literal["packed", "prefixes", "last", "masked"]
 
@@ -135,7 +136,7 @@ class Epochs:
 
     def plan(self, number: int) -> Epoch:
         """Deal the histories into batches of rows of about the same length."""
-        rng = np.random.default_rng((self._seed, number))
+        rng = stream(self._seed, "plan of an epoch", number)
         pieces = self._pieces(rng)
         tokens_P, keys_P = np.empty(len(pieces), np.int32), np.empty(len(pieces))
         for start in range(0, len(pieces), _SLICE):

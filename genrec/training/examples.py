@@ -22,6 +22,7 @@ from torch import Tensor
 from genrec.codes.trie import Codes, Trie
 from genrec.data.catalogue import BoolArray
 from genrec.data.interactions import Histories, IntArray
+from genrec.data.streams import stream
 from genrec.errors import ConfigError
 from genrec.prompts.render import PromptTokens
 from genrec.training.epochs import Calendar, Epochs, Way
@@ -271,7 +272,7 @@ class Steps(torch.utils.data.Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         number, place = self.calendar.find(step)
         users, firsts, lasts = self.epoch(number)[place]
-        rng = np.random.default_rng((self.seed, step))
+        rng = stream(self.seed, "examples of a step", step)
         paraphrases = rng.integers(self.writer.num_paraphrases, size=len(users))
         return self.writer.collate(
             [

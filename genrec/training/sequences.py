@@ -16,6 +16,7 @@ import torch
 from torch.utils.data import Dataset
 
 from genrec.data.interactions import Histories, IntArray
+from genrec.data.streams import stream
 from genrec.training.epochs import Calendar
 from genrec.training.examples import Batch
 
@@ -109,7 +110,7 @@ class ItemSteps(Dataset[Batch]):
 
     def _cut(self, epoch: int) -> tuple[np.random.Generator, IntArray, IntArray]:
         """The generator of an epoch after its first draw; shift of the cuts and number of windows of each history."""
-        rng = np.random.default_rng((self.seed, epoch))
+        rng = stream(self.seed, "windows of an epoch", epoch)
         num_targets, width = np.maximum(self.histories.lengths - 1, 0), self.max_items
         shift = np.where(num_targets > width, rng.integers(width, size=len(num_targets)), 0)
         return rng, shift, -(-(num_targets + shift) // width)

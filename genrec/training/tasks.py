@@ -20,6 +20,7 @@ import torch
 from genrec.codes.title import Encode
 from genrec.data.interactions import IntArray
 from genrec.data.memory import check_fits
+from genrec.data.streams import stream
 from genrec.errors import ConfigError
 from genrec.prompts.tasks import Field, Segment, Text
 from genrec.training.epochs import Calendar, deal
@@ -167,6 +168,7 @@ class TaskSteps(torch.utils.data.Dataset[Batch]):
         num_epochs: int,
         seed: int,
         max_steps: int | None = None,
+        purpose: str = "tasks",
     ) -> None:
         """Plan the steps.
 
@@ -177,11 +179,12 @@ class TaskSteps(torch.utils.data.Dataset[Batch]):
             num_epochs: passes over the data.
             seed: of everything that is drawn.
             max_steps: end after that many; None: with the last epoch.
+            purpose: what is trained on, which has its own streams (`genrec.data.streams`).
 
         Raises:
             ConfigError: so many examples do not fit into memory.
         """
-        self.kinds, self.collate, self.seed = kinds, collate, seed
+        self.kinds, self.collate, self.seed, self.purpose = kinds, collate, seed, purpose
         self._batch_tokens = batch_tokens
         count = sum(len(kind.lengths_E) * kind.times for kind in kinds)
         check_fits(
@@ -205,7 +208,7 @@ class TaskSteps(torch.utils.data.Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         number, place = self.calendar.find(step)
         order_E, start_S, end_S = self._epoch(number)
-        rng = np.random.default_rng((self.seed, step))
+        rng = stream(self.seed, f"{self.purpose}, a step", step)
         return self.collate(
             [
                 self.kinds[self._kind_E[row]].make(int(self._datum_E[row]), rng)
@@ -215,7 +218,7 @@ class TaskSteps(torch.utils.data.Dataset[Batch]):
 
     def _plan(self, number: int) -> tuple[IntArray, IntArray, IntArray]:
         """Order of the examples, and where each step starts and ends in it."""
-        rng = np.random.default_rng((self.seed, number))
+        rng = stream(self.seed, f"{self.purpose}, an epoch", number)
         keys_E = self._length_E * rng.uniform(0.9, 1.1, len(self._length_E))
         order_E = np.argsort(keys_E, kind="stable")
         start_S = deal(np.maximum.accumulate(self._length_E[order_E]), self._batch_tokens)

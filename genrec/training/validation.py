@@ -50,7 +50,7 @@ def ranking_validation(
     """
     if targets is None:
         return None
-    sample = targets.sample(num_users, seed)
+    sample = targets.sample(num_users, seed, "users validated on")
 
     def measure() -> dict[str, float]:
         found = ranks(rank(sample.histories, 10), sample.items)

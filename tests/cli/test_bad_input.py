@@ -113,9 +113,9 @@ def test_k_of_zero(mistake: Mistake, popular_run: Path) -> None:
 
 
 def test_unknown_item(mistake: Mistake, popular_run: Path) -> None:
-    told = mistake("recommend", popular_run, "--history", "The Papper Lantern")
-    assert "'The Papper Lantern'" in told
-    assert "The Paper Lantern" in told.replace("'The Papper Lantern'", "")
+    told = mistake("recommend", popular_run, "--history", "The Papper Theatre")
+    assert "'The Papper Theatre'" in told
+    assert "The Paper Theatre" in told.replace("'The Papper Theatre'", "")
 
 
 @pytest.mark.parametrize(

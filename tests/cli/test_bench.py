@@ -68,7 +68,7 @@ def test_a_run_is_asked_for_its_own_lists(cli, popular_run: Path, monkeypatch: p
     monkeypatch.setattr(bench_rows, "measure", rows)
     shown = cli("bench", popular_run, "--seconds", "2").out.splitlines()
     assert asked == ["leave-one-out", "popular", 2.0]
-    assert shown[0].startswith("synthetic: 1,000 users, 400 items, 13,888 interactions; ")
+    assert shown[0].startswith("synthetic: 1,000 users, 400 items, 13,942 interactions; ")
     assert shown[1].split() == ["what", "figure", "unit", "peak", "memory,", "MB"]
     assert shown[2].startswith("ranking by popular")
     assert "users/s" in shown[2]

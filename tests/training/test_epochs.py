@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from genrec.data import mapped
 from genrec.data.interactions import Histories
+from genrec.data.streams import stream
 from genrec.training import epochs
 from genrec.training.epochs import Epochs, Way, deal
 from hypothesis import given
@@ -33,7 +34,7 @@ def plainly_dealt(longest: list[int], budget: int) -> list[int]:
 
 def plainly_planned(data: Histories, way: Way, budget: int, seed: int, number: int) -> list[list[Piece]]:
     """The batches of an epoch, by lists and loops and the same draws."""
-    rng = np.random.default_rng((seed, number))
+    rng = stream(seed, "plan of an epoch", number)
     lengths = data.lengths.tolist()
 
     def tokens(piece: Piece) -> int:

@@ -17,7 +17,8 @@ from typing import Any
 import interruptible
 import pytest
 import torch
-from genrec.data.seal import write_sealed
+from genrec.data.seal import read_sealed, write_sealed
+from genrec.data.streams import DRAWS
 from genrec.errors import RunError
 from genrec.training.checkpoints import best_checkpoint, newest_checkpoint, state_of
 from interruptible import assert_same_weights, fit, weights
@@ -161,6 +162,24 @@ def test_a_checkpoint_of_another_run_is_told(undisturbed: Callable[..., Any], tm
     with pytest.raises(RunError, match=r"checkpoint-\d+/seal\.json is of another run"):
         fit(run, resume=True)
     assert newest_checkpoint(whole / "checkpoints") is not None
+
+
+@pytest.mark.parametrize("values", [{}, {"draws": DRAWS + 1}, None], ids=["before", "after", "no seal"])
+def test_a_training_that_draws_other_batches_is_not_gone_on_with(
+    undisturbed: Callable[..., Any], tmp_path: Path, values: dict[str, Any] | None
+) -> None:
+    whole, _ = undisturbed()
+    run = Path(shutil.copytree(whole, tmp_path / "run"))
+    for seal in run.glob("checkpoints/*/seal.json"):
+        files = read_sealed(seal, dict[str, Any])[1].files  # type: ignore[union-attr]
+        if values is None:
+            seal.unlink()
+        else:
+            write_sealed(seal, values, run=None, files=files)
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    with pytest.raises(RunError, match=r"checkpoint-\d+ was begun by another version of genrec, which draws"):
+        fit(run, resume=True)
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
 
 
 def test_resuming_what_is_finished_changes_nothing(

@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 from genrec.data.interactions import Histories
+from genrec.data.streams import stream
 from genrec.training.sequences import ItemSteps, pack
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,7 +74,7 @@ def test_windows_are_what_the_plain_rule_gives() -> None:
     steps = ItemSteps(histories, max_items=5, batch_size=16, num_epochs=2, seed=3)
     num_steps = []
     for epoch in (0, 1):
-        draws = np.random.default_rng((3, epoch))
+        draws = stream(3, "windows of an epoch", epoch)
         shifts = draws.integers(5, size=50).tolist()
         windows = []
         for user, length in enumerate(histories.lengths.tolist()):

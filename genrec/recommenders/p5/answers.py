@@ -18,6 +18,7 @@ from torch import Tensor
 from genrec.backbones.hardware import device
 from genrec.data.interactions import FloatArray, Histories, IntArray
 from genrec.data.ranking import Rankings
+from genrec.data.streams import stream
 from genrec.decoding.text import Written, answer_scores, most_alike, write_text
 from genrec.errors import ConfigError
 from genrec.prompts.tasks import NEVER_LEARNT, TaskPrompt
@@ -258,7 +259,7 @@ class TaskAnswers(Seq2SeqRecommender):
         """Of several drawn texts the one that is most like the others; a question's draws are its own."""
         num_draws, seed = self.config.draws, self.config.seed
         sources = [self.tasks_.source(prompt.source, value) for value in values]
-        generators = [np.random.default_rng((seed, *source.tokens_T.tolist())) for source in sources]
+        generators = [stream(seed, "drawn texts", *source.tokens_T.tolist()) for source in sources]
         chances_QDL = np.array([generator.random((num_draws, _TEXT_TOKENS)) for generator in generators])
         chances_NL = torch.from_numpy(chances_QDL.reshape(-1, _TEXT_TOKENS)).to(device())
         every = [source for source in sources for _ in range(num_draws)]

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from genrec.data.interactions import FloatArray, IntArray, Interactions
+from genrec.data.streams import stream
 from genrec.data.tasks import Explanations, all_reviews, explanations, feature_words
 from genrec.errors import ConfigError, DataError
 from genrec.prompts.tasks import Segment, TaskPrompt, Text
@@ -60,7 +61,7 @@ class TaskText:
 
     def parted(self, share: float, seed: int) -> tuple[TaskText, TaskText]:
         """The text without some of the reviews, and these alone: a share of them, drawn by `seed`, one at least."""
-        order = np.random.default_rng(seed).permutation(len(self.reviews))
+        order = stream(seed, "reviews held back").permutation(len(self.reviews))
         count = max(1, round(share * len(order)))
         return self._of(np.sort(order[count:])), self._of(np.sort(order[:count]))
 

@@ -172,7 +172,7 @@ class P5(TaskAnswers):
             validate = None
             if self._num_held(texts) >= _FEWEST_HELD:
                 texts, held = texts.parted(config.held_share, config.seed)
-                steps = self._steps(train_data, held, 1)
+                steps = self._steps(train_data, held, 1, purpose="reviews held back")
                 validate, options = (
                     loss_validation(self.backbone_, loss, steps),
                     replace(options, best="loss"),
@@ -186,7 +186,12 @@ class P5(TaskAnswers):
         return int(self.config.held_share * len(texts.reviews)) if learns else 0
 
     def _steps(
-        self, train_data: Interactions, texts: TaskText, num_epochs: int, max_steps: int | None = None
+        self,
+        train_data: Interactions,
+        texts: TaskText,
+        num_epochs: int,
+        max_steps: int | None = None,
+        purpose: str = "tasks",
     ) -> TaskSteps:
         config = self.config
         examples = TaskExamples(
@@ -206,6 +211,7 @@ class P5(TaskAnswers):
             batch_tokens=config.batch_tokens,
             num_epochs=num_epochs,
             seed=config.seed,
+            purpose=purpose,
             max_steps=max_steps,
         )
 

@@ -15,6 +15,7 @@ import numpy as np
 from genrec.codes.title import Encode
 from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import Histories, IntArray
+from genrec.data.streams import stream
 from genrec.errors import ConfigError
 from genrec.prompts.tasks import Field, Segment, Text
 from genrec.training.examples import Example, Writer
@@ -124,7 +125,7 @@ class ListTasks:
 
     `profile`: a history to the words of its profile. `num_targets`: most items of an answer. `swap_share`: how often
     an item of the history changes places with one of the answer, as in the paper. `one_piece`: a user's history is
-    always cut at the same place, for profiles that are dear.
+    always cut at the same place, which `seed` draws, for profiles that are dear.
     """
 
     writer: ListWriter
@@ -134,6 +135,7 @@ class ListTasks:
     num_targets: int
     swap_share: float = 0.0
     one_piece: bool = False
+    seed: int = 0
 
     def kind(self, segments: Sequence[Segment], users: IntArray, num_candidates: int, times: int) -> Kind:
         """Examples of one prompt; with candidates where the prompt names them."""
@@ -161,7 +163,7 @@ class ListTasks:
 
     def _pieces(self, user: int, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
         """A history up to somewhere, and what followed."""
-        rng = np.random.default_rng(user) if self.one_piece else rng
+        rng = stream(self.seed, "the one cut of a history", user) if self.one_piece else rng
         items = self.histories[user]
         start = int(rng.integers(1, len(items)))
         history, targets = items[:start], items[start : start + self.num_targets]

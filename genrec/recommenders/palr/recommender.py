@@ -26,6 +26,7 @@ from genrec.data.files import read_json, write_json
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
 from genrec.data.new_items import fitted_to
 from genrec.data.ranking import Rankings
+from genrec.data.streams import stream
 from genrec.decoding.beam import BeamSearch, Normalise
 from genrec.errors import ConfigError
 from genrec.prompts.profiles import AttributeProfiles, Profile, profile_text
@@ -130,6 +131,7 @@ class Palr(DecoderRecommender):
             batch_tokens=config.batch_tokens,
             num_epochs=config.epochs,
             seed=config.seed,
+            purpose="lists",
             max_steps=config.max_steps,
         )
         options = self._training_options()
@@ -147,10 +149,13 @@ class Palr(DecoderRecommender):
             config.num_targets,
             config.swap_share,
             one_piece=config.profile == "chat",
+            seed=config.seed,
         )
         able = np.flatnonzero(longer.lengths >= 2)
         count = min(len(able), max(1, round(config.users_share * len(able))))
-        users = np.sort(np.random.default_rng(config.seed).choice(able, count, replace=False))
+        users = np.sort(
+            stream(config.seed, "users whose lists are trained on").choice(able, count, replace=False)
+        )
         kinds = []
         for task in config.tasks:
             if task == "recommend" and config.packed:
@@ -225,7 +230,7 @@ class Palr(DecoderRecommender):
             return candidates
         if self.config.order == "catalogue":
             return np.sort(candidates)
-        rng = np.random.default_rng((self.config.seed, *history.tolist()))
+        rng = stream(self.config.seed, "order of candidates", *history.tolist())
         return rng.permutation(np.sort(candidates))
 
     def _proposed(
@@ -316,7 +321,7 @@ class Palr(DecoderRecommender):
         Raises:
             ConfigError: the retriever proposes the target of none of these users.
         """
-        asked = validation.sample(self.config.calibration_users, self.config.seed)
+        asked = validation.sample(self.config.calibration_users, self.config.seed, "users calibrated on")
         self.backbone_.eval()
         parts, num_hits = [], 0
         known_F = np.array([name not in without for name in self.score_names])

@@ -93,6 +93,7 @@ class RecSysLLM(P5):
                 batch_tokens=config.batch_tokens,
                 num_epochs=config.pretraining_epochs,
                 seed=config.seed,
+                purpose="masked texts",
                 max_steps=config.max_steps,
             )
             options = replace(self._training_options(), evaluations=1, patience=0)

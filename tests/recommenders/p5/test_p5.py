@@ -251,7 +251,8 @@ def test_without_lists_the_checkpoint_is_that_of_the_least_loss_on_reviews_held_
     kept, held = model.texts_.parted(0.1, model.config.seed)
     assert len(held.reviews) == 24
     assert not np.isin(pairs(held.reviews), pairs(kept.reviews)).any()
-    measure = loss_validation(model.backbone_, model._loss(), model._steps(data, held, 1))
+    steps = model._steps(data, held, 1, purpose="reviews held back")
+    measure = loss_validation(model.backbone_, model._loss(), steps)
     assert measure()["loss"] == pytest.approx(min(losses), rel=1e-3)
     every = p5(**(options | {"max_steps": 6, "held_share": 0.0})).fit(data, run=tmp_path / "all")
     assert "eval_loss" not in (tmp_path / "all" / "log.jsonl").read_text()

@@ -92,7 +92,10 @@ def test_histories_are_cut_anywhere_and_answers_are_what_followed() -> None:
 
 
 def test_one_piece_of_each_user() -> None:
-    assert len(pieces(tasks(one_piece=True), 0)) == 1
+    cuts = [pieces(tasks(one_piece=True, seed=seed), 0) for seed in (*range(9), *range(9))]
+    assert all(len(cut) == 1 for cut in cuts)
+    assert cuts[:9] == cuts[9:]
+    assert len(set().union(*cuts)) == 3  # another seed, another cut; all there are
 
 
 def test_items_change_places() -> None:
