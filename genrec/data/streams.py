@@ -1,7 +1,7 @@
 """Random streams: every random draw of the package comes from a stream of its own, named by its purpose.
 
-Two generators with the same seed are the same generator: what one draw takes is then no news to the other. numpy's
-draws without replacement even nest above 10,000 items, the smaller sample of a seed lying inside the larger one.
+Two generators of one seed are the same generator, and what they draw depends on each other. Samples without
+replacement even nest, the smaller within the larger, if each is more than a fiftieth of more than 10,000 (numpy 2).
 """
 
 from __future__ import annotations
