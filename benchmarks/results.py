@@ -36,33 +36,33 @@ ROOT = Path(__file__).resolve().parents[1]
 INTRODUCTION = """\
 # Results
 
-This page is generated from [`results/`](../results/) by `make results` (`python benchmarks/results.py`): change the
-files there, not the page. [protocol.md](protocol.md) tells what is measured and why.
+This page is generated from [`results/`](../results/) by `make results` (`python benchmarks/results.py`); edit the files
+there, not the page. [protocol.md](protocol.md) describes what is measured and why, [experiments.md](experiments.md) what
+led to the options.
 
-**Ours.** Leave-one-out by time, test targets, the whole catalogue ranked, seen items excluded (and allowed, in the
-columns beside), ties broken against the model. Mean ± standard deviation over seeds; `popular` and `itemknn` draw
-nothing and have one run. "Exact lists" is the share of lists that provably are the model's own best. Training is wall
-time of one run on as many threads as are told, while other work may have shared the machine. Options and checkpoints
-were chosen on the validation targets, the defaults of `itemknn` on those of MovieLens 100K and Beauty together;
-nothing was chosen on test targets, but that `recsysllm-best` has no pre-training
-([why](recsysllm.md#results)). Repeat a row with
-`python benchmarks/seeds.py RECOMMENDER OPTIONS --data PATH`.
+**Ours.** Leave-one-out by time, test targets, the whole catalogue ranked, seen items excluded (and allowed, in the last
+metric columns), ties counted against the model. Mean ± standard deviation over seeds; `popular` and `itemknn` are
+deterministic and have one run. "Exact lists" is the share of lists that are proven to be the model's own top k. Training
+is wall time of one run with the given number of threads, while other work may have shared the machine. Options and
+checkpoints were chosen on the validation targets, the defaults of `itemknn` on those of MovieLens 100K and Beauty
+together. Choices made after test figures had been seen are marked in [experiments.md](experiments.md), above all that
+`recsysllm-best` has no pre-training. Repeat a row with `python benchmarks/seeds.py RECOMMENDER OPTIONS --data PATH`.
 
-**Tasks** of recommenders that answer several stand beside simple answers to the same questions, learnt from the same
-training part; texts (BLEU, ROUGE) in percent. "new" prompts tell of an item by its description alone.
+**Tasks** of multi-task recommenders are listed with baselines for the same questions, fitted on the same training part;
+texts (BLEU, ROUGE) in percent. "new" prompts describe an item by its attributes only.
 
 **Published.** As printed, with what is known of the protocol:
 
 | mark | meaning |
 |---|---|
-| seen out | whether items of the history were left out of the ranking |
-| ids leak | whether the items' codes tell the test item ([leaking ids](protocol.md#leaking-ids)) |
-| seeds | runs behind the number, where the source tells |
-| ? | the source does not tell |
-| ~~.0536~~ ✗ | impossible beside the other numbers of its row, with the range that arithmetic leaves (`genrec audit`) |
+| seen out | whether items of the history were excluded from the ranking |
+| ids leak | whether the items' codes reveal the test item ([leaking ids](protocol.md#leaking-ids)) |
+| seeds | runs behind the number, if the source states them |
+| ? | not stated in the source |
+| ~~.0536~~ ✗ | impossible given the other numbers of its row, with the possible range (`genrec audit`) |
 
-Rows with other marks than ours, another cut of the data or copied numbers are no fair comparison; they stand here to
-be recognised. All of them rank the whole catalogue unless the remark says otherwise.
+Rows with other marks than ours, another version of the data or copied numbers are not comparable with ours; they are
+listed for reference. All of them rank the whole catalogue unless the remark says otherwise.
 """
 
 
@@ -90,7 +90,7 @@ def _data_set(folder: Path, data: str, rows: list[Published]) -> str:
         parts += _tasks(result, data)
     for name, told in OTHERS.items():
         if (folder / data / name).exists():
-            parts.append(f"Measured besides: [`{name}`](../results/{data}/{name}), {told}.")
+            parts.append(f"Also measured: [`{name}`](../results/{data}/{name}), {told}.")
     of_data = [row for row in rows if row.data == data]
     if of_data:
         header = ["published", *CELLS, "seen out", "ids leak", "seeds", "source", "remark"]
@@ -101,7 +101,7 @@ def _data_set(folder: Path, data: str, rows: list[Published]) -> str:
 def _ours(found: list[dict[str, Any]], data: str) -> list[str]:
     """Counts, table, options and machines of what we measured on a data set."""
     if not found:
-        return ["Nothing of ours has been measured on it yet."]
+        return ["We have not measured anything on it yet."]
     counts = found[0]["data"]["counts"]
     about = (
         f"`{data}`: {counts['num_users']:,} users, {counts['num_items']:,} items, "
@@ -116,7 +116,7 @@ def _ours(found: list[dict[str, Any]], data: str) -> list[str]:
     return [
         about,
         table(header, [_our_row(result, data) for result in found]),
-        f"Options beside the defaults, and the validation figure by which the checkpoint was chosen:\n\n{chosen}",
+        f"Options other than the defaults, and the validation figure by which the checkpoint was chosen:\n\n{chosen}",
         f"Machine: {'; '.join(sorted(machines))}.",
     ]
 
