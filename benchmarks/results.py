@@ -36,15 +36,15 @@ ROOT = Path(__file__).resolve().parents[1]
 INTRODUCTION = """\
 # Results
 
-This page is generated from [`results/`](../results/) by `make results` (`python benchmarks/results.py`); edit the files
-there, not the page. [protocol.md](protocol.md) describes what is measured and why, [experiments.md](experiments.md) what
-led to the options.
+This page is generated from [`results/`](../results/) by `make results` (`python benchmarks/results.py`); edit the
+files there, not the page. [protocol.md](protocol.md) describes what is measured and why,
+[experiments.md](experiments.md) what led to the options.
 
 **Ours.** Leave-one-out by time, test targets, the whole catalogue ranked, seen items excluded (and allowed, in the last
 metric columns), ties counted against the model. Mean ± standard deviation over seeds; `popular` and `itemknn` are
-deterministic and have one run. "Exact lists" is the share of lists that are proven to be the model's own top k. Training
-is wall time of one run with the given number of threads, while other work may have shared the machine. Options and
-checkpoints were chosen on the validation targets, the defaults of `itemknn` on those of MovieLens 100K and Beauty
+deterministic and have one run. "Exact lists" is the share of lists proven to be the model's own top k. Training is wall
+time of one run with the given number of threads, while other work may have shared the machine. Options and checkpoints
+were chosen on the validation targets, the defaults of `itemknn` on those of MovieLens 100K and Beauty
 together. Choices made after test figures had been seen are marked in [experiments.md](experiments.md), above all that
 `recsysllm-best` has no pre-training. Repeat a row with `python benchmarks/seeds.py RECOMMENDER OPTIONS --data PATH`.
 

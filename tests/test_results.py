@@ -178,7 +178,7 @@ def test_a_data_set_without_results_has_a_page(pages: ModuleType, tmp_path: Path
     (tmp_path / "published.yaml").write_text((RESULTS / "published.yaml").read_text(encoding="utf-8"))
     (tmp_path / "my-shop").mkdir()
     page = pages.results_page(tmp_path)
-    assert page.count("Nothing of ours has been measured on it yet.") == 5
+    assert page.count("We have not measured anything on it yet.") == 5
     assert "## my-shop" in page
     assert "SASRec, full cross-entropy" in page
 
