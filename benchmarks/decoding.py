@@ -38,13 +38,13 @@ import numpy as np
 import torch
 from genrec.backbones.quiet import quiet
 from genrec.backbones.tokenizer import TrainedTokenizer
-from genrec.cli.bench_peer import CommonWay, SameModel, random_llama
 from genrec.codes.title import title_codes
 from genrec.codes.trie import Codes, Trie
 from genrec.data.streams import stream
 from genrec.decoding.beam import Normalise
 from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.decoding.frontier import Found
+from genrec.runs.bench_peer import CommonWay, SameModel, random_llama
 
 import pages
 

@@ -20,10 +20,10 @@ from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = os.environ["POLARS_MAX_THREADS"] = "1"
 
+import genrec
 import numpy as np
 import torch
 from genrec.backbones.children import child_logits
-from genrec.cli.run_folder import open_run
 from genrec.data.ranking import Rankings
 from genrec.data.streams import stream
 from genrec.training.examples import collate
@@ -89,10 +89,9 @@ def cpu_s(work: Callable[[], Any]) -> tuple[Any, float]:
 def measure(folder: Path, moved_to: str | None, num_users: int, num_brute: int) -> tuple[str, list[str]]:
     """Rows of the table for one run, and what it missed."""
     torch.set_num_threads(1)
-    run = open_run(folder)
-    model: Any = run.load()
-    data = run.read_data(moved_to)
-    targets = data.split(run.protocol).test
+    run = genrec.open_run(folder, moved_to)
+    model: Any = run.model
+    data, targets = run.data, run.parts.test
     rng = stream(0, "questions of the exactness benchmark")
     rows = np.sort(rng.permutation(len(targets))[:num_users])
     histories = targets.histories.take(rows)

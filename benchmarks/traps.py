@@ -20,7 +20,6 @@ from typing import Any
 
 import genrec
 import numpy as np
-from genrec.cli.environment import environment
 from genrec.codes.numbered import random_numbers, sequential_numbers
 from genrec.data.files import write_json
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
@@ -29,6 +28,7 @@ from genrec.data.streams import stream
 from genrec.evaluation.baselines import next_numbers
 from genrec.evaluation.metrics import hit_rate, ndcg, ranks
 from genrec.evaluation.protocol import evaluate
+from genrec.runs.environment import environment
 from scipy import sparse
 
 COUNTING = ("popular", "itemknn")

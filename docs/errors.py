@@ -11,13 +11,14 @@ from pathlib import Path
 import genrec
 from genrec import errors
 from genrec.backbones.hardware import MOST_THREADS
-from genrec.cli import exits, recipe, terminal
+from genrec.cli import exits, terminal
 from genrec.data import packed, synthetic, transfer, yaml_text
 from genrec.data.catalogue import Catalogue
 from genrec.data.memory import spelled
 from genrec.data.readers import item_fields, times
 from genrec.recommenders.base import create, load
 from genrec.recommenders.palr import endpoint
+from genrec.runs import recipe
 
 PAGE = Path(__file__).with_suffix(".md")
 PACKAGE = PAGE.parents[1] / "genrec"

@@ -25,18 +25,28 @@ if TYPE_CHECKING:
     from genrec.recommenders.base import Recommender as Recommender
     from genrec.recommenders.base import create as create
     from genrec.recommenders.base import load as load
+    from genrec.runs.compare import Comparison as Comparison
+    from genrec.runs.compare import compare as compare
+    from genrec.runs.run import Run as Run
+    from genrec.runs.run import open_run as open_run
+    from genrec.runs.train import train as train
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Catalogue": "genrec.data.catalogue",
+    "Comparison": "genrec.runs.compare",
     "Dataset": "genrec.data.dataset",
     "Recommender": "genrec.recommenders.base",
+    "Run": "genrec.runs.run",
+    "compare": "genrec.runs.compare",
     "create": "genrec.recommenders.base",
     "evaluate": "genrec.evaluation.protocol",
     "load": "genrec.recommenders.base",
+    "open_run": "genrec.runs.run",
     "read": "genrec.data.read",
     "synthetic": "genrec.data.synthetic",
+    "train": "genrec.runs.train",
 }
 
 __all__ = ["errors", "recommenders", *_HOME]

@@ -17,7 +17,7 @@ a file and exits with 70.
 
 import difflib
 import reprlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 
 class GenrecError(Exception):
@@ -82,3 +82,16 @@ def suggestion(name: str, known: Collection[str]) -> str:
         if len(some) <= 200
         else f"there are {some[:200].rpartition(', ')[0]} and others; "
     )
+
+
+def one_of(value: str, allowed: Sequence[str], what: str) -> str:
+    """`value`, if it is one of `allowed`.
+
+    Raises:
+        ConfigError: it is not; the nearest is named.
+    """
+    if value in allowed:
+        return value
+    nearest = difflib.get_close_matches(str(value)[:100], allowed, n=1)
+    hint = f"did you mean {nearest[0]}? " if nearest else ""
+    raise ConfigError(f"{what} {value!r} is not known; {hint}choose one of {', '.join(allowed)}")

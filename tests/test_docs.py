@@ -10,7 +10,7 @@ import genrec
 import pytest
 import typer
 from genrec.cli.main import app
-from genrec.cli.recipe import packaged_recipes
+from genrec.runs.recipe import packaged_recipes
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -1,7 +1,8 @@
 """The arrows of docs/architecture.md: which part of the package may know which.
 
-errors ← data ← codes ← prompts, backbones ← training, decoding ← recommenders ← cli; evaluation sees rankings
-and targets only, and is all that pages and audit see. Every import counts, inside functions and for type checkers too.
+errors ← data ← codes ← prompts, backbones ← training, decoding ← recommenders ← runs ← cli; evaluation sees
+rankings and targets only, and is all that pages and audit see. Every import counts, inside functions and for type
+checkers too.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "recommenders": {
         "errors", "data", "codes", "prompts", "backbones", "evaluation", "training", "decoding"
     },
+    "runs": {
+        "errors", "data", "codes", "prompts", "backbones", "evaluation", "pages", "audit", "training", "decoding",
+        "recommenders",
+    },
 }  # fmt: skip
 
 # Folders of `recommenders/`, and which of the others they may know; plain files there know none of them.
@@ -50,6 +55,7 @@ FORBIDDEN_LIBRARIES = {
     "pages": {"torch", "transformers", "tokenizers"},
     "audit": {"torch", "transformers", "tokenizers"},
     "decoding": {"transformers", "tokenizers", "peft"},
+    "runs": {"typer", "click", "rich"},
 }
 EXTRAS = {"bitsandbytes", "wandb", "ray", "vllm", "faiss"}  # optional: never imported when a module is
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from genrec.cli import task_answers as answers
-from genrec.cli.options import Json, MovedData, Run, one_of
+from genrec.cli.options import Json, MovedData, Run
 from genrec.cli.recommend import print_answer, tell_notes
-from genrec.cli.run_folder import open_run
-from genrec.cli.task_answers import Answer
 from genrec.cli.terminal import note, print_facts, print_json, print_table, stdout
-from genrec.errors import ConfigError, DataError
+from genrec.errors import ConfigError, DataError, one_of
+from genrec.runs import answers
+from genrec.runs.answers import Answer
+from genrec.runs.run import open_run
 
 if TYPE_CHECKING:
     from genrec.evaluation.task_recommender import Prompt
@@ -91,10 +91,9 @@ def ask(
         raise ConfigError("--feature is empty: give a word to speak of, or leave it out")
     if review is not None:
         given["review"] = _review(review)
-    opened = open_run(run)
-    model = opened.load()
-    tell_notes(model, [*(history or ()), *(candidate or ()), *([item] if item is not None else ())])
-    found = _TASKS[task].answer(answers.Question(opened, model, cast("Prompt", prompt), given))
+    opened = open_run(run, data)
+    tell_notes(opened.model, [*(history or ()), *(candidate or ()), *([item] if item is not None else ())])
+    found = _TASKS[task].answer(answers.Question(opened, cast("Prompt", prompt), given))
     if as_json:
         print_json({"run": str(run), "task": task, "prompt": prompt, **found})
     else:

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genrec.cli.environment import environment
-from genrec.cli.options import SYNTHETIC, BatchSize, HeldOut, Json, MovedData
+from genrec.cli.options import BatchSize, HeldOut, Json, MovedData
 from genrec.cli.reading import Reading, reads_data
-from genrec.cli.run_folder import looks_like_run, open_run
 from genrec.cli.terminal import note, print_json, print_table, stdout, stoppable
 from genrec.data.files import write_text
 from genrec.errors import ConfigError
+from genrec.runs.environment import environment
+from genrec.runs.run import looks_like_run, open_run
+from genrec.runs.source import SYNTHETIC
 
 if TYPE_CHECKING:
-    from genrec.cli.bench_rows import Row
+    from genrec.data.dataset import Dataset
+    from genrec.runs.bench import Row
 
 _TITLE = "genrec bench"  # a page's first words, by which it is known as ours
 _COLUMNS = ("what", "figure", "unit", "peak memory, MB")
@@ -44,7 +46,7 @@ def bench(
 
     Without DATA the invented data set is measured, so that machines can be compared. Nothing that is trained is kept.
     """
-    from genrec.cli.bench_rows import measure
+    from genrec.runs.bench import measure
 
     if not seconds > 0:
         raise ConfigError(f"--seconds is {seconds:g}; give a row more than 0, for example 5")
@@ -53,11 +55,11 @@ def bench(
     if looks_like_run(Path(what)):
         for name in [*reading.given(), *(["protocol"] if protocol is not None else [])]:
             raise ConfigError(f"--{name.replace('_', '-')} goes with DATA: {what} knows its own")
-        run = open_run(Path(what))
-        trained, held_out = run.load(), run.protocol
+        run = open_run(what, data)
+        trained, held_out = run.model, run.recipe.protocol
 
-        def read() -> Any:
-            return run.read_data(data)
+        def read() -> Dataset:
+            return run.data
 
     else:
         if data is not None:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from genrec.cli.compared_runs import Compared, open_compared
-from genrec.cli.environment import environment
-from genrec.cli.options import Json, MovedData, one_of
+from genrec.cli.options import Json, MovedData
+from genrec.cli.tables import data_facts
 from genrec.cli.terminal import note, print_facts, print_json, print_table, stdout
-from genrec.errors import ConfigError
-
-if TYPE_CHECKING:
-    from genrec.evaluation.comparison import Analysis
+from genrec.runs.compare import Comparison, check_page
+from genrec.runs.compare import compare as compare_runs
 
 _SHOWN_PAIRS = 10  # a longer table is cut to the pairs of the best one
 
@@ -44,76 +39,22 @@ def compare(
     Runs that differ in the seed alone are one recommender with several seeds. Nothing is trained or ranked here:
     `genrec evaluate RUN` keeps the lists in the run.
     """
-    from genrec.evaluation.comparison import analyse
-    from genrec.pages.comparison import write_comparison
-
-    one_of(split, ("test", "validation"), "the split")
-    if users is not None and users < 1:
-        raise ConfigError(f"--users is {users}; ask for at least 1 user")
     if out is not None:
-        _check_out(out)
-    compared = open_compared(runs, split, users, data)
-    analysis = analyse(compared.groups, compared.targets, compared.train)
-    about = _about(compared)
+        check_page(out)
+    found = compare_runs(runs, split, users=users, data=data)
     if as_json:
-        print_json(_told(analysis, compared, about))
+        print_json(found.to_json())
     else:
-        _print(analysis, about)
+        _print(found)
     if out is not None:
-        write_comparison(out, analysis, compared.targets, compared.origins, about)
-        if as_json:
-            note(f"page: {out}")
-        else:
-            stdout().print(f"page: {out}")
+        found.write(out)
+        show = note if as_json else stdout().print
+        show(f"page: {out}")
 
 
-def _check_out(out: Path) -> None:
-    """`out` is free, or a page that this program wrote.
-
-    Raises:
-        ConfigError: it is neither, or no HTML file.
-    """
-    from genrec.pages.page import check_free
-
-    if out.suffix not in (".html", ".htm"):
-        raise ConfigError(f"--out writes an HTML page: give NAME.html, not {out}")
-    check_free(out)
-
-
-def _about(compared: Compared) -> dict[str, Any]:
-    """What stands beside every number of the comparison."""
-    counts, now = compared.dataset.summary(), environment()
-    return {
-        "data": counts["name"],
-        "synthetic": counts["synthetic"],
-        "num_users": counts["num_users"],
-        "num_items": len(compared.targets.catalogue),
-        "num_interactions": counts["num_interactions"],
-        "fingerprint": counts["fingerprint"],
-        "protocol": compared.protocol,
-        "split": compared.measured,
-        "num_targets": len(compared.targets),
-        **{name: now[name] for name in ("genrec", "commit", "time", "command")},
-    }
-
-
-def _told(analysis: Analysis, compared: Compared, about: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything as plain values."""
-    targets = compared.targets
-    examples = [
-        {
-            "user_id": str(targets.users[example.row]),
-            "target": targets.catalogue.ids[targets.items[example.row]],
-            "found_by": [analysis.names[place] for place in example.found_by],
-        }
-        for example in analysis.examples
-    ]
-    runs = [asdict(origin) for origin in compared.origins]
-    return {**about, **analysis.to_json(), "examples": examples, "runs": runs}
-
-
-def _print(analysis: Analysis, about: Mapping[str, Any]) -> None:
+def _print(comparison: Comparison) -> None:
     """The recommenders, the best first, the differences on NDCG@10, and what was measured."""
+    analysis, about = comparison.analysis, comparison.about
     found = analysis.comparisons
     places = {metric: analysis.metrics.index(metric) for metric in ("HR@10", "NDCG@10")}
     best = {metric: found.means_GM[:, at].argmax() for metric, at in places.items()}
@@ -156,10 +97,9 @@ def _print(analysis: Analysis, about: Mapping[str, Any]) -> None:
             for pair in pairs
         ],
     )
-    synthetic = " (SYNTHETIC: invented, says nothing about real people)" if about["synthetic"] else ""
     print_facts(
         {
-            "data": f"{about['data']}{synthetic}",
+            **data_facts(about),
             "protocol": f"{about['protocol']}, all {about['num_items']:,} items ranked, seen excluded",
             "users": about["num_targets"],
             "commit": about["commit"],

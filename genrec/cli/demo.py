@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genrec.cli.evaluate import print_evaluation
-from genrec.cli.options import SYNTHETIC
 from genrec.cli.reading import Reading, reads_data
-from genrec.cli.recipe import Recipe, read_recipe
-from genrec.cli.recommend import answer_for, print_answer
-from genrec.cli.terminal import note, print_table, progress, stdout
-from genrec.cli.train import train_run
+from genrec.cli.recommend import print_answer
+from genrec.cli.tables import print_evaluation
+from genrec.cli.terminal import note, print_table, progress, stdout, stoppable
 from genrec.data.files import read_json_lines
+from genrec.runs.answers import answer_for
+from genrec.runs.recipe import Recipe, read_recipe
+from genrec.runs.source import SYNTHETIC
 
 if TYPE_CHECKING:
     from genrec.data.dataset import Dataset
@@ -44,14 +44,17 @@ def demo(
     A demo that was stopped goes on where it was; one that is trained already is only measured and shown.
     """
     from genrec.pages.page import check_free
+    from genrec.runs.train import train_run
 
     page = out / "report.html"
     check_free(page)
     chosen = read_recipe(recipe)
     source = reading.source(data, chosen.data)
-    run, dataset = train_run(_run_folder(out, chosen, source.absolute().path), chosen, source, resume=True)
-    parts = dataset.split(chosen.protocol)
-    models = {chosen.recommender: run.load(), **_baselines(parts, chosen.recommender)}
+    with stoppable("go on with the same command"):
+        folder = _run_folder(out, chosen, source.absolute().path)
+        run = train_run(folder, chosen, source, resume=True)
+    dataset, parts = run.data, run.parts
+    models = {chosen.recommender: run.model, **_baselines(parts, chosen.recommender)}
     measured = {name: _measured(name, model, parts.test) for name, model in models.items()}
     for name, result in measured.items():
         measured[name] = {**result, "provenance": run.provenance("test")}

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 
 import genrec
-from genrec.cli.environment import environment
+from genrec.runs.environment import environment
 
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)  # in the name of a variable
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")  # as Rust spells it: polars, safetensors

@@ -19,7 +19,7 @@ from genrec.cli import ask, audit, bench, compare, data, demo, evaluate, recomme
 from genrec.cli.command import Command
 from genrec.cli.exits import Exit
 from genrec.cli.fault import refused_by_system, report_fault
-from genrec.cli.terminal import error_line
+from genrec.cli.terminal import error_line, notes_shown
 from genrec.errors import ConfigError, GenrecError
 
 app = typer.Typer(
@@ -95,9 +95,10 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         _check_text(words)
         _check_environment()
-        code = typer.main.get_command(app).main(
-            words or ["--help"], prog_name="genrec", standalone_mode=False
-        )
+        with notes_shown():
+            code = typer.main.get_command(app).main(
+                words or ["--help"], prog_name="genrec", standalone_mode=False
+            )
         sys.stdout.flush()
         return int(code or Exit.DONE)
     except (BrokenPipeError, SystemExit):  # the latter is typer's way to end where the reader went away

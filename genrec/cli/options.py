@@ -1,24 +1,13 @@
-"""Options that several commands share, and the data source that they describe."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
-import difflib
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from genrec.cli.terminal import note
-from genrec.data.read_options import check_kinds
 from genrec.errors import ConfigError
-
-if TYPE_CHECKING:
-    from genrec.data.dataset import Dataset
-
-SYNTHETIC = "synthetic"  # given in place of a path: the built-in invented data set
 
 Json = Annotated[bool, typer.Option("--json", help="Print only JSON on stdout.")]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `genrec train` wrote.")]
@@ -48,71 +37,6 @@ Exact = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class DataSource:
-    """Where interactions come from and how they are read: what `data.json` of a run keeps of them.
-
-    `path` is a file, a folder or `synthetic`; `options` go to `genrec.read`.
-    """
-
-    path: str
-    items: str | None = None
-    options: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        check_kinds(self.options)
-        if self.path == SYNTHETIC and (self.items or self.options):
-            given = ["items"] if self.items else list(self.options)
-            raise ConfigError(
-                f"the synthetic data take no {', '.join(given)}; leave it out or give a path to your own"
-            )
-
-    def read(self, *, tell: bool = True) -> Dataset:
-        """Read the data set.
-
-        Args:
-            tell: say on stderr what was dropped and why, as a log that loses rows gives another model.
-
-        Raises:
-            DataError, CatalogueError, ConfigError: see `genrec.read`.
-        """
-        import genrec
-
-        if self.path == SYNTHETIC:
-            return genrec.synthetic()
-        dataset = genrec.read(self.path, items=self.items, **self.options)
-        if tell and dataset.report.drops():
-            note(dataset.report.drops())
-        return dataset
-
-    def absolute(self) -> DataSource:
-        """The same source with paths that hold from any folder."""
-        if self.path == SYNTHETIC:
-            return self
-        # `Path.resolve` raises a RuntimeError on a link to itself, which whoever reads it tells in words.
-        items = None if self.items is None else os.path.realpath(self.items)
-        return DataSource(os.path.realpath(self.path), items, self.options)
-
-    def moved(self, path: str) -> DataSource:
-        """The same source where the interactions lie at `path` now.
-
-        A file of items that is no longer where it was is looked for at the same place beside the interactions.
-
-        Raises:
-            ConfigError: it is at neither.
-        """
-        items = self.items
-        if items is not None and not Path(items).exists():
-            beside = Path(os.path.normpath(Path(path).absolute() / os.path.relpath(items, self.path)))
-            if not beside.exists():
-                raise ConfigError(
-                    f"the file of items is neither at {items} nor, moved with the interactions, at {beside}: put it at "
-                    "one of them"
-                )
-            items = str(beside)
-        return DataSource(path, items, self.options)
-
-
 def pair(word: str, option: str, example: str) -> tuple[str, str]:
     """The two sides of `name=value`.
 
@@ -123,16 +47,3 @@ def pair(word: str, option: str, example: str) -> tuple[str, str]:
     if not name or not value:
         raise ConfigError(f"{option} {word!r} has no two sides; write it as in {option} {example}")
     return name, value
-
-
-def one_of(value: str, allowed: Sequence[str], what: str) -> str:
-    """`value`, if it is one of `allowed`.
-
-    Raises:
-        ConfigError: it is not; the nearest is named.
-    """
-    if value in allowed:
-        return value
-    nearest = difflib.get_close_matches(value, allowed, n=1)
-    hint = f"did you mean {nearest[0]}? " if nearest else ""
-    raise ConfigError(f"{what} {value!r} is not known; {hint}choose one of {', '.join(allowed)}")

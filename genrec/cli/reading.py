@@ -11,8 +11,9 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from genrec.cli.options import DataSource, pair
+from genrec.cli.options import pair
 from genrec.errors import ConfigError
+from genrec.runs.source import DataSource
 
 
 @dataclass(frozen=True)

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genrec.cli.options import BatchSize, Exact, Json, MovedData, Run, one_of, pair
-from genrec.cli.run_folder import Run as RunFolder
-from genrec.cli.run_folder import open_run
+from genrec.cli.options import BatchSize, Exact, Json, MovedData, Run, pair
 from genrec.cli.terminal import note, print_json, print_table, progress, stdout, stoppable
-from genrec.errors import ConfigError, DataError
+from genrec.errors import ConfigError, one_of
+from genrec.runs.answers import answer_for
+from genrec.runs.run import open_run
 
 if TYPE_CHECKING:
-    from genrec.cli.everybody import Question
-    from genrec.data.catalogue import BoolArray
-    from genrec.data.dataset import Dataset
     from genrec.recommenders.base import Recommender
 
 
@@ -59,28 +55,39 @@ def recommend(
     Ids and titles of the catalogue are taken as they are spelled or nearly so; a title that nothing fits is
     answered with the nearest ones.
     """
+    from genrec.runs.lists import allowed_items
+
     if [history is not None, user is not None, users is not None].count(True) != 1:
         raise ConfigError("give one of --history ITEM (repeated), --user ID, or --users all")
-    if k < 1:
-        raise ConfigError(f"-k is {k}; ask for at least 1 item")
-    opened = open_run(run)
-    model = opened.load()
+    opened = open_run(run, data)
+    model = opened.model
     tell_notes(model, [*(history or ()), *(exclude or ())])
-    allowed = allowed_items(model, only or [], exclude or [])
+    fields = [pair(word, "--only", "genres=Comedy") for word in only or ()]
     if users is not None:
-        from genrec.cli.everybody import Question
-
         one_of(users, ("all",), "--users")
         if why or as_json:
             raise ConfigError("--users all writes a file and takes neither --why nor --json")
-        question = Question(k, tuple(only or ()), tuple(exclude or ()), exact)
-        _recommend_to_all(opened, model, opened.read_data(data), question, allowed, out, force, batch_size)
+        if out is None:
+            raise ConfigError("--users all writes a Parquet file: give --out NAME.parquet")
+        with stoppable("go on with the same command"), progress("recommending to all users") as tick:
+            num_rows = opened.recommend_to_all(
+                out,
+                k,
+                only=fields,
+                exclude=exclude or (),
+                exact=exact,
+                force=force,
+                batch_size=batch_size,
+                progress=tick,
+            )
+        stdout().print(f"wrote {num_rows:,} rows to {out}")
         return
     if batch_size is not None:
         raise ConfigError("--batch-size is for --users all; a single list is ranked by itself")
     if out is not None:
         raise ConfigError("--out is for --users all; a single list is printed, with --json for programs")
-    names: Sequence[str] = history if history is not None else user_history(opened.read_data(data), str(user))
+    allowed = allowed_items(model, fields, exclude or ())
+    names = history if history is not None else opened.history(str(user))
     answer = answer_for(model, names, k, allowed, exact=exact, why=why)
     if as_json:
         print_json({"run": str(run), "user": user, "k": k, **answer})
@@ -94,93 +101,6 @@ def tell_notes(model: Recommender, names: Sequence[str]) -> None:
     """Say on stderr which of the names that a person gave could mean another item too."""
     for told in model.catalogue.notes(names):
         note(told)
-
-
-def _recommend_to_all(
-    opened: RunFolder,
-    model: Recommender,
-    dataset: Dataset,
-    question: Question,
-    allowed: BoolArray | None,
-    out: Path | None,
-    force: bool,
-    batch_size: int | None,
-) -> None:
-    from genrec.cli.everybody import recommend_to_all
-
-    if out is None or out.suffix != ".parquet":
-        raise ConfigError(f"--users all writes a Parquet file: give --out NAME.parquet, not {out}")
-    what = f"recommending to {dataset.interactions.num_users:,} users"
-    with stoppable("go on with the same command"), progress(what) as tick:
-        identity = opened.model_identity()
-        num_rows = recommend_to_all(
-            model,
-            dataset,
-            question,
-            allowed,
-            out,
-            identity=identity,
-            force=force,
-            batch_size=batch_size,
-            progress=tick,
-        )
-    stdout().print(f"wrote {num_rows:,} rows to {out}")
-
-
-def allowed_items(model: Recommender, only: Sequence[str], exclude: Sequence[str]) -> BoolArray | None:
-    """Mask of the items that fit every `FIELD=VALUE` and are not excluded; None where that is all of them.
-
-    Raises:
-        ConfigError: no such field or value.
-        UnknownItemError: an excluded item is not in the catalogue.
-    """
-    allowed = model.mask(None, exclude)
-    for word in only:
-        field, value = pair(word, "--only", "genres=Comedy")
-        fitting = model.mask({field: value}, ())
-        assert fitting is not None
-        allowed = fitting if allowed is None else allowed & fitting
-    return allowed
-
-
-def user_history(dataset: Dataset, user: str) -> list[str]:
-    """Ids of all that a user of the data took, oldest first.
-
-    Raises:
-        DataError: there is no such user.
-    """
-    import polars as pl
-
-    rows = dataset.interactions.users.cast(pl.String).index_of(user)
-    if rows is None:
-        some = ", ".join(map(str, dataset.interactions.users[:5]))
-        raise DataError(f"the data of this run have no user {user!r}; there are users such as {some}")
-    return [dataset.catalogue.ids[item] for item in dataset.interactions.histories[rows]]
-
-
-def answer_for(
-    model: Recommender,
-    names: Sequence[str],
-    k: int,
-    allowed: BoolArray | None = None,
-    *,
-    exact: bool = False,
-    why: bool = False,
-) -> dict[str, Any]:
-    """History and ranking as plain values: `history`, `exact` and `items`, each with `why` if asked for."""
-    ranking = model.recommend([names], k, only=allowed, exact=exact)[0]
-    items = []
-    for rank, item in enumerate(ranking.items, start=1):
-        row = {"rank": rank, **asdict(item)}
-        if why:
-            steps = model.why(names, item.item_id)
-            row["why"] = [{"text": text, "probability": probability} for text, probability in steps]
-        items.append(row)
-    catalogue = model.catalogue
-    rows = catalogue.rows(names)
-    history = [{"item_id": catalogue.ids[row], "title": catalogue.titles[row]} for row in rows]
-    background = {"background": model.background(names)} if why else {}
-    return {"history": history, "exact": ranking.exact, "items": items, **background}
 
 
 def print_answer(answer: Mapping[str, Any], num_history: int = 10) -> None:

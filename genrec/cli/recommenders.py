@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from genrec.cli.options import Json, one_of
-from genrec.cli.recipe import packaged_recipes
+from genrec.cli.options import Json
 from genrec.cli.terminal import print_json, print_table, stdout
+from genrec.errors import one_of
+from genrec.runs.recipe import packaged_recipes
 
 
 def recommenders(

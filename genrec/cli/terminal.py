@@ -7,6 +7,7 @@ and coloured; in a pipe they are plain columns that nothing cuts off.
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -137,9 +138,32 @@ def print_facts(facts: Mapping[str, object], title: str = "") -> None:
     )
 
 
+class _Notes(logging.Handler):
+    """Writes as notes what the package says while it works."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        note(record.getMessage())
+
+
+@contextmanager
+def notes_shown() -> Iterator[None]:
+    """Show what the logger `genrec` is told, on stderr."""
+    logger = logging.getLogger("genrec")
+    before = logger.level, logger.propagate
+    handler = _Notes()
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.level, logger.propagate = before
+
+
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on stderr, shown on a terminal only; yields what takes (done, in all)."""
+    """A progress bar on stderr from the first tick on, on a terminal only; yields what takes (done, in all)."""
     console = stderr()
     bar = Progress(
         TextColumn("{task.description}"),
@@ -151,9 +175,17 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
         transient=True,
         disable=not console.is_terminal,
     )
-    with bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    task = bar.add_task(what, start=False, total=None)
+
+    def tick(done: int, total: int) -> None:
+        bar.start()
+        bar.start_task(task)
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield tick
+    finally:
+        bar.stop()
 
 
 @contextmanager

@@ -8,9 +8,9 @@ from typing import Any
 import genrec
 import numpy as np
 import pytest
-from genrec.cli.task_answers import WORDS
 from genrec.data.interactions import Histories
 from genrec.recommenders.p5.recommender import P5
+from genrec.runs.answers import WORDS
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def test_explain(cli, p5_run: Path, model: P5, monkeypatch: pytest.MonkeyPatch) 
         (("raitng",), "did you mean rating?"),
         (("recommend",), "recommend needs --history or --user"),
         (("recommend", "--history", "i1", "--user", "u1"), "one of them only"),
-        (("recommend", "--user", "u1", "-k", "0"), "-k is 0"),
+        (("recommend", "--user", "u1", "-k", "0"), "k is 0"),
         (("recommend", "--user", "u99"), "no user 'u99'"),
         (("rank", "--user", "u1"), "rank needs --candidate"),
         (("rank", "--user", "u1", "--candidate", "i1", "--candidate", "thing number 1"), "is given twice"),

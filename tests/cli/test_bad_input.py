@@ -109,7 +109,7 @@ def test_options_of_the_synthetic_data(mistake: Mistake) -> None:
 
 
 def test_k_of_zero(mistake: Mistake, popular_run: Path) -> None:
-    assert "-k is 0" in mistake("recommend", popular_run, "--user", "user0001", "-k", 0)
+    assert "k is 0" in mistake("recommend", popular_run, "--user", "user0001", "-k", 0)
 
 
 def test_unknown_item(mistake: Mistake, popular_run: Path) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 import genrec
 import numpy as np
 import pytest
-from genrec.cli import bench_rows
-from genrec.cli.bench_rows import Row, measure
 from genrec.errors import ConfigError
 from genrec.recommenders.base import Recommender
 from genrec.recommenders.popular import Popular
+from genrec.runs import bench as bench_rows
+from genrec.runs.bench import Row, measure
 
 UNITS = {
     "read and split": {"s"},

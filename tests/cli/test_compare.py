@@ -197,7 +197,7 @@ def test_what_cannot_be_compared_is_refused_with_the_difference(
     assert "neither a run folder nor a rankings file" in mistake("compare", near, near / "config.yaml")
     assert "there is no run folder" in mistake("compare", near, tmp_path / "nowhere")
     assert "there is no rankings file" in mistake("compare", near, tmp_path / "nowhere.parquet")
-    assert "--users is 0" in mistake("compare", near, popular, "--users", 0)
+    assert "users is 0" in mistake("compare", near, popular, "--users", 0)
     assert "the split 'tset' is not known; did you mean test?" in mistake("compare", near, "--split", "tset")
 
 

@@ -187,7 +187,7 @@ def test_wrong_rankings_are_one_line(mistake, shop: Path, foreign: Path, run: Pa
 
 def test_wrong_options(mistake, popular_run: Path) -> None:
     assert "did you mean validation" in mistake("evaluate", popular_run, "--split", "validaton")
-    assert "--users is 0" in mistake("evaluate", popular_run, "--users", 0)
+    assert "users is 0" in mistake("evaluate", popular_run, "--users", 0)
 
 
 def test_the_users_at_once_change_no_number(

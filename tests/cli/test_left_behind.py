@@ -97,7 +97,7 @@ def test_demo(cli, mistake: Mistake, tmp_path: Path, monkeypatch) -> None:
 
 def test_bench(cli, mistake: Mistake, tmp_path: Path, monkeypatch) -> None:
     page = tmp_path / "bench.md"
-    monkeypatch.setattr("genrec.cli.bench_rows.measure", fails)
+    monkeypatch.setattr("genrec.runs.bench.measure", fails)
     assert "this cannot be done" in mistake("bench", "--seconds", 0.01, "--out", page)
     assert list(tmp_path.iterdir()) == []
 
@@ -116,7 +116,7 @@ def test_save(tmp_path: Path, monkeypatch) -> None:
 def test_nobody_trains_where_another_does(cli, mistake: Mistake, tmp_path: Path) -> None:
     run = tmp_path / "run"
     words = ("train", "popular", *SYNTHETIC, "--out", run)
-    program = "import sys\nfrom pathlib import Path\nfrom genrec.cli.run_folder import alone\n"
+    program = "import sys\nfrom pathlib import Path\nfrom genrec.runs.folder import alone\n"
     program += "with alone(Path(sys.argv[1])):\n    print('there', flush=True)\n    sys.stdin.read()\n"
     with subprocess.Popen(
         [sys.executable, "-c", program, str(run)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import genrec
+import polars as pl
 import pytest
 from genrec.recommenders.popular import Popular
 
@@ -96,12 +97,45 @@ def test_why_shows_what_a_list_is_made_from(cli, popular_run: Path, monkeypatch)
     assert "background" not in cli(*words[:-1], "--json").json
 
 
+def test_every_user_gets_the_list_of_the_library(cli, knn_run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new folder" / "recs.parquet"
+    cli("recommend", knn_run, "--users", "all", "-k", 3, "--exclude", "F001", "--out", out)
+    found = pl.read_parquet(out)
+    assert found.columns == ["user_id", "rank", "item_id", "title", "score", "probability"]
+    assert found.height == 3000
+    one = found.filter(user_id="user0042")
+    alone = cli("recommend", knn_run, "--user", "user0042", "-k", 3, "--exclude", "F001", "--json").json[
+        "items"
+    ]
+    assert one.select("rank", "item_id", "title").rows() == [
+        (i["rank"], i["item_id"], i["title"]) for i in alone
+    ]
+    assert [entry.name for entry in out.parent.iterdir()] == ["recs.parquet"]
+
+
+def test_users_at_once_are_those_that_were_asked_for(
+    cli, mistake, popular_run: Path, tmp_path, monkeypatch
+) -> None:
+    asked: list[int] = []
+    rank = Popular._rank
+
+    def counted(self, histories, *args, **options):
+        asked.append(len(histories))
+        return rank(self, histories, *args, **options)
+
+    monkeypatch.setattr(Popular, "_rank", counted)
+    words = ("recommend", popular_run, "--users", "all", "--out", tmp_path / "all.parquet")
+    cli(*words, "--batch-size", 400)
+    assert asked == [400, 400, 200]
+    assert "--users all" in mistake("recommend", popular_run, "--user", "user0001", "--batch-size", 5)
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         ((), "--history"),
         (("--history", "x", "--user", "y"), "give one of"),
-        (("--user", "user0001", "-k", "0"), "-k is 0"),
+        (("--user", "user0001", "-k", "0"), "k is 0"),
         (("--user", "nobody"), "no user 'nobody'"),
         (("--history", "The Paper Lantrn"), "did you mean"),
         (("--user", "user0001", "--exclude", "nothing of the kind"), "no id or title"),

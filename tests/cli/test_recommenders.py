@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import genrec
-from genrec.cli.recipe import packaged_recipes
+from genrec.runs.recipe import packaged_recipes
 
 
 def test_json_tells_pipeline_and_paper(cli) -> None:

@@ -6,11 +6,10 @@ import genrec
 import numpy as np
 import polars as pl
 import pytest
-from genrec.cli import everybody
-from genrec.cli.everybody import Question, recommend_to_all
 from genrec.errors import ConfigError
 from genrec.recommenders.base import Recommender
-from genrec.recommenders.popular import Popular
+from genrec.runs import lists
+from genrec.runs.lists import Question, recommend_to_all
 
 DATA = genrec.synthetic(num_users=50)
 
@@ -22,23 +21,7 @@ def model() -> Recommender:
 
 def write(model: Recommender, out: Path, k: int = 5, **options: object) -> int:
     settings = {"identity": "m", "users_per_part": 20, **options}
-    return recommend_to_all(model, DATA, Question(k), None, out, **settings)
-
-
-def test_every_user_gets_the_list_of_the_library(cli, knn_run: Path, tmp_path: Path) -> None:
-    out = tmp_path / "new folder" / "recs.parquet"
-    cli("recommend", knn_run, "--users", "all", "-k", 3, "--exclude", "F001", "--out", out)
-    found = pl.read_parquet(out)
-    assert found.columns == ["user_id", "rank", "item_id", "title", "score", "probability"]
-    assert found.height == 3000
-    one = found.filter(user_id="user0042")
-    alone = cli("recommend", knn_run, "--user", "user0042", "-k", 3, "--exclude", "F001", "--json").json[
-        "items"
-    ]
-    assert one.select("rank", "item_id", "title").rows() == [
-        (i["rank"], i["item_id"], i["title"]) for i in alone
-    ]
-    assert [entry.name for entry in out.parent.iterdir()] == ["recs.parquet"]
+    return recommend_to_all(model, DATA, Question(k), out, **settings)
 
 
 def test_probabilities_are_written_where_there_are_any(model, tmp_path, monkeypatch) -> None:
@@ -78,7 +61,7 @@ def test_a_stopped_job_goes_on_and_ends_the_same(model, tmp_path, monkeypatch) -
 def test_parts_of_another_question_are_not_mixed_in(model, tmp_path, monkeypatch) -> None:
     out = tmp_path / "recs.parquet"
     with monkeypatch.context() as patch:
-        patch.setattr(everybody, "_assemble", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(lists, "_assemble", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             write(model, out)
     with pytest.raises(ConfigError, match="k=5, and this one has k=6"):
@@ -105,20 +88,3 @@ def test_a_folder_in_the_way_is_left_alone(model, tmp_path) -> None:
     with pytest.raises(ConfigError, match="in the way"):
         write(model, tmp_path / "recs.parquet")
     assert (folder / "0000.parquet").read_text() == "mine"
-
-
-def test_users_at_once_are_those_that_were_asked_for(
-    cli, mistake, popular_run: Path, tmp_path, monkeypatch
-) -> None:
-    asked: list[int] = []
-    rank = Popular._rank
-
-    def counted(self, histories, *args, **options):
-        asked.append(len(histories))
-        return rank(self, histories, *args, **options)
-
-    monkeypatch.setattr(Popular, "_rank", counted)
-    words = ("recommend", popular_run, "--users", "all", "--out", tmp_path / "all.parquet")
-    cli(*words, "--batch-size", 400)
-    assert asked == [400, 400, 200]
-    assert "--users all" in mistake("recommend", popular_run, "--user", "user0001", "--batch-size", 5)

@@ -8,7 +8,7 @@ parts become the one file.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -22,6 +22,7 @@ from pydantic_core import to_jsonable_python
 from genrec.data.files import read_parquet, write_atomically
 from genrec.data.seal import Sealed, check_files, measured, read_sealed, write_sealed
 from genrec.errors import ConfigError, RunError
+from genrec.recommenders.asked import as_count
 
 if TYPE_CHECKING:
     from genrec.data.catalogue import BoolArray
@@ -37,10 +38,10 @@ _QUESTION = "question.json"  # of the folder of parts
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked for every user, as given on the command line."""
+    """What is asked for every user; `only` holds fields and values."""
 
     k: int
-    only: tuple[str, ...] = ()
+    only: tuple[tuple[str, str], ...] = ()
     exclude: tuple[str, ...] = ()
     exact: bool = False
 
@@ -49,7 +50,6 @@ def recommend_to_all(
     model: Recommender,
     dataset: Dataset,
     question: Question,
-    allowed: BoolArray | None,
     out: Path,
     *,
     identity: str,
@@ -64,7 +64,6 @@ def recommend_to_all(
         model: fitted on the catalogue of `dataset`.
         dataset: whose users are asked for, each with all that they took.
         question: `k` and the filters.
-        allowed: the mask that the filters stand for.
         out: file to write; `out` + `.parts` is used on the way and removed.
         identity: tells this model from any other; parts that another one left are not taken up.
         force: replace a file that is there.
@@ -76,16 +75,25 @@ def recommend_to_all(
         Rows written.
 
     Raises:
-        ConfigError: the file exists, or parts of another question lie beside it.
+        ConfigError: the file exists, is no Parquet file by its name, or parts of another question lie beside it.
     """
+    if out.suffix != ".parquet":
+        raise ConfigError(f"--users all writes a Parquet file: give --out NAME.parquet, not {out}")
     if out.exists() and not force:
         raise ConfigError(f"{out} exists: give --force to replace it, or another --out")
     folder = out.with_name(out.name + ".parts")
+    allowed = allowed_items(model, question.only, question.exclude)
     if users_per_part is None:
-        places = min(question.k, len(model.catalogue))
+        places = min(as_count(question.k, "k", "item"), len(model.catalogue))
         users_per_part = min(USERS_PER_PART, max(1, _ROWS_PER_PART // places))
     asked = to_jsonable_python(
-        {**asdict(question), "data": dataset.fingerprint, "model": identity, "users_per_part": users_per_part}
+        {
+            **asdict(question),
+            "only": ["=".join(pair) for pair in question.only],
+            "data": dataset.fingerprint,
+            "model": identity,
+            "users_per_part": users_per_part,
+        }
     )
     parts = _take_up(folder, asked)
     histories = dataset.interactions.histories
@@ -114,6 +122,23 @@ def recommend_to_all(
     num_rows = _assemble(paths, out)
     shutil.rmtree(folder)
     return num_rows
+
+
+def allowed_items(
+    model: Recommender, only: Iterable[tuple[str, str]], exclude: Iterable[str]
+) -> BoolArray | None:
+    """Mask of the items that fit every field and value and are not excluded; None where that is all of them.
+
+    Raises:
+        ConfigError: no such field or value.
+        UnknownItemError: an excluded item is not in the catalogue.
+    """
+    allowed = model.mask(None, exclude)
+    for field, value in only:
+        fitting = model.mask({field: value}, ())
+        assert fitting is not None
+        allowed = fitting if allowed is None else allowed & fitting
+    return allowed
 
 
 def _take_up(folder: Path, asked: dict[str, Any]) -> dict[str, Sealed]:

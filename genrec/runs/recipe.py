@@ -21,7 +21,7 @@ from genrec.data.yaml_text import YamlError, parse_yaml
 from genrec.errors import ConfigError, shown, suggestion
 
 _MOST_BYTES = 1_000_000
-_KEYS = ("recommender", "config", "data", "protocol")
+KEYS = ("recommender", "config", "data", "protocol")
 
 
 @dataclass(frozen=True)
@@ -107,10 +107,10 @@ def _parsed(text: str, where: str) -> Recipe:
     values = _yaml(text, where)
     if not isinstance(values, Mapping) or not isinstance(values.get("recommender"), str):
         raise ConfigError(f"{where} is not a recipe: it needs a line such as 'recommender: genrec'")
-    unknown = [key for key in values if key not in _KEYS]
+    unknown = [key for key in values if key not in KEYS]
     if unknown:
         raise ConfigError(
-            f"{where} has the key {shown(unknown[0])}; {suggestion(unknown[0], _KEYS)}leave it out"
+            f"{where} has the key {shown(unknown[0])}; {suggestion(unknown[0], KEYS)}leave it out"
         )
     for key in ("config", "data"):
         if not isinstance(values.get(key), Mapping | None):  # None: the key alone, with nothing below it

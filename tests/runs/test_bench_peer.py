@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from genrec.cli.bench_peer import CommonWay, SameModel, random_llama
 from genrec.codes.trie import Codes, Trie
 from genrec.decoding.beam import Normalise
 from genrec.decoding.constraint import Constraint
+from genrec.runs.bench_peer import CommonWay, SameModel, random_llama
 
 END = 1
 CODES = [(2, 3, END), (2, 4, END), (2, 4, 5, 6, END), (3, END), (3, 3, 3, END), (5, 2, 4, END), (6, END)]

@@ -1,23 +1,24 @@
-"""What `genrec compare` was given: runs and rankings files, opened, checked to be comparable, and grouped by seeds."""
+"""Comparing runs and rankings files: opened, checked to be comparable, grouped by seeds and analysed."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genrec.cli.run_folder import Run, open_run
 from genrec.data.files import read_json_lines
 from genrec.errors import ConfigError, RunError
+from genrec.runs.environment import environment
+from genrec.runs.measure import Questions, check_asked
+from genrec.runs.run import Run, open_run
 
 if TYPE_CHECKING:
-    from genrec.data.dataset import Dataset
-    from genrec.data.interactions import Histories, Targets
+    from genrec.data.interactions import Targets
     from genrec.data.ranking import Rankings
-    from genrec.evaluation.comparison import Group
+    from genrec.evaluation.comparison import Analysis, Group
     from genrec.pages.comparison import Origin
 
 _NOT_THE_METHOD = ("seed", "threads", "report_to")  # options that make no other recommender
@@ -26,26 +27,58 @@ _VALIDATION = "eval_NDCG@10"  # what the training log calls it
 
 
 @dataclass(frozen=True)
-class Compared:
-    """Lists of several recommenders for the same targets.
+class Comparison:
+    """Several recommenders beside one another, as `genrec compare` prints and writes them.
 
     Attributes:
-        dataset: that all runs were trained on.
-        protocol: that split it.
-        measured: name of the measurement, as in `metrics.json` of the runs.
+        analysis: metrics, differences and what chance could have done.
         targets: the questions of all lists.
-        train: histories of the training part.
-        groups: recommenders, as given.
         origins: where each run's lists come from, group by group.
+        about: the data, the questions and this program.
     """
 
-    dataset: Dataset
-    protocol: str
-    measured: str
+    analysis: Analysis
     targets: Targets
-    train: Histories
-    groups: list[Group]
     origins: list[Origin]
+    about: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as plain values."""
+        analysis, targets = self.analysis, self.targets
+        examples = [
+            {
+                "user_id": str(targets.users[example.row]),
+                "target": targets.catalogue.ids[targets.items[example.row]],
+                "found_by": [analysis.names[place] for place in example.found_by],
+            }
+            for example in analysis.examples
+        ]
+        runs = [asdict(origin) for origin in self.origins]
+        return {**self.about, **analysis.to_json(), "examples": examples, "runs": runs}
+
+    def write(self, path: str | Path) -> Path:
+        """Write the comparison as an HTML page and return its path.
+
+        Raises:
+            ConfigError: a path that is no NAME.html, or a file that is no page of genrec.
+        """
+        from genrec.pages.comparison import write_comparison
+
+        check_page(Path(path))
+        return write_comparison(path, self.analysis, self.targets, self.origins, self.about)
+
+
+def check_page(path: Path) -> None:
+    """Nothing, if a comparison can be written there.
+
+    Raises:
+        ConfigError: it is no HTML file, or neither free nor a page of genrec.
+    """
+    from genrec.pages.page import check_free
+
+    if path.suffix not in (".html", ".htm"):
+        raise ConfigError(f"--out writes an HTML page: give NAME.html, not {path}")
+    check_free(path)
 
 
 @dataclass(frozen=True)
@@ -57,12 +90,12 @@ class _Entry:
 
     @property
     def seed(self) -> int | None:
-        return None if self.run is None else self.run.config["config"].get("seed")
+        return None if self.run is None else self.run.recipe.config.get("seed")
 
     @property
     def method(self) -> dict[str, Any]:
         """The options that make this recommender what it is."""
-        config = {} if self.run is None else self.run.config["config"]
+        config = {} if self.run is None else self.run.recipe.config
         return {name: value for name, value in config.items() if name not in _NOT_THE_METHOD}
 
     @property
@@ -70,49 +103,82 @@ class _Entry:
         """Equal for runs that differ in the seed alone."""
         if self.run is None:
             return str(self.path)
-        return json.dumps([self.run.config["recommender"], self.method], sort_keys=True)
+        return json.dumps([self.run.recipe.recommender, self.method], sort_keys=True)
 
 
-def open_compared(paths: Sequence[Path], split: str, users: int | None, moved_to: str | None) -> Compared:
-    """Open runs and rankings files.
+def compare(
+    runs: Sequence[str | Path | Run],
+    split: str = "test",
+    *,
+    users: int | None = None,
+    data: str | Path | None = None,
+) -> Comparison:
+    """Compare evaluated runs, as `genrec compare` does: which is better, and could chance have made the difference?
+
+    Runs that differ in the seed alone are one recommender with several seeds. Nothing is trained or ranked:
+    `Run.evaluate` keeps the lists in the run.
 
     Args:
-        paths: run folders and `NAME.parquet` files, at least one run.
+        runs: run folders and rankings files `NAME.parquet`, at least one run.
         split: `test` or `validation`.
         users: size of the sample that was measured; None: all.
-        moved_to: where the data of the runs lie now, if not where the first run says.
+        data: where the data of the runs lie now, if they were moved.
 
     Raises:
         ConfigError: a path that is neither, no run at all, or something given twice.
         RunError: a run that cannot be compared with the first one, or was not evaluated.
         DataError, CatalogueError: a rankings file that cannot be read.
     """
-    entries = _entries(paths)
-    runs = [entry.run for entry in entries if entry.run is not None]
-    if not runs:
-        raise ConfigError(
-            f"{paths[0]} alone does not tell which data it is about: give at least one run, whose data are read"
+    from genrec.evaluation.comparison import analyse
+
+    check_asked(split, users)
+    entries = _entries(runs)
+    opened = [entry.run for entry in entries if entry.run is not None]
+    if not opened:
+        alone = (
+            f"{entries[0].path} alone does not tell which data it is about" if entries else "nothing is given"
         )
-    _check_comparable(runs)
-    dataset = runs[0].read_data(moved_to)
-    parts = dataset.split(runs[0].protocol)
-    targets, name = parts.test if split == "test" else parts.validation, split
-    if users is not None and users < len(targets):
-        targets, name = targets.sample(users), f"{split}-{users}-users"
+        raise ConfigError(f"{alone}: give at least one run, whose data are read")
+    _check_comparable(opened)
+    first = opened[0] if data is None else replace(opened[0], moved_to=str(data))
+    questions = Questions.of(first.parts, split, users)
     together: dict[str, list[_Entry]] = {}
     for entry in entries:
         together.setdefault(entry.key, []).append(entry)
     groups, origins = [], []
     for label, own in zip(_labels(together), together.values(), strict=True):
-        group, found = _group(label, sorted(own, key=lambda entry: entry.seed or 0), name, targets)
+        own.sort(key=lambda entry: entry.seed or 0)
+        group, found = _group(label, own, questions.name(), questions.targets)
         groups.append(group)
         origins += found
-    return Compared(dataset, runs[0].protocol, name, targets, parts.train.histories, groups, origins)
+    analysis = analyse(groups, questions.targets, questions.parts.train.histories)
+    return Comparison(analysis, questions.targets, origins, _about(first, questions))
 
 
-def _entries(paths: Sequence[Path]) -> list[_Entry]:
+def _about(run: Run, questions: Questions) -> dict[str, Any]:
+    """What stands beside every number of the comparison."""
+    counts, now = run.data.summary(), environment()
+    return {
+        "data": counts["name"],
+        "synthetic": counts["synthetic"],
+        "num_users": counts["num_users"],
+        "num_items": len(questions.targets.catalogue),
+        "num_interactions": counts["num_interactions"],
+        "fingerprint": counts["fingerprint"],
+        "protocol": run.recipe.protocol,
+        "split": questions.name(),
+        "num_targets": len(questions.targets),
+        **{name: now[name] for name in ("genrec", "commit", "time", "command")},
+    }
+
+
+def _entries(given_runs: Sequence[str | Path | Run]) -> list[_Entry]:
     entries = []
-    for path in paths:
+    for one in given_runs:
+        if isinstance(one, Run):
+            entries.append(_Entry(one.folder, one))
+            continue
+        path = Path(one)
         if path.suffix == ".parquet" and not path.is_dir():
             entries.append(_Entry(path, None))
         elif path.exists() and not path.is_dir():
@@ -134,18 +200,19 @@ def _check_comparable(runs: Sequence[Run]) -> None:
     """The same data and protocol everywhere, or the difference is told."""
     first = runs[0]
     for run in runs[1:]:
-        if run.data["fingerprint"] != first.data["fingerprint"]:
+        own, before = run.recipe.protocol, first.recipe.protocol
+        if run.about_data["fingerprint"] != first.about_data["fingerprint"]:
             raise RunError(
                 f"{run.folder} was trained on other data than {first.folder}: {_data(run)} against {_data(first)}; "
                 "train both on the same data with the same options"
             )
-        if run.protocol != first.protocol:
+        if own != before:
             raise RunError(
-                f"{run.folder} holds targets out by {run.protocol} and {first.folder} by {first.protocol}: "
+                f"{run.folder} holds targets out by {own} and {first.folder} by {before}: "
                 "train both with the same --protocol"
             )
-        times = [(of.data["details"] or {}).get("times") for of in (first, run)]
-        if run.protocol == "temporal" and None not in times and times[0] != times[1]:
+        times = [(of.about_data["details"] or {}).get("times") for of in (first, run)]
+        if own == "temporal" and None not in times and times[0] != times[1]:
             raise RunError(
                 f"{run.folder} was trained on the interactions of {first.folder} with other times, which hold out "
                 "other targets: train both on the same data"
@@ -153,9 +220,9 @@ def _check_comparable(runs: Sequence[Run]) -> None:
 
 
 def _data(run: Run) -> str:
-    counts = run.data["counts"]
+    counts = run.about_data["counts"]
     numbers = ", ".join(f"{counts['num_' + name]:,} {name}" for name in ("users", "items", "interactions"))
-    return f"{counts['name']} with {numbers} (fingerprint {run.data['fingerprint'][:12]})"
+    return f"{counts['name']} with {numbers} (fingerprint {run.about_data['fingerprint'][:12]})"
 
 
 def _labels(together: Mapping[str, Sequence[_Entry]]) -> list[str]:
@@ -163,9 +230,7 @@ def _labels(together: Mapping[str, Sequence[_Entry]]) -> list[str]:
     from genrec.audit.findings import leaky_code
 
     firsts = [own[0] for own in together.values()]
-    names = [
-        entry.path.stem if entry.run is None else str(entry.run.config["recommender"]) for entry in firsts
-    ]
+    names = [entry.path.stem if entry.run is None else entry.run.recipe.recommender for entry in firsts]
     labels: list[str] = []
     for entry, name in zip(firsts, names, strict=True):
         namesakes = [other for other, its in zip(firsts, names, strict=True) if its == name]
@@ -198,7 +263,7 @@ def _group(label: str, entries: Sequence[_Entry], name: str, targets: Targets) -
         if not path.exists():
             raise RunError(f"{entry.path} has no {path.name}: run `{_evaluate(entry.path, name)}` first")
         entry.run.check_rankings(name, advice=f"run `{_evaluate(entry.path, name)}` again")
-        lists, metrics = read_rankings(path, targets), entry.run.metrics()
+        lists, metrics = read_rankings(path, targets), entry.run.metrics
         measured = metrics.get(name, {})
         _check_fresh(lists, targets, measured, path)
         rankings.append(lists)

@@ -18,7 +18,6 @@ import numpy as np
 import genrec
 from genrec.backbones.quiet import quiet
 from genrec.backbones.tokenizer import TrainedTokenizer
-from genrec.cli.bench_peer import CommonWay, SameModel, random_llama
 from genrec.codes.title import title_codes
 from genrec.codes.trie import Trie
 from genrec.data.dataset import Dataset
@@ -32,6 +31,7 @@ from genrec.evaluation.metrics import per_user, ranks
 from genrec.evaluation.peak_memory import peak_memory_mb
 from genrec.evaluation.protocol import CUT_OFFS
 from genrec.recommenders.base import Recommender
+from genrec.runs.bench_peer import CommonWay, SameModel, random_llama
 
 BEAMS = (10, 50)
 _FIRST_USERS = 256  # of the first, short training, which tells how many fill the time

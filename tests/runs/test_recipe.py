@@ -3,9 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from genrec.cli.recipe import packaged_recipes, read_recipe
 from genrec.errors import ConfigError
 from genrec.recommenders.base import create
+from genrec.runs.recipe import packaged_recipes, read_recipe
 
 
 def write(folder: Path, text: str) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from genrec.cli.recommend import answer_for, user_history
 from genrec.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from genrec.cli.run_folder import Run
+    from genrec.data.catalogue import BoolArray
     from genrec.evaluation.task_recommender import Prompt, TaskRecommender
     from genrec.recommenders.base import Recommender
+    from genrec.runs.run import Run
 
 Answer = dict[str, Any]  # plain values
 # How tasks of `genrec evaluate` are asked for here.
@@ -31,10 +31,13 @@ WORDS = {
 class Question:
     """What was given with a task, checked to be all that the task needs and nothing else."""
 
-    opened: Run
-    model: Recommender
+    run: Run
     prompt: Prompt
     given: Mapping[str, Any]
+
+    @property
+    def model(self) -> Recommender:
+        return self.run.model
 
     @property
     def plain(self) -> bool:
@@ -67,7 +70,7 @@ class Question:
         """Ids or titles, oldest first."""
         if "history" in self.given:
             return cast(list[str], self.given["history"])
-        return user_history(self.opened.read_data(self.given.get("data")), self.given["user"])
+        return self.run.history(self.given["user"])
 
     def about(self, model: TaskRecommender) -> tuple[str, int]:
         """The user, whom the model knows, and the row of the item."""
@@ -84,10 +87,33 @@ class Question:
         return {"item_id": catalogue.ids[row], "title": catalogue.titles[row]}
 
 
+def answer_for(
+    model: Recommender,
+    names: Sequence[str],
+    k: int,
+    allowed: BoolArray | None = None,
+    *,
+    exact: bool = False,
+    why: bool = False,
+) -> dict[str, Any]:
+    """History and ranking as plain values: `history`, `exact` and `items`, each with `why` if asked for."""
+    ranking = model.recommend([names], k, only=allowed, exact=exact)[0]
+    items = []
+    for rank, item in enumerate(ranking.items, start=1):
+        row = {"rank": rank, **asdict(item)}
+        if why:
+            steps = model.why(names, item.item_id)
+            row["why"] = [{"text": text, "probability": probability} for text, probability in steps]
+        items.append(row)
+    catalogue = model.catalogue
+    rows = catalogue.rows(names)
+    history = [{"item_id": catalogue.ids[row], "title": catalogue.titles[row]} for row in rows]
+    background = {"background": model.background(names)} if why else {}
+    return {"history": history, "exact": ranking.exact, "items": items, **background}
+
+
 def recommend(question: Question) -> Answer:
     model, k = question.model, question.given.get("k", 10)
-    if k < 1:
-        raise ConfigError(f"-k is {k}; ask for at least 1 item")
     if not question.plain:
         model = cast("Recommender", question.asked("sequential").asked_with(question.prompt))
     return answer_for(model, question.history(), k)

@@ -1,0 +1,68 @@
+"""The tables of numbers: the protocol's metrics, and those of tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from genrec.cli.terminal import print_facts, print_table, stdout
+
+_RATES = ("exact_rate", "invalid_rate", "duplicate_rate", "seen_rate")
+_PERCENT = ("BLEU", "ROUGE")
+
+
+def print_evaluation(measured: Mapping[str, Any], title: str) -> None:
+    """Print the protocol's table: each metric with its interval, and without the seen filter beside it."""
+    unfiltered, about = measured["unfiltered"], measured["provenance"]
+    rows = [
+        (name, f"{measured[name]:.4f}", f"{low:.4f} – {high:.4f}", f"{unfiltered[name]:.4f}")
+        for name, (low, high) in measured["intervals"].items()
+    ]
+    as_given = "list as given" if "rankings" in about else "seen allowed"
+    print_table(["metric", "seen excluded", "95 % interval", as_given], rows, title)
+    facts = {
+        **data_facts(about),
+        "protocol": f"{about['protocol']}, all {measured['num_items']:,} items ranked",
+        "users": int(measured["num_users"]),
+        "users without a list": measured.get("num_without_list"),
+        "interactions": about["num_interactions"],
+        "seed": about.get("seed"),
+        "beams": about.get("config", {}).get("beams"),
+        **{name.replace("_", " "): f"{measured[name]:.2%}" for name in _RATES if name in measured},
+    }
+    if "seconds" in measured:
+        facts["seconds"] = f"{measured['seconds']:.1f}"
+        facts["peak memory"] = f"{measured['peak_memory_mb']:,.0f} MiB"
+    print_facts({**facts, "commit": about["commit"]})
+
+
+def print_tasks(found: Mapping[str, Any], title: str) -> None:
+    """Print a table for each task: who answered, and each metric."""
+    from genrec.evaluation.task_recommender import PROMPTS
+
+    about = found["provenance"]
+    who = {asking: f"{about['recommender']}, {asking} prompts" for asking in PROMPTS}
+    for task, rows in found["tasks"].items():
+        first = next(iter(rows.values()))
+        told = f"{task}: {int(first['num_questions']):,} questions"
+        if "num_copies" in first:
+            told += f", {int(first['num_copies']):,} more left out whose text stands in training"
+        names = list(dict.fromkeys(name for row in rows.values() for name in row if "num_" not in name))
+        if any(name.startswith(_PERCENT) for name in names):
+            told += "; in percent"
+        table = [[who.get(name, name), *_cells(row, names)] for name, row in rows.items()]
+        print_table(["answered by", *names], table, told)
+        stdout().print()
+    facts = {"measured": title, **data_facts(about), "protocol": about["protocol"]}
+    print_facts({**facts, "seed": about["seed"], "commit": about["commit"]})
+
+
+def _cells(row: Mapping[str, float], names: Sequence[str]) -> list[str]:
+    digits = {name: 2 if name.startswith(_PERCENT) else 4 for name in names}
+    return [f"{row[name]:.{digits[name]}f}" if name in row else "" for name in names]
+
+
+def data_facts(about: Mapping[str, Any]) -> dict[str, object]:
+    """The data of a measurement, from its provenance, and why it cannot be believed, if so."""
+    synthetic = " (SYNTHETIC: invented, says nothing about real people)" if about["synthetic"] else ""
+    return {"data": about["data"] + synthetic, "LEAK": about.get("leak")}

@@ -1,0 +1,161 @@
+"""Begin a run folder, or take one up, with nobody else in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genrec.data.files import write_json, write_text
+from genrec.data.seal import measured, new_run, write_sealed
+from genrec.data.yaml_text import dump_yaml
+from genrec.errors import RunError
+from genrec.runs.environment import environment
+from genrec.runs.recipe import KEYS, Recipe
+from genrec.runs.run import SEALED, Run, changed, counted, open_run
+from genrec.runs.source import DataSource
+
+if TYPE_CHECKING:
+    from genrec.data.dataset import Dataset
+
+# What a run has until its model is there; anything else in the folder is somebody else's.
+NAMES = (*SEALED, "data.json", "log.jsonl", "checkpoints", "pretraining", "retriever", "model.partial")
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Let nobody else train in a folder, which is made if needed, until the block or the process ends.
+
+    Raises:
+        RunError: another process trains there.
+    """
+    with suppress(FileExistsError):  # a file: `begin` tells
+        folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder) as free:
+        if not free:
+            raise RunError(
+                f"another process trains in {folder}: let it end or stop it first, or choose another --out"
+            )
+        yield
+
+
+def in_use(folder: Path) -> bool:
+    """Whether another process trains in a folder."""
+    if not folder.exists():
+        return False
+    with _locked(folder) as free:
+        return not free
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Hold the lock of a folder, which ends with the process, however that ends; False: another holds it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield True
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = True
+        except BlockingIOError:
+            free = False
+        except OSError:  # some network file systems know no locks
+            free = True
+        yield free
+    finally:
+        os.close(descriptor)
+
+
+def begin(folder: Path, recipe: Recipe, source: DataSource, dataset: Dataset, *, resume: bool) -> Run:
+    """Make a new run folder, or with `resume` take up one that was begun with the same recipe and data.
+
+    Args:
+        folder: made if needed.
+        recipe: with every option of the recommender and of reading spelled out.
+        source: of the data.
+        dataset: read from it.
+        resume: take up a run that was begun.
+
+    Raises:
+        RunError: the folder holds something, or `resume` and it was begun differently.
+    """
+    data = {
+        "source": asdict(source.absolute()),
+        "protocol": recipe.protocol,
+        "fingerprint": dataset.fingerprint,
+        "details": dataset.details,
+        "counts": dataset.summary(),
+    }
+    if (folder / "data.json").exists():
+        run = replace(open_run(folder), dataset=dataset)
+        if not resume:
+            if run.finished:
+                raise RunError(f"{folder} holds a finished run: choose another --out, or move it away")
+            raise RunError(
+                f"{folder} holds a run that has not finished: go on with --resume, or choose another --out"
+            )
+        _check_same(run, recipe, data)
+        return run
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder} is a file: choose a folder for --out")
+    # A run that was killed while it began has these files at most, and is begun again.
+    strangers = {entry.name for entry in folder.glob("*")} - {*SEALED}
+    strangers = {name for name in strangers if not (name.startswith(".") and name.endswith(".tmp"))}
+    if strangers:
+        raise RunError(
+            f"{folder} is not empty and not a run (it holds {min(strangers)}): choose another --out"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "recipe.yaml", recipe.text)
+    write_text(folder / "config.yaml", dump_yaml({key: getattr(recipe, key) for key in KEYS}))
+    write_json(folder / "environment.json", environment())
+    write_sealed(folder / "data.json", data, run=new_run(), files=measured(folder, SEALED))
+    return replace(open_run(folder), dataset=dataset)
+
+
+def _check_same(run: Run, recipe: Recipe, data: Mapping[str, Any]) -> None:
+    added = [name for name in recipe.config if name not in run.recipe.config]
+    if added and recipe.recommender == run.recipe.recommender:
+        raise RunError(
+            f"{run.folder} was begun by a version of genrec that had no option {added[0]}: choose another --out, or go "
+            "on with that version"
+        )
+    before, now = dict(_flat(run.recipe)), dict(_flat(recipe))
+    for key in {**before, **now}:
+        if before.get(key) != now.get(key):
+            raise RunError(
+                f"{run.folder} was begun with {key}={before.get(key)} and this command says {now.get(key)}: "
+                "repeat the first command with --resume, or choose another --out"
+            )
+    if run.about_data["fingerprint"] != data["fingerprint"]:
+        raise RunError(
+            f"{run.folder} was begun on {counted(run.about_data['counts'])}, and these data have "
+            f"{counted(data['counts'])} or another order: give the same --data and options, or another --out"
+        )
+    other = changed(run.about_data, data["details"])
+    if other:
+        raise RunError(
+            f"{run.folder} was begun on the same interactions with other {other[0]}"
+            f"{' of items' if other[0] == 'fields' else ''}: give the same --data and options, or another --out"
+        )
+
+
+def _flat(recipe: Recipe) -> Iterator[tuple[str, Any]]:
+    """All of a recipe but how its data are read, which shows in the data."""
+
+    def below(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+        for key, value in values.items():
+            if isinstance(value, Mapping):
+                yield from below(value, f"{prefix}{key}.")
+            else:
+                yield prefix + key, value
+
+    yield "recommender", recipe.recommender
+    yield from below(recipe.config, "config.")
+    yield "protocol", recipe.protocol

@@ -1,0 +1,414 @@
+"""A run: the folder that a training leaves behind, enough to measure, use and repeat it.
+
+recipe.yaml        the recipe as given
+config.yaml        the recipe with every option spelled out: `genrec train RUN/config.yaml` repeats the run
+environment.json   versions, commit, machine, time and command
+data.json          source, options, fingerprint, details and counts of the data; written last when a run begins
+log.jsonl, checkpoints/   what the recommender writes while it learns
+model/             the finished recommender; renamed into place, so that it is there as a whole or not at all
+metrics.json       cost of the training and the metrics of each split that was measured
+rankings-NAME.parquet   the lists behind the metrics called NAME, seen items excluded; see genrec.data.ranking_file
+
+`data.json`, `metrics.json` and the model are sealed (genrec.data.seal): files that were changed or belong to
+another run are refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+import genrec
+from genrec.data.files import read_json, read_text, read_yaml
+from genrec.data.seal import Sealed, bind, check_files, check_run, measured, read_sealed, write_sealed
+from genrec.errors import DataError, RunError
+from genrec.runs.recipe import Recipe
+from genrec.runs.source import DataSource
+
+if TYPE_CHECKING:
+    from genrec.data.dataset import Dataset
+    from genrec.data.split import Split
+    from genrec.recommenders.base import Recommender
+
+
+SEALED = ("recipe.yaml", "config.yaml", "environment.json")  # by `data.json`
+_ADVICE = (
+    "restore what the training wrote, from a copy; a recipe that was changed is trained into another folder, with "
+    "`genrec train RECIPE.yaml --out NEW`"
+)
+
+
+class _Config(BaseModel):
+    """What we read of `config.yaml`."""
+
+    recommender: str
+    config: dict[str, Any]
+    data: dict[str, Any] = {}
+    protocol: str
+
+
+class _Source(BaseModel):
+    path: str
+    items: str | None
+    options: dict[str, Any]
+
+
+class _Counts(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    name: str
+    synthetic: bool
+    num_users: int
+    num_items: int
+    num_interactions: int
+
+
+class _Data(BaseModel):
+    """What we read of `data.json`."""
+
+    source: _Source
+    fingerprint: str
+    details: dict[str, str] | None = None  # of a dataset; None: it was begun before they were noted
+    counts: _Counts
+
+
+class _Environment(BaseModel):
+    """What we read of `environment.json`."""
+
+    commit: str | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder that was begun, as `open_run` and `genrec.train` give it.
+
+    Attributes:
+        folder: the run folder.
+        recipe: its recipe with every option spelled out.
+        about_data: contents of `data.json`: `source`, `fingerprint`, `details` and `counts`.
+        identity: what its files are sealed with; None: it was begun before there were seals.
+        moved_to: where its data lie now; None: where `data.json` says.
+        dataset: its data where they were read already.
+    """
+
+    folder: Path
+    recipe: Recipe
+    about_data: dict[str, Any]
+    identity: str | None
+    moved_to: str | None = None
+    dataset: Dataset | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is a model."""
+        return (self.folder / "model").exists()  # it was renamed into place as a whole
+
+    @cached_property
+    def model(self) -> Recommender:
+        """The trained recommender, loaded once.
+
+        Raises:
+            RunError: the training has not finished, or the files of the model are damaged.
+        """
+        if not self.finished:
+            raise RunError(
+                f"the training in {self.folder} has not finished: repeat its command with --resume first"
+            )
+        return genrec.load(self.folder)
+
+    @cached_property
+    def data(self) -> Dataset:
+        """The run's data, read once.
+
+        Raises:
+            RunError: they are gone, or they are not the data that the run was trained on.
+        """
+        if self.dataset is not None:
+            return self.dataset
+        source = DataSource(**self.about_data["source"])
+        if self.moved_to is not None:
+            source = source.moved(self.moved_to)
+        elif source.path != "synthetic" and not Path(source.path).exists():
+            raise RunError(f"the data of {self.folder} are no longer at {source.path}: give --data PATH")
+        dataset = source.read()
+        if dataset.fingerprint != self.about_data["fingerprint"]:
+            raise RunError(
+                f"{source.path} has {counted(dataset.summary())}, and {self.folder} was trained on other "
+                f"data, with {counted(self.about_data['counts'])}: give that with --data PATH, or train again"
+            )
+        # The model keeps the fields of its items; all else decides what is asked.
+        other = [name for name in changed(self.about_data, dataset.details) if name != "fields"]
+        if other:
+            raise RunError(
+                f"{source.path} has the interactions that {self.folder} was trained on, with other {other[0]}: give "
+                "the data as they were with --data PATH, or train again"
+            )
+        return dataset
+
+    @cached_property
+    def parts(self) -> Split:
+        """The run's data, split by its protocol."""
+        return self.data.split(self.recipe.protocol)
+
+    def history(self, user: str) -> list[str]:
+        """Ids of all that a user of the data took, oldest first.
+
+        Raises:
+            DataError: there is no such user.
+        """
+        import polars as pl
+
+        data = self.data
+        rows = data.interactions.users.cast(pl.String).index_of(user)
+        if rows is None:
+            some = ", ".join(map(str, data.interactions.users[:5]))
+            raise DataError(f"the data of this run have no user {user!r}; there are users such as {some}")
+        return [data.catalogue.ids[item] for item in data.interactions.histories[rows]]
+
+    def evaluate(
+        self,
+        split: str = "test",
+        *,
+        users: int | None = None,
+        exact: bool = False,
+        batch_size: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> dict[str, Any]:
+        """Measure the lists for a split, as `genrec evaluate` does; the numbers and lists are kept in the run.
+
+        Args:
+            split: `test` or `validation`.
+            users: size of the sample that is measured, always the same one; None: all.
+            exact: search on until every list is proved to be the model's true top.
+            batch_size: users ranked at once; None: what the run's option `ranking_batch` says.
+            progress: called with (users done, users in all).
+
+        Returns:
+            Metrics, `intervals`, `unfiltered` and `provenance`, as they stand in `metrics.json`: see
+            `genrec.evaluation.protocol.Evaluation`.
+
+        Raises:
+            ConfigError: no such split, a sample of nobody, a recommender that was trained on other tasks only or that
+                cannot prove its lists.
+            RunError: the training has not finished, or the data are gone or others.
+        """
+        from genrec.runs.measure import Questions, measure_lists
+
+        questions = Questions.of_run(self, split, users)
+        return measure_lists(self, questions, exact=exact, batch_size=batch_size, progress=progress)
+
+    def evaluate_tasks(
+        self,
+        tasks: str | Sequence[str] = "all",
+        split: str = "test",
+        *,
+        users: int | None = None,
+        batch_size: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> dict[str, Any]:
+        """Measure tasks, as `genrec evaluate --task` does; the run keeps each task's numbers at once.
+
+        Args:
+            tasks: names of tasks, or `all`: those that the data have something for and the recommender was trained on.
+            split, users, batch_size, progress: see `evaluate`.
+
+        Returns:
+            `tasks`: task to rows, as `evaluate_tasks` of `genrec.evaluation.tasks` gives them, and for `sequential` HR
+            and NDCG over the whole catalogue, seen items left out. `dropped`: prompts that the data could not fill, and
+            why. `provenance`.
+
+        Raises:
+            ConfigError: no such task, or one that the recommender was not trained on; or see `evaluate`.
+            DataError: the data do not have what a task that was named needs.
+            BackendMissingError: a library of the extra `text` is not installed.
+        """
+        from genrec.runs.measure import Questions
+        from genrec.runs.measure_tasks import measure_tasks
+
+        questions = Questions.of_run(self, split, users)
+        return measure_tasks(self, questions, tasks, batch_size=batch_size, progress=progress)
+
+    def recommend_to_all(
+        self,
+        out: str | Path,
+        k: int = 10,
+        *,
+        only: Mapping[str, str] | Sequence[tuple[str, str]] = (),
+        exclude: Sequence[str] = (),
+        exact: bool = False,
+        force: bool = False,
+        batch_size: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> int:
+        """Write the best items of every user to a Parquet file; a stopped call goes on where it was.
+
+        Args:
+            out: columns user_id, rank, item_id, title, score, probability; `out` + `.parts` is used on the way.
+            k: items wanted for each user.
+            only: fields and values that an item must match, all of them.
+            exclude: ids or titles never to recommend.
+            exact: search on until every list is proved to be the model's true top.
+            force: replace a file that is there.
+            batch_size: users ranked at once; None: what the run's option `ranking_batch` says.
+            progress: called with (users done, users in all).
+
+        Returns:
+            Rows written.
+
+        Raises:
+            ConfigError: the file exists, is no Parquet file by its name, or has parts of another question beside it; or
+                see `Recommender.rank`.
+            UnknownItemError: an excluded item is not in the catalogue.
+            RunError: the training has not finished, or the data are gone or others.
+        """
+        from genrec.runs.lists import Question, recommend_to_all
+
+        pairs = only.items() if isinstance(only, Mapping) else only
+        return recommend_to_all(
+            self.model,
+            self.data,
+            Question(k, tuple(pairs), tuple(exclude), exact),
+            Path(out),
+            identity=self.model_identity(),
+            force=force,
+            batch_size=batch_size,
+            progress=progress,
+        )
+
+    def save_model(self, recommender: Recommender) -> None:
+        """Put the fitted recommender under `model/`, as a whole."""
+        partial = self.folder / "model.partial"
+        shutil.rmtree(partial, ignore_errors=True)  # left by a save that was killed
+        recommender.save(partial)
+        bind(partial / "recommender.json", self.identity)
+        os.replace(partial, self.folder / "model")
+
+    def model_identity(self) -> str:
+        """Changes whenever another model is put under `model/`."""
+        about = self.folder / "model" / "recommender.json"
+        seal = read_sealed(about, dict[str, Any])[1]
+        if seal is not None:
+            return seal.sha256
+        state = [
+            (path.name, path.stat().st_size, path.stat().st_mtime_ns)
+            for path in sorted(about.parent.iterdir())
+        ]
+        return hashlib.sha256(repr(state).encode()).hexdigest()
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """What `metrics.json` holds so far: `training` and each measurement by its name, as in `test-500-users`.
+
+        Raises:
+            RunError: it is damaged, was edited, or is of another run.
+        """
+        return self._metrics()[0]
+
+    def _metrics(self) -> tuple[dict[str, Any], dict[str, Sealed]]:
+        """What `metrics.json` holds so far, and what is known of the lists behind it."""
+        path = self.folder / "metrics.json"
+        if not path.exists():
+            return {}, {}
+        advice = "remove it and run `genrec evaluate` again"
+        values, seal = read_sealed(path, dict[str, dict[str, Any]], advice=advice, not_finite=True)
+        check_run(path, seal, self.identity, advice=advice)
+        return values, {} if seal is None else seal.files
+
+    def add_metrics(self, name: str, values: Mapping[str, Any]) -> None:
+        """Put `values` into `metrics.json` under `training` or the name of a split, whose lists are written already."""
+        metrics, lists = self._metrics()
+        path = self.rankings_path(name)
+        if path.exists():
+            lists = {**lists, **measured(self.folder, [path.name])}
+        values_by_name = {**metrics, name: dict(values)}
+        write_sealed(self.folder / "metrics.json", values_by_name, run=self.identity, files=lists)
+
+    def rankings_path(self, name: str) -> Path:
+        """Where the lists behind the metrics called `name` lie, or are to lie."""
+        return self.folder / f"rankings-{name}.parquet"
+
+    def check_rankings(self, name: str, *, advice: str = "run `genrec evaluate` again") -> None:
+        """Make sure that the lists behind the metrics called `name` are those that were measured.
+
+        Raises:
+            RunError: they are damaged, or were exchanged.
+        """
+        path = self.rankings_path(name)
+        lists = self._metrics()[1]
+        check_files(self.folder, {path.name: lists[path.name]} if path.name in lists else {}, advice=advice)
+
+    def provenance(self, split: str) -> dict[str, Any]:
+        """What stands beside every number of this run; `leak` tells why none of them can be believed, if so."""
+        from genrec.audit.findings import leaky_code
+
+        leak = leaky_code(self.recipe.config)
+        environment = read_json(self.folder / "environment.json", _Environment, advice=_ADVICE)
+        counts = self.about_data["counts"]
+        return {
+            "run": str(self.folder),
+            "recommender": self.recipe.recommender,
+            "data": counts["name"],
+            "synthetic": counts["synthetic"],
+            "num_interactions": counts["num_interactions"],
+            "protocol": self.recipe.protocol,
+            "split": split,
+            "seed": self.recipe.config.get("seed"),
+            "config": self.recipe.config,
+            "fingerprint": self.about_data["fingerprint"],
+            "commit": environment.commit,
+            "leak": None if leak is None else leak.what,
+        }
+
+
+def looks_like_run(path: Path) -> bool:
+    """Whether this is a run folder, or what is left of one, and no data set that happens to have a `data.json`."""
+    return sum((path / name).exists() for name in ("data.json", *SEALED)) >= 2
+
+
+def open_run(folder: str | Path, data: str | Path | None = None) -> Run:
+    """Open a run that was begun; its model and data are read when they are first asked for.
+
+    Args:
+        folder: that `genrec train` or `genrec.train` wrote.
+        data: where the run's data lie now, if they were moved.
+
+    Raises:
+        RunError: no such folder, or not a run.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise RunError(f"there is no run folder {folder}: make one with `genrec train`")
+    for name in ("data.json", "config.yaml"):
+        if not (folder / name).exists():
+            raise RunError(
+                f"{folder} is not a run, or one that had hardly begun: {name} is missing; choose a folder that "
+                "`genrec train` wrote"
+            )
+    about_data, seal = read_sealed(folder / "data.json", _Data, advice=_ADVICE)
+    if seal is not None:
+        check_files(folder, seal.files, advice=_ADVICE)
+    config = read_yaml(folder / "config.yaml", _Config, advice=_ADVICE)
+    recipe = Recipe(text=read_text(folder / "config.yaml", advice=_ADVICE), **config.model_dump())
+    identity = None if seal is None else seal.run
+    return Run(folder, recipe, about_data.model_dump(), identity, None if data is None else str(data))
+
+
+def changed(about_data: Mapping[str, Any], details: Mapping[str, str]) -> list[str]:
+    """What of the data is another than a run's `data.json` says, by its name, though the fingerprint is the same."""
+    told = about_data.get("details")
+    if told is None:
+        return []
+    return [name for name in {**told, **details} if told.get(name) != details.get(name)]
+
+
+def counted(counts: Mapping[str, Any]) -> str:
+    """Users, items and interactions in words."""
+    names = ("users", "items", "interactions")
+    return ", ".join(f"{counts['num_' + name]:,} {name}" for name in names)

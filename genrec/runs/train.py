@@ -1,0 +1,130 @@
+"""Training by a recipe into a run folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from genrec.data.files import all_or_nothing
+from genrec.evaluation.peak_memory import peak_memory_mb
+from genrec.runs.folder import NAMES, alone, begin, in_use
+from genrec.runs.measure import Questions, measure_lists
+from genrec.runs.notes import note, warn
+from genrec.runs.recipe import Recipe, read_recipe
+from genrec.runs.run import Run
+from genrec.runs.source import DataSource
+
+
+def train(
+    recipe: str | Path | Recipe,
+    data: str | Path | DataSource,
+    out: str | Path,
+    *,
+    read: Mapping[str, Any] | None = None,
+    protocol: str | None = None,
+    resume: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> Run:
+    """Train by a recipe into a run folder and measure it on validation, as `genrec train` does.
+
+    The test targets are left alone until `Run.evaluate`. A training that was stopped goes on with `resume`.
+
+    Args:
+        recipe: name of a recommender or of a recipe of the package, path of a YAML file, or the `recipe` of a run.
+        data: file or folder of interactions, or `synthetic`.
+        out: the run folder to make.
+        read: how the data are read, as `genrec.read` takes it; what is left out is the recipe's.
+        protocol: how targets are held out, `leave-one-out` or `temporal`; None: as the recipe says.
+        resume: go on with a run that was begun in `out` with the same recipe and data; one that is finished is measured
+            again.
+        progress: called with (users done, users in all) while validation is measured.
+        options: of the recommender, before the recipe's.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        ConfigError: no such recipe, or an option that the recommender does not have.
+        RunError: `out` holds something, or was begun differently, or another process trains there.
+        DataError, CatalogueError: data that cannot be read.
+    """
+    from genrec.evaluation.task_recommender import recommends
+
+    recipe = recipe if isinstance(recipe, Recipe) else read_recipe(str(recipe))
+    recipe = replace(recipe, config={**recipe.config, **options}, protocol=protocol or recipe.protocol)
+    if not isinstance(data, DataSource):
+        given = {**recipe.data, **(read or {})}
+        data = DataSource(str(data), given.pop("items", None), given)
+    run = train_run(Path(out), recipe, data, resume=resume)
+    if recommends(run.model):
+        questions = validation_questions(run)
+        note(
+            f"validation on {len(questions.targets):,} of {len(run.parts.validation):,} users (validation_users), "
+            f"{run.model.config.ranking_batch:,} at once (ranking_batch)"
+        )
+        measure_lists(run, questions, keep_lists=False, progress=progress)
+    return run
+
+
+def validation_questions(run: Run) -> Questions:
+    """Those that a run is measured on once it is trained."""
+    return Questions.of_run(run, "validation", run.model.config.validation_users)
+
+
+def train_run(folder: Path, recipe: Recipe, source: DataSource, *, resume: bool) -> Run:
+    """Train by a recipe into a run folder; a run that is finished already is left as it is.
+
+    Args:
+        folder: made if needed.
+        recipe: what to train; its `data` was merged into `source`.
+        source: what to train on.
+        resume: take up a run that was begun with the same recipe and data.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        GenrecError: see `genrec.runs.folder.begin`, `genrec.create` and `genrec.read`.
+    """
+    import genrec
+    from genrec.audit.data import quick_findings
+
+    recommender = genrec.create(recipe.recommender, **recipe.config)
+    resolved = replace(recipe, config=recommender.config.model_dump(mode="json"), data=source.options)
+    dataset = source.read()
+    with all_or_nothing(folder, names=NAMES, keep=lambda error: _goes_on(error, folder)), alone(folder):
+        run = begin(folder, resolved, source, dataset, resume=resume)
+        if run.finished:
+            note(f"{folder} is trained already")
+            return run
+        for line in dataset.report.notes:
+            note(f"note: {line}")
+        train, counts = run.parts.train, run.about_data["counts"]
+        note(
+            f"training {recipe.recommender} on {counts['name']}: {counts['num_users']:,} users, "
+            f"{counts['num_items']:,} items, {train.num_interactions:,} interactions in the training part"
+        )
+        warn(quick_findings(run.parts, resolved.config))
+        start = time.perf_counter()
+        recommender.fit(train, run.parts.validation, run=folder, resume=resume)
+        run.save_model(recommender)
+    notes = recommender.notes()
+    for line in notes:
+        note(line)
+    cost = {
+        "seconds": time.perf_counter() - start,
+        "resumed": resume,
+        "peak_memory_mb": peak_memory_mb(),
+        "notes": notes,
+    }
+    run.add_metrics("training", cost)
+    return run
+
+
+def _goes_on(error: BaseException, folder: Path) -> bool:
+    """Whether a training that ended so has left something that --resume goes on from, or that is another's."""
+    return not isinstance(error, Exception) or in_use(folder) or any(folder.glob("**/checkpoint-*"))
