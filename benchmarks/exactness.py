@@ -26,7 +26,7 @@ import torch
 from genrec.backbones.children import child_logits
 from genrec.data.ranking import Rankings
 from genrec.data.streams import stream
-from genrec.training.examples import collate
+from genrec.training.decoder_rows import collate
 from torch.nn.utils.rnn import pad_sequence
 
 import pages
@@ -38,7 +38,7 @@ LEAST_FASTER = 20  # than the brute force, promised at 12,000 items
 @torch.inference_mode()
 def brute_force(model: Any, history: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The best K items of one history that are not in it, and their scores, by scoring every item."""
-    row, start = model.writer_.question(history)
+    row = model.rows_.question(history)
     batch = collate([row])
     backbone, trie = model.backbone_, model.trie_
     token_N = torch.from_numpy(trie.token_N)
@@ -60,7 +60,7 @@ def brute_force(model: Any, history: np.ndarray) -> tuple[np.ndarray, np.ndarray
         length = path_NL.shape[1]
         causal_LL = torch.ones((length, length), dtype=torch.bool).tril()
         mask_NLK = torch.cat([torch.ones((length, num_keys), dtype=torch.bool), causal_LL], 1)
-        position_NL = (start + torch.arange(length)).expand(path_NL.shape)
+        position_NL = (row.end + torch.arange(length)).expand(path_NL.shape)
         hidden_NLD = backbone.hidden(
             token_NL, path_NL, position_NL, mask_NLK.expand(len(items), -1, -1), cache
         )

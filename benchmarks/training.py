@@ -71,7 +71,7 @@ class Bench:
         config = self.model.config
         return Steps(
             self.train.histories,
-            self.model.writer_,
+            self.model.rows_,
             way=way,
             batch_tokens=config.batch_tokens,
             num_epochs=1,

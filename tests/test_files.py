@@ -32,8 +32,7 @@ ALLOWED = {
     "cli/run_folder.py": {"os.replace"},  # the folder of a model
     "data/yaml_text.py": {"yaml.parse"},  # texts, whoever wrote them
     "cli/recipe.py": {"parse_yaml"},  # recipes of users, and what they write as key=value
-    "prompts/render.py": {"parse_yaml"},  # prompts of users
-    "recommenders/palr/lists.py": {"parse_yaml"},
+    "prompts/template.py": {"parse_yaml"},  # prompts of users
     "prompts/tasks.py": {"parse_yaml"},
     "recommenders/palr/endpoint.py": {"json.loads"},  # answers of a server
 }

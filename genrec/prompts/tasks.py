@@ -4,14 +4,10 @@ A prompt folder has one YAML file a family: `family`, and under `prompts` a list
 (what kind of question it is), a `source` and either a `target` or two `answers`, of which the first says that it is
 so. What is `held_out` is never learnt from, and asked only to see how the model takes a wording that is new to it.
 The families and groups are those of P5 (https://arxiv.org/abs/2203.13366); `GROUPS` tells what each may name.
-
-A template is a list of segments. A `Text` goes through the tokenizer, and so does a `Field` of `TEXTS`; a `Field` of
-`REFERENCES` stands for users and items, which are written by their codes and never spelt out.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -22,14 +18,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from genrec.data.yaml_text import YamlError, parse_yaml
 from genrec.errors import ConfigError, one_line, shown
+from genrec.prompts.template import Template, field_names, parse
 
-REFERENCES = frozenset({"user", "item", "history", "candidates"})
-TEXTS = frozenset(
-    {
-        *("title", "brand", "price", "stars", "guess", "headline", "review", "feature", "explanation"),
-        *("profile", "count"),
-    }
-)
 NEVER_LEARNT = "new"
 """The family about items that nobody took yet; all its prompts are held out."""
 
@@ -96,38 +86,21 @@ GROUPS: dict[str, dict[str, Group]] = {
 
 
 @dataclass(frozen=True)
-class Text:
-    """Words of the prompt itself."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Field:
-    """A place for a value: one of `REFERENCES` or `TEXTS`."""
-
-    name: str
-
-
-Segment = Text | Field
-
-
-@dataclass(frozen=True)
 class TaskPrompt:
     """One way to put a question. `target` is empty where the answer is the first (yes) or second of `answers`."""
 
     id: str
     family: str
     group: str
-    source: tuple[Segment, ...]
-    target: tuple[Segment, ...]
+    source: Template
+    target: Template
     answers: tuple[str, str] | None
     held_out: bool
 
     @property
     def fields(self) -> frozenset[str]:
         """What the source names: what must be given to ask the question."""
-        return frozenset(_names(self.source))
+        return frozenset(field_names(self.source))
 
     @property
     def needs(self) -> frozenset[str]:
@@ -155,34 +128,6 @@ def usable(
         else:
             kept.append(prompt)
     return kept, dropped
-
-
-def parse(template: str) -> tuple[Segment, ...]:
-    """The segments of a template such as "What does {user} take after {history} ?".
-
-    Raises:
-        ConfigError: a field that there is not, or a brace that belongs to none.
-    """
-    parts = re.split(r"\{([^{}]*)\}", template)  # text and names in turn
-    segments: list[Segment] = []
-    for place, part in enumerate(parts):
-        if place % 2:
-            if part not in REFERENCES | TEXTS:
-                known = ", ".join(sorted(REFERENCES | TEXTS))
-                raise ConfigError(f"there is no field {{{part}}}; choose one of {known}")
-            segments.append(Field(part))
-        elif "{" in part or "}" in part:
-            raise ConfigError(f"{template!r} has a brace that opens or closes no field: write {{name}}")
-        elif part:
-            segments.append(Text(part))
-    return tuple(segments)
-
-
-def join(segments: Iterable[Segment]) -> str:
-    """The template that `parse` takes apart into `segments`."""
-    return "".join(
-        segment.text if isinstance(segment, Text) else f"{{{segment.name}}}" for segment in segments
-    )
 
 
 def load_task_prompts(name: str | Path) -> dict[str, list[TaskPrompt]]:
@@ -254,7 +199,8 @@ def _files(name: str | Path) -> list[Traversable]:
     packaged = files("genrec.prompts")
     known = sorted(entry.name for entry in packaged.iterdir() if entry.is_dir() and entry.name[0] != "_")
     folder: Traversable = packaged / str(name) if str(name) in known else Path(name)
-    paths = [path for path in folder.iterdir() if path.name.endswith(".yaml")] if folder.is_dir() else []
+    entries = folder.iterdir() if folder.is_dir() else ()
+    paths = [path for path in entries if path.name.endswith(".yaml") and path.name[0] != "."]
     if not paths:
         raise ConfigError(
             f"there is no folder {str(name)!r} with .yaml files of prompts; choose {', '.join(known)} or a folder of "
@@ -293,7 +239,7 @@ def _prompt(family: str, entry: _Entry) -> TaskPrompt:
         raise ConfigError(f"{entry.id}: {family!r} has no group {entry.group!r}, only {', '.join(groups)}")
     try:
         source, target = parse(entry.source), parse(entry.target or "")
-        _check(groups[entry.group], _names(source), _names(target), entry.answers)
+        _check(groups[entry.group], field_names(source), field_names(target), entry.answers)
     except ConfigError as error:
         raise ConfigError(f"{entry.id}: {error}") from None
     answers = None if entry.answers is None else (entry.answers[0], entry.answers[1])
@@ -312,7 +258,3 @@ def _check(group: Group, source: Sequence[str], target: Sequence[str], answers: 
     elif answers is not None or sorted(target) != sorted(group.answer):
         fields = " and ".join(f"{{{name}}}" for name in sorted(group.answer))
         raise ConfigError(f"such a prompt has a target with {fields}, each once, and no `answers`")
-
-
-def _names(segments: Iterable[Segment]) -> list[str]:
-    return [segment.name for segment in segments if isinstance(segment, Field)]

@@ -16,11 +16,12 @@ from genrec.backbones.hardware import device
 from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import Histories, IntArray, Interactions
 from genrec.errors import ConfigError
-from genrec.prompts.render import load_prompts, tokenise
+from genrec.prompts.template import load_paraphrases, own_texts
 from genrec.recommenders.base import register
 from genrec.recommenders.language.decoder import DecoderConfig, DecoderRecommender, Rows
 from genrec.recommenders.options import Name
-from genrec.training.examples import Steps, Writer, collate
+from genrec.training.decoder_rows import DecoderLayout, HistoryRows, collate
+from genrec.training.examples import Steps
 from genrec.training.trainer import Validate, train
 
 
@@ -61,13 +62,13 @@ class GenRec(DecoderRecommender):
     )
     paper = "Ji et al. 2023, https://arxiv.org/abs/2307.00457"
 
-    writer_: Writer
+    rows_: HistoryRows
 
     def _learn(self, train_data: Interactions, validate: Validate | None, folder: Path, resume: bool) -> None:
         config = self.config
         steps = Steps(
             train_data.histories,
-            self.writer_,
+            self.rows_,
             way=config.examples,
             batch_tokens=config.batch_tokens,
             num_epochs=config.epochs,
@@ -82,8 +83,7 @@ class GenRec(DecoderRecommender):
         train(self.backbone_, self._loss(), steps, options, folder, validate=validate, resume=resume)
 
     def prompt_texts(self) -> list[str]:
-        prompts = load_prompts(self.config.prompt)
-        return [text for prompt in prompts for text in (prompt.before, prompt.after)]
+        return [text for template in load_paraphrases(self.config.prompt) for text in own_texts(template)]
 
     def _write_with(self, codes: Codes, trie: Trie) -> None:
         config, tokenizer, max_positions = self.config, self.tokenizer_, self.backbone_.max_positions
@@ -93,21 +93,21 @@ class GenRec(DecoderRecommender):
                 f"max_items={config.max_items} with stride={config.stride} needs {furthest} positions and the "
                 f"backbone has {max_positions}: lower one of them, or take stride=0"
             )
-        self.writer_ = Writer(
-            codes,
+        layout = DecoderLayout(
             trie,
-            tokenise(load_prompts(config.prompt), tokenizer.encode, tokenizer.begin or tokenizer.end),
+            tokenizer.encode,
+            tokenizer.begin or tokenizer.end,
             stride=config.stride,
             max_items=config.max_items,
             max_tokens=min(config.max_tokens, max_positions),
-            learn_prompt=config.learn_prompt,
         )
+        self.rows_ = HistoryRows(layout, load_paraphrases(config.prompt), learn_prompt=config.learn_prompt)
 
     def questions(self, histories: Histories) -> Rows:
-        return Rows([self.writer_.question(history) for history in histories])
+        return Rows([self.rows_.question(history) for history in histories])
 
     def _states_before(self, history: IntArray, item: int) -> Tensor:
-        row = self.writer_.single(history, item)
+        row = self.rows_.single(history, item)
         batch = {name: tensor.to(device()) for name, tensor in collate([row]).items()}
         hidden_BTD: Tensor = self.backbone_(batch)
         return hidden_BTD[0, -len(self.codes_[item]) - 1 : -1]

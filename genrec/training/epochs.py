@@ -118,7 +118,7 @@ class Epochs:
         Args:
             histories: training histories.
             code_lengths: tokens of each item.
-            way: how a history becomes examples; see `genrec.training.examples`.
+            way: how a history becomes examples; see `genrec.training.decoder_rows`.
             width: most items before a target (packed: most items of a row).
             longest_prompt: tokens that are kept for the prompt.
             max_tokens: longest row, prompt included.

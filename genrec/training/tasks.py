@@ -22,7 +22,7 @@ from genrec.data.interactions import IntArray
 from genrec.data.memory import check_fits
 from genrec.data.streams import stream
 from genrec.errors import ConfigError
-from genrec.prompts.tasks import Field, Segment, Text
+from genrec.prompts.template import Field, Segment, Text
 from genrec.training.epochs import Calendar, deal
 from genrec.training.examples import Batch
 from genrec.training.sources import Asked, Source, SourceWriter, Word

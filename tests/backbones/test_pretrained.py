@@ -167,7 +167,7 @@ def test_histories_longer_than_the_checkpoint_reads(
 ) -> None:
     """GPT-2 has a table of positions: one too many would be out of it."""
     model = fit(checkpoint("gpt2"), walks, epochs=1, lora_targets=("c_attn",))
-    assert model.writer_.max_tokens == POSITIONS
+    assert model.rows_.max_tokens == POSITIONS
     long = Histories.from_lists([[row % NUM_ITEMS for row in range(60)]])
     assert (model.rank(long, NUM_ITEMS, exclude_seen=False).items_BK >= 0).all()
     with pytest.raises(ConfigError, match=f"max_items=50 with stride=10 needs .* has {POSITIONS}: lower"):

@@ -9,15 +9,10 @@ from genrec.errors import ConfigError
 from genrec.prompts.tasks import (
     GROUPS,
     NEVER_LEARNT,
-    REFERENCES,
-    TEXTS,
-    Field,
-    Text,
-    join,
     load_task_prompts,
-    parse,
     usable,
 )
+from genrec.prompts.template import REFERENCES, TEXTS, Field, Text, join, parse
 
 PACKAGED = load_task_prompts("p5")
 PROMPTS = [prompt for prompts in PACKAGED.values() for prompt in prompts]

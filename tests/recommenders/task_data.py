@@ -10,7 +10,8 @@ import polars as pl
 from genrec.codes.trie import Codes, Trie
 from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, Interactions
-from genrec.prompts.tasks import TaskPrompt, join, load_task_prompts, usable
+from genrec.prompts.tasks import TaskPrompt, load_task_prompts, usable
+from genrec.prompts.template import join
 from genrec.recommenders.p5.examples import TaskExamples, TaskText
 from genrec.training.sources import Asked, SourceWriter
 from genrec.training.tasks import Kind, TaskWriter

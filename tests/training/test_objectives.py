@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from genrec.backbones.compact import CompactBackbone
 from genrec.codes.trie import Codes, Trie
-from genrec.prompts.render import PromptTokens
-from genrec.training.examples import Example, Writer, collate
+from genrec.training.decoder_rows import DecoderLayout, HistoryRows, Row, collate
 from genrec.training.objectives import CodeLoss, catalogue_loss, item_loss, token_loss
 
 CODES = Codes.from_lists(
@@ -24,11 +23,14 @@ CODES = Codes.from_lists(
     ]
 )
 TRIE = Trie.build(CODES)
-BEGIN = PromptTokens(np.array([1], np.int32), np.array([], np.int32))
 HISTORY = np.array([4, 0, 6, 1, 3, 1])
 PARENT, TOKEN, FIRST_CHILD = (
     torch.as_tensor(array, dtype=torch.int64) for array in (TRIE.parent_N, TRIE.token_N, TRIE.first_child_N1)
 )
+
+
+def rows_of(trie: Trie = TRIE, *, stride: int = 0) -> HistoryRows:
+    return HistoryRows(DecoderLayout(trie, lambda texts: [[] for _ in texts], [1], stride=stride))
 
 
 def backbone(node_vectors: bool = True) -> CompactBackbone:
@@ -41,7 +43,7 @@ def backbone(node_vectors: bool = True) -> CompactBackbone:
     return made.eval()
 
 
-def losses(model: CompactBackbone, row: Example, objective: str = "catalogue") -> torch.Tensor:
+def losses(model: CompactBackbone, row: Row, objective: str = "catalogue") -> torch.Tensor:
     """Loss of each learnt token of one row, as training computes it."""
     batch = collate([row])
     hidden_TD = model(batch)[0]
@@ -57,11 +59,11 @@ def losses(model: CompactBackbone, row: Example, objective: str = "catalogue") -
     return torch.stack(found)
 
 
-def log_probabilities(model: CompactBackbone, history: np.ndarray, writer: Writer) -> torch.Tensor:
+def log_probabilities(model: CompactBackbone, history: np.ndarray, made: HistoryRows) -> torch.Tensor:
     """log p(item | history) of every item by walking each code with a softmax over its siblings."""
     scores = []
     for item in range(len(CODES)):
-        row = writer.single(history, item)
+        row = made.single(history, item)
         batch = collate([row])
         hidden_TD = model(batch)[0]
         score = torch.zeros(())
@@ -81,27 +83,25 @@ def log_probabilities(model: CompactBackbone, history: np.ndarray, writer: Write
 @torch.no_grad()
 @pytest.mark.parametrize("node_vectors", [True, False])
 def test_catalogue_loss_is_that_of_a_distribution_over_the_catalogue(node_vectors: bool) -> None:
-    model, writer = backbone(node_vectors), Writer(CODES, TRIE, [BEGIN])
-    expected = log_probabilities(model, HISTORY, writer)
+    model, made = backbone(node_vectors), rows_of()
+    expected = log_probabilities(model, HISTORY, made)
     torch.testing.assert_close(expected.exp().sum(), torch.ones(()))
     assert expected.std() > 0.1
     for item in range(len(CODES)):
-        found = losses(model, writer.single(HISTORY, item)).sum()
+        found = losses(model, made.single(HISTORY, item)).sum()
         torch.testing.assert_close(found, -expected[item], atol=1e-5, rtol=1e-5)
 
 
 def test_catalogue_loss_sums_over_places_and_has_the_gradient_of_brute_force() -> None:
-    model, writer = backbone(), Writer(CODES, TRIE, [BEGIN])
-    batch = collate([writer.single(HISTORY[:2], 1), writer.single(HISTORY, 6)])
+    model, made = backbone(), rows_of()
+    batch = collate([made.single(HISTORY[:2], 1), made.single(HISTORY, 6)])
     rows_N, places_N = torch.nonzero(batch["learnt"] & (batch["nodes"] > 0), as_tuple=True)
     hidden_BTD = model(batch)
     target_N = batch["nodes"][rows_N, places_N]
     loss = catalogue_loss(
         model, hidden_BTD[rows_N, places_N - 1], PARENT[target_N], target_N, TOKEN, FIRST_CHILD
     )
-    expected = (
-        -log_probabilities(model, HISTORY[:2], writer)[1] - log_probabilities(model, HISTORY, writer)[6]
-    )
+    expected = -log_probabilities(model, HISTORY[:2], made)[1] - log_probabilities(model, HISTORY, made)[6]
     torch.testing.assert_close(loss, expected)
     weights = list(model.parameters())
     found = torch.autograd.grad(loss, weights, allow_unused=True)
@@ -111,7 +111,7 @@ def test_catalogue_loss_sums_over_places_and_has_the_gradient_of_brute_force() -
 
 @torch.no_grad()
 def test_forced_tokens_add_nothing() -> None:
-    found = losses(backbone(), Writer(CODES, TRIE, [BEGIN]).single(HISTORY, 6))
+    found = losses(backbone(), rows_of().single(HISTORY, 6))
     assert found[0] > 0.01
     assert found[1:].abs().max() == 0
 
@@ -120,8 +120,8 @@ def test_forced_tokens_add_nothing() -> None:
 @pytest.mark.parametrize("objective", ["catalogue", "token"])
 def test_code_loss_is_the_mean_of_an_item(objective: str) -> None:
     """Among them items 3 and 6, whose codes go on after they are told apart."""
-    model, writer = backbone(), Writer(CODES, TRIE, [BEGIN])
-    rows = [writer.packed(HISTORY), writer.single(HISTORY[:2], 6), writer.single(HISTORY, 3)]
+    model, made = backbone(), rows_of()
+    rows = [made.packed(HISTORY), made.single(HISTORY[:2], 6), made.single(HISTORY, 3)]
     loss = CodeLoss(TRIE, objective, torch.device("cpu"), torch.float32)
     expected = sum(losses(model, row, objective).sum() for row in rows) / (len(HISTORY) + 2)
     torch.testing.assert_close(loss(model, collate(rows)), expected)
@@ -130,8 +130,8 @@ def test_code_loss_is_the_mean_of_an_item(objective: str) -> None:
 @pytest.mark.parametrize("objective", ["catalogue", "token"])
 def test_a_batch_without_a_choice_is_a_step_that_changes_nothing(objective: str) -> None:
     codes = Codes.from_lists([[10, 9]])
-    writer = Writer(codes, Trie.build(codes), [BEGIN])
-    model, batch = backbone(node_vectors=False), collate([writer.packed(np.array([0, 0]))])
+    made = rows_of(Trie.build(codes))
+    model, batch = backbone(node_vectors=False), collate([made.packed(np.array([0, 0]))])
     batch["learnt"] &= objective == "catalogue"  # of the vocabulary every learnt token is a choice
     loss = CodeLoss(Trie.build(codes), objective, torch.device("cpu"), torch.float32)(model, batch)
     loss.backward()
@@ -142,10 +142,10 @@ def test_a_batch_without_a_choice_is_a_step_that_changes_nothing(objective: str)
 @torch.no_grad()
 def test_token_loss_is_plain_cross_entropy() -> None:
     model = backbone(node_vectors=False)
-    batch = collate([Writer(CODES, TRIE, [BEGIN]).packed(HISTORY)])
+    batch = collate([rows_of().packed(HISTORY)])
     logits_BTV = model.lm(batch["tokens"]).logits  # transformers' own way from tokens to logits
     expected = torch.nn.functional.cross_entropy(logits_BTV[0, :-1], batch["tokens"][0, 1:], reduction="none")
-    found = losses(model, Writer(CODES, TRIE, [BEGIN]).packed(HISTORY), "token")
+    found = losses(model, rows_of().packed(HISTORY), "token")
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
@@ -157,10 +157,10 @@ def test_a_packed_row_teaches_what_its_single_examples_would(
     node_vectors: bool, stride: int, objective: str
 ) -> None:
     model = backbone(node_vectors)
-    writer = Writer(CODES, TRIE, [BEGIN], stride=stride)
-    packed = losses(model, writer.packed(HISTORY), objective)
+    made = rows_of(stride=stride)
+    packed = losses(model, made.packed(HISTORY), objective)
     singles = [
-        losses(model, writer.single(HISTORY[:place], int(item)), objective)
+        losses(model, made.single(HISTORY[:place], int(item)), objective)
         for place, item in enumerate(HISTORY)
     ]
     assert packed.std() > 0.1

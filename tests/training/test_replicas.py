@@ -11,7 +11,8 @@ import pytest
 import torch
 from genrec.backbones.compact import CompactBackbone
 from genrec.recommenders.base import create
-from genrec.training.examples import Batch, collate
+from genrec.training.decoder_rows import collate
+from genrec.training.examples import Batch
 from genrec.training.objectives import CodeLoss
 from genrec.training.replicas import Ahead, Gradients, Replicas
 from torch import nn
@@ -28,7 +29,7 @@ def setting(dropout: float, objective: str = "catalogue") -> tuple[CompactBackbo
     options = interruptible.OPTIONS | {"max_steps": 1, "threads": 1, "dropout": dropout, "batch_tokens": 300}
     model: Any = create("genrec", **options).fit(interruptible.log()[0])
     loss = CodeLoss(model.trie_, objective, torch.device("cpu"), torch.float32)
-    examples = [model.writer_.packed(history) for history in interruptible.log()[0].histories][:7]
+    examples = [model.rows_.packed(history) for history in interruptible.log()[0].histories][:7]
     return model.backbone_.train(), loss, collate(examples)
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from genrec.codes.trie import Codes, Trie
 from genrec.errors import ConfigError
-from genrec.prompts.tasks import parse
+from genrec.prompts.template import parse
 from genrec.training.examples import Batch
 from genrec.training.sources import Asked, SourceWriter
 from genrec.training.tasks import Kind, TaskSteps, TaskWriter

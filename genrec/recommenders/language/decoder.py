@@ -19,7 +19,7 @@ from genrec.codes.trie import Trie
 from genrec.data.interactions import IntArray
 from genrec.recommenders.language.generative import GenerativeRecommender, WriterConfig
 from genrec.recommenders.options import Names
-from genrec.training.examples import Example, collate
+from genrec.training.decoder_rows import Row, collate
 
 
 class DecoderConfig(WriterConfig):
@@ -34,15 +34,14 @@ class DecoderConfig(WriterConfig):
 class Rows:
     """Questions for a decoder: rows of tokens."""
 
-    def __init__(self, rows: Sequence[tuple[Example, int]]) -> None:
-        """`rows`: each with the position of its answer's first token."""
+    def __init__(self, rows: Sequence[Row]) -> None:
         self.rows = rows
-        self.lengths = [len(row.tokens_T) for row, _ in rows]
+        self.lengths = [*map(len, rows)]
 
     def prefix(self, rows: IntArray) -> Prefix:
         asked = [self.rows[row] for row in rows]
-        batch = {name: tensor.to(device()) for name, tensor in collate([row for row, _ in asked]).items()}
-        start_B = torch.tensor([start for _, start in asked], device=device())
+        batch = {name: tensor.to(device()) for name, tensor in collate(asked).items()}
+        start_B = torch.tensor([row.end for row in asked], device=device())
         return Prefix(batch["tokens"], batch["nodes"], batch["positions"], batch["length"], start_B)
 
 

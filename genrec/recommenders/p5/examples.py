@@ -18,7 +18,8 @@ from genrec.data.interactions import FloatArray, IntArray, Interactions
 from genrec.data.streams import stream
 from genrec.data.tasks import Explanations, all_reviews, explanations, feature_words
 from genrec.errors import ConfigError, DataError
-from genrec.prompts.tasks import Segment, TaskPrompt, Text
+from genrec.prompts.tasks import TaskPrompt
+from genrec.prompts.template import Segment, Text
 from genrec.training.sources import Asked, Word
 from genrec.training.tasks import Kind, TaskWriter
 

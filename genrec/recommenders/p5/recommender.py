@@ -24,11 +24,11 @@ from genrec.errors import ConfigError
 from genrec.prompts.tasks import (
     NEVER_LEARNT,
     TaskPrompt,
-    Text,
     parse_task_prompts,
     task_prompt_files,
     usable,
 )
+from genrec.prompts.template import own_texts
 from genrec.recommenders.base import register
 from genrec.recommenders.language.seq2seq import Seq2SeqConfig, Sources
 from genrec.recommenders.options import BatchTokens, Depth, Name, Names, Passes, Width
@@ -217,7 +217,7 @@ class P5(TaskAnswers):
 
     def prompt_texts(self) -> list[str]:
         """The words of all prompts."""
-        words = [part.text for prompt in self.prompts_ for part in prompt.source if isinstance(part, Text)]
+        words = [text for prompt in self.prompts_ for text in own_texts(prompt.source)]
         answers = [word for prompt in self.prompts_ for word in prompt.answers or ()]
         return [*words, *answers]
 

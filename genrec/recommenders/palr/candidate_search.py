@@ -10,6 +10,7 @@ import torch
 
 from genrec.backbones.base import Prefix
 from genrec.backbones.hardware import device
+from genrec.codes.trie import Trie
 from genrec.data.interactions import FloatArray, Histories, IntArray
 from genrec.data.ranking import Rankings
 from genrec.decoding.beam import BeamSearch
@@ -18,7 +19,6 @@ from genrec.decoding.frontier import Found
 from genrec.decoding.memory import Memory
 from genrec.recommenders.language.decoder import Rows
 from genrec.recommenders.language.generative import as_rankings, of_like_length
-from genrec.recommenders.palr.examples import ListWriter
 
 
 class CandidateSearch:
@@ -52,7 +52,7 @@ class CandidateSearch:
         return scores_BC
 
     @torch.inference_mode()
-    def written(self, questions: Rows, candidates_BC: IntArray, k: int, writer: ListWriter) -> IntArray:
+    def written(self, questions: Rows, candidates_BC: IntArray, k: int, trie: Trie) -> IntArray:
         """A list (B, k) of the candidates, written one after another, none twice. Questions are read once."""
         written_Bk = np.full((len(candidates_BC), k), -1, np.int32)
         for group in of_like_length(questions.lengths):
@@ -60,7 +60,7 @@ class CandidateSearch:
             left_BC = candidates_BC[group]
             for place in range(min(k, left_BC.shape[1])):
                 if place:
-                    answers = writer.answers(written_Bk[group, place - 1])
+                    answers = _answers(trie, written_Bk[group, place - 1])
                     memory.follow(*(torch.from_numpy(array).to(device()) for array in answers))
                 found_B = self._among(memory.fork(), left_BC, 1).item_Bk[:, 0].cpu().numpy()
                 if (found_B < 0).all():  # nobody has candidates left
@@ -68,3 +68,14 @@ class CandidateSearch:
                 written_Bk[group, place] = found_B
                 left_BC[left_BC == found_B[:, None]] = -1
         return written_Bk
+
+
+def _answers(trie: Trie, items_B: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Tokens and nodes (B, L) of an item each, padded on the right, and how many they are (B,); none of item -1."""
+    there_B = items_B >= 0
+    length_B = np.where(there_B, trie.codes.lengths[items_B], 0)
+    real_BL = np.arange(length_B.max(initial=0)) < length_B[:, None]
+    token_BL, node_BL = np.zeros(real_BL.shape, np.int64), np.zeros(real_BL.shape, np.int64)
+    token_BL[real_BL] = trie.codes.take(items_B[there_B]).items
+    node_BL[real_BL] = trie.paths.take(items_B[there_B]).items
+    return token_BL, node_BL, length_B

@@ -30,9 +30,8 @@ from genrec.data.streams import stream
 from genrec.decoding.beam import BeamSearch, Normalise
 from genrec.errors import ConfigError
 from genrec.prompts.profiles import AttributeProfiles, Profile, profile_text
-from genrec.prompts.render import PromptTokens
-from genrec.prompts.tasks import Field as Named
-from genrec.prompts.tasks import Text
+from genrec.prompts.template import Field as Named
+from genrec.prompts.template import own_texts
 from genrec.recommenders.base import Recommender, load, register
 from genrec.recommenders.language.decoder import DecoderRecommender, Rows
 from genrec.recommenders.palr.affinity import enriched
@@ -40,11 +39,11 @@ from genrec.recommenders.palr.candidate_search import CandidateSearch
 from genrec.recommenders.palr.candidates import CandidateLists, filled_up, fitted_retriever, retrieve
 from genrec.recommenders.palr.chat import open_chat
 from genrec.recommenders.palr.config import PalrConfig, Task
-from genrec.recommenders.palr.examples import ListTasks, ListWriter, packed_kind
+from genrec.recommenders.palr.examples import ListTasks, packed_kind
 from genrec.recommenders.palr.lists import load_list_prompts
 from genrec.recommenders.palr.llm_profiles import LLMProfiles
 from genrec.recommenders.palr.mixture import best_first, fit_weights
-from genrec.training.examples import Writer, collate
+from genrec.training.decoder_rows import DecoderLayout, HistoryRows, collate
 from genrec.training.tasks import Kind, TaskSteps
 from genrec.training.trainer import Validate, train
 
@@ -84,8 +83,8 @@ class Palr(DecoderRecommender):
     ceiling_: float | None = None  # HR of the candidates of validation users
     num_profiles_: int = 0  # that stood in a question, learnt or asked
     num_empty_profiles_: int = 0
-    packed_: Writer
-    writer_: ListWriter
+    packed_: HistoryRows
+    layout_: DecoderLayout
 
     # -- learning --------------------------------------------------------------------------------------------
 
@@ -142,7 +141,7 @@ class Palr(DecoderRecommender):
         config, histories = self.config, train_data.histories
         longer = enriched(train_data, config.enrich_to)
         lists = ListTasks(
-            self.writer_,
+            self.layout_,
             longer,
             lambda history: self._profile_text(self._profile(history)),
             CandidateLists(train_data, config.num_candidates).one,
@@ -167,12 +166,8 @@ class Palr(DecoderRecommender):
         return kinds
 
     def prompt_texts(self) -> list[str]:
-        return [
-            segment.text
-            for segments in load_list_prompts(self.config.prompt).values()
-            for segment in segments
-            if isinstance(segment, Text)
-        ]
+        templates = load_list_prompts(self.config.prompt).values()
+        return [text for template in templates for text in own_texts(template)]
 
     def _spelt(self) -> list[str]:
         keywords = [] if self.attributes_ is None else self.attributes_.words
@@ -180,14 +175,15 @@ class Palr(DecoderRecommender):
 
     def _write_with(self, codes: Codes, trie: Trie) -> None:
         config, tokenizer = self.config, self.tokenizer_
-        begin = tokenizer.begin or tokenizer.end
-        max_tokens = min(config.max_tokens, self.backbone_.max_positions)
         self.prompts_ = load_list_prompts(config.prompt)
-        nothing = PromptTokens(np.array(begin, np.int32), np.array([], np.int32))
-        self.packed_ = Writer(codes, trie, [nothing], max_items=config.max_items, max_tokens=max_tokens)
-        self.writer_ = ListWriter(
-            codes, trie, tokenizer.encode, begin, max_items=config.max_items, max_tokens=max_tokens
+        self.layout_ = DecoderLayout(
+            trie,
+            tokenizer.encode,
+            tokenizer.begin or tokenizer.end,
+            max_items=config.max_items,
+            max_tokens=min(config.max_tokens, self.backbone_.max_positions),
         )
+        self.packed_ = HistoryRows(self.layout_)
 
     def _profile(self, history: IntArray) -> Profile:
         return () if self.profiles_ is None else self.profiles_.of(history)
@@ -211,7 +207,7 @@ class Palr(DecoderRecommender):
         """A task's question for each history; `candidates_BC` in the retriever's order."""
         if task == "recommend" and self.config.packed:
             return Rows([self.packed_.question(history) for history in histories])
-        segments, room = self.prompts_[task], self.config.num_targets * self.packed_.longest_code
+        segments, room = self.prompts_[task], self.config.num_targets * self.layout_.longest_code
         profiles: list[Profile] = [()] * len(histories)
         if Named("profile") in segments and self.profiles_ is not None:
             profiles = self.profiles_.of_all(histories)  # all at once: a chat model may be asked side by side
@@ -221,8 +217,7 @@ class Palr(DecoderRecommender):
             values = {"history": history, "candidates": named, "count": self.config.num_targets}
             if Named("profile") in segments:
                 values["profile"] = self._profile_text(profile)
-            question = self.writer_.question(segments, values, room)
-            rows.append((question, len(question.tokens_T)))
+            rows.append(self.layout_.question(segments, values, room))
         return Rows(rows)
 
     def _in_order(self, candidates: IntArray, history: IntArray) -> IntArray:
@@ -311,7 +306,7 @@ class Palr(DecoderRecommender):
     def _written(self, histories: Histories, candidates_BC: IntArray, k: int) -> tuple[IntArray, FloatArray]:
         """A list of `k` candidates; scores fall by one a place."""
         questions = self._questions(self.config.asks_for_lists, histories, candidates_BC)
-        written_Bk = self._candidate_search.written(questions, candidates_BC, k, self.writer_)
+        written_Bk = self._candidate_search.written(questions, candidates_BC, k, self.trie_)
         return written_Bk, np.tile(-np.arange(k, dtype=np.float32), (len(histories), 1))
 
     @torch.inference_mode()
@@ -407,8 +402,8 @@ class Palr(DecoderRecommender):
         )
 
     def _states_before(self, history: IntArray, item: int) -> Tensor:
-        question = self.questions(Histories.from_lists([history])).rows[0][0]
-        row = self.writer_.after(question, self.codes_[item], self.writer_.paths[item], learnt=False)
+        question = self.questions(Histories.from_lists([history])).rows[0]
+        row = question.followed_by(self.codes_[item], self.layout_.paths[item])
         batch = {name: tensor.to(device()) for name, tensor in collate([row]).items()}
         hidden_BTD: Tensor = self.backbone_(batch)
         return hidden_BTD[0, -len(self.codes_[item]) - 1 : -1]

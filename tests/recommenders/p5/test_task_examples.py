@@ -14,7 +14,7 @@ from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, Interactions
 from genrec.data.split import leave_one_out
 from genrec.errors import ConfigError, DataError
-from genrec.prompts.tasks import Text
+from genrec.prompts.template import Text
 from genrec.recommenders.p5.examples import TaskText, spread_stars, stars_behind, whole_stars
 from task_data import (
     NO_HEADLINE,

@@ -7,10 +7,9 @@ import pytest
 from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import Histories, IntArray
 from genrec.errors import ConfigError
-from genrec.prompts.render import PromptTokens
-from genrec.prompts.tasks import parse
-from genrec.recommenders.palr.examples import ListTasks, ListWriter, packed_kind
-from genrec.training.examples import Writer
+from genrec.prompts.template import parse
+from genrec.recommenders.palr.examples import ListTasks, packed_kind
+from genrec.training.decoder_rows import DecoderLayout, HistoryRows
 
 # Items 0 to 5 are written 10, 11, (12 20), (12 21), 13, 14; words by their length.
 CODES = Codes.from_lists([[10], [11], [12, 20], [12, 21], [13], [14]])
@@ -22,12 +21,12 @@ def encode(texts: list[str]) -> list[list[int]]:
     return [[100 + len(word) for word in text.split()] for text in texts]
 
 
-def writer(max_items: int = 20, max_tokens: int = 50) -> ListWriter:
-    return ListWriter(CODES, Trie.build(CODES), encode, [BEGIN], max_items=max_items, max_tokens=max_tokens)
+def layout(max_items: int = 20, max_tokens: int = 50) -> DecoderLayout:
+    return DecoderLayout(Trie.build(CODES), encode, [BEGIN], max_items=max_items, max_tokens=max_tokens)
 
 
 def test_an_example_is_read_as_it_is_written() -> None:
-    example = writer().example(SEGMENTS, VALUES, np.array([3, 4]))
+    example = layout().example(SEGMENTS, VALUES, np.array([3, 4]))
     words = [1, 105, 102, 102, 103, 10, 12, 20, 102, 11, 12, 21, 104, 101, 12, 21, 13]
     assert example.tokens_T.tolist() == words
     assert example.learnt_T.tolist() == [False] * 14 + [True] * 3
@@ -38,29 +37,19 @@ def test_an_example_is_read_as_it_is_written() -> None:
     assert not example.nodes_T[[0, 1, 2, 8, 12]].any()
 
 
-def test_answers_side_by_side_are_padded() -> None:
-    items, paths = np.array([3, -1, 4]), Trie.build(CODES).paths
-    tokens, nodes, lengths = writer().answers(items)
-    assert lengths.tolist() == [len(CODES[3]), 0, len(CODES[4])]
-    assert tokens.shape == nodes.shape == (3, lengths.max())
-    for item, row, nodes_of_row in zip(items.tolist(), tokens.tolist(), nodes.tolist(), strict=True):
-        code, path = (CODES[item].tolist(), paths[item].tolist()) if item >= 0 else ([], [])
-        padding = [0] * (len(row) - len(code))
-        assert row == code + padding
-        assert nodes_of_row == path + padding
-    assert [array.shape for array in writer().answers(np.array([-1, -1]))] == [(2, 0), (2, 0), (2,)]
-
-
 def test_the_oldest_items_are_left_out() -> None:
     values = VALUES | {"history": np.array([5, 0, 2, 4])}
-    assert writer(max_items=2).question(SEGMENTS, values, 1).tokens_T[5:8].tolist() == [12, 20, 13]
+    assert layout(max_items=2).question(SEGMENTS, values, 1).tokens_T[5:8].tolist() == [12, 20, 13]
     # 14 tokens with items 2 and 4, and 2 for the answer: no room for another.
-    tokens = writer(max_tokens=16).question(SEGMENTS, values, 2).tokens_T
+    tokens = layout(max_tokens=16).question(SEGMENTS, values, 2).tokens_T
     assert len(tokens) == 14
     assert tokens[5:8].tolist() == [12, 20, 13]
-    assert writer(max_tokens=14).question(SEGMENTS, values, 3).tokens_T.tolist().count(12) == 1
-    with pytest.raises(ConfigError, match="takes 14 tokens, answer included, and max_tokens=13"):
-        writer(max_tokens=13).question(SEGMENTS, values, 3)
+    assert layout(max_tokens=14).question(SEGMENTS, values, 3).tokens_T.tolist().count(12) == 1
+    with pytest.raises(
+        ConfigError,
+        match=r"answer take 14 tokens at least and max_tokens=13: .*fewer",
+    ):
+        layout(max_tokens=13).question(SEGMENTS, values, 3)
 
 
 def tasks(**options: object) -> ListTasks:
@@ -69,7 +58,7 @@ def tasks(**options: object) -> ListTasks:
         return rng.permutation(np.concatenate([targets, others]))
 
     histories = Histories.from_lists([[0, 1, 4, 5], [5, 4]])
-    return ListTasks(writer(), histories, lambda history: f"n{len(history)} ", candidates, 2, **options)  # type: ignore[arg-type]
+    return ListTasks(layout(), histories, lambda history: f"n{len(history)} ", candidates, 2, **options)  # type: ignore[arg-type]
 
 
 def pieces(one: ListTasks, user: int, seeds: int = 40) -> set[tuple[tuple[int, ...], tuple[int, ...]]]:
@@ -106,7 +95,7 @@ def test_items_change_places() -> None:
 
 def test_a_list_holds_no_item_twice() -> None:
     repeats = ListTasks(
-        writer(), Histories.from_lists([[0, 4, 4, 5]]), lambda _: "", lambda h, t, rng: t, 3, 0.0
+        layout(), Histories.from_lists([[0, 4, 4, 5]]), lambda _: "", lambda h, t, rng: t, 3, 0.0
     )
     kind = repeats.kind(parse("{history} ?"), np.array([0]), 0, 1)
     answers = [kind.make(0, np.random.default_rng(seed)) for seed in range(20)]
@@ -115,8 +104,7 @@ def test_a_list_holds_no_item_twice() -> None:
 
 
 def test_packed_histories_learn_every_item_of_a_window() -> None:
-    nothing = PromptTokens(np.array([BEGIN]), np.array([], np.int64))
-    short = Writer(CODES, Trie.build(CODES), [nothing], max_items=2)
+    short = HistoryRows(layout(max_items=2))
     kind = packed_kind(short, Histories.from_lists([[0, 4, 5], [], [1]]))
     assert len(kind.lengths_E) == 2
     rows = [kind.make(0, np.random.default_rng(seed)) for seed in range(20)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from genrec.errors import ConfigError
-from genrec.prompts.tasks import Field, Text, join
+from genrec.prompts.template import Field, Text, join
 from genrec.recommenders.palr.lists import load_list_prompts
 
 GOOD = 'recommend: "{profile}{history} give {count}:"\ncandidates: "{history} of {candidates}:"\n'
@@ -53,5 +53,5 @@ def test_mistakes_are_told_in_a_line(tmp_path: Path, text: str, told: str) -> No
 
 
 def test_no_such_file() -> None:
-    with pytest.raises(ConfigError, match="no prompt file 'nowhere'; choose palr, palr_short"):
+    with pytest.raises(ConfigError, match="no prompt file 'nowhere'; choose one of palr, palr_short or give"):
         load_list_prompts("nowhere")

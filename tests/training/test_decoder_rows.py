@@ -8,27 +8,34 @@ import pytest
 from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import Histories
 from genrec.errors import ConfigError
-from genrec.prompts.render import PromptTokens
+from genrec.prompts.template import HISTORY, Template, Text
+from genrec.training.decoder_rows import DecoderLayout, HistoryRows, Row, collate
 from genrec.training.epochs import Way
-from genrec.training.examples import Example, Steps, Writer, collate
+from genrec.training.examples import Steps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 # Item 0 writes 1 token and the end (9), item 1 two, item 2 three, ... item 5 six; they share first tokens.
 CODES = Codes.from_lists([[10 + row % 3, *range(20, 20 + row), 9] for row in range(6)])
 TRIE = Trie.build(CODES)
-BEGIN = PromptTokens(np.array([1], np.int32), np.array([], np.int32))
-ASK = [
-    PromptTokens(np.array([1, 50, 51], np.int32), np.array([52], np.int32)),
-    PromptTokens(np.array([1, 60], np.int32), np.array([62, 63, 64], np.int32)),
-]
+NOTHING: list[Template] = [(HISTORY,)]
+ASK: list[Template] = [(Text("50 51"), HISTORY, Text("52")), (Text("60"), HISTORY, Text("62 63 64"))]
+
+
+def encode(texts: list[str]) -> list[list[int]]:
+    """Texts are their tokens, in digits."""
+    return [[int(token) for token in text.split()] for text in texts]
+
+
+def rows_of(prompts: list[Template] = NOTHING, *, learn_prompt: bool = False, **options: int) -> HistoryRows:
+    return HistoryRows(DecoderLayout(TRIE, encode, [1], **options), prompts, learn_prompt=learn_prompt)
 
 
 # Nodes grow along a path, and its tail has node 0: the largest is the item's tip.
 ENDS = {int(TRIE.paths[item].max()): item for item in range(len(CODES))}
 
 
-def items_of(example: Example) -> list[int]:
+def items_of(example: Row) -> list[int]:
     """The items that a row writes, read off its trie nodes."""
     return [ENDS[node] for node in example.nodes_T.tolist() if node in ENDS]
 
@@ -40,7 +47,7 @@ def learnt_items(batch: dict) -> list[int]:
 
 
 def test_packed_row() -> None:
-    row = Writer(CODES, TRIE, [BEGIN]).packed(np.array([2, 0]))
+    row = rows_of().packed(np.array([2, 0]))
     assert row.tokens_T.tolist() == [1, *CODES[2], *CODES[0]]
     assert row.nodes_T.tolist() == [0, *TRIE.paths[2], *TRIE.paths[0]]
     assert row.positions_T.tolist() == list(range(7))
@@ -48,12 +55,12 @@ def test_packed_row() -> None:
 
 
 def test_question_and_single() -> None:
-    writer = Writer(CODES, TRIE, ASK)
-    question, start = writer.question(np.array([1, 0]), paraphrase=1)
+    made = rows_of(ASK)
+    question = made.question(np.array([1, 0]), paraphrase=1)
     assert question.tokens_T.tolist() == [1, 60, *CODES[1], *CODES[0], 62, 63, 64]
     assert not question.learnt_T.any()
-    assert start == len(question.tokens_T)
-    single = writer.single(np.array([1, 0]), 4, paraphrase=1)
+    assert question.end == len(question)
+    single = made.single(np.array([1, 0]), 4, paraphrase=1)
     assert single.tokens_T.tolist() == [*question.tokens_T, *CODES[4]]
     assert single.nodes_T.tolist() == [*question.nodes_T, *TRIE.paths[4]]
     assert single.positions_T.tolist() == list(range(len(single.tokens_T)))
@@ -61,21 +68,21 @@ def test_question_and_single() -> None:
 
 
 def test_learn_prompt_learns_all_but_the_first_token() -> None:
-    row = Writer(CODES, TRIE, ASK, learn_prompt=True).single(np.array([1]), 0)
+    row = rows_of(ASK, learn_prompt=True).single(np.array([1]), 0)
     assert row.learnt_T.tolist() == [False] + [True] * (len(row.tokens_T) - 1)
 
 
 def test_an_empty_history_is_asked_about_too() -> None:
-    question, start = Writer(CODES, TRIE, [BEGIN]).question(np.array([], np.int32))
+    question = rows_of().question(np.array([], np.int32))
     assert question.tokens_T.tolist() == [1]
-    assert start == 1
+    assert question.end == 1
 
 
 def test_stride_puts_items_at_equal_distances() -> None:
-    writer = Writer(CODES, TRIE, ASK[:1], stride=10)
-    single = writer.single(np.array([2, 0]), 1)
+    made = rows_of(ASK[:1], stride=10)
+    single = made.single(np.array([2, 0]), 1)
     assert single.positions_T.tolist() == [0, 1, 2, *range(3, 7), 13, 14, 23, *range(24, 27)]
-    packed = Writer(CODES, TRIE, [BEGIN], stride=10).packed(np.array([2, 0, 1]))
+    packed = rows_of(stride=10).packed(np.array([2, 0, 1]))
     assert packed.positions_T.tolist() == [0, *range(1, 5), 11, 12, *range(21, 24)]
 
 
@@ -90,10 +97,10 @@ def test_stride_puts_items_at_equal_distances() -> None:
 def test_the_oldest_items_go_until_the_row_fits_and_the_target_is_whole(
     history: list[int], target: int, max_tokens: int, max_items: int, paraphrase: int
 ) -> None:
-    writer = Writer(CODES, TRIE, ASK, max_items=max_items, max_tokens=max_tokens)
+    made = rows_of(ASK, max_items=max_items, max_tokens=max_tokens)
     items = np.array(history, np.int32)
-    row = writer.single(items, target, paraphrase)
-    prompt = len(ASK[paraphrase].before) + len(ASK[paraphrase].after)
+    row = made.single(items, target, paraphrase)
+    prompt = 1 + made.layout.own_length(ASK[paraphrase])
     kept = items_of(row)[:-1]
     assert len(row.tokens_T) <= max_tokens
     assert items_of(row)[-1] == target
@@ -103,20 +110,20 @@ def test_the_oldest_items_go_until_the_row_fits_and_the_target_is_whole(
     if len(kept) < min(len(history), max_items):
         longer = history[len(history) - len(kept) - 1 :]
         assert prompt + sum(len(CODES[item]) for item in longer) + 7 > max_tokens
-    assert writer.single(items, 5, paraphrase).tokens_T[:-7].tolist() == (
+    assert made.single(items, 5, paraphrase).tokens_T[:-7].tolist() == (
         row.tokens_T[: -len(CODES[target])].tolist()
     )
 
 
 def test_a_row_too_short_for_a_title_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"a prompt of 5 tokens and a title of 7 .*max_tokens=11: raise it"):
-        Writer(CODES, TRIE, ASK, max_tokens=11)
-    Writer(CODES, TRIE, ASK, max_tokens=12)
+    with pytest.raises(ConfigError, match=r"history take 5 tokens and an item 7: .*max_tokens=11: raise it"):
+        rows_of(ASK, max_tokens=11)
+    rows_of(ASK, max_tokens=12)
 
 
 def test_collate_pads_on_the_right() -> None:
-    writer = Writer(CODES, TRIE, [BEGIN])
-    batch = collate([writer.packed(np.array([0])), writer.packed(np.array([1, 2]))])
+    made = rows_of()
+    batch = collate([made.packed(np.array([0])), made.packed(np.array([1, 2]))])
     assert batch["tokens"].tolist() == [[1, *CODES[0], 0, 0, 0, 0, 0], [1, *CODES[1], *CODES[2]]]
     assert batch["learnt"].tolist() == [[False, True, True, *[False] * 5], [False] + [True] * 7]
     assert batch["length"].tolist() == [3, 8]
@@ -130,10 +137,9 @@ HISTORIES = Histories.from_lists(
 )
 
 
-def steps(way: Way = "packed", *, writer: Writer | None = None, **options: int) -> Steps:
-    prompts = [BEGIN] if way == "packed" else ASK
-    writer = writer or Writer(CODES, TRIE, prompts, max_items=8)
-    return Steps(HISTORIES, writer, way=way, **({"batch_tokens": 120, "num_epochs": 3, "seed": 5} | options))
+def steps(way: Way = "packed", *, made: HistoryRows | None = None, **options: int) -> Steps:
+    made = made or rows_of(NOTHING if way == "packed" else ASK, max_items=8)
+    return Steps(HISTORIES, made, way=way, **({"batch_tokens": 120, "num_epochs": 3, "seed": 5} | options))
 
 
 @pytest.mark.parametrize("way", ["packed", "prefixes", "last"])
@@ -162,9 +168,9 @@ def test_the_budget_is_held(way: Way) -> None:
 @pytest.mark.parametrize("max_tokens", [1000, 20, 8])
 def test_packed_learns_every_item_once_an_epoch(max_tokens: int) -> None:
     """Also where a window has more tokens than a row may hold."""
-    writer = Writer(CODES, TRIE, [BEGIN], max_items=8, max_tokens=max_tokens)
-    one_epoch = len(steps(writer=writer, num_epochs=1))
-    planned = steps(writer=writer)
+    made = rows_of(max_items=8, max_tokens=max_tokens)
+    one_epoch = len(steps(made=made, num_epochs=1))
+    planned = steps(made=made)
     starts = [*planned.calendar.first_step.tolist()]
     assert starts[1] == one_epoch
     rows_of_epochs = []
@@ -211,9 +217,9 @@ def test_all_paraphrases_are_used_and_evaluation_asks_with_the_first() -> None:
     opened = Counter(int(row[1]) for step in range(len(planned)) for row in planned[step]["tokens"])
     assert set(opened) == {50, 60}
     assert min(opened.values()) > sum(opened.values()) / 4
-    assert planned.writer.question(np.array([1]))[0].tokens_T[1] == 50
+    assert planned.writer.question(np.array([1])).tokens_T[1] == 50
 
 
 def test_packed_rows_refuse_words_after_the_history() -> None:
     with pytest.raises(ConfigError, match="no place for a prompt's words after the history"):
-        Steps(HISTORIES, Writer(CODES, TRIE, ASK), way="packed", batch_tokens=100, num_epochs=1, seed=0)
+        Steps(HISTORIES, rows_of(ASK), way="packed", batch_tokens=100, num_epochs=1, seed=0)
