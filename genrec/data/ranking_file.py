@@ -86,6 +86,19 @@ def read_rankings(path: Path, targets: Targets) -> Rankings:
     return found
 
 
+def sampled(path: Path, targets: Targets, count: int) -> Targets:
+    """The sample of `count` targets that a file has lists for: today's, or that of the earlier version that wrote it.
+
+    Raises:
+        DataError: as in `read_rankings`, as far as it is seen without the users.
+    """
+    sample = targets.sample(count)
+    asked = _read(path)["user_id"] if path.exists() else sample.users.cast(pl.String)
+    if asked.is_in(sample.users.cast(pl.String).implode()).all():
+        return sample
+    return targets.take(targets.users.cast(pl.String).is_in(asked.implode()).arg_true().to_numpy())
+
+
 def _read(path: Path) -> pl.DataFrame:
     """The file's `COLUMNS`: ids as strings, whole ranks, scores as float32 or float64; no empty cell."""
     if not path.exists():

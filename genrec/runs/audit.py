@@ -51,7 +51,7 @@ def audit_run(run: Run) -> Audit:
     measured = {
         name: (metrics, targets)
         for name, metrics in run.metrics.items()
-        if (targets := _asked(name, split)) is not None
+        if (targets := _asked(name, run)) is not None
     }
     leak = leaky_code(run.recipe.config)
     findings = [] if leak is None else [leak]
@@ -109,9 +109,15 @@ def _question_findings(model: GenerativeRecommender, split: Split) -> list[Findi
     return question_findings(Histories.from_lists(written), model.prompt_texts(), split.test)
 
 
-def _asked(name: str, split: Split) -> Targets | None:
+def _asked(name: str, run: Run) -> Targets | None:
     """The questions behind the name of a measurement, as in `test-exact-1000-users`; None: it is none."""
+    from genrec.data.ranking_file import sampled
+
     found = re.fullmatch(rf"({'|'.join(SPLITS)})(?:-exact)?(?:-(\d+)-users)?", name)
     if found is None:
         return None
-    return Questions.of(split, found[1], int(found[2]) if found[2] else None).targets
+    questions, lists = Questions.of(run.parts, found[1], int(found[2] or 0) or None), run.rankings_path(name)
+    if not questions.sample or not lists.exists():
+        return questions.targets
+    run.check_rankings(name)
+    return sampled(lists, questions.all_targets, int(found[2]))

@@ -142,6 +142,8 @@ def compare(
     _check_comparable(opened)
     first = opened[0] if data is None else replace(opened[0], moved_to=str(data))
     questions = Questions.of(first.parts, split, users)
+    if questions.sample:
+        questions = replace(questions, targets=_sample(opened, questions))
     together: dict[str, list[_Entry]] = {}
     for entry in entries:
         together.setdefault(entry.key, []).append(entry)
@@ -153,6 +155,24 @@ def compare(
         origins += found
     analysis = analyse(groups, questions.targets, questions.parts.train.histories)
     return Comparison(analysis, questions.targets, origins, _about(first, questions))
+
+
+def _sample(runs: Sequence[Run], questions: Questions) -> Targets:
+    """The users whose lists the runs hold: an earlier version may have sampled others."""
+    from genrec.data.ranking_file import sampled
+
+    name, every, count = questions.name(), questions.all_targets, len(questions.targets)
+    measured = [run for run in runs if run.rankings_path(name).exists()]
+    samples = [questions.targets]
+    for run in measured:
+        run.check_rankings(name, advice=f"run `{_evaluate(run.folder, name)}` again")
+        samples.append(sampled(run.rankings_path(name), every, count))
+        if not samples[-1].users.equals(samples[1].users):
+            raise RunError(
+                f"{run.folder} and {measured[0].folder} were measured on other samples of {count:,} users, by other "
+                f"versions: run `{_evaluate(run.folder, name)}` and the same of the others again"
+            )
+    return samples[-1]
 
 
 def _about(run: Run, questions: Questions) -> dict[str, Any]:

@@ -45,6 +45,11 @@ class Questions:
             return cls(parts, split, targets, "")
         return cls(parts, split, targets.sample(users), f"-{users}-users")
 
+    @property
+    def all_targets(self) -> Targets:
+        """The questions of the split, sampled or not."""
+        return self.parts.test if self.split == "test" else self.parts.validation
+
     @classmethod
     def of_run(cls, run: Run, split: str, users: int | None) -> Questions:
         """Those of a finished run.

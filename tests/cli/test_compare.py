@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 import yaml
 from genrec.cli.main import main
+from genrec.data.interactions import Targets
 from genrec.pages.page import is_page
 
 Cli = Callable[..., Any]
@@ -143,6 +144,24 @@ def test_a_sample_of_validation_users(cli: Cli, runs: Path, mistake: Callable[..
     line = mistake(*words, "--users", 50)
     assert f"run `genrec evaluate {runs / 'popular'} --split validation --users 50` first" in line
     assert mistake(*words).endswith("--split validation` first")
+
+
+def test_samples_of_an_earlier_version_are_compared_with_one_another(
+    cli: Cli, runs: Path, tmp_path: Path, mistake: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names, sample = ("popular", "near"), Targets.sample
+    copies = [shutil.copytree(runs / name, tmp_path / name) for name in names]
+    with monkeypatch.context() as patch:
+        patch.setattr(Targets, "sample", lambda targets, count: sample(targets, count, 1))
+        for copy in copies:
+            cli("evaluate", copy, "--users", 60)
+        then = cli("compare", *copies, "--users", 60, "--json").json
+    assert cli("compare", *copies, "--users", 60, "--json").json["recommenders"] == then["recommenders"]
+    assert "lists of test-60-users" in cli("audit", copies[0]).out
+    cli("evaluate", copies[1], "--users", 60)
+    told = mistake("compare", *copies, "--users", 60)
+    assert "measured on other samples of 60 users" in told
+    assert f"run `genrec evaluate {copies[1]} --split test --users 60` and the same" in told
 
 
 def test_the_page_is_written_and_replaced_but_nothing_else_is(
