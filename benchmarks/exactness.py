@@ -97,7 +97,7 @@ def measure(folder: Path, moved_to: str | None, num_users: int, num_brute: int) 
     histories = targets.histories.take(rows)
 
     def ask(search: str, beams: int, exact: bool) -> tuple[Rankings, float]:
-        model.config = model.config.model_copy(update={"search": search, "beams": beams})
+        model.config = model.config.changed(search=search, beams=beams)
         return cpu_s(lambda: model.rank(histories, K, exact=exact))
 
     ways = {f"beam {beams}": ("beam", beams, False) for beams in BEAMS}

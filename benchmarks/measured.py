@@ -11,6 +11,7 @@ from typing import Any
 import genrec
 import yaml
 from genrec.audit.table import Row, impossible_cells
+from genrec.recommenders.options import flattened
 
 CELLS = ("HR@5", "NDCG@5", "HR@10", "NDCG@10")
 TITLES = {
@@ -49,10 +50,12 @@ def measurements(folder: Path, data: str) -> list[dict[str, Any]]:
 def set_options(result: dict[str, Any]) -> dict[str, Any]:
     """The options of a result that differ from the defaults of the present code; the seed aside."""
     config = yaml.safe_load(result["config"])
-    defaults = genrec.create(config["recommender"]).config.model_dump(mode="json")
+    options = flattened(config["config"])
+    kind = {name: value for name, value in options.items() if name == "backbone"}
+    defaults = flattened(genrec.create(config["recommender"], **kind).config.model_dump(mode="json"))
     return {
         name: value
-        for name, value in config["config"].items()
+        for name, value in options.items()
         if name != "seed" and name in defaults and value != defaults[name]
     }
 

@@ -11,6 +11,7 @@ import yaml
 from genrec.audit.findings import leaky_code
 from genrec.data.files import write_text
 from genrec.evaluation.task_recommender import PROMPTS
+from genrec.recommenders.options import flattened
 
 from measured import (
     CELLS,
@@ -149,7 +150,9 @@ def _tasks(result: dict[str, Any], data: str) -> list[str]:
 
 def _link(result: dict[str, Any], data: str) -> str:
     link = f"[`{result['recommender']}`](../results/{data}/{result['recommender']}.json)"
-    return f"{link} (leaky codes)" if leaky_code(yaml.safe_load(result["config"])["config"]) else link
+    return (
+        f"{link} (leaky codes)" if leaky_code(flattened(yaml.safe_load(result["config"])["config"])) else link
+    )
 
 
 def _our_row(result: dict[str, Any], data: str) -> list[str]:

@@ -26,6 +26,7 @@ from typing import Any
 
 import yaml
 from genrec.data.files import write_json
+from genrec.recommenders.options import flattened
 
 METRICS = ("HR@5", "HR@10", "HR@20", "NDCG@5", "NDCG@10", "NDCG@20", "MRR")
 THREADS = 1  # of each process
@@ -94,7 +95,7 @@ def with_others(path: Path, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def options_of(run: dict[str, Any]) -> dict[str, Any]:
     """What the seeds of one file have to share."""
     config = yaml.safe_load(run["config"])
-    options = {key: value for key, value in config["config"].items() if key != "seed"}
+    options = {key: value for key, value in flattened(config["config"]).items() if key != "seed"}
     return options | {"recommender": config["recommender"], "data": run["data"]["fingerprint"]}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from genrec.recommenders.options import flattened
 
 from measured import TITLES, data_sets, measurements, number, percent, published, spread, table
 
@@ -142,7 +143,7 @@ def one_name(folder: Path) -> str:
 def beams(folder: Path) -> str:
     rows = []
     for title, result in _ours(folder):
-        config = yaml.safe_load(result["config"])["config"]
+        config = flattened(yaml.safe_load(result["config"])["config"])
         if "beams" in config:
             exact = percent(result["mean"]["exact_rate"]["mean"])
             rows.append([title, f"`{result['recommender']}`", str(config["beams"]), exact])

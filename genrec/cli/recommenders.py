@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from genrec.cli.options import Json
 from genrec.cli.terminal import print_json, print_table, stdout
 from genrec.errors import one_of
 from genrec.runs.recipe import packaged_recipes
+
+if TYPE_CHECKING:
+    from genrec.recommenders.options import Config
 
 
 def recommenders(
@@ -25,7 +28,7 @@ def recommenders(
     known = registered()
     if name is not None:
         one_of(name, list(known), "the recommender")
-        _print_options(known[name].Config.model_json_schema()["properties"], as_json)
+        _print_options(_schema(known[name].Config), as_json)
         return
     rows = [
         {"name": name, "pipeline": cls.pipeline, "paper": cls.paper, "probabilistic": cls.probabilistic}
@@ -51,16 +54,43 @@ def recommenders(
         stdout().print(f"recipes: {', '.join(recipes)}")
 
 
+def _schema(config: type[Config]) -> dict[str, dict[str, Any]]:
+    """The JSON schema of each option, those of a group as `group.option`; `defaults`: of a kind of another group."""
+    groups, found = config.groups(), dict[str, dict[str, Any]]()
+    for name, about in config.model_json_schema()["properties"].items():
+        if name not in groups:
+            found[name] = about
+        for kind in groups.get(name, ()):
+            inner = kind.model_json_schema()["properties"]
+            found |= {
+                f"{name}.{option}": inner[option] for option in inner if f"{name}.{option}" not in found
+            }
+        if "discriminator" in about:
+            found[f"{name}.kind"]["enum"] = list(about["discriminator"]["mapping"])
+    for kind in [kind for kinds in groups.values() for kind in kinds]:
+        for group, options in kind.defaults.items():
+            for option, value in options.items():
+                found[f"{group}.{option}"].setdefault("defaults", {})[kind.model_fields["kind"].default] = (
+                    value
+                )
+    return found
+
+
 def _print_options(schema: Mapping[str, Mapping[str, Any]], as_json: bool) -> None:
     """Print the options that a JSON schema describes."""
     if as_json:
         print_json(schema)
         return
     rows = [
-        (option, _as_override(about["default"]), _allowed(about), about["description"])
-        for option, about in schema.items()
+        (option, _defaults(about), _allowed(about), about["description"]) for option, about in schema.items()
     ]
     print_table(["option", "default", "allowed", "meaning"], rows)
+
+
+def _defaults(about: Mapping[str, Any]) -> str:
+    """The default, and those that come with a kind of another group."""
+    others = [f"{_as_override(value)} ({kind})" for kind, value in about.get("defaults", {}).items()]
+    return "; ".join([*([_as_override(about["default"])] if "default" in about else []), *others])
 
 
 def _as_override(value: Any) -> str:

@@ -13,6 +13,8 @@ _PERCENT = ("BLEU", "ROUGE")
 
 def print_evaluation(measured: Mapping[str, Any], title: str) -> None:
     """Print the protocol's table: each metric with its interval, and without the seen filter beside it."""
+    from genrec.recommenders.options import flattened
+
     unfiltered, about = measured["unfiltered"], measured["provenance"]
     rows = [
         (name, f"{measured[name]:.4f}", f"{low:.4f} – {high:.4f}", f"{unfiltered[name]:.4f}")
@@ -27,7 +29,7 @@ def print_evaluation(measured: Mapping[str, Any], title: str) -> None:
         "users without a list": measured.get("num_without_list"),
         "interactions": about["num_interactions"],
         "seed": about.get("seed"),
-        "beams": about.get("config", {}).get("beams"),
+        "beams": flattened(about.get("config", {})).get("beams"),
         **{name.replace("_", " "): f"{measured[name]:.2%}" for name in _RATES if name in measured},
     }
     if "seconds" in measured:

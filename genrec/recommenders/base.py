@@ -401,13 +401,22 @@ def create(name: str, /, **options: Any) -> Recommender:
     Raises:
         ConfigError: no such recommender, or an option that it does not know.
     """
+    return recommender_class(name)(**options)
+
+
+def recommender_class(name: str) -> type[Recommender]:
+    """The class of a recommender.
+
+    Raises:
+        ConfigError: no such recommender.
+    """
     # A recommender's file or folder goes by its name: the others, and the libraries they need, stay out of it.
     home = _homes().get(str(name).replace("-", "_"))
     if name not in _REGISTRY and home is not None:
         importlib.import_module(home)
     if name not in _REGISTRY:
         raise ConfigError(f"there is no recommender {shown(name)}; choose one of {', '.join(recommenders())}")
-    return _REGISTRY[name](**options)
+    return _REGISTRY[name]
 
 
 def _homes() -> dict[str, str]:
@@ -484,12 +493,16 @@ def load(folder: str | Path) -> Recommender:
     return recommender
 
 
-def _first_line(error: ValidationError, name: str, config: type[BaseModel]) -> str:
+def _first_line(error: ValidationError, name: str, config: type[Config]) -> str:
     """A validation error in one line."""
     problem = error.errors()[0]
-    where = ".".join(map(str, problem["loc"]))[:100]
+    place = list(map(str, problem["loc"]))
+    if place and len(config.groups().get(place[0], ())) > 1:
+        del place[1:2]  # the kind of the group
+    where = ".".join(place)[:100]
     if problem["type"] == "extra_forbidden":
-        hint = suggestion(where, config.model_fields)
+        known = config.all_options() if "." in where else config.names()
+        hint = suggestion(where, known)
         return f"{name} has no option {shown(where)}; {hint}see `genrec recommenders {name}`"
     told = problem["msg"].removeprefix("Value error, ")[:300]
     return (

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Self, get_args
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.fields import FieldInfo
+
+from genrec.errors import ConfigError, one_line, shown
 
 # Names and paths, and lists of them; a list from a file will do.
 Name = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -53,15 +57,51 @@ BatchTokens = Annotated[
 ]
 
 
+_STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+GROUPS = ("backbone", "code", "search", "training")
+_NAMING = (
+    "kind",
+    "path",
+)  # options that go by the name of their group, as in `backbone=compact` and `code=random`
+_FLAT = {
+    ("code", "length"): "code_length"
+}  # other options go by their own name where they stand without their group
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers of numpy, as a loop over `np.arange` has them, as Python's."""
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()}
+
+
+class Group(BaseModel):
+    """Options that belong together. Where a group is a choice of kinds, each has a `kind` of one value."""
+
+    model_config = _STRICT
+
+    called: ClassVar[str] = ""  # this kind, in messages
+    defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # what it makes the defaults of other groups
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_numpy(cls, values: Any) -> Any:
+        return _plain(values) if isinstance(values, Mapping) else values
+
+
 class Config(BaseModel):
     """Hyper-parameters of a recommender; unknown names are refused.
 
     A value has the type of its option, or that of numpy for it: no text or bool for a number, no nan or infinity, and
     every number lies within bounds that a training can be meant by. `tests/recommenders/test_options.py` holds all
     options to that.
+
+    Fields called as in `GROUPS` are a `Group`, or a choice of several kinds of it, with options of their own
+    (`training.learning_rate`), each of which may also be given without its group (`learning_rate`).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = _STRICT
+
+    # Options of earlier versions that had a single value, by which old runs are still known.
+    dropped: ClassVar[Mapping[str, Any]] = {}
 
     validation_users: ValidationUsers = 1000  # enough to see that a run went well
     ranking_batch: int = Field(
@@ -71,10 +111,135 @@ class Config(BaseModel):
         description="users that are ranked at once; more are quicker on a GPU, fewer take less memory",
     )
 
+    @classmethod
+    def groups(cls) -> dict[str, tuple[type[Group], ...]]:
+        """The groups by name, each with the kinds that it can be."""
+        types = {name: cls.model_fields[name].annotation for name in GROUPS if name in cls.model_fields}
+        kinds = {name: get_args(field) or (field,) for name, field in types.items()}
+        return {name: found for name, found in kinds.items() if set(map(type, found)) == {type(Group)}}
+
+    @classmethod
+    def all_options(cls) -> dict[str, FieldInfo]:
+        """Every option, one of a group as `group.option`."""
+        groups = cls.groups()
+        inside = [
+            (f"{name}.{option}", field)
+            for name, kinds in groups.items()
+            for kind in kinds
+            for option, field in kind.model_fields.items()
+        ]
+        return {name: field for name, field in cls.model_fields.items() if name not in groups} | dict(inside)
+
+    @classmethod
+    def flat_names(cls) -> dict[str, tuple[str, str]]:
+        """Group and option of each name that may stand without its group."""
+        places = [(name.split(".")[0], name.split(".")[1]) for name in cls.all_options() if "." in name]
+        return {_FLAT.get(place, place[1]): place for place in places if place[1] not in _NAMING}
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """What an option may be given by, beside `group.option`."""
+        return [*cls.model_fields, *cls.flat_names()]
+
+    @classmethod
+    def nested(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What was given, in groups or without, with each option in its group.
+
+        Raises:
+            ConfigError: an option that is given twice, or one value for a group that has no kinds.
+        """
+        groups, places = cls.groups(), cls.flat_names()
+        found: dict[str, Any] = {}
+        for name, value in _plain(given).items():
+            group, option = places.get(name, (name, ""))
+            if group in groups:
+                inside = {option: value} if option else _inside(group, groups[group], value)
+                before = found.setdefault(group, {})
+                if twice := min(inside.keys() & before.keys(), default=""):
+                    raise ConfigError(f"{group}.{twice} is given twice, in its group and alone: give it once")
+                before |= inside
+            elif [value] != [cls.dropped.get(name, ...)]:
+                found[name] = value
+        for name, inner in found.items():  # earlier versions wrote down the options of every kind
+            if name in groups and not inner.keys().isdisjoint(_NAMING):
+                for foreign in _foreign(groups[name], inner).values():
+                    if foreign <= inner.keys():
+                        found[name] = {option: inner[option] for option in inner if option not in foreign}
+        return found
+
+    @classmethod
+    def merged(cls, given: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+        """`given` with `changes`, both in groups or not; of a group whose kind changes stays what the new kind has."""
+        found, groups = cls.nested(given), cls.groups()
+        for name, value in cls.nested(changes).items():
+            if name in groups:
+                kept = found.get(name, {})
+                if not value.keys().isdisjoint(_NAMING):
+                    fields = _kind(groups[name], value).model_fields.keys() - {"kind"}
+                    kept = {option: kept[option] for option in kept if option in fields}
+                value = {**kept, **value}
+            found[name] = value
+        return found
+
+    def changed(self, **options: Any) -> Self:
+        """A copy with other values of some options."""
+        return type(self)(**self.merged(self.model_dump(), options))
+
     @model_validator(mode="before")
     @classmethod
-    def _of_numpy(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Numbers of numpy, as a loop over `np.arange` has them, as Python's."""
-        return {
-            name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()
-        }
+    def _in_groups(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        found = cls.nested(values)
+        for name, kinds in cls.groups().items():
+            inner = found.setdefault(name, {})
+            if len(kinds) == 1:
+                continue
+            kind = _kind(kinds, inner)
+            inner.setdefault("kind", kind.model_fields["kind"].default)
+            for other, foreign in _foreign(kinds, inner).items():
+                if strange := min(foreign & inner.keys(), default=""):
+                    chosen = one_line(inner.get("path", inner["kind"]))
+                    raise ConfigError(
+                        f"{strange} belongs to {other.called}; {name} is {chosen}: leave {strange} out, or choose "
+                        f"another {name}"
+                    )
+            for group, options in kind.defaults.items():
+                found[group] = {**options, **found.get(group, {})}
+        return found
+
+
+def _inside(name: str, kinds: Sequence[type[Group]], value: Any) -> dict[str, Any]:
+    """The options of a group that is given as a whole, or by one value: its kind, or what is told by its path."""
+    if isinstance(value, Mapping | Group):
+        return dict(value)
+    if "kind" not in kinds[0].model_fields:
+        some = ", ".join([*kinds[0].model_fields][:3])
+        raise ConfigError(f"{name}={shown(value)} is no group of options: {name} has {some}, ...")
+    is_kind = len(kinds) == 1 or any(kind.model_fields["kind"].default == value for kind in kinds)
+    return {"kind" if is_kind else "path": value}
+
+
+def _kind(kinds: Sequence[type[Group]], inner: Mapping[str, Any]) -> type[Group]:
+    """The kind of a group with these options: the one that is named, or else the last that they are enough for."""
+    needs = {
+        kind: [name for name, field in kind.model_fields.items() if field.is_required()] for kind in kinds
+    }
+    named = [kind for kind in kinds if "kind" in inner and kind.model_fields["kind"].default == inner["kind"]]
+    return [*kinds[:1], *(kind for kind in kinds if inner.keys() >= {*needs[kind]}), *named][-1]
+
+
+def _foreign(kinds: Sequence[type[Group]], inner: Mapping[str, Any]) -> dict[type[Group], set[str]]:
+    """By each other kind of a group with these options, what it alone has."""
+    own = {*_kind(kinds, inner).model_fields, *_NAMING}
+    others = {kind: kind.model_fields.keys() - own for kind in kinds}
+    return {kind: names for kind, names in others.items() if names}
+
+
+def flattened(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options by their names without groups, as tables and labels have them."""
+    found: dict[str, Any] = {}
+    for name, value in options.items():
+        grouped = name in GROUPS and isinstance(value, Mapping)
+        for option, entry in value.items() if grouped else [("kind", value)]:
+            if option != "kind" or not grouped or "path" not in value:
+                found[name if option in _NAMING else _FLAT.get((name, option), str(option))] = entry
+    return found

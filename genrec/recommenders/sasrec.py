@@ -27,7 +27,16 @@ from genrec.data.files import read_safetensors, write_atomically
 from genrec.data.interactions import FloatArray, Histories, Interactions, Targets
 from genrec.errors import ConfigError
 from genrec.recommenders.base import Recommender, register
-from genrec.recommenders.options import Config, Evaluations, MaxItems, Names, Seed, Threads, ValidationUsers
+from genrec.recommenders.options import (
+    Config,
+    Evaluations,
+    Group,
+    MaxItems,
+    Names,
+    Seed,
+    Threads,
+    ValidationUsers,
+)
 from genrec.training.examples import Batch
 from genrec.training.objectives import PLACES_AT_ONCE, item_loss, unwrapped
 from genrec.training.sequences import ItemSteps, pack
@@ -35,14 +44,9 @@ from genrec.training.trainer import TrainingOptions, train
 from genrec.training.validation import ranking_validation
 
 
-class SASRecConfig(Config):
-    """Options of `sasrec`."""
+class SASRecTraining(Group):
+    """How `sasrec` is trained."""
 
-    depth: int = Field(2, ge=1, le=64, description="blocks")
-    width: int = Field(64, ge=1, le=16_384, description="size of the item vectors")
-    num_heads: int = Field(1, ge=1, le=1024, description="attention heads of a block; a divisor of the width")
-    dropout: float = Field(0.6, ge=0, lt=1, description="on vectors, attention and feed-forward layers")
-    max_items: MaxItems = 50
     epochs: int = Field(
         100,
         ge=1,
@@ -58,11 +62,22 @@ class SASRecConfig(Config):
     patience: int = Field(
         6, ge=0, le=10_000, description="validations without a better NDCG@10 before stopping; 0: never stop"
     )
-    validation_users: ValidationUsers = 25_000
     bf16: bool = Field(True, description="bfloat16 products in the loss, where the processor has them")
+    report_to: Names = Field((), description="trackers of transformers: wandb, tensorboard, mlflow, ...")
+
+
+class SASRecConfig(Config):
+    """Options of `sasrec`."""
+
+    depth: int = Field(2, ge=1, le=64, description="blocks")
+    width: int = Field(64, ge=1, le=16_384, description="size of the item vectors")
+    num_heads: int = Field(1, ge=1, le=1024, description="attention heads of a block; a divisor of the width")
+    dropout: float = Field(0.6, ge=0, lt=1, description="on vectors, attention and feed-forward layers")
+    max_items: MaxItems = 50
+    training: SASRecTraining
+    validation_users: ValidationUsers = 25_000
     seed: Seed = 0
     threads: Threads | None = Field(None, description="CPU threads; null: as many as help")
-    report_to: Names = Field((), description="trackers of transformers: wandb, tensorboard, mlflow, ...")
 
     @model_validator(mode="after")
     def _fits_together(self) -> SASRecConfig:
@@ -203,7 +218,7 @@ class SASRec(Recommender):
     def _fit(
         self, train_data: Interactions, validation: Targets | None, run: Path | None, resume: bool
     ) -> None:
-        config = self.config
+        config, training = self.config, self.config.training
         prepare_threads(config.threads)
         torch.manual_seed(config.seed)
         counts_I = np.bincount(train_data.histories.items, minlength=train_data.num_items) + 1.0
@@ -213,15 +228,15 @@ class SASRec(Recommender):
         steps = ItemSteps(
             train_data.histories,
             max_items=config.max_items,
-            batch_size=config.batch_size,
-            num_epochs=config.epochs,
+            batch_size=training.batch_size,
+            num_epochs=training.epochs,
             seed=config.seed,
         )
         if not len(steps):
             raise ConfigError(f"no history has two items, so there is nothing for {self.name} to learn")
         options = TrainingOptions(
-            learning_rate=config.learning_rate,
-            weight_decay=config.weight_decay,
+            learning_rate=training.learning_rate,
+            weight_decay=training.weight_decay,
             coupled_decay=True,
             adam_beta2=0.999,
             max_grad_norm=0.0,
@@ -230,12 +245,12 @@ class SASRec(Recommender):
             gradient_accumulation_steps=1,
             bf16=False,  # products this small gain nothing; the loss has its own
             seed=config.seed,
-            evaluations=config.evaluations,
-            patience=config.patience,
-            report_to=config.report_to,
+            evaluations=training.evaluations,
+            patience=training.patience,
+            report_to=training.report_to,
             replicas=num_replicas(),
         )
-        dtype = torch.bfloat16 if config.bf16 and not full_precision() else torch.float32
+        dtype = torch.bfloat16 if training.bf16 and not full_precision() else torch.float32
 
         validate = ranking_validation(self.rank, validation, config.validation_users, config.seed)
         with tempfile.TemporaryDirectory() as scratch:

@@ -53,7 +53,7 @@ def audit_run(run: Run) -> Audit:
         for name, metrics in run.metrics.items()
         if (targets := _asked(name, run)) is not None
     }
-    leak = leaky_code(run.recipe.config)
+    leak = leaky_code(run.recipe.options)
     findings = [] if leak is None else [leak]
     findings += name_findings({name: metrics for name, (metrics, _) in measured.items()})
     checked = [f"metrics of {', '.join(measured) or 'nothing, as nothing was measured'}"]

@@ -153,12 +153,12 @@ def ranking(
     model: Recommender, targets: Targets, seconds: float, tell: Tell, batch_size: int | None = None
 ) -> list[Row]:
     """Users per second of `rank`, seen items excluded; also by beams of several widths where the model has beams."""
-    if "beams" not in type(model.config).model_fields:
+    if "beams" not in model.config.names():
         return [_ranked(model, f"ranking by {model.name}", targets, seconds, tell, batch_size)]
     given = model.config
     rows = [_ranked(model, "decoding, best first", targets, seconds, tell, batch_size)]
     for beams in BEAMS:
-        model.config = given.model_copy(update={"search": "beam", "beams": beams})
+        model.config = given.changed(search="beam", beams=beams)
         rows.append(_ranked(model, f"decoding, beam {beams}", targets, seconds, tell, batch_size))
     model.config = given
     return rows

@@ -90,12 +90,12 @@ class _Entry:
 
     @property
     def seed(self) -> int | None:
-        return None if self.run is None else self.run.recipe.config.get("seed")
+        return None if self.run is None else self.run.recipe.options.get("seed")
 
     @property
     def method(self) -> dict[str, Any]:
         """The options that make this recommender what it is."""
-        config = {} if self.run is None else self.run.recipe.config
+        config = {} if self.run is None else self.run.recipe.options
         return {name: value for name, value in config.items() if name not in _NOT_THE_METHOD}
 
     @property

@@ -120,8 +120,10 @@ def begin(folder: Path, recipe: Recipe, source: DataSource, dataset: Dataset, *,
 
 
 def _check_same(run: Run, recipe: Recipe, data: Mapping[str, Any]) -> None:
-    added = [name for name in recipe.config if name not in run.recipe.config]
-    if added and recipe.recommender == run.recipe.recommender:
+    asked, given = run.recipe.options, recipe.options
+    added = [name for name in given if name not in asked]
+    alike = recipe.recommender == run.recipe.recommender and given.get("backbone") == asked.get("backbone")
+    if added and alike:
         raise RunError(
             f"{run.folder} was begun by a version of genrec that had no option {added[0]}: choose another --out, or go "
             "on with that version"
@@ -157,5 +159,5 @@ def _flat(recipe: Recipe) -> Iterator[tuple[str, Any]]:
                 yield prefix + key, value
 
     yield "recommender", recipe.recommender
-    yield from below(recipe.config, "config.")
+    yield from below(recipe.options, "config.")
     yield "protocol", recipe.protocol

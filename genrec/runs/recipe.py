@@ -1,7 +1,7 @@
 """Recipes: the YAML files that fully describe a run.
 
     recommender: itemknn          the name under `genrec recommenders`
-    config: {num_neighbours: 50}  its options; those left out keep their defaults
+    config: {num_neighbours: 50}  its options, in their groups or without; those left out keep their defaults
     data: {min_rating: 4}         how the interactions are read and filtered (the options of `genrec data`)
     protocol: leave-one-out       the split
 
@@ -34,30 +34,55 @@ class Recipe:
     data: dict[str, Any] = field(default_factory=dict)
     protocol: str = "leave-one-out"
 
-    def with_overrides(self, assignments: Sequence[str]) -> Recipe:
-        """The recipe with `key=value` words put into its config; `a.b=1` reaches into the mapping `a`.
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of the config by their names without groups."""
+        from genrec.recommenders.options import flattened
+
+        return flattened(self.config)
+
+    def with_options(self, options: Mapping[str, Any]) -> Recipe:
+        """The recipe with other options, in groups or without.
 
         Raises:
-            ConfigError: a word that is not `key=value`, a key that is given twice, or a dotted key through something
-                that is no mapping.
+            ConfigError: no such recommender, or an option that is given twice.
         """
-        config: dict[str, Any] = dict(self.config)
-        given: list[list[str]] = []
+        from genrec.recommenders.base import recommender_class
+
+        config = recommender_class(self.recommender).Config
+        return replace(self, config=config.merged(self.config, options))
+
+    def with_overrides(self, assignments: Sequence[str]) -> Recipe:
+        """The recipe with `key=value` words put into its config; `a.b=1` reaches into the group or mapping `a`.
+
+        Raises:
+            ConfigError: no such recommender, a word that is not `key=value`, an option that is given twice, or a dotted
+                key through something that is no mapping.
+        """
+        from genrec.recommenders.base import recommender_class
+
+        options = recommender_class(self.recommender).Config
+        groups, flat = options.groups(), options.flat_names()
+        config, changes = options.nested(self.config), dict[str, Any]()
+        given: list[tuple[str, ...]] = []
         for word in assignments:
-            key, equals, value = word.partition("=")
+            key, equals, text = word.partition("=")
             if not equals or not all(key.split(".")):
                 raise ConfigError(f"{shown(word)} is not key=value; write for example seed=1")
-            if not value.strip():
+            if not text.strip():
                 raise ConfigError(
                     f"{shown(key)} is given nothing; write {key}=null for none, {key}=\"''\" for no text"
                 )
-            parsed = _yaml(value, f"the value of {shown(key)}", comments=False)
-            keys = key.split(".")
-            if any(keys[: len(before)] == before[: len(keys)] for before in given):
-                raise ConfigError(f"{shown(key)} is given twice: give it once")
-            given.append(keys)
-            _assign(config, keys, parsed, key)
-        return replace(self, config=config)
+            value = _yaml(text, f"the value of {shown(key)}", comments=False)
+            found: dict[tuple[str, ...], Any] = {flat.get(key, tuple(key.split("."))): value}
+            if key in groups:
+                found = {(key, option): entry for option, entry in options.nested({key: value})[key].items()}
+            for keys, entry in found.items():
+                if any(keys[: len(before)] == before[: len(keys)] for before in given):
+                    raise ConfigError(f"{shown(key)} is given twice: give it once")
+                given.append(keys)
+                _assign(changes if keys[0] in groups else config, keys, entry, key)
+        return replace(self, config=options.merged(config, changes))
 
 
 def read_recipe(name: str) -> Recipe:

@@ -19,6 +19,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +30,7 @@ from pydantic import BaseModel, ConfigDict
 import genrec
 from genrec.data.files import read_json, read_text, read_yaml
 from genrec.data.seal import Sealed, bind, check_files, check_run, measured, read_sealed, write_sealed
-from genrec.errors import DataError, RunError
+from genrec.errors import ConfigError, DataError, RunError
 from genrec.runs.recipe import Recipe
 from genrec.runs.source import DataSource
 
@@ -348,7 +349,7 @@ class Run:
         """What stands beside every number of this run; `leak` tells why none of them can be believed, if so."""
         from genrec.audit.findings import leaky_code
 
-        leak = leaky_code(self.recipe.config)
+        leak = leaky_code(self.recipe.options)
         environment = read_json(self.folder / "environment.json", _Environment, advice=_ADVICE)
         counts = self.about_data["counts"]
         return {
@@ -396,6 +397,9 @@ def open_run(folder: str | Path, data: str | Path | None = None) -> Run:
         check_files(folder, seal.files, advice=_ADVICE)
     config = read_yaml(folder / "config.yaml", _Config, advice=_ADVICE)
     recipe = Recipe(text=read_text(folder / "config.yaml", advice=_ADVICE), **config.model_dump())
+    if "learning_rate" in recipe.config:  # of a version without groups of options
+        with suppress(ConfigError):  # of a recommender that is not installed
+            recipe = recipe.with_options({})
     identity = None if seal is None else seal.run
     return Run(folder, recipe, about_data.model_dump(), identity, None if data is None else str(data))
 

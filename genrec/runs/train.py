@@ -55,7 +55,7 @@ def train(
     from genrec.evaluation.task_recommender import recommends
 
     recipe = recipe if isinstance(recipe, Recipe) else read_recipe(str(recipe))
-    recipe = replace(recipe, config={**recipe.config, **options}, protocol=protocol or recipe.protocol)
+    recipe = replace(recipe.with_options(options), protocol=protocol or recipe.protocol)
     if not isinstance(data, DataSource):
         given = {**recipe.data, **(read or {})}
         data = DataSource(str(data), given.pop("items", None), given)
@@ -108,7 +108,7 @@ def train_run(folder: Path, recipe: Recipe, source: DataSource, *, resume: bool)
             f"training {recipe.recommender} on {counts['name']}: {counts['num_users']:,} users, "
             f"{counts['num_items']:,} items, {train.num_interactions:,} interactions in the training part"
         )
-        warn(quick_findings(run.parts, resolved.config))
+        warn(quick_findings(run.parts, resolved.options))
         start = time.perf_counter()
         recommender.fit(train, run.parts.validation, run=folder, resume=resume)
         run.save_model(recommender)

@@ -17,15 +17,15 @@ def test_json_tells_pipeline_and_paper(cli) -> None:
 def test_the_options_of_one_are_listed_as_they_could_be_given(cli, tmp_path) -> None:
     lines = cli("recommenders", "p5").out.splitlines()
     options = {line.split()[0]: line for line in lines[1:]}
-    assert list(options) == list(genrec.recommenders()["p5"].Config.model_fields)
+    assert list(options) == list(genrec.recommenders()["p5"].Config.all_options())
     assert "whole number from 1 to 64" in options["depth"]
     assert "number from 0 and below 1" in options["dropout"]
     assert "whole number from 16 to 16,384 or null" in options["width"]
     assert "title, random, sequential" in options["code"]
     assert "{rating: 1, next: 5," in options["times"]
-    assert set(cli("recommenders", "sasrec", "--json").json) == set(
-        genrec.recommenders()["sasrec"].Config.model_fields
-    )
+    schema = cli("recommenders", "sasrec", "--json").json
+    assert set(schema) == set(genrec.recommenders()["sasrec"].Config.all_options())
+    assert schema["training.epochs"]["default"] == 100
 
 
 def test_options_of_one_that_nobody_knows(mistake) -> None:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from genrec.data.interactions import Histories
 from genrec.recommenders.popular import Popular
+from genrec.recommenders.sasrec import SASRec
 
 SYNTHETIC = ("--data", "synthetic")
 
@@ -136,6 +137,31 @@ def test_resume_refuses_a_run_of_a_version_with_fewer_options(cli, mistake, unse
     path.write_text(yaml.safe_dump(config))
     told = mistake(*words, "--resume")
     assert f"a version of genrec that had no option {name}: choose another --out" in told
+
+
+def test_resume_knows_the_options_of_a_run_from_before_there_were_groups(
+    cli, mistake, tmp_path: Path, monkeypatch
+) -> None:
+    def stop(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SASRec, "_fit", stop)
+    run = tmp_path / "run"
+    words = ("train", "sasrec", *SYNTHETIC, "--out", run)
+    cli(*words, "epochs=3", "training.patience=2", code=130)
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["config"]["training"]["epochs"] == 3
+    cli(*words, "training.epochs=3", "patience=2", "--resume", code=130)
+    config["config"] |= config["config"].pop("training")
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    data = json.loads((run / "data.json").read_text())
+    (run / "data.json").write_text(json.dumps({name: data[name] for name in data if name != "seal"}))
+    cli(*words, "training={epochs: 3, patience: 2}", "--resume", code=130)
+    told = mistake(*words, "epochs=4", "patience=2", "--resume")
+    assert "begun with config.epochs=3 and this command says 4" in told
+    repeated = ("train", run / "config.yaml", *SYNTHETIC, "--out", run, "--resume")
+    cli(*repeated, code=130)
+    assert "config.epochs=3 and this command says 5" in mistake(*repeated, "training.epochs=5")
 
 
 @pytest.mark.parametrize("left", [(), ("recipe.yaml",), ("recipe.yaml", ".config.yaml.1f0c.tmp")])

@@ -130,7 +130,7 @@ def test_unknown_option_is_refused(cls: type[Recommender]) -> None:
 def test_fit_twice_gives_the_same_lists(cls: type[Recommender], ring: Interactions) -> None:
     items = ring.histories.items.copy()
     quick = {
-        name: few for name, few in {"epochs": 4, "warmup_steps": 1}.items() if name in cls.Config.model_fields
+        name: few for name, few in {"epochs": 4, "warmup_steps": 1}.items() if name in cls.Config.names()
     }
     model = create(cls.name, **(cls.tiny | quick)).fit(ring)
     expected = model.rank(HISTORIES, 10)

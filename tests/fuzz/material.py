@@ -113,7 +113,7 @@ def train_words(name: str, shop: Path, out: Path, seed: int = 0, **others: Any) 
 def small_options(name: str) -> dict[str, Any]:
     """Options that train a recommender in a moment; it learns next to nothing, and all tasks that it can learn."""
     cls = recommenders()[name]
-    small = {key: value for key, value in _SMALL.items() if key in cls.Config.model_fields}
+    small = {key: value for key, value in _SMALL.items() if key in cls.Config.names()}
     return {key: value for key, value in cls.tiny.items() if key not in ("times", "families")} | small
 
 

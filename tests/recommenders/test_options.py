@@ -13,13 +13,24 @@ import pytest
 import torch
 from genrec.errors import ConfigError
 from genrec.recommenders.base import create, recommenders
+from genrec.recommenders.options import GROUPS, flattened
 from pydantic.fields import FieldInfo
 
 every_recommender = pytest.mark.parametrize("name", recommenders())
 
 
 def options(name: str) -> dict[str, FieldInfo]:
-    return dict(recommenders()[name].Config.model_fields)
+    return recommenders()[name].Config.all_options()
+
+
+def given(name: str, option: str, value: Any) -> dict[str, Any]:
+    """Keywords for a recommender with this option, in its group if it is one of a group."""
+    group, _, inner = option.partition(".")
+    if not inner:
+        return {option: value}
+    kind = next(kind for kind in recommenders()[name].Config.groups()[group] if inner in kind.model_fields)
+    required = {key: "some/path" for key, field in kind.model_fields.items() if field.is_required()}
+    return {group: {**required, inner: value}}
 
 
 def parts(annotation: Any, metadata: typing.Sequence[Any]) -> Iterator[tuple[Any, list[Any]]]:
@@ -101,11 +112,63 @@ def test_numbers_outside_their_bounds_or_of_another_kind_are_refused_in_one_shor
         ]
         for value in [*wrong, *([2.5, 2.0] if numbers[0][0] is int else [])]:
             with pytest.raises(ConfigError) as caught:
-                create(name, **{option: value})
+                create(name, **given(name, option, value))
             assert option in str(caught.value)
             assert name in str(caught.value)
             assert "\n" not in str(caught.value)
             assert len(str(caught.value)) < 500
+
+
+@every_recommender
+def test_every_name_without_its_group_means_one_option(name: str) -> None:
+    config = recommenders()[name].Config
+    names = [
+        *config.model_fields,
+        *(option.split(".")[-1] for option in config.all_options() if "." in option and "kind" not in option),
+    ]
+    assert sorted(names) == sorted(set(names))
+    defaults = create(name).config.model_dump(mode="json")
+    flat = flattened(defaults)
+    assert [value for option, value in flat.items() if option in GROUPS and isinstance(value, dict)] == []
+    assert create(name, **flat).config.model_dump(mode="json") == defaults
+    assert config.nested(flat) == config.nested(defaults)
+    assert flattened(flat) == flat
+
+
+@every_recommender
+def test_an_option_given_in_its_group_and_without_is_refused(name: str) -> None:
+    defaults = create(name).config.model_dump()
+    for flat, (group, option) in recommenders()[name].Config.flat_names().items():
+        if option in defaults[group]:
+            with pytest.raises(ConfigError, match=f"{group}.{option} is given twice") as caught:
+                create(name, **{flat: 1, group: {option: 1}})
+            assert "\n" not in str(caught.value)
+
+
+def test_options_of_a_group_may_stand_within_or_without() -> None:
+    within = create("sasrec", training={"epochs": 3, "learning_rate": np.float64(0.5)}, depth=1).config
+    assert within == create("sasrec", epochs=3, learning_rate=0.5, depth=1).config
+    assert within == create("sasrec", epochs=3, training={"learning_rate": 0.5}, depth=1).config
+    assert within == create("sasrec", training=within.training, depth=1).config
+    assert (within.training.epochs, within.training.learning_rate) == (3, 0.5)
+    changed = within.changed(epochs=4, training={"patience": 2})
+    assert (changed.training.epochs, changed.training.patience, changed.training.learning_rate) == (4, 2, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"training": 3}, "training=3 is no group of options"),
+        ({"training": None}, "training=None is no group of options"),
+        ({"training": {"epoch": 3}}, "no option 'training.epoch'; did you mean training.epochs"),
+        ({"epoch": 3}, "no option 'epoch'; did you mean epochs"),
+        ({"training": {"epochs": -1}}, r"option training\.epochs=-1 of sasrec"),
+        ({"epochs": "3"}, r"option training\.epochs='3' of sasrec"),
+    ],
+)
+def test_wrong_options_of_a_group_are_told_by_their_place(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        create("sasrec", **given)
 
 
 @pytest.mark.parametrize(

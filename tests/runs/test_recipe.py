@@ -59,6 +59,16 @@ def test_an_override_changes_only_its_own_key(tmp_path) -> None:
     assert recipe.config == {"lora": {"rank": 4, "alpha": 8}}
 
 
+@pytest.mark.parametrize("config", ["{epochs: 4, patience: 9}", "{training: {epochs: 4, patience: 9}}"])
+@pytest.mark.parametrize(
+    "words", [["epochs=3"], ["training.epochs=3"], ["training={epochs: 3}"], ["depth=2", "training.epochs=3"]]
+)
+def test_overrides_reach_into_a_group_by_either_name(tmp_path, config: str, words: list[str]) -> None:
+    recipe = read_recipe(write(tmp_path, f"recommender: sasrec\nconfig: {config}\n")).with_overrides(words)
+    assert recipe.config["training"] == {"epochs": 3, "patience": 9}
+    assert create("sasrec", **recipe.config).config.training.epochs == 3
+
+
 def test_overrides_are_read_as_yaml_1_2() -> None:
     words = ["a=12:30:45", "b=off", "c=1e-3", "d=010", "e='=5'", "f==", "g=key=value"]
     config = read_recipe("popular").with_overrides(words).config
@@ -114,6 +124,26 @@ def test_a_wrong_override_is_named(tmp_path, word: str, told: str) -> None:
 def test_a_file_that_is_no_recipe_is_refused(tmp_path, text: str, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         read_recipe(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["epochs=3", "training.epochs=3"],
+        ["training.epochs=3", "epochs=3"],
+        ["training={epochs: 3}", "epochs=3"],
+        ["training.epochs=3", "training={epochs: 3}"],
+    ],
+)
+def test_an_option_given_in_its_group_and_without_is_refused(words: list[str]) -> None:
+    with pytest.raises(ConfigError, match="given twice"):
+        read_recipe("sasrec").with_overrides(words)
+
+
+def test_a_recipe_gives_an_option_once(tmp_path) -> None:
+    text = "recommender: sasrec\nconfig: {epochs: 4, training: {epochs: 4}}"
+    with pytest.raises(ConfigError, match=r"training\.epochs is given twice"):
+        read_recipe(write(tmp_path, text)).with_overrides([])
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path) -> None:

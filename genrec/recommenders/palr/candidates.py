@@ -18,7 +18,7 @@ from genrec.data.flat import Draw, any_of, distinct, places, rows_of
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
 from genrec.data.ranking import Rankings
 from genrec.errors import ConfigError, DataError
-from genrec.recommenders.base import Recommender, create, load
+from genrec.recommenders.base import Recommender, create, load, recommender_class
 from genrec.recommenders.itemknn import co_consumed
 from genrec.recommenders.palr.affinity import SHRINK
 from genrec.recommenders.tfidf import text_fields
@@ -83,9 +83,9 @@ def fitted_retriever(
     """
     if Path(name).is_dir():
         return load(name)
-    known = create(name).Config.model_fields
-    ours = {key: value for key, value in usual.items() if key in known}
-    ours.update(options)
+    config = recommender_class(name).Config
+    known = config.names()
+    ours = config.merged({key: value for key, value in usual.items() if key in known}, options)
     folder = None if run is None else run / "retriever"
     return create(name, **ours).fit(
         train_data, validation, run=folder, resume=resume and folder is not None and folder.exists()
