@@ -1,8 +1,8 @@
 """The arrows of docs/architecture.md: which part of the package may know which.
 
 errors ← data ← codes ← prompts, backbones ← training, decoding ← recommenders ← runs ← cli; evaluation sees
-rankings and targets only, and is all that pages and audit see. Every import counts, inside functions and for type
-checkers too.
+rankings and targets only, and is all that pages and audit see. Nothing imports testing. Every import
+counts, inside functions and for type checkers too.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "recommenders",
     },
 }  # fmt: skip
+MAY_IMPORT["testing"] = set(MAY_IMPORT)
 
 # Folders of `recommenders/`, and which of the others they may know; plain files there know none of them.
 FAMILIES: dict[str, set[str]] = {
@@ -105,7 +106,8 @@ def test_imports_follow_the_arrows(path: Path) -> None:
         other = part(name)
         if other is not None:
             assert other == own or other in MAY_IMPORT[own], f"{dotted(path)} imports {name}"
-        assert name.split(".")[0] not in FORBIDDEN_LIBRARIES.get(own, set()), f"{dotted(path)} imports {name}"
+        forbidden = FORBIDDEN_LIBRARIES.get(own, set()) | ({"pytest"} if own != "testing" else set())
+        assert name.split(".")[0] not in forbidden, f"{dotted(path)} imports {name}"
 
 
 @pytest.mark.parametrize(
@@ -132,13 +134,12 @@ def test_a_family_of_recommenders_keeps_to_its_folder(path: Path) -> None:
             )
 
 
-def test_nothing_imports_the_command_line() -> None:
+@pytest.mark.parametrize(("top", "but"), [("cli", "__main__.py"), ("testing", "__init__.py")])
+def test_nothing_imports_the_command_line_or_what_is_for_tests(top: str, but: str) -> None:
     for path in modules():
-        if part(dotted(path)) != "cli" and path.name != "__main__.py":
+        if part(dotted(path)) != top and path != PACKAGE / but:
             names = imported(tree(path), dotted(path))
-            assert not [name for name in names if part(name) == "cli"], (
-                f"{dotted(path)} imports the command line"
-            )
+            assert not [name for name in names if part(name) == top], f"{dotted(path)} imports {top}"
 
 
 @pytest.mark.parametrize("path", modules(), ids=dotted)

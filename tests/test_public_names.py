@@ -18,8 +18,9 @@ def run(program: str) -> str:
 
 def test_the_names_are_these_and_all_of_them_are_there() -> None:
     assert sorted(genrec.__all__) == [
-        *("Catalogue", "Comparison", "Dataset", "Recommender", "Run", "compare", "create", "errors"),
-        *("evaluate", "load", "open_run", "read", "recommenders", "synthetic", "train"),
+        *("Catalogue", "Comparison", "Config", "Dataset", "Histories", "Interactions", "Rankings"),
+        *("Recommender", "Run", "Targets", "compare", "create", "errors", "evaluate", "load", "open_run"),
+        *("read", "recommenders", "register", "synthetic", "testing", "train"),
     ]
     for name in genrec.__all__:
         assert getattr(genrec, name) is not None

@@ -14,6 +14,7 @@ import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -389,9 +390,11 @@ def register(name: str) -> Callable[[_R], _R]:
 
 
 def recommenders() -> dict[str, type[Recommender]]:
-    """All recommenders by name: every file and every family's folder beside this one is looked through."""
+    """All recommenders by name: those of every file and every family's folder beside this one, and of plug-ins."""
     for home in _homes().values():
         importlib.import_module(home)
+    for name in _plugins():
+        _import_plugin(name)
     return dict(sorted(_REGISTRY.items()))
 
 
@@ -411,9 +414,12 @@ def recommender_class(name: str) -> type[Recommender]:
         ConfigError: no such recommender.
     """
     # A recommender's file or folder goes by its name: the others, and the libraries they need, stay out of it.
-    home = _homes().get(str(name).replace("-", "_"))
-    if name not in _REGISTRY and home is not None:
-        importlib.import_module(home)
+    if name not in _REGISTRY:
+        home = _homes().get(str(name).replace("-", "_"))
+        if home is not None:
+            importlib.import_module(home)
+        elif name in _plugins():
+            _import_plugin(name)
     if name not in _REGISTRY:
         raise ConfigError(f"there is no recommender {shown(name)}; choose one of {', '.join(recommenders())}")
     return _REGISTRY[name]
@@ -427,6 +433,23 @@ def _homes() -> dict[str, str]:
         for _, name, is_folder in found
         if name != "genrec.recommenders.language"  # what the others share
     }
+
+
+def _plugins() -> dict[str, str]:
+    """Modules of other packages, by the name of the recommender that each of them registers."""
+    return {entry.name: entry.module for entry in entry_points(group="genrec.recommenders")}
+
+
+def _import_plugin(name: str) -> None:
+    module = _plugins()[name]
+    try:
+        importlib.import_module(module)
+    except Exception as error:
+        reason = one_line(f"{type(error).__name__}: {error}")
+        raise ConfigError(
+            f"the package that brings the recommender {shown(name)} cannot be used: importing {module} ended with "
+            f"{reason}; update that package or uninstall it"
+        ) from error
 
 
 _ABOUT = "recommender.json"
