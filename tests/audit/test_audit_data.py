@@ -13,7 +13,8 @@ from genrec.audit.findings import Finding
 from genrec.codes.numbered import random_numbers, sequential_numbers
 from genrec.data.catalogue import Catalogue
 from genrec.data.dataset import Dataset, ReadReport
-from genrec.data.interactions import Histories, Interactions
+from genrec.data.interactions import Histories
+from genrec.testing import toys
 
 
 def of(dataset: Dataset, check: str, where: str | None = None, **options: object) -> Finding:
@@ -55,10 +56,10 @@ def long_tail() -> Dataset:
     lists = [rng.choice(4000, size=4, replace=False) for _ in range(3000)]
     rows, flat = np.unique(np.concatenate(lists), return_inverse=True)
     histories = Histories(flat.astype(np.int32), np.arange(0, 12001, 4))
-    catalogue = Catalogue.from_lists([f"x{row * 7}y" for row in rows], [f"thing {row}" for row in rows])
-    users = pl.Series([str(user) for user in range(3000)])
-    interactions = Interactions(catalogue, users, histories, times=rng.integers(0, 10**6, 12000))
-    return Dataset("long tail", interactions, ReadReport("made", "made"))
+    items = toys.catalogue([f"thing {row}" for row in rows], [f"x{row * 7}y" for row in rows])
+    made = toys.interactions(histories, items, times=rng.integers(0, 10**6, 12000))
+    numbered = replace(made, users=pl.Series([str(user) for user in range(3000)]))
+    return Dataset("long tail", numbered, ReadReport("made", "made"))
 
 
 @pytest.mark.parametrize(
@@ -137,9 +138,8 @@ def test_numbers_by_time_of_release_are_a_warning_and_no_leak(long_tail: Dataset
     lists = [rng.integers(0, 3000) + np.cumsum(rng.integers(1, 9, size=4)) for _ in range(3000)]
     histories = Histories.from_lists(lists)
     num_items = int(histories.items.max()) + 1
-    catalogue = Catalogue.from_lists([str(item) for item in range(num_items)], ["x"] * num_items)
-    interactions = Interactions(catalogue, long_tail.interactions.users, histories)
-    found = of(replace(long_tail, interactions=interactions), "numbers", "item ids")
+    items = toys.catalogue(["x"] * num_items, [str(item) for item in range(num_items)])
+    found = of(replace(long_tail, interactions=toys.interactions(histories, items)), "numbers", "item ids")
     assert found.severity == "warning"
     assert "follow the order in which items are taken" in found.what
 

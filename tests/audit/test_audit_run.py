@@ -7,7 +7,6 @@ from typing import Any
 
 import genrec
 import numpy as np
-import polars as pl
 import pytest
 from genrec.audit.run import (
     list_findings,
@@ -16,9 +15,10 @@ from genrec.audit.run import (
     question_findings,
     rule_findings,
 )
-from genrec.data.interactions import Histories, Interactions
+from genrec.data.interactions import Histories
 from genrec.data.split import leave_one_out
 from genrec.evaluation.protocol import Evaluation, evaluate
+from genrec.testing import catalogue, interactions
 
 
 @pytest.fixture(scope="module")
@@ -93,10 +93,8 @@ def test_a_rule_on_leaking_ids_above_the_model(data, metrics) -> None:
     """Every user goes up by one from a place of their own: the ids alone find the answer, and the model fails."""
     rng = np.random.default_rng(0)
     lists = [start + np.arange(4) for start in rng.integers(0, 390, size=200).tolist()]
-    histories = Histories.from_lists(lists)
-    catalogue = genrec.Catalogue.from_lists([str(row) for row in range(400)], ["x"] * 400)
-    users = pl.Series([str(user) for user in range(200)])
-    parts = leave_one_out(Interactions(catalogue, users, histories))
+    items = catalogue(["x"] * 400, [str(row) for row in range(400)])
+    parts = leave_one_out(interactions(lists, items))
     (found,) = rule_findings("test", {"HR@10": 0.25}, parts.train, parts.test)
     assert (found.check, found.value) == ("below the rule", 0.25 - 1)
     assert rule_findings("test", {"HR@10": 1.0}, parts.train, parts.test) == []

@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
 import transformers
 from checkpoints import SIZES, TITLES, write_as
 from genrec.backbones.pretrained import PretrainedBackbone
-from genrec.data.catalogue import Catalogue
-from genrec.data.interactions import Histories, Interactions
 from genrec.errors import ConfigError
 from genrec.recommenders.base import create
+from genrec.testing import ring
 
 SMALL = SIZES | {"num_key_value_heads": 1, "head_dim": 16}
 WINDOW = SMALL | {"sliding_window": 8}
@@ -163,14 +161,9 @@ def test_rows_end_where_all_frequencies_of_a_model_would_change(tmp_path: Path) 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", LOADS)
 def test_it_is_trained_and_what_is_searched_is_what_was_trained(kind: str, tmp_path: Path) -> None:
-    catalogue = Catalogue.from_lists([f"i{row}" for row in range(len(TITLES))], TITLES)
-    walks = [[(start + step) % len(TITLES) for step in range(6)] for start in range(len(TITLES))]
-    data = Interactions(
-        catalogue, pl.Series([f"u{row}" for row in range(len(walks))]), Histories.from_lists(walks)
-    )
     options: dict[str, Any] = {"tuning": "full", "epochs": 2, "batch_tokens": 600, "learning_rate": 5e-3}
     options |= {"warmup_steps": 1, "evaluations": 1, "bf16": False}
-    model = create("genrec", backbone=str(write_as(kind, LOADS[kind], tmp_path)), **options).fit(data)
+    model = create("genrec", backbone=str(write_as(kind, LOADS[kind], tmp_path)), **options).fit(ring(TITLES))
     for history in ([], ["i3"], [f"i{row}" for row in range(10)]):
         (ranking,) = model.recommend([history], k=len(TITLES), exclude_seen=False, exact=True)
         for item in ranking.items:

@@ -5,16 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
 from checkpoints import POSITIONS, TITLES, write
 from genrec.backbones.pretrained import PretrainedBackbone
 from genrec.backbones.tokenizer import PretrainedTokenizer
-from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, Interactions
 from genrec.errors import BackendMissingError, ConfigError
 from genrec.recommenders.base import Recommender, create, load
+from genrec.testing import ring
 from genrec.training.checkpoints import newest_checkpoint
 from safetensors import safe_open
 from stories import convert
@@ -26,11 +25,7 @@ HISTORIES = Histories.from_lists([[], [3], [1, 2, 3], [14, 0, 1, 2, 3, 4, 5, 6, 
 
 @pytest.fixture(scope="module")
 def walks() -> Interactions:
-    catalogue = Catalogue.from_lists([f"i{row}" for row in range(NUM_ITEMS)], TITLES)
-    lists = [[(start + step) % NUM_ITEMS for step in range(6)] for start in range(NUM_ITEMS)]
-    return Interactions(
-        catalogue, pl.Series([f"u{row}" for row in range(NUM_ITEMS)]), Histories.from_lists(lists)
-    )
+    return ring(TITLES)
 
 
 def fit(backbone: str, data: Interactions, run: Path | None = None, **options: object) -> Recommender:

@@ -14,13 +14,12 @@ from genrec.codes.numbered import (
     random_numbers,
     sequential_numbers,
 )
-from genrec.data.catalogue import Catalogue
-from genrec.data.interactions import Histories, Interactions
+from genrec.data.interactions import Histories
 from genrec.data.split import leave_one_out
 from genrec.errors import DataError
+from genrec.testing import interactions
 from hypothesis import given
 from hypothesis import strategies as st
-from polars import Series
 
 history_lists = st.lists(st.lists(st.integers(0, 14), max_size=6), max_size=6)
 
@@ -51,9 +50,7 @@ def test_held_out_items_do_not_leak() -> None:
     """Numbers over whole sequences would give each new test item the next number; here nothing depends on it."""
     num_users, num_items = 40, 160  # user u takes 4u, 4u+1, 4u+2, 4u+3: the last two are held out
     whole = Histories(np.arange(num_items, dtype=np.int32), np.arange(0, num_items + 1, 4))
-    catalogue = Catalogue.from_lists([str(item) for item in range(num_items)], ["x"] * num_items)
-    users = Series([str(user) for user in range(num_users)])
-    train = leave_one_out(Interactions(catalogue, users, whole)).train.histories
+    train = leave_one_out(interactions(whole, num_items)).train.histories
     numbers = sequential_numbers(train, num_items)
 
     held_out = np.flatnonzero(np.arange(num_items) % 4 >= 2)

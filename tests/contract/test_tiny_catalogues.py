@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
-from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, Interactions
 from genrec.errors import ConfigError
 from genrec.recommenders.base import Recommender, create, recommenders
+from genrec.testing import interactions
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -29,22 +28,18 @@ def shops(draw: st.DrawFn) -> Interactions:
     """One to four items, titles among them that are equal or begin others, and one to four users."""
     titles = draw(st.lists(TITLES, min_size=1, max_size=4))
     items = st.integers(0, len(titles) - 1)
-    return shop(titles, draw(st.lists(st.lists(items, min_size=1, max_size=4), min_size=1, max_size=4)))
-
-
-def shop(titles: list[str], histories: list[list[int]]) -> Interactions:
-    catalogue = Catalogue.from_lists([f"i{row}" for row in range(len(titles))], titles)
-    users = pl.Series([f"u{row}" for row in range(len(histories))])
-    return Interactions(catalogue, users, Histories.from_lists(histories))
+    return interactions(
+        draw(st.lists(st.lists(items, min_size=1, max_size=4), min_size=1, max_size=4)), titles
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "way"), [(name, way) for name in recommenders() for way in WAYS.get(name, [{}])]
 )
 @settings(max_examples=6, derandomize=True)
-@example(shop(["Home"], [[0]]))
-@example(shop(["Home"], [[0, 0, 0], [0]]))
-@example(shop(["Home", "Home"], [[0, 1], [1, 0, 1]]))
+@example(interactions([[0]], ["Home"]))
+@example(interactions([[0, 0, 0], [0]], ["Home"]))
+@example(interactions([[0, 1], [1, 0, 1]], ["Home", "Home"]))
 @given(shops())
 def test_learns_and_ranks_or_says_what_it_lacks(name: str, way: dict[str, Any], data: Interactions) -> None:
     tiny = recommenders()[name].tiny

@@ -7,21 +7,20 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, Interactions
 from genrec.data.read import read
 from genrec.data.split import leave_one_out, some_users, split, temporal
 from genrec.errors import ConfigError, DataError
+from genrec.testing import toys
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-CATALOGUE = Catalogue.from_lists([str(item) for item in range(20)], [f"Item {item}" for item in range(20)])
+CATALOGUE = toys.catalogue(20)
 
 
 def interactions(histories: list[list[int]], times: list[list[int]] | None = None) -> Interactions:
-    flat = None if times is None else np.concatenate([np.asarray(part, np.int64) for part in times])
-    users = pl.Series([f"u{row}" for row in range(len(histories))])
-    return Interactions(CATALOGUE, users, Histories.from_lists(histories), flat)
+    parts = {} if times is None else {"times": np.concatenate([np.asarray(part, np.int64) for part in times])}
+    return toys.interactions(histories, CATALOGUE, **parts)
 
 
 def lists(histories: Histories) -> list[list[int]]:

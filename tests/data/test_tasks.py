@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from genrec.data.catalogue import Catalogue
-from genrec.data.interactions import Histories, Interactions
+from genrec.data.interactions import Interactions
 from genrec.data.read import read
 from genrec.data.split import leave_one_out, temporal
 from genrec.data.tasks import (
@@ -25,21 +24,15 @@ from genrec.data.tasks import (
     training_reviews,
 )
 from genrec.errors import ConfigError, DataError
+from genrec.testing import toys
 
 
 def interactions(lists: list[list[int]], num_items: int = 10) -> Interactions:
     """Users with these items; place p of all has rating p, text 't p &amp; more' and headline 'h p'."""
-    ids = [f"i{item}" for item in range(num_items)]
-    histories = Histories.from_lists(lists)
-    places = range(len(histories.items))
-    return Interactions(
-        Catalogue.from_lists(ids, ids),
-        pl.Series([f"u{user}" for user in range(len(lists))]),
-        histories,
-        np.arange(len(histories.items)) % 7,
-        np.array(places, np.float32),
-        pl.Series([f"t {place} &amp; more" for place in places]),
-        pl.Series([f"h\n{place}" for place in places]),
+    places = np.arange(sum(map(len, lists)))
+    texts, headlines = [f"t {place} &amp; more" for place in places], [f"h\n{place}" for place in places]
+    return toys.interactions(
+        lists, num_items, times=places % 7, ratings=places, texts=texts, headlines=headlines
     )
 
 

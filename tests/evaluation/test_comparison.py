@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
-import polars as pl
 import pytest
-from genrec.data.catalogue import Catalogue
-from genrec.data.interactions import Histories, Targets
+from genrec.data.interactions import Histories
 from genrec.data.ranking import Rankings
 from genrec.errors import ConfigError, DataError
 from genrec.evaluation.comparison import Analysis, Group, analyse
 from genrec.evaluation.protocol import evaluate_rankings
+from genrec.testing import targets
 
 NUM_ITEMS, NUM_USERS = 60, 40
-CATALOGUE = Catalogue.from_lists(
-    [f"i{item}" for item in range(NUM_ITEMS)], [f"Item {item}" for item in range(NUM_ITEMS)]
-)
 # Item 0 is in every history, item 1 in half of them, and user u has u % 8 items of its own besides.
 TRAIN = Histories.from_lists(
     [[0, *([1] if user % 2 else []), *range(40, 40 + user % 8)] for user in range(NUM_USERS)]
 )
-TARGETS = Targets(
-    CATALOGUE, pl.Series([f"u{user}" for user in range(NUM_USERS)]), TRAIN, np.arange(NUM_USERS) % 20 + 2
-)
+TARGETS = targets(TRAIN, np.arange(NUM_USERS) % 20 + 2, NUM_ITEMS)
 
 
 def lists(places: list[int], depth: int = 21) -> Rankings:
@@ -97,7 +92,7 @@ def test_users_by_history_and_by_popularity_of_their_target(analysis: Analysis) 
 
 
 def test_cold_targets_are_apart() -> None:
-    popular = Targets(CATALOGUE, TARGETS.users, TRAIN, np.where(np.arange(40) < 10, 42, TARGETS.items))
+    popular = replace(TARGETS, items=np.where(np.arange(40) < 10, 42, TARGETS.items))
     found = analyse([WEAK, STRONG], popular, TRAIN)
     assert found.num_cold == 30
     assert [(part.label, part.num_users) for part in found.by_popularity] == [("0", 30), ("25", 10)]

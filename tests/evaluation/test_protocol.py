@@ -7,23 +7,19 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, Targets
 from genrec.data.ranking import Rankings
 from genrec.errors import ConfigError, DataError
 from genrec.evaluation.protocol import evaluate, evaluate_rankings
+from genrec.testing import toys
 
 NUM_ITEMS = 30
 
 
 def targets(histories: list[list[int]], items: list[int]) -> Targets:
-    names = [f"item {row}" for row in range(NUM_ITEMS)]
-    users = pl.Series([f"u{user}" for user in range(len(items))])
-    return Targets(
-        Catalogue.from_lists(names, names), users, Histories.from_lists(histories), np.array(items, np.int32)
-    )
+    return toys.targets(histories, items, NUM_ITEMS)
 
 
 def always(items: list[int], exact: list[bool] | None = None) -> Callable[..., Rankings]:

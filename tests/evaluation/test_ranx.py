@@ -8,13 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
-from genrec.data.catalogue import Catalogue
-from genrec.data.interactions import Histories, Targets
 from genrec.data.ranking import Rankings
 from genrec.evaluation.metrics import per_user, ranks
 from genrec.evaluation.protocol import evaluate_rankings
+from genrec.testing import targets
 
 pytestmark = [
     pytest.mark.slow,
@@ -67,14 +65,8 @@ def test_every_user_has_the_same_metrics_with_lists_of_any_length() -> None:
 def test_the_protocol_has_the_same_means_seen_items_dropped_and_not() -> None:
     rankings = random_rankings(seed=2, shortest=NUM_PLACES)
     rng = np.random.default_rng(3)
-    names = [f"item {item}" for item in range(NUM_ITEMS)]
     histories = [rng.integers(0, NUM_ITEMS, 3) for _ in range(NUM_USERS)]
-    questions = Targets(
-        Catalogue.from_lists(names, names),
-        pl.Series([f"user {user}" for user in range(NUM_USERS)]),
-        Histories.from_lists(histories),
-        rng.integers(0, NUM_ITEMS, NUM_USERS).astype(np.int32),
-    )
+    questions = targets(histories, rng.integers(0, NUM_ITEMS, NUM_USERS), NUM_ITEMS)
     found = evaluate_rankings(rankings, questions, ks=KS)
     assert found.unfiltered is not None
     dropped = np.array(

@@ -7,15 +7,14 @@ from dataclasses import replace
 from typing import Self
 
 import numpy as np
-import polars as pl
 import pytest
-from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions
 from genrec.data.ranking import Rankings
 from genrec.data.split import Split, leave_one_out
 from genrec.errors import ConfigError, DataError
 from genrec.evaluation.task_recommender import PROMPTS, Prompt, TaskRecommender, recommends
 from genrec.evaluation.tasks import NEEDS, TASKS, evaluate_tasks, possible_tasks
+from genrec.testing import interactions
 
 NUM_USERS, NUM_ITEMS, LENGTH = 30, 130, 6
 
@@ -32,14 +31,8 @@ def reviewed(num_items: int = NUM_ITEMS) -> Interactions:
         for place, rating in enumerate(ratings)
     ]
     texts[LENGTH - 1] = texts[0]
-    return Interactions(
-        Catalogue.from_lists(ids, ids),
-        pl.Series([f"u{user}" for user in range(NUM_USERS)]),
-        Histories.from_lists(lists),
-        ratings=ratings.astype(np.float32),
-        texts=pl.Series(texts),
-        headlines=pl.Series([f"Headline of {place} is this" for place in range(NUM_USERS * LENGTH)]),
-    )
+    headlines = [f"Headline of {place} is this" for place in range(NUM_USERS * LENGTH)]
+    return interactions(lists, ids, ratings=ratings, texts=texts, headlines=headlines)
 
 
 class Oracle:

@@ -12,8 +12,9 @@ import numpy as np
 import polars as pl
 import pytest
 from genrec.data.catalogue import Catalogue
-from genrec.data.interactions import Histories, Interactions
+from genrec.data.interactions import Interactions
 from genrec.recommenders.base import Ranking, Recommender, create, recommenders
+from genrec.testing import interactions
 from material import small_options
 
 SECONDS = float(os.environ.get("GENREC_FUZZ_SECONDS", "180")) / 3
@@ -53,8 +54,7 @@ def drawn(rng: Random) -> Interactions:
         )
     )
     walks = [[rng.randrange(num_items) for _ in range(rng.randint(1, 7))] for _ in range(rng.randint(4, 12))]
-    users = pl.Series([f"u{user}" for user in range(len(walks))])
-    return Interactions(catalogue, users, Histories.from_lists(walks))
+    return interactions(walks, catalogue)
 
 
 def asked(rng: Random, model: Recommender) -> tuple[list[str], dict[str, Any], int]:

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
-from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, Targets
 from genrec.data.ranking import Rankings
 from genrec.evaluation.comparison import Analysis, Group, analyse
 from genrec.pages.comparison import Origin, write_comparison
 from genrec.pages.style import STYLE
+from genrec.testing import toys
 from PIL import Image
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -60,12 +59,8 @@ def questions() -> Targets:
     generator = np.random.default_rng(0)
     titles = [f"A film with quite a long title, number {item}" for item in range(NUM_ITEMS)]
     titles[1], titles[7] = titles[0], ATTACK
-    catalogue = Catalogue.from_lists([f"i{item}" for item in range(NUM_ITEMS)], titles)
-    histories = Histories.from_lists(
-        [generator.choice(40, generator.integers(3, 20), replace=False) for _ in range(NUM_USERS)]
-    )
-    targets = generator.integers(40, NUM_ITEMS, NUM_USERS).astype(np.int32)
-    return Targets(catalogue, pl.Series([f"u{user}" for user in range(NUM_USERS)]), histories, targets)
+    lists = [generator.choice(40, generator.integers(3, 20), replace=False) for _ in range(NUM_USERS)]
+    return toys.targets(lists, generator.integers(40, NUM_ITEMS, NUM_USERS), titles)
 
 
 def lists(targets: Targets, quality: float, draw: int) -> Rankings:

@@ -6,14 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
-from genrec.data.catalogue import Catalogue
-from genrec.data.interactions import Histories, Interactions
 
 NUM_ITEMS, NUM_USERS, LENGTH = 8, 16, 5
-# Even items are good strings and get 5 stars, odd ones poor pedals and get 1; that is all there is to know.
-GOOD = ("These strings sound bright and last.", "Very good", 5)
-POOR = ("This pedal hums and broke soon.", "Rather poor", 1)
 TINY: dict[str, Any] = {
     "depth": 1,
     "width": 64,
@@ -66,23 +60,6 @@ def write_prompts(folder: Path) -> str:
     for family, lines in entries.items():
         (folder / f"{family}.yaml").write_text("\n".join([f"family: {family}", "prompts:", *lines]) + "\n")
     return str(folder)
-
-
-def reviewed() -> Interactions:
-    """Users who go round the items, each from another one."""
-    lists = [[(user + step) % NUM_ITEMS for step in range(LENGTH)] for user in range(NUM_USERS)]
-    said = [POOR if item % 2 else GOOD for items in lists for item in items]
-    return Interactions(
-        Catalogue.from_lists(
-            [f"i{item}" for item in range(NUM_ITEMS)],
-            [f"{'Pedal' if item % 2 else 'Strings'} number {item}" for item in range(NUM_ITEMS)],
-        ),
-        pl.Series([f"u{user}" for user in range(NUM_USERS)]),
-        Histories.from_lists(lists),
-        ratings=np.array([stars for *_, stars in said], np.float32),
-        texts=pl.Series([text for text, *_ in said]),
-        headlines=pl.Series([headline for _, headline, _ in said]),
-    )
 
 
 USERS, ITEMS = ["u3", "u3", "u10", "stranger"], np.array([2, 5, 0, 7])

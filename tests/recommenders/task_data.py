@@ -6,13 +6,12 @@ import re
 from typing import Any
 
 import numpy as np
-import polars as pl
 from genrec.codes.trie import Codes, Trie
-from genrec.data.catalogue import Catalogue
-from genrec.data.interactions import Histories, Interactions
+from genrec.data.interactions import Interactions
 from genrec.prompts.tasks import TaskPrompt, load_task_prompts, usable
 from genrec.prompts.template import join
 from genrec.recommenders.p5.examples import TaskExamples, TaskText
+from genrec.testing import toys
 from genrec.training.sources import Asked, SourceWriter
 from genrec.training.tasks import Kind, TaskWriter
 
@@ -62,19 +61,13 @@ def reviewed() -> Interactions:
     headlines = [f"Head-{user}-{place}" for user, place in where]
     said: list[list[str | None]] = [[*texts], [*headlines]]
     said[0][where.index(NO_TEXT)] = said[1][where.index(NO_HEADLINE)] = None
-    return Interactions(
-        Catalogue.from_lists(
-            [f"i{item}" for item in range(NUM_ITEMS)],
-            [f"Title-{item}" for item in range(NUM_ITEMS)],
-            brand=[f"Brand-{item}" for item in range(NUM_ITEMS)],
-            price=[f"{item}.50" for item in range(NUM_ITEMS)],
-        ),
-        pl.Series([f"u{user}" for user in range(NUM_USERS)]),
-        Histories.from_lists(lists),
-        ratings=np.array([1 + (user + place) % 5 for user, place in where], np.float32),
-        texts=pl.Series(said[0]),
-        headlines=pl.Series(said[1]),
+    items = toys.catalogue(
+        [f"Title-{item}" for item in range(NUM_ITEMS)],
+        brand=[f"Brand-{item}" for item in range(NUM_ITEMS)],
+        price=[f"{item}.50" for item in range(NUM_ITEMS)],
     )
+    ratings = [1 + (user + place) % 5 for user, place in where]
+    return toys.interactions(lists, items, ratings=ratings, texts=said[0], headlines=said[1])
 
 
 def make(

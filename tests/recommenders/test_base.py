@@ -14,6 +14,7 @@ from genrec.errors import CatalogueError, ConfigError, RunError
 from genrec.recommenders import base
 from genrec.recommenders.base import Recommender, create, load, recommenders
 from genrec.recommenders.options import Config
+from genrec.testing import toys
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -52,8 +53,8 @@ class _Fixed(Recommender):
 
 @pytest.fixture
 def interactions() -> Interactions:
-    catalogue = Catalogue.from_lists(list("abcde"), TITLES, colour=["red", "blue", "red", "blue", "red"])
-    return Interactions(catalogue, pl.Series(["u", "v"]), Histories.from_lists([[0, 1, 2], [2, 3]]))
+    colours = ["red", "blue", "red", "blue", "red"]
+    return toys.interactions([[0, 1, 2], [2, 3]], toys.catalogue(TITLES, list("abcde"), colour=colours))
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, Interactions
 from genrec.recommenders.base import Recommender, create, load
+from genrec.testing import TINY, ring
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
@@ -37,19 +37,7 @@ OTHER_TITLES = [
 titles = st.sampled_from([*TITLES, *OTHER_TITLES])
 HISTORIES = [[], ["i0"], ["i3", "i4"], ["i7", "i1", "i2"], ["i8", "i5"]]
 
-WRITER: dict[str, Any] = {
-    "depth": 1,
-    "width": 16,
-    "vocab_size": 400,
-    "dropout": 0.0,
-    "max_steps": 8,
-    "batch_tokens": 300,
-    "learning_rate": 2e-2,
-    "warmup_steps": 1,
-    "evaluations": 1,
-    "beams": 20,
-    "bf16": False,
-}
+WRITER: dict[str, Any] = TINY | {"epochs": 15, "max_steps": 8, "learning_rate": 2e-2, "warmup_steps": 1}
 TASKS = WRITER | {"families": ("sequential",), "times": {"next": 1}}
 VECTORS = {"width": 8, "epochs": 2, "evaluations": 1}
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -79,10 +67,7 @@ QUICK = ("genrec", "genrec-seq2seq", "recsysllm", "palr", "sasrec", "union")
 
 def walks() -> Interactions:
     genres = [["Drama"] if row % 3 else ["Comedy", "Drama"] for row in range(NUM_ITEMS)]
-    catalogue = Catalogue.from_lists(IDS, TITLES, genres=genres)
-    lists = [[(user + step) % NUM_ITEMS for step in range(5 + user // NUM_ITEMS)] for user in range(18)]
-    users = pl.Series([f"u{user}" for user in range(len(lists))])
-    return Interactions(catalogue, users, Histories.from_lists(lists))
+    return ring(TITLES, 18, lambda user: 5 + user // NUM_ITEMS, genres=genres)
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from genrec.data.catalogue import Catalogue
+from genrec import testing
 from genrec.data.interactions import Histories, Interactions, Targets
 from genrec.errors import BackendMissingError, ConfigError, RunError
 from genrec.recommenders.base import Recommender, create, load
+from genrec.testing import ring
 
 TITLES = [
     *(f"Comet Harbour {part}" for part in range(1, 6)),
@@ -24,28 +25,12 @@ TITLES = [
 ]
 NUM_ITEMS = len(TITLES)
 HISTORIES = Histories.from_lists([[], [3], [1, 2, 3], [12, 0, 1, 2, 3, 4, 5]])
-TINY: dict[str, Any] = {
-    "depth": 1,
-    "width": 16,
-    "vocab_size": 400,  # enough for every word, so that titles begin differently
-    "dropout": 0.0,
-    "epochs": 4,
-    "batch_tokens": 300,
-    "learning_rate": 1e-2,
-    "warmup_steps": 2,
-    "evaluations": 2,
-    "beams": 20,
-    "bf16": False,
-}
+TINY: dict[str, Any] = testing.TINY | {"evaluations": 2}
 
 
 @pytest.fixture(scope="module")
 def walks() -> Interactions:
-    catalogue = Catalogue.from_lists([f"i{row}" for row in range(NUM_ITEMS)], TITLES)
-    lists = [[(start + step) % NUM_ITEMS for step in range(6)] for start in range(NUM_ITEMS)]
-    return Interactions(
-        catalogue, pl.Series([f"u{row}" for row in range(NUM_ITEMS)]), Histories.from_lists(lists)
-    )
+    return ring(TITLES)
 
 
 @pytest.fixture(scope="module")

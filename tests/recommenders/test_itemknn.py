@@ -8,24 +8,18 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from genrec.data.catalogue import Catalogue
-from genrec.data.interactions import Histories, Interactions
+from genrec.data.interactions import Histories
 from genrec.data.read import read
 from genrec.evaluation.protocol import evaluate
 from genrec.recommenders import itemknn
 from genrec.recommenders.base import create
 from genrec.recommenders.itemknn import ItemKNN
+from genrec.testing import interactions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 NUM_ITEMS = 7
 lists = st.lists(st.lists(st.integers(0, NUM_ITEMS - 1), max_size=6), min_size=1, max_size=12)
-
-
-def interactions(walks: list[list[int]], num_items: int = NUM_ITEMS) -> Interactions:
-    names = [f"item {row}" for row in range(num_items)]
-    users = pl.Series([f"u{user}" for user in range(len(walks))])
-    return Interactions(Catalogue.from_lists(names, names), users, Histories.from_lists(walks))
 
 
 def slow_scores(walks: list[list[int]], history: list[int], model: ItemKNN) -> np.ndarray:
@@ -53,14 +47,14 @@ def slow_scores(walks: list[list[int]], history: list[int], model: ItemKNN) -> n
 @settings(max_examples=60, deadline=None)
 @given(walks=lists, history=st.lists(st.integers(0, NUM_ITEMS - 1), max_size=5))
 def test_scores_follow_the_definition(walks: list[list[int]], history: list[int]) -> None:
-    model = ItemKNN(num_neighbours=NUM_ITEMS, shrink=1.5, decay=0.7).fit(interactions(walks))
+    model = ItemKNN(num_neighbours=NUM_ITEMS, shrink=1.5, decay=0.7).fit(interactions(walks, NUM_ITEMS))
     found = model._score(Histories.from_lists([history]))
     np.testing.assert_allclose(found[0], slow_scores(walks, history, model), rtol=1e-5)
 
 
 def test_only_the_nearest_neighbours_count_and_ties_keep_the_first() -> None:
     walks = [[0, 1], [0, 1], [0, 2], [0, 3], [0, 4]]
-    model = ItemKNN(num_neighbours=2, shrink=0, decay=1).fit(interactions(walks))
+    model = ItemKNN(num_neighbours=2, shrink=0, decay=1).fit(interactions(walks, NUM_ITEMS))
     scores = model._score(Histories.from_lists([[0]]))[0]
     assert (scores[[1, 2]] > 0).all()  # 1 is nearest; 2, 3 and 4 tie
     assert (scores[[3, 4]] < 0).all()
@@ -80,26 +74,29 @@ def test_shrinkage_trusts_frequent_pairs_more() -> None:
     walks = [[0, 1]] + [[0, 2]] * 9 + [[2]]
     first = {
         shrink: ItemKNN(shrink=shrink)
-        .fit(interactions(walks))
-        .recommend([["item 0"]], k=1)[0]
+        .fit(interactions(walks, NUM_ITEMS))
+        .recommend([["i0"]], k=1)[0]
         .items[0]
         .item_id
         for shrink in (0, 10)
     }
-    assert first[10] == "item 2"
-    model = ItemKNN(shrink=0).fit(interactions(walks)), ItemKNN(shrink=10).fit(interactions(walks))
+    assert first[10] == "i2"
+    model = (
+        ItemKNN(shrink=0).fit(interactions(walks, NUM_ITEMS)),
+        ItemKNN(shrink=10).fit(interactions(walks, NUM_ITEMS)),
+    )
     ratio = [one.neighbours_II_[[0], [1]][0] / one.neighbours_II_[[0], [2]][0] for one in model]
     assert ratio[1] < ratio[0] / 2
 
 
 def test_decay_lets_the_last_item_decide() -> None:
     walks = [[0, 1]] * 3 + [[2, 3]] * 3 + [[4, 1]] * 3
-    history = [["item 0", "item 4", "item 2"]]
+    history = [["i0", "i4", "i2"]]
     first = [
-        ItemKNN(decay=decay).fit(interactions(walks)).recommend(history, k=1)[0].items[0]
+        ItemKNN(decay=decay).fit(interactions(walks, NUM_ITEMS)).recommend(history, k=1)[0].items[0]
         for decay in (1, 0.5)
     ]
-    assert [item.item_id for item in first] == ["item 1", "item 3"]
+    assert [item.item_id for item in first] == ["i1", "i3"]
 
 
 def test_walks_along_a_ring_are_continued() -> None:
@@ -121,9 +118,9 @@ def test_far_above_popularity_on_real_films(shared_data: Callable[[str], Path]) 
 
 
 def test_a_newcomer_gets_what_is_popular_and_new_items_come_last() -> None:
-    model = ItemKNN().fit(interactions([[3, 5], [3, 5], [3]]))
+    model = ItemKNN().fit(interactions([[3, 5], [3, 5], [3]], NUM_ITEMS))
     model.add_items(pl.DataFrame({"item_id": ["new"], "title": ["New"]}))
     found = [item.item_id for item in model.recommend([[]], k=99)[0].items]
-    assert found[:2] == ["item 3", "item 5"]
+    assert found[:2] == ["i3", "i5"]
     assert found[-1] == "new"
     assert len(found) == NUM_ITEMS + 1

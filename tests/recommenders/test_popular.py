@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-from genrec.data.catalogue import Catalogue
-from genrec.data.interactions import Histories, Interactions
+from genrec.data.interactions import Histories
 from genrec.recommenders.popular import Popular
+from genrec.testing import catalogue, interactions
 
 
 def fitted() -> Popular:
-    catalogue = Catalogue.from_lists(list("abcd"), ["A", "B", "C", "D"])
-    walks = Histories.from_lists([[2, 1], [2, 1, 2], [3]])
-    return Popular().fit(Interactions(catalogue, pl.Series(["u", "v", "w"]), walks))
+    return Popular().fit(interactions([[2, 1], [2, 1, 2], [3]], catalogue(list("ABCD"), list("abcd"))))
 
 
 def test_counts_every_interaction_and_orders_ties_by_catalogue() -> None:

@@ -13,12 +13,12 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, Interactions, Targets
 from genrec.errors import ConfigError
 from genrec.recommenders.base import Recommender, create
 from genrec.recommenders.bsarec import BSARecConfig, FrequencyFilter
 from genrec.recommenders.sasrec import past
+from genrec.testing import interactions
 from genrec.training.sequences import pack
 
 NUM_ITEMS = 40
@@ -31,10 +31,7 @@ def walks() -> Interactions:
     lists = [
         [(user * 7 + step) % NUM_ITEMS for step in range(3 + user % 9)] for user in range(60)
     ]  # 3 to 11 items
-    catalogue = Catalogue.from_lists(
-        [str(row) for row in range(NUM_ITEMS)], [f"Film {row}" for row in range(NUM_ITEMS)]
-    )
-    return Interactions(catalogue, pl.Series([f"u{user}" for user in range(60)]), Histories.from_lists(lists))
+    return interactions(lists, NUM_ITEMS)
 
 
 def small(name: str, **options: Any) -> Recommender:

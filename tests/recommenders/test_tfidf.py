@@ -17,6 +17,7 @@ from genrec.errors import CatalogueError, ConfigError
 from genrec.evaluation.protocol import evaluate
 from genrec.recommenders.base import create, load
 from genrec.recommenders.tfidf import Tfidf, text_fields
+from genrec.testing import toys
 
 TITLES = [
     "Red Nail Polish",
@@ -33,13 +34,11 @@ SHOP = "Beauty"  # a word of every item says nothing
 NUM_ITEMS = len(TITLES)
 
 
-def interactions(walks: list[list[int]], catalogue: Catalogue | None = None) -> Interactions:
-    if catalogue is None:
-        ids = [f"i{row}" for row in range(NUM_ITEMS)]
+def interactions(walks: list[list[int]], items: Catalogue | None = None) -> Interactions:
+    if items is None:
         fields = {"brand": BRANDS, "tags": TAGS, "year": list(range(NUM_ITEMS)), "shop": [SHOP] * NUM_ITEMS}
-        catalogue = Catalogue.from_lists(ids, TITLES, **fields)
-    users = pl.Series([f"u{user}" for user in range(len(walks))])
-    return Interactions(catalogue, users, Histories.from_lists(walks))
+        items = toys.catalogue(TITLES, **fields)
+    return toys.interactions(walks, items)
 
 
 def words(row: int) -> list[str]:

@@ -17,6 +17,7 @@ from genrec.recommenders.itemknn import ItemKNN
 from genrec.recommenders.popular import Popular
 from genrec.recommenders.tfidf import Tfidf
 from genrec.recommenders.union import Union
+from genrec.testing import interactions
 
 TITLES = [
     "Red Lamp",
@@ -33,9 +34,7 @@ WALKS = [[0, 4, 6], [0, 4], [3, 7, 2], [1, 6], [6, 0], [5, 6]]
 
 @pytest.fixture
 def train() -> Interactions:
-    catalogue = Catalogue.from_lists([f"i{row}" for row in range(len(TITLES))], TITLES)
-    users = pl.Series([f"u{user}" for user in range(len(WALKS))])
-    return Interactions(catalogue, users, Histories.from_lists(WALKS))
+    return interactions(WALKS, TITLES)
 
 
 def test_scores_are_the_sum_of_reciprocal_places(train: Interactions) -> None:

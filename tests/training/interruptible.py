@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
-from genrec.data.catalogue import Catalogue
-from genrec.data.interactions import Histories, Interactions, Targets
+from genrec.data.interactions import Interactions, Targets
 from genrec.recommenders.base import Recommender, create
+from genrec.testing import interactions, next_of
 
 # Dropout, validation and several windows an epoch: all that a resumed run could get wrong.
 OPTIONS = {
@@ -34,17 +33,11 @@ OPTIONS = {
 def log() -> tuple[Interactions, Targets]:
     """15 walks over 12 items, and a question about each."""
     rng = np.random.default_rng(0)
-    catalogue = Catalogue.from_lists(
-        [f"i{row}" for row in range(12)], [f"{'ABC'[row % 3]} part {row}" for row in range(12)]
-    )
-    walks = [
+    lists = [
         [(start + step) % 12 for step in range(length)] for start, length in rng.integers(2, 9, size=(15, 2))
     ]
-    users = pl.Series([f"u{user}" for user in range(len(walks))])
-    train = Interactions(catalogue, users, Histories.from_lists(walks))
-    return train, Targets(
-        catalogue, users, train.histories, np.array([(walk[-1] + 1) % 12 for walk in walks])
-    )
+    train = interactions(lists, [f"{'ABC'[row % 3]} part {row}" for row in range(12)])
+    return train, next_of(train)
 
 
 def fit(

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from genrec import testing
 from genrec.cli.main import main
 from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, Interactions
 from genrec.errors import ConfigError, DataError
 from genrec.recommenders.base import Recommender, create, load
+from genrec.testing import ring
 
 TITLES = [
     *(f"Comet Harbour {part}" for part in range(1, 6)),
@@ -25,31 +27,14 @@ TITLES = [
 ]
 NUM_ITEMS = len(TITLES)
 HISTORIES = Histories.from_lists([[], [3], [1, 2, 3], [8, 0, 1, 2, 3, 4, 5]])
-TINY: dict[str, Any] = {
-    "depth": 1,
-    "width": 16,
-    "vocab_size": 400,
-    "dropout": 0.0,
-    "epochs": 3,
-    "max_steps": 3,
-    "batch_tokens": 300,
-    "learning_rate": 1e-2,
-    "warmup_steps": 2,
-    "evaluations": 1,
-    "beams": 20,
-    "bf16": False,
-}
+TINY: dict[str, Any] = testing.TINY | {"epochs": 3, "max_steps": 3}
 NEW = pl.DataFrame({"item_id": ["n1"], "title": ["Brand New Thing"]})
 
 
 @pytest.fixture(scope="module")
 def walks() -> Interactions:
-    """Nine users who go round the catalogue, and one of item ids alone."""
-    catalogue = Catalogue.from_lists([str(10 + row) for row in range(NUM_ITEMS)], TITLES)
-    lists = [[(start + step) % NUM_ITEMS for step in range(6)] for start in range(NUM_ITEMS)]
-    return Interactions(
-        catalogue, pl.Series([f"u{row}" for row in range(NUM_ITEMS)]), Histories.from_lists(lists)
-    )
+    """Nine users who go round the catalogue."""
+    return ring(TITLES, ids=[str(10 + row) for row in range(NUM_ITEMS)])
 
 
 def fit(walks: Interactions, **options: Any) -> Recommender:

@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
-from genrec.data.catalogue import Catalogue
-from genrec.data.interactions import Histories, Interactions
 from genrec.errors import ConfigError
 from genrec.recommenders.base import Recommender, create, load
+from genrec.testing import ring
 from genrec.training.sources import Answer, Word
 
 OPTIONS: dict[str, Any] = {
@@ -20,22 +18,16 @@ OPTIONS: dict[str, Any] = {
     "bf16": False, "threads": 1, "examples": "prefixes", "objective": "token", "word_vectors": "shared",
     "reads_users": True, "pretraining_epochs": 1, "beams": 5,
 }  # fmt: skip
-
-
-def ring() -> Interactions:
-    """Twelve users; each takes five items, always the next one."""
-    catalogue = Catalogue.from_lists([f"i{row}" for row in range(12)], [f"Comet {row}" for row in range(12)])
-    walks = [[(user + step) % 12 for step in range(5)] for user in range(12)]
-    return Interactions(catalogue, pl.Series([f"u{row}" for row in range(12)]), Histories.from_lists(walks))
+RING = ring([f"Comet {row}" for row in range(12)], length=5)
 
 
 @pytest.fixture(scope="module")
 def fitted() -> Recommender:
-    return create("genrec-seq2seq", **OPTIONS, decoding="free", scores_padding=True).fit(ring())
+    return create("genrec-seq2seq", **OPTIONS, decoding="free", scores_padding=True).fit(RING)
 
 
 def test_free_lists_hold_items_or_nothing_and_no_seen_ones(fitted: Recommender) -> None:
-    train = ring()
+    train = RING
     found = fitted.rank(train.histories, 4)
     assert found.items_BK.max() < train.num_items
     assert not found.seen(train.histories).any()
@@ -47,7 +39,7 @@ def test_free_lists_hold_items_or_nothing_and_no_seen_ones(fitted: Recommender) 
 def test_free_scores_are_those_of_the_sequences(fitted: Recommender) -> None:
     """Free probabilities run over the vocabulary: an item scores as it does in a constrained search over that."""
     model: Any = fitted
-    histories = ring().histories
+    histories = RING.histories
     free = model.rank(histories, 5)
     config = model.config
     try:
@@ -66,13 +58,13 @@ def test_free_scores_are_those_of_the_sequences(fitted: Recommender) -> None:
 
 
 def test_free_lists_come_back_from_the_disk(fitted: Recommender, tmp_path: Path) -> None:
-    again, histories = load(fitted.save(tmp_path / "run")), ring().histories
+    again, histories = load(fitted.save(tmp_path / "run")), RING.histories
     np.testing.assert_array_equal(again.rank(histories, 3).items_BK, fitted.rank(histories, 3).items_BK)
 
 
 def test_free_decoding_proves_nothing(fitted: Recommender) -> None:
     with pytest.raises(ConfigError, match="proves nothing"):
-        fitted.rank(ring().histories, 3, exact=True)
+        fitted.rank(RING.histories, 3, exact=True)
 
 
 def test_padding_is_learnt_where_asked_for(fitted: Recommender) -> None:

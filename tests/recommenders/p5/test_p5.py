@@ -18,21 +18,10 @@ from genrec.errors import ConfigError
 from genrec.recommenders.base import create, load
 from genrec.recommenders.p5.examples import TaskExamples, TaskText
 from genrec.recommenders.p5.recommender import P5
+from genrec.testing import GOOD, POOR, reviewed
 from genrec.training.tasks import TaskSteps
 from genrec.training.validation import loss_validation
-from music_shop import (
-    GOOD,
-    ITEMS,
-    LENGTH,
-    NEW,
-    NUM_ITEMS,
-    NUM_USERS,
-    POOR,
-    TINY,
-    USERS,
-    reviewed,
-    write_prompts,
-)
+from music_shop import ITEMS, LENGTH, NEW, NUM_ITEMS, NUM_USERS, TINY, USERS, write_prompts
 
 
 def p5(**options: Any) -> P5:

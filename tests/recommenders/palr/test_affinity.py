@@ -6,20 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
-from genrec.data.catalogue import Catalogue
-from genrec.data.interactions import Histories, Interactions
+from genrec.data.interactions import Histories
 from genrec.data.read import read
 from genrec.errors import ConfigError
 from genrec.recommenders.palr.affinity import affinity, enrichment
-
-
-def interactions(walks: list[list[int]], num_items: int) -> Interactions:
-    names = [f"item {row}" for row in range(num_items)]
-    users = pl.Series([f"u{user}" for user in range(len(walks))])
-    return Interactions(Catalogue.from_lists(names, names), users, Histories.from_lists(walks))
-
+from genrec.testing import interactions
 
 CHAIN = interactions([[row, row + 1] for row in range(5)], 7)  # 0-1-2-3-4-5, and 6 that nobody took
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from genrec.data.catalogue import Catalogue
 from genrec.data.flat import Draw
 from genrec.data.interactions import Histories, Interactions
 from genrec.data.ranking import Rankings
@@ -18,6 +17,7 @@ from genrec.recommenders.base import create
 from genrec.recommenders.itemknn import ItemKNN
 from genrec.recommenders.palr.candidates import CandidateLists, ceiling, retrieve
 from genrec.recommenders.popular import Popular
+from genrec.testing import toys
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,12 +28,8 @@ GENRES = [["Drama"], ["Drama", "War"], ["War"], ["Comedy"], ["Comedy"], [], None
 def interactions(walks: list[list[int]], order: np.ndarray | None = None) -> Interactions:
     """Items i0 to i11 in `order`; the walks count rows of the catalogue."""
     order = np.arange(NUM_ITEMS) if order is None else order
-    ids = [f"i{number}" for number in order]
-    genres = [GENRES[number] for number in order]
-    catalogue = Catalogue.from_lists(ids, [f"Film {name}" for name in ids], genres=genres)
-    return Interactions(
-        catalogue, pl.Series([f"u{u}" for u in range(len(walks))]), Histories.from_lists(walks)
-    )
+    ids, genres = [f"i{number}" for number in order], [GENRES[number] for number in order]
+    return toys.interactions(walks, toys.catalogue([f"Film {name}" for name in ids], ids, genres=genres))
 
 
 class Short(Popular):
@@ -206,10 +202,7 @@ def test_negatives_are_like_the_history_too_so_the_target_is_not_their_centre() 
 
 def test_rare_values_and_popular_items_are_drawn_more() -> None:
     genres = [["Common", "Rare"], ["Rare"], *([["Common"]] * 10), *([[]] * 8)]
-    catalogue = Catalogue.from_lists(
-        [f"i{row}" for row in range(20)], [f"F{row}" for row in range(20)], genres=genres
-    )
-    train = Interactions(catalogue, pl.Series(["u"] * 9), Histories.from_lists([[2]] * 9))
+    train = toys.interactions([[2]] * 9, toys.catalogue(20, genres=genres))
     counts = drawn(train, [], [0], 3000, 2)
     # The rare value is drawn log(10) : log(20 / 11) = 79 : 21; half of its draws and a 20th of the others hit 0 itself.
     assert counts[1] / 3000 == pytest.approx(0.666, abs=0.03)

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from genrec.data.catalogue import Catalogue
 from genrec.errors import ChatError, ConfigError
 from genrec.prompts.profiles import AttributeProfiles
 from genrec.recommenders.palr.chat import open_chat
 from genrec.recommenders.palr.endpoint import EndpointChat
 from genrec.recommenders.palr.llm_profiles import LLMProfiles
+from genrec.testing import catalogue
 
 KEY = "sk-very-secret"
 Reply = tuple[int, bytes, dict[str, str]]
@@ -334,9 +334,8 @@ def test_profiles_come_through_the_endpoint(
     fallbacks: int,
 ) -> None:
     titles, genres = ["Nebula", "Orbit", "Lake", "Pond"], [["Space"], ["Space"], ["Calm"], ["Calm"]]
-    catalogue = Catalogue.from_lists(["a", "b", "c", "d"], titles, genres=genres)
     server.replies = [failed(500), said(text)]
-    profiles = LLMProfiles(chat, AttributeProfiles(catalogue), tmp_path)
+    profiles = LLMProfiles(chat, AttributeProfiles(catalogue(titles, genres=genres)), tmp_path)
 
     def found() -> list[str]:
         return [keyword.word for keyword in profiles.of(np.array([0, 1]))]

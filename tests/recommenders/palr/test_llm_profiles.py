@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories
 from genrec.errors import ChatError, ConfigError
 from genrec.prompts.profiles import AttributeProfiles, Profile
 from genrec.recommenders.palr.llm_profiles import LLMProfiles
+from genrec.testing import catalogue
 
 TITLES = ["Nebula Nine (1990)", "Orbit", "Laughing Lake", "Home", "Home", "a very long title " * 20]
 GENRES = [["Space"], ["Space"], ["Comedy"], ["Drama"], ["Drama"], ["Comedy"]]
@@ -36,8 +36,7 @@ class FakeChat:
 
 @pytest.fixture
 def attributes() -> AttributeProfiles:
-    catalogue = Catalogue.from_lists([f"f{row}" for row in range(6)], TITLES, genres=GENRES)
-    return AttributeProfiles(catalogue, num_keywords=2)
+    return AttributeProfiles(catalogue(TITLES, genres=GENRES), num_keywords=2)
 
 
 @pytest.fixture

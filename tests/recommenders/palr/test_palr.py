@@ -15,6 +15,7 @@ from genrec.errors import ConfigError
 from genrec.recommenders.base import create, load
 from genrec.recommenders.language.decoder import Rows
 from genrec.recommenders.palr.recommender import Palr
+from genrec.testing import next_of, ring
 
 NUM_ITEMS = 12
 TINY: dict[str, Any] = {**Palr.tiny, "epochs": 20, "num_candidates": 6}
@@ -23,23 +24,9 @@ HISTORIES = Histories.from_lists([[0, 1], [5, 6, 7], [10], []])
 
 def walks() -> Interactions:
     """Users who go round the catalogue, each from another item."""
-    catalogue = Catalogue.from_lists(
-        [f"i{item}" for item in range(NUM_ITEMS)],
-        [f"{'Sea' if item % 2 else 'Hill'} {item}" for item in range(NUM_ITEMS)],
-        genres=[["Water" if item % 2 else "Land", "Travel"] for item in range(NUM_ITEMS)],
-    )
-    lists = [[(user + step) % NUM_ITEMS for step in range(5)] for user in range(3 * NUM_ITEMS)]
-    return Interactions(
-        catalogue, pl.Series([f"u{user}" for user in range(len(lists))]), Histories.from_lists(lists)
-    )
-
-
-def next_ones(data: Interactions) -> Targets:
-    """Of every user the item that would come next."""
-    lists = list(data.histories)
-    return Targets(
-        data.catalogue, data.users, data.histories, np.array([(items[-1] + 1) % NUM_ITEMS for items in lists])
-    )
+    titles = [f"{'Sea' if item % 2 else 'Hill'} {item}" for item in range(NUM_ITEMS)]
+    genres = [["Water" if item % 2 else "Land", "Travel"] for item in range(NUM_ITEMS)]
+    return ring(titles, 3 * NUM_ITEMS, 5, genres=genres)
 
 
 def palr(**options: Any) -> Palr:
@@ -181,19 +168,19 @@ def test_other_orders_of_the_candidates(order: str) -> None:
 
 def test_weights_are_learnt_on_validation() -> None:
     data = walks()
-    model = palr().fit(data, next_ones(data))
+    model = palr().fit(data, next_of(data))
     assert model.score_names == ["recommend", "profile", "itemknn"]
     assert model.weights_.shape == (3,)
     assert model.weights_[0] > 0
-    assert palr(profile="none", max_steps=1).fit(data, next_ones(data)).weights_.shape == (2,)
-    model.calibrate(next_ones(data), without=("recommend", "profile"))
+    assert palr(profile="none", max_steps=1).fit(data, next_of(data)).weights_.shape == (2,)
+    model.calibrate(next_of(data), without=("recommend", "profile"))
     assert (model.weights_ > 0).tolist() == [False, False, True]
     with pytest.MonkeyPatch.context() as patch:  # a score of weight 0 is not asked for
         patch.setattr(model, "_log_likelihood", lambda *_: pytest.fail("asked for"))
-        assert len(model.rank(next_ones(data).histories, 1)) == len(next_ones(data).histories)
+        assert len(model.rank(next_of(data).histories, 1)) == len(next_of(data).histories)
     misled = palr(max_steps=1).fit(data)  # a model that knows nothing beside a retriever that knows
-    misled.calibrate(next_ones(data))
-    assert misled.rank(next_ones(data).histories, 1).items_BK[:, 0].tolist() == next_ones(data).items.tolist()
+    misled.calibrate(next_of(data))
+    assert misled.rank(next_of(data).histories, 1).items_BK[:, 0].tolist() == next_of(data).items.tolist()
 
 
 def test_weights_are_learnt_from_as_many_users_as_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,7 +189,7 @@ def test_weights_are_learnt_from_as_many_users_as_wanted(monkeypatch: pytest.Mon
     monkeypatch.setattr(
         Palr, "_scores", lambda self, *args: (asked.append(len(args[0])), scores(self, *args))[1]
     )
-    palr(max_steps=1, calibration_users=20, ranking_batch=8, validation_users=1).fit(data, next_ones(data))
+    palr(max_steps=1, calibration_users=20, ranking_batch=8, validation_users=1).fit(data, next_of(data))
     assert asked[-3:] == [8, 8, 4]
 
 
@@ -219,7 +206,7 @@ def test_the_profile_moves_candidates_that_are_to_its_taste(fitted: Palr) -> Non
 def test_what_is_worth_knowing_is_told() -> None:
     data = walks()
     plain = Interactions(Catalogue(data.catalogue.table.drop("genres")), data.users, data.histories)
-    model = palr(tasks=("candidates",), max_steps=2).fit(plain, next_ones(plain))
+    model = palr(tasks=("candidates",), max_steps=2).fit(plain, next_of(plain))
     ceiling, weights, profiles = model.notes()
     assert ceiling.startswith(
         "itemknn proposes the next item of 100.0% of the validation users among 6 candidates"
@@ -240,7 +227,7 @@ def test_the_retriever_can_be_swapped(tmp_path: Path) -> None:
     data = walks()
     model = palr(max_steps=2).fit(data)
     popular = create("popular").fit(data)
-    model.with_retriever(popular, next_ones(data))
+    model.with_retriever(popular, next_of(data))
     assert model.retriever_ is popular
     again = load(model.save(tmp_path / "saved"))
     assert isinstance(again, Palr)

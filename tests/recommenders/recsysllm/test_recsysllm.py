@@ -14,8 +14,9 @@ from genrec.data.interactions import Histories, Interactions
 from genrec.errors import ConfigError
 from genrec.recommenders.base import create, load
 from genrec.recommenders.recsysllm.recommender import RecSysLLM
+from genrec.testing import GOOD, POOR, reviewed
 from genrec.training.sources import Asked
-from music_shop import GOOD, ITEMS, POOR, TINY, USERS, reviewed, write_prompts
+from music_shop import ITEMS, TINY, USERS, write_prompts
 
 
 def recsysllm(**options: Any) -> RecSysLLM:
