@@ -63,7 +63,7 @@ class Watch:
 def measure(folder: Path, case: str, num_steps: int) -> dict[str, Any]:
     """Read, split, plan, train `num_steps` and validate in this process."""
     import genrec
-    from genrec.training.examples import Steps
+    from genrec.training.mixture import Mixture
     from genrec.training.sequences import ItemSteps
 
     watch, start = Watch(), time.perf_counter()
@@ -78,7 +78,7 @@ def measure(folder: Path, case: str, num_steps: int) -> dict[str, Any]:
         planned.append(time.perf_counter())
         return num_steps
 
-    Steps.__len__ = ItemSteps.__len__ = first_steps  # type: ignore[method-assign]
+    Mixture.__len__ = ItemSteps.__len__ = first_steps  # type: ignore[method-assign]
     start = time.perf_counter()
     model.fit(train, validation)
     training = {"seconds": time.perf_counter() - start, **watch.phase(), "planned_s": planned[0] - start}

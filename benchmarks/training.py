@@ -25,7 +25,8 @@ import genrec
 import torch
 from genrec.backbones.compact import CompactBackbone
 from genrec.training import trainer
-from genrec.training.examples import Batch, Steps
+from genrec.training.histories import history_mixture
+from genrec.training.mixture import Batch, Mixture
 from genrec.training.objectives import CodeLoss
 from genrec.training.replicas import Gradients, Replicas
 
@@ -66,10 +67,10 @@ class Bench:
         self.mixed = self.model.config.bf16 and not genrec.backbones.hardware.full_precision()
         self.gradients = Gradients([(weight,) for weight in self.backbone.parameters()])
 
-    def steps(self, way: Any) -> Steps:
+    def steps(self, way: Any) -> Mixture:
         """Batches of the default size."""
         config = self.model.config
-        return Steps(
+        return history_mixture(
             self.train.histories,
             self.model.rows_,
             way=way,
@@ -82,7 +83,7 @@ class Bench:
         dtype = torch.bfloat16 if self.mixed else torch.float32
         return CodeLoss(self.model.trie_, objective, torch.device("cpu"), dtype)
 
-    def run(self, steps: Steps, numbers: range, loss: Callable[[Any, Batch], torch.Tensor]) -> float:
+    def run(self, steps: Mixture, numbers: range, loss: Callable[[Any, Batch], torch.Tensor]) -> float:
         """Processor seconds of forward and backward; batches are made before."""
         batches = [steps[number % len(steps)] for number in numbers]
 

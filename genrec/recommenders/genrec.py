@@ -21,7 +21,7 @@ from genrec.recommenders.base import register
 from genrec.recommenders.language.decoder import DecoderConfig, DecoderRecommender, Rows
 from genrec.recommenders.options import Name
 from genrec.training.decoder_rows import DecoderLayout, HistoryRows, collate
-from genrec.training.examples import Steps
+from genrec.training.histories import history_mixture
 from genrec.training.trainer import Validate, train
 
 
@@ -66,7 +66,7 @@ class GenRec(DecoderRecommender):
 
     def _learn(self, train_data: Interactions, validate: Validate | None, folder: Path, resume: bool) -> None:
         config = self.config
-        steps = Steps(
+        steps = history_mixture(
             train_data.histories,
             self.rows_,
             way=config.examples,
@@ -75,10 +75,6 @@ class GenRec(DecoderRecommender):
             seed=config.seed,
             max_steps=config.max_steps,
         )
-        if not len(steps):
-            raise ConfigError(
-                f"no history is long enough for examples={config.examples!r}: it needs two items"
-            )
         options = self._training_options()
         train(self.backbone_, self._loss(), steps, options, folder, validate=validate, resume=resume)
 

@@ -37,7 +37,7 @@ from genrec.recommenders.options import (
     Threads,
     ValidationUsers,
 )
-from genrec.training.examples import Batch
+from genrec.training.mixture import Batch
 from genrec.training.objectives import PLACES_AT_ONCE, item_loss, unwrapped
 from genrec.training.sequences import ItemSteps, pack
 from genrec.training.trainer import TrainingOptions, train

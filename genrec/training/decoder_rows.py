@@ -20,9 +20,9 @@ from genrec.data.catalogue import BoolArray
 from genrec.data.interactions import IntArray
 from genrec.errors import ConfigError
 from genrec.prompts.template import HISTORY, REFERENCES, TEXTS, Segment, Template
-from genrec.training.epochs import Way
-from genrec.training.examples import Batch, padded
-from genrec.training.layout import Layout, Span, Values, flat, side_by_side
+from genrec.training.histories import Way
+from genrec.training.layout import Layout, Span, Values, flat, padded, side_by_side
+from genrec.training.mixture import Batch
 
 
 @dataclass(frozen=True)
@@ -140,11 +140,6 @@ class HistoryRows:
         self.longest_prompt = len(layout.begin) + max(map(layout.own_length, paraphrases))
         layout.check_room(self.longest_prompt)
 
-    @property
-    def num_paraphrases(self) -> int:
-        """Prompts to choose from."""
-        return len(self.paraphrases)
-
     def check(self, way: Way) -> None:
         """Raise ConfigError where examples of that kind cannot be written."""
         if way == "packed" and any(template[-1] != HISTORY for template in self.paraphrases):
@@ -153,8 +148,9 @@ class HistoryRows:
                 "examples=last or prefixes"
             )
 
-    def example(self, way: Way, items: IntArray, user: int, paraphrase: int, rng: np.random.Generator) -> Row:
-        """The example of a piece of a user's history."""
+    def example(self, way: Way, items: IntArray, user: int, rng: np.random.Generator) -> Row:
+        """The example of a piece of a user's history, in one of the paraphrases."""
+        paraphrase = int(rng.integers(len(self.paraphrases)))
         if way == "packed":
             return self.packed(items, paraphrase)
         return self.single(items[:-1], int(items[-1]), paraphrase)

@@ -6,7 +6,7 @@ from torch import nn
 
 from genrec.backbones.hardware import device, device_bytes
 from genrec.data.memory import check_fits
-from genrec.training.examples import Batch
+from genrec.training.mixture import Batch
 from genrec.training.objectives import Loss
 
 _FLOAT = 4  # bytes; bfloat16 under mixed precision is cast from and kept beside it

@@ -14,9 +14,12 @@ from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from genrec.codes.title import Encode
 from genrec.codes.trie import Trie
+from genrec.data.catalogue import BoolArray
 from genrec.data.interactions import IntArray
 from genrec.errors import ConfigError
 from genrec.prompts.template import HISTORY, Field, Segment, Text
@@ -163,3 +166,10 @@ def side_by_side(spans: Sequence[Span]) -> tuple[IntArray, IntArray]:
 def flat(parts: Sequence[Sequence[Span]]) -> list[Span]:
     """The spans of all parts."""
     return [*chain.from_iterable(parts)]
+
+
+def padded(arrays: Sequence[IntArray | BoolArray], real_BT: BoolArray, nothing: int = 0) -> Tensor:
+    """Rows of different lengths as one table (B, T) int64; `real_BT` marks what is no padding."""
+    table_BT = np.full(real_BT.shape, nothing, np.int64)
+    table_BT[real_BT] = np.concatenate(arrays)
+    return torch.from_numpy(table_BT)

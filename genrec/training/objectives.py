@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from genrec.backbones.base import Backbone
 from genrec.backbones.children import child_vectors
 from genrec.codes.trie import Trie
-from genrec.training.examples import Batch
+from genrec.training.mixture import Batch
 
 
 class Loss(Protocol):

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from genrec.backbones.dropout import seed_dropout
-from genrec.training.examples import Batch, Batches
+from genrec.training.mixture import Batch, Batches
 from genrec.training.objectives import Loss
 
 Result = TypeVar("Result")

@@ -17,8 +17,7 @@ from torch.utils.data import Dataset
 
 from genrec.data.interactions import Histories, IntArray
 from genrec.data.streams import stream
-from genrec.training.epochs import Calendar
-from genrec.training.examples import Batch
+from genrec.training.mixture import Batch, Calendar
 
 
 def pack(histories: Sequence[IntArray], width: int) -> tuple[Batch, IntArray]:

@@ -18,8 +18,9 @@ import torch
 from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import IntArray
 from genrec.errors import ConfigError
-from genrec.training.epochs import Way
-from genrec.training.examples import Batch, padded
+from genrec.training.histories import Way
+from genrec.training.layout import padded
+from genrec.training.mixture import Batch
 
 WordNumbers = Literal["none", "order", "own", "shared"]
 
@@ -198,9 +199,7 @@ class SourceWriter:
         words = self._words(items, user, masked=not self.packs)
         return self.source(words, in_order_from=self._num_before(user) if self.packs else None)
 
-    def example(
-        self, way: Way, items: IntArray, user: int, paraphrase: int, rng: np.random.Generator
-    ) -> Asked:
+    def example(self, way: Way, items: IntArray, user: int, rng: np.random.Generator) -> Asked:
         """The example of a piece of a user's history."""
         if way == "packed":
             return self.packed(items, user)
@@ -210,11 +209,6 @@ class SourceWriter:
 
     def check(self, way: Way) -> None:
         """Raise ConfigError where examples of that kind cannot be written."""
-
-    @property
-    def num_paraphrases(self) -> int:
-        """There are no prompts."""
-        return 1
 
     # -- words -----------------------------------------------------------------------------------------------
 

@@ -8,23 +8,16 @@ Shape suffixes: E examples of an epoch, S steps of an epoch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any
 
 import numpy as np
-import torch
 
 from genrec.codes.title import Encode
-from genrec.data.interactions import IntArray
-from genrec.data.memory import check_fits
-from genrec.data.streams import stream
 from genrec.errors import ConfigError
 from genrec.prompts.template import Field, Segment, Text
-from genrec.training.epochs import Calendar, deal
-from genrec.training.examples import Batch
 from genrec.training.sources import Asked, Source, SourceWriter, Word
 
 _WHOLE = ("user", "item", "candidates")  # fields that lose nothing in a question that is too long
@@ -142,86 +135,3 @@ class TaskWriter:
 
 def _num_tokens(words: Sequence[Word]) -> int:
     return sum(len(word.tokens) for word in words)
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One kind of example: how long each of its examples is about, how often each is drawn, and how it is made.
-
-    All kinds of a training make what its `collate` takes.
-    """
-
-    lengths_E: IntArray
-    times: int
-    make: Callable[[int, np.random.Generator], Any]
-
-
-class TaskSteps(torch.utils.data.Dataset[Batch]):
-    """The batches of a whole training on several kinds of examples; step s is always the same batch."""
-
-    def __init__(
-        self,
-        kinds: Sequence[Kind],
-        collate: Callable[[Sequence[Any]], Batch],
-        *,
-        batch_tokens: int,
-        num_epochs: int,
-        seed: int,
-        max_steps: int | None = None,
-        purpose: str = "tasks",
-    ) -> None:
-        """Plan the steps.
-
-        Args:
-            kinds: of examples; their data are all drawn in every epoch.
-            collate: examples to a batch.
-            batch_tokens: tokens that the sources of a batch may hold, padding included, about.
-            num_epochs: passes over the data.
-            seed: of everything that is drawn.
-            max_steps: end after that many; None: with the last epoch.
-            purpose: what is trained on, which has its own streams (`genrec.data.streams`).
-
-        Raises:
-            ConfigError: so many examples do not fit into memory.
-        """
-        self.kinds, self.collate, self.seed, self.purpose = kinds, collate, seed, purpose
-        self._batch_tokens = batch_tokens
-        count = sum(len(kind.lengths_E) * kind.times for kind in kinds)
-        check_fits(
-            f"the plan of an epoch of {count:,} examples",
-            count * 8 * 6,  # what each is, its length, their order
-            "lower the times that each is drawn (times), or users_share",
-        )
-        self._kind_E = np.concatenate(
-            [np.full(len(kind.lengths_E) * kind.times, number) for number, kind in enumerate(kinds)]
-        )
-        self._datum_E = np.concatenate(
-            [np.tile(np.arange(len(kind.lengths_E)), kind.times) for kind in kinds]
-        )
-        self._length_E = np.concatenate([np.tile(kind.lengths_E, kind.times) for kind in kinds])
-        self._epoch = lru_cache(maxsize=1)(self._plan)
-        self.calendar = Calendar((len(self._epoch(number)[1]) for number in range(num_epochs)), max_steps)
-
-    def __len__(self) -> int:
-        return len(self.calendar)
-
-    def __getitem__(self, step: int) -> Batch:
-        number, place = self.calendar.find(step)
-        order_E, start_S, end_S = self._epoch(number)
-        rng = stream(self.seed, f"{self.purpose}, a step", step)
-        return self.collate(
-            [
-                self.kinds[self._kind_E[row]].make(int(self._datum_E[row]), rng)
-                for row in order_E[start_S[place] : end_S[place]]
-            ]
-        )
-
-    def _plan(self, number: int) -> tuple[IntArray, IntArray, IntArray]:
-        """Order of the examples, and where each step starts and ends in it."""
-        rng = stream(self.seed, f"{self.purpose}, an epoch", number)
-        keys_E = self._length_E * rng.uniform(0.9, 1.1, len(self._length_E))
-        order_E = np.argsort(keys_E, kind="stable")
-        start_S = deal(np.maximum.accumulate(self._length_E[order_E]), self._batch_tokens)
-        end_S = np.append(start_S, len(order_E))[1:]
-        steps = rng.permutation(len(start_S))
-        return order_E, start_S[steps], end_S[steps]

@@ -1,7 +1,7 @@
 """The training loop: transformers' Trainer around our batches, our losses and validation by real ranking.
 
 What it adds
-- one map-style data set of *steps* (see `examples.Steps`), so skipping to where a run stopped costs nothing;
+- one map-style data set of *steps* (see `mixture.Mixture`), so skipping to where a run stopped costs nothing;
 - validation by the lists that the model gives its users, or by the loss of other answers, and the best checkpoint kept;
 - a log of JSON lines and a progress bar with rate and time left;
 - resuming from the newest whole checkpoint: a step's batch depends on (seed, step) alone and the checkpoint holds the
@@ -37,8 +37,8 @@ from genrec.training.checkpoints import (
     remove_newer,
     state_of,
 )
-from genrec.training.examples import Batch, Batches
 from genrec.training.footprint import check_step_fits
+from genrec.training.mixture import Batch, Batches
 from genrec.training.objectives import Loss
 from genrec.training.replicas import Ahead, Gradients, Replicas
 

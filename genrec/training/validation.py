@@ -11,7 +11,7 @@ from genrec.backbones.hardware import device
 from genrec.data.interactions import Targets
 from genrec.data.ranking import Rankings
 from genrec.evaluation.metrics import hit_rate, ndcg, ranks
-from genrec.training.examples import Batches
+from genrec.training.mixture import Batches
 from genrec.training.objectives import Loss
 
 

@@ -14,7 +14,7 @@ from genrec.data.split import Split, leave_one_out
 from genrec.data.streams import stream
 from genrec.recommenders.p5.recommender import P5
 from genrec.recommenders.palr.examples import ListTasks
-from genrec.training.tasks import Kind, TaskSteps
+from genrec.training.mixture import ExampleSet, Mixture
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -98,11 +98,11 @@ def test_users_validated_on_are_trained_on_by_chance(
     sampled: dict[str, IntArray] = {}
     kind, steps, sample = ListTasks.kind, P5._steps, Targets.sample
 
-    def noted_kind(self: ListTasks, segments: Any, users: IntArray, *rest: Any) -> Kind:
+    def noted_kind(self: ListTasks, segments: Any, users: IntArray, *rest: Any) -> ExampleSet:
         trained.append(users)
         return kind(self, segments, users, *rest)
 
-    def noted_steps(self: P5, train_data: Interactions, *rest: Any) -> TaskSteps:
+    def noted_steps(self: P5, train_data: Interactions, *rest: Any) -> Mixture:
         trained.append(np.flatnonzero(train_data.histories.lengths))
         return steps(self, train_data, *rest)
 

@@ -12,8 +12,9 @@ from genrec.prompts.tasks import TaskPrompt, load_task_prompts, usable
 from genrec.prompts.template import join
 from genrec.recommenders.p5.examples import TaskExamples, TaskText
 from genrec.testing import toys
+from genrec.training.mixture import ExampleSet
 from genrec.training.sources import Asked, SourceWriter
-from genrec.training.tasks import Kind, TaskWriter
+from genrec.training.tasks import TaskWriter
 
 NUM_USERS, NUM_ITEMS = 12, 40
 TIMES: Any = {
@@ -102,7 +103,7 @@ def make(
     )
 
 
-def drawn(kind: Kind, letters: Letters, passes: int = 20) -> list[tuple[int, str, list[str], Asked]]:
+def drawn(kind: ExampleSet, letters: Letters, passes: int = 20) -> list[tuple[int, str, list[str], Asked]]:
     """Datum, question, answers and example of every datum, several times over."""
     rng = np.random.default_rng(5)
     found = []

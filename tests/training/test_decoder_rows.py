@@ -10,8 +10,8 @@ from genrec.data.interactions import Histories
 from genrec.errors import ConfigError
 from genrec.prompts.template import HISTORY, Template, Text
 from genrec.training.decoder_rows import DecoderLayout, HistoryRows, Row, collate
-from genrec.training.epochs import Way
-from genrec.training.examples import Steps
+from genrec.training.histories import Way, history_mixture
+from genrec.training.mixture import Mixture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -137,9 +137,11 @@ HISTORIES = Histories.from_lists(
 )
 
 
-def steps(way: Way = "packed", *, made: HistoryRows | None = None, **options: int) -> Steps:
+def steps(way: Way = "packed", *, made: HistoryRows | None = None, **options: int) -> Mixture:
     made = made or rows_of(NOTHING if way == "packed" else ASK, max_items=8)
-    return Steps(HISTORIES, made, way=way, **({"batch_tokens": 120, "num_epochs": 3, "seed": 5} | options))
+    return history_mixture(
+        HISTORIES, made, way=way, **({"batch_tokens": 120, "num_epochs": 3, "seed": 5} | options)
+    )
 
 
 @pytest.mark.parametrize("way", ["packed", "prefixes", "last"])
@@ -217,9 +219,9 @@ def test_all_paraphrases_are_used_and_evaluation_asks_with_the_first() -> None:
     opened = Counter(int(row[1]) for step in range(len(planned)) for row in planned[step]["tokens"])
     assert set(opened) == {50, 60}
     assert min(opened.values()) > sum(opened.values()) / 4
-    assert planned.writer.question(np.array([1])).tokens_T[1] == 50
+    assert rows_of(ASK).question(np.array([1])).tokens_T[1] == 50
 
 
 def test_packed_rows_refuse_words_after_the_history() -> None:
     with pytest.raises(ConfigError, match="no place for a prompt's words after the history"):
-        Steps(HISTORIES, rows_of(ASK), way="packed", batch_tokens=100, num_epochs=1, seed=0)
+        history_mixture(HISTORIES, rows_of(ASK), way="packed", batch_tokens=100, num_epochs=1, seed=0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from genrec.errors import ConfigError
-from genrec.training.examples import Batch
+from genrec.training.mixture import Batch
 from genrec.training.trainer import TrainingOptions, train
 from torch import Tensor, nn
 

@@ -12,7 +12,7 @@ import torch
 from genrec.backbones.compact import CompactBackbone
 from genrec.recommenders.base import create
 from genrec.training.decoder_rows import collate
-from genrec.training.examples import Batch
+from genrec.training.mixture import Batch
 from genrec.training.objectives import CodeLoss
 from genrec.training.replicas import Ahead, Gradients, Replicas
 from torch import nn

@@ -11,7 +11,7 @@ import torch
 from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import Histories
 from genrec.errors import ConfigError
-from genrec.training.examples import Steps
+from genrec.training.histories import history_mixture
 from genrec.training.sources import (
     Answer,
     Asked,
@@ -217,7 +217,7 @@ def test_a_step_depends_on_seed_and_number_alone(way: Any) -> None:
     histories = Histories.from_lists([np.roll(np.arange(6), user)[: 2 + user % 5] for user in range(30)])
     options: dict[str, Any] = {"way": way, "batch_tokens": 90, "num_epochs": 3}
     made = writer(users=[np.array([40 + user]) for user in range(30)], max_items=4)
-    steps, again, other = (Steps(histories, made, seed=seed, **options) for seed in (1, 1, 2))
+    steps, again, other = (history_mixture(histories, made, seed=seed, **options) for seed in (1, 1, 2))
     assert len(steps) == len(again) > 10
     order = np.random.default_rng(0).permutation(len(steps))
     forwards = [again[step] for step in range(len(again))]

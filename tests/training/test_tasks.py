@@ -11,9 +11,9 @@ import torch
 from genrec.codes.trie import Codes, Trie
 from genrec.errors import ConfigError
 from genrec.prompts.template import parse
-from genrec.training.examples import Batch
+from genrec.training.mixture import Batch, ExampleSet, Mixture
 from genrec.training.sources import Asked, SourceWriter
-from genrec.training.tasks import Kind, TaskSteps, TaskWriter
+from genrec.training.tasks import TaskWriter
 
 CODES = Codes.from_lists([[200 + item // 3, 210 + item % 3, 2] for item in range(9)])
 BEGIN, END, START = 1, 2, 0
@@ -118,7 +118,7 @@ def test_what_cannot_be_cut_must_fit() -> None:
             writer(max_tokens=20).source(parse(prompt), values)
 
 
-def kinds(drawn: list[tuple[int, int, float]]) -> list[Kind]:
+def kinds(drawn: list[tuple[int, int, float]]) -> list[ExampleSet]:
     """Two kinds of examples, which note what was drawn."""
     made = writer()
 
@@ -130,12 +130,12 @@ def kinds(drawn: list[tuple[int, int, float]]) -> list[Kind]:
 
         return make
 
-    return [Kind(3 + np.arange(20), 1, maker(0)), Kind(6 + np.arange(7), 4, maker(1))]
+    return [ExampleSet(3 + np.arange(20), 1, maker(0)), ExampleSet(6 + np.arange(7), 4, maker(1))]
 
 
-def steps(drawn: list[tuple[int, int, float]], **options: Any) -> TaskSteps:
+def steps(drawn: list[tuple[int, int, float]], **options: Any) -> Mixture:
     given: dict[str, Any] = {"batch_tokens": 60, "num_epochs": 2, "seed": 3} | options
-    return TaskSteps(kinds(drawn), writer().writer.collate, **given)
+    return Mixture(kinds(drawn), writer().writer.collate, **given)
 
 
 def test_an_epoch_draws_each_example_as_often_as_its_kind_says() -> None:

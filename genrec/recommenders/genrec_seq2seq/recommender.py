@@ -26,8 +26,8 @@ from genrec.recommenders.genrec_seq2seq.free import free_beams
 from genrec.recommenders.language.generative import Questions
 from genrec.recommenders.language.seq2seq import Seq2SeqConfig, Seq2SeqRecommender, Sources
 from genrec.recommenders.options import Pretraining
-from genrec.training.epochs import Way
-from genrec.training.examples import Steps
+from genrec.training.histories import Way, history_mixture
+from genrec.training.mixture import Mixture
 from genrec.training.sources import SourceWriter
 from genrec.training.trainer import Validate, train
 
@@ -100,8 +100,8 @@ class GenRecSeq2Seq(Seq2SeqRecommender):
         steps = self._steps(train_data.histories, config.examples, config.epochs)
         train(self.backbone_, self._loss(), steps, options, folder, validate=validate, resume=resume)
 
-    def _steps(self, histories: Histories, way: Way, num_epochs: int) -> Steps:
-        steps = Steps(
+    def _steps(self, histories: Histories, way: Way, num_epochs: int) -> Mixture:
+        return history_mixture(
             histories,
             self.writer_,
             way=way,
@@ -110,9 +110,6 @@ class GenRecSeq2Seq(Seq2SeqRecommender):
             seed=self.config.seed,
             max_steps=self.config.max_steps,
         )
-        if not len(steps):
-            raise ConfigError(f"no history is long enough for examples={way!r}: it needs two items")
-        return steps
 
     def _prepare(self, train_data: Interactions) -> None:
         users = train_data.users if self.config.reads_users else ()

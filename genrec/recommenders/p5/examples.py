@@ -20,8 +20,10 @@ from genrec.data.tasks import Explanations, all_reviews, explanations, feature_w
 from genrec.errors import ConfigError, DataError
 from genrec.prompts.tasks import TaskPrompt
 from genrec.prompts.template import Segment, Text
+from genrec.training.histories import drawn_window
+from genrec.training.mixture import ExampleSet
 from genrec.training.sources import Asked, Word
-from genrec.training.tasks import Kind, TaskWriter
+from genrec.training.tasks import TaskWriter
 
 KindName = Literal[
     "rating", "next", "choose", "confirm", "explanation", "review", "direct-confirm", "direct-choose"
@@ -138,7 +140,7 @@ class TaskExamples:
                     "the families rating, explanation and review out"
                 )
 
-    def kinds(self) -> list[Kind]:
+    def kinds(self) -> list[ExampleSet]:
         """All kinds of examples that there are prompts and data for.
 
         Raises:
@@ -151,7 +153,7 @@ class TaskExamples:
 
     # -- histories -------------------------------------------------------------------------------------------
 
-    def _of_histories(self) -> list[Kind]:
+    def _of_histories(self) -> list[ExampleSet]:
         histories, writer = self.train.histories, self.writer.writer
         tokens = np.concatenate([[0], np.cumsum(writer.code_lengths[histories.items])])
         starts, ends = histories.offsets[:-1], histories.offsets[1:]
@@ -178,15 +180,11 @@ class TaskExamples:
             users = np.flatnonzero(fits_U)
             if group in self.groups and times.get(name) and len(users):
                 around = self._around(self.groups[group])
-                kinds.append(Kind(tokens_U[users] + around, times[name], _of_users(users, make)))
+                kinds.append(ExampleSet(tokens_U[users] + around, times[name], _of_users(users, make)))
         return kinds
 
     def _packed(self, user: int, rng: np.random.Generator) -> Asked:
-        items = self.train.histories[user]
-        width = self.writer.writer.max_items
-        if len(items) > width:
-            end = int(rng.integers(width, len(items) + 1))
-            items = items[end - width : end]
+        items = drawn_window(self.train.histories[user], self.writer.writer.max_items, rng)
         prompt = self._draw("sequential", "next", rng)
         return self.writer.packed(prompt.source, {"history": items, "user": self._someone(user, rng)})
 
@@ -255,13 +253,13 @@ class TaskExamples:
 
     # -- ratings and reviews ---------------------------------------------------------------------------------
 
-    def _of_reviews(self) -> list[Kind]:
+    def _of_reviews(self) -> list[ExampleSet]:
         texts, kinds = self.texts, []
         families = {family for family, _ in self.groups}
         if "rating" in families and self.times.get("rating"):
             self._rated = texts.reviews.having("ratings")
             lengths = np.full(len(self._rated), self._around(self._of_family("rating")))
-            kinds.append(Kind(lengths, self.times["rating"], self._rating))
+            kinds.append(ExampleSet(lengths, self.times["rating"], self._rating))
         if texts.explanations is None:
             return kinds
         if "explanation" in families and self.times.get("explanation"):
@@ -269,7 +267,7 @@ class TaskExamples:
             if any("stars" in prompt.needs for prompt in prompts):
                 self._explained = self._explained.rated()
             lengths = np.full(len(self._explained), self._around(prompts))
-            kinds.append(Kind(lengths, self.times["explanation"], self._explanation))
+            kinds.append(ExampleSet(lengths, self.times["explanation"], self._explanation))
         if "review" in families and self.times.get("review"):
             asked_for = {"headline": "headlines", "stars": "ratings"}
             groups = [group for family, group in self.groups if family == "review"]
@@ -279,7 +277,7 @@ class TaskExamples:
             room = self.writer.writer.max_tokens
             around = self._around(self._of_family("review"))
             lengths = np.minimum(around + 1.4 * words, room).astype(np.int64)
-            kinds.append(Kind(lengths, self.times["review"], self._review))
+            kinds.append(ExampleSet(lengths, self.times["review"], self._review))
         return kinds
 
     def _rating(self, datum: int, rng: np.random.Generator) -> Asked:

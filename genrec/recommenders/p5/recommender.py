@@ -34,8 +34,9 @@ from genrec.recommenders.language.seq2seq import Seq2SeqConfig, Sources
 from genrec.recommenders.options import BatchTokens, Depth, Name, Names, Passes, Width
 from genrec.recommenders.p5.answers import CLASSES, STARS, TaskAnswers
 from genrec.recommenders.p5.examples import KindName, TaskExamples, TaskText
+from genrec.training.mixture import Mixture
 from genrec.training.sources import Source, SourceWriter
-from genrec.training.tasks import TaskSteps, TaskWriter
+from genrec.training.tasks import TaskWriter
 from genrec.training.trainer import Validate, train
 from genrec.training.validation import loss_validation
 
@@ -192,7 +193,7 @@ class P5(TaskAnswers):
         num_epochs: int,
         max_steps: int | None = None,
         purpose: str = "tasks",
-    ) -> TaskSteps:
+    ) -> Mixture:
         config = self.config
         examples = TaskExamples(
             self.tasks_,
@@ -205,7 +206,7 @@ class P5(TaskAnswers):
             other_words=config.other_words,
             dropped_words=config.dropped_words,
         )
-        return TaskSteps(
+        return Mixture(
             examples.kinds(),
             self.writer_.collate,
             batch_tokens=config.batch_tokens,

@@ -16,7 +16,8 @@ from genrec.data.interactions import Histories, IntArray
 from genrec.data.streams import stream
 from genrec.prompts.template import Field, Segment, own_texts
 from genrec.training.decoder_rows import DecoderLayout, HistoryRows, Row
-from genrec.training.tasks import Kind
+from genrec.training.histories import drawn_window
+from genrec.training.mixture import ExampleSet
 
 Candidates = Callable[[IntArray, IntArray, np.random.Generator], IntArray]
 """History and targets to a list of items that holds the targets."""
@@ -40,7 +41,9 @@ class ListTasks:
     one_piece: bool = False
     seed: int = 0
 
-    def kind(self, segments: Sequence[Segment], users: IntArray, num_candidates: int, times: int) -> Kind:
+    def kind(
+        self, segments: Sequence[Segment], users: IntArray, num_candidates: int, times: int
+    ) -> ExampleSet:
         """Examples of one prompt; with candidates where the prompt names them."""
         lengths, histories = self.layout.code_lengths, self.histories
         tokens = np.concatenate([[0], np.cumsum(lengths[histories.items])])
@@ -53,7 +56,7 @@ class ListTasks:
         def make(datum: int, rng: np.random.Generator) -> Row:
             return self._example(segments, int(users[datum]), rng)
 
-        return Kind(in_all.astype(np.int64), times, make)
+        return ExampleSet(in_all.astype(np.int64), times, make)
 
     def _example(self, segments: Sequence[Segment], user: int, rng: np.random.Generator) -> Row:
         history, targets = self._pieces(user, rng)
@@ -78,14 +81,12 @@ class ListTasks:
         return history, targets
 
 
-def packed_kind(rows: HistoryRows, histories: Histories) -> Kind:
+def packed_kind(rows: HistoryRows, histories: Histories) -> ExampleSet:
     """Histories of which every item is learnt; of a long one, a window that is drawn each time."""
     users, width = np.flatnonzero(histories.lengths), rows.max_items
 
     def make(datum: int, rng: np.random.Generator) -> Row:
-        items = histories[int(users[datum])]
-        end = len(items) if len(items) <= width else int(rng.integers(width, len(items) + 1))
-        return rows.packed(items[max(0, end - width) : end])
+        return rows.packed(drawn_window(histories[int(users[datum])], width, rng))
 
     lengths = np.minimum(histories.lengths[users], width) * rows.code_lengths.mean()
-    return Kind(lengths.astype(np.int64) + 1, 1, make)
+    return ExampleSet(lengths.astype(np.int64) + 1, 1, make)

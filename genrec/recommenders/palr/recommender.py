@@ -44,7 +44,7 @@ from genrec.recommenders.palr.lists import load_list_prompts
 from genrec.recommenders.palr.llm_profiles import LLMProfiles
 from genrec.recommenders.palr.mixture import best_first, fit_weights
 from genrec.training.decoder_rows import DecoderLayout, HistoryRows, collate
-from genrec.training.tasks import Kind, TaskSteps
+from genrec.training.mixture import ExampleSet, Mixture
 from genrec.training.trainer import Validate, train
 
 
@@ -124,7 +124,7 @@ class Palr(DecoderRecommender):
 
     def _learn(self, train_data: Interactions, validate: Validate | None, folder: Path, resume: bool) -> None:
         config = self.config
-        steps = TaskSteps(
+        steps = Mixture(
             self._kinds(train_data),
             collate,
             batch_tokens=config.batch_tokens,
@@ -136,7 +136,7 @@ class Palr(DecoderRecommender):
         options = self._training_options()
         train(self.backbone_, self._loss(), steps, options, folder, validate=validate, resume=resume)
 
-    def _kinds(self, train_data: Interactions) -> list[Kind]:
+    def _kinds(self, train_data: Interactions) -> list[ExampleSet]:
         """Examples of all tasks."""
         config, histories = self.config, train_data.histories
         longer = enriched(train_data, config.enrich_to)

@@ -17,8 +17,9 @@ from genrec.prompts.profiles import AttributeProfiles
 from genrec.recommenders.p5.examples import TaskText
 from genrec.recommenders.recsysllm.masking import Level, Passage, mask
 from genrec.recommenders.recsysllm.spans import SpanWriter
+from genrec.training.mixture import ExampleSet
 from genrec.training.sources import Asked, Word
-from genrec.training.tasks import Kind, TaskWriter
+from genrec.training.tasks import TaskWriter
 
 _WINDOWS = (
     (0.1, 1.0),
@@ -68,7 +69,7 @@ class Passages:
         self.writer, self.tasks, self.train, self.texts, self.masks = writer, tasks, train, texts, masks
         self._attributes = attributes
 
-    def kinds(self) -> list[Kind]:
+    def kinds(self) -> list[ExampleSet]:
         """A text of each user with a history, of each item that the catalogue describes and of each review."""
         histories = self.train.histories
         users = np.flatnonzero(histories.lengths >= _FEWEST)
@@ -90,7 +91,9 @@ class Passages:
             kinds.append(self._kind(tokens, lambda datum, rng: self._review(int(written[datum]))))
         return kinds
 
-    def _kind(self, lengths: np.ndarray, passage: Callable[[int, np.random.Generator], Passage]) -> Kind:
+    def _kind(
+        self, lengths: np.ndarray, passage: Callable[[int, np.random.Generator], Passage]
+    ) -> ExampleSet:
         masks = self.masks
 
         def make(datum: int, rng: np.random.Generator) -> Asked:
@@ -109,7 +112,7 @@ class Passages:
             found.places[:] = [place + 1 for place in found.places]
             return self.writer.infill(found, self.tasks.end)
 
-        return Kind(np.asarray(lengths, np.int64) + 1, 1, make)
+        return ExampleSet(np.asarray(lengths, np.int64) + 1, 1, make)
 
     def _behaviour(self, user: int, rng: np.random.Generator) -> Passage:
         """A window of a history, each item a sentence, some with their attributes."""

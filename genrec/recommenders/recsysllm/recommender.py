@@ -29,8 +29,8 @@ from genrec.recommenders.p5.recommender import P5, P5Config
 from genrec.recommenders.recsysllm.masking import LEVELS, Level
 from genrec.recommenders.recsysllm.passages import Masks, Passages
 from genrec.recommenders.recsysllm.spans import SpanWriter
+from genrec.training.mixture import Mixture
 from genrec.training.sources import SourceWriter, Word
-from genrec.training.tasks import TaskSteps
 from genrec.training.trainer import Validate, train
 
 _MASKS: dict[Level, str] = {"entity": "[M]", "sentence": "[sM]", "document": "[gM]"}
@@ -87,7 +87,7 @@ class RecSysLLM(P5):
             # way of the command with a larger max_tokens.
             asked = some_users(train_data, config.users_share, config.seed)
             self._steps(asked, self.texts_.of_users(asked), 1)[0]
-            steps = TaskSteps(
+            steps = Mixture(
                 self._passages(train_data).kinds(),
                 self.writer_.collate,
                 batch_tokens=config.batch_tokens,

@@ -19,7 +19,7 @@ from genrec.recommenders.base import create, load
 from genrec.recommenders.p5.examples import TaskExamples, TaskText
 from genrec.recommenders.p5.recommender import P5
 from genrec.testing import GOOD, POOR, reviewed
-from genrec.training.tasks import TaskSteps
+from genrec.training.mixture import Mixture
 from genrec.training.validation import loss_validation
 from music_shop import ITEMS, LENGTH, NEW, NUM_ITEMS, NUM_USERS, TINY, USERS, write_prompts
 
@@ -252,7 +252,7 @@ def test_tasks_may_be_learnt_from_some_users(monkeypatch: pytest.MonkeyPatch) ->
     data, learnt = reviewed(), []
     steps = P5._steps
 
-    def seen(model: P5, train_data: Interactions, texts: TaskText, *more: Any) -> TaskSteps:
+    def seen(model: P5, train_data: Interactions, texts: TaskText, *more: Any) -> Mixture:
         learnt.append((train_data.histories.lengths > 0, set(texts.reviews.users.tolist())))
         return steps(model, train_data, texts, *more)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from genrec.data import mapped
-from genrec.data.interactions import Histories
+from genrec.data.interactions import Histories, IntArray
 from genrec.data.streams import stream
-from genrec.training import epochs
-from genrec.training.epochs import Epochs, Way, deal
+from genrec.training import histories
+from genrec.training.histories import Way, history_mixture
+from genrec.training.mixture import deal
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +21,7 @@ CODE_LENGTHS = np.random.default_rng(0).integers(1, 9, size=50)
 WIDTH, PROMPT, ROW = 6, 3, 30
 
 
-def histories(seed: int) -> Histories:
+def drawn(seed: int) -> Histories:
     rng = np.random.default_rng(seed)
     return Histories.from_lists([rng.integers(50, size=length) for length in rng.integers(0, 25, size=40)])
 
@@ -68,28 +71,35 @@ def plainly_planned(data: Histories, way: Way, budget: int, seed: int, number: i
     return batches
 
 
+class Noted:
+    """Examples that tell of which user and which items they are."""
+
+    code_lengths, longest_prompt, max_items, max_tokens = CODE_LENGTHS, PROMPT, WIDTH, ROW
+
+    def check(self, way: Way) -> None:
+        assert way in ("packed", "prefixes", "last")
+
+    def example(self, way: Way, items: IntArray, user: int, rng: np.random.Generator) -> Any:
+        return user, items.tolist()
+
+    def collate(self, examples: Any) -> Any:
+        return examples
+
+
 @pytest.mark.parametrize("way", ["packed", "prefixes", "last"])
 @pytest.mark.parametrize("budget", [25, 100, 700])
 def test_an_epoch_is_what_the_plain_rule_gives(
     way: Way, budget: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(epochs, "_SLICE", 7)
+    monkeypatch.setattr(histories, "_SLICE", 7)
     monkeypatch.setattr(mapped, "SMALLEST", 0)
-    data = histories(budget)
-    planner = Epochs(
-        data,
-        CODE_LENGTHS,
-        way=way,
-        width=WIDTH,
-        longest_prompt=PROMPT,
-        max_tokens=ROW,
-        batch_tokens=budget,
-        seed=4,
-    )
-    for number in (0, 1):
-        epoch = planner.plan(number)
-        found = [list(zip(*map(np.ndarray.tolist, epoch[step]), strict=True)) for step in range(len(epoch))]
-        assert found == plainly_planned(data, way, budget, 4, number)
+    data = drawn(budget)
+    mixture = history_mixture(data, Noted(), way=way, batch_tokens=budget, num_epochs=2, seed=4)
+    found: Any = [mixture[step] for step in range(len(mixture))]
+    planned = [batch for number in (0, 1) for batch in plainly_planned(data, way, budget, 4, number)]
+    assert found == [
+        [(user, data[user][first:last].tolist()) for user, first, last in batch] for batch in planned
+    ]
 
 
 @given(st.lists(st.integers(1, 30), max_size=200), st.integers(1, 90))
@@ -99,7 +109,7 @@ def test_batches_are_dealt_by_the_rule(tokens: list[int], budget: int) -> None:
 
 
 def test_prefixes_take_no_memory_for_each_target() -> None:
-    pieces = epochs.Prefixes(np.array([0, 10**9, 1, 3, 2]), width=50)
+    pieces = histories.Prefixes(np.array([0, 10**9, 1, 3, 2]), width=50)
     assert len(pieces) == 10**9 - 1 + 2 + 1
     users, firsts, lasts = pieces[np.array([0, 10**9 - 2, 10**9 - 1, 10**9, 10**9 + 1])]
     assert users.tolist() == [1, 1, 3, 3, 4]
