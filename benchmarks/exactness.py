@@ -40,7 +40,7 @@ def brute_force(model: Any, history: np.ndarray) -> tuple[np.ndarray, np.ndarray
     """The best K items of one history that are not in it, and their scores, by scoring every item."""
     row = model.rows_.question(history)
     batch = collate([row])
-    backbone, trie = model.backbone_, model.trie_
+    backbone, trie = model.backbone_, model.codebook_.trie
     token_N = torch.from_numpy(trie.token_N)
     first_child, parent_N = torch.from_numpy(trie.first_child_N1), torch.from_numpy(trie.parent_N)
     shared = backbone.new_cache()

@@ -123,7 +123,9 @@ def cut(rankings: Rankings, k: int) -> Rankings:
 def outside_share(model: Palr, asked: Targets, proposed: Rankings) -> float:
     """How many of the ten likeliest unseen items of the catalogue are no candidates."""
     search = BeamSearch(
-        model.backbone_, model.tensors_, "children" if model.config.objective == "catalogue" else "vocabulary"
+        model.backbone_,
+        model.ranker_.tensors,
+        "children" if model.config.objective == "catalogue" else "vocabulary",
     )
     outside = []
     for start in range(0, len(asked), 64):
@@ -132,7 +134,7 @@ def outside_share(model: Palr, asked: Targets, proposed: Rankings) -> float:
         prefix = model._questions(model.config.asks_for_lists, histories, items_BC).prefix(
             np.arange(len(rows))
         )
-        found = search.search_best_first(prefix, Constraint(model.tensors_, seen=histories), 10, 50)
+        found = search.search_best_first(prefix, Constraint(model.ranker_.tensors, seen=histories), 10, 50)
         for free, candidates in zip(found.item_Bk.tolist(), items_BC, strict=True):
             outside.append(np.mean(~np.isin(free, candidates)))
     return float(np.mean(outside))

@@ -81,7 +81,7 @@ class Bench:
 
     def loss(self, objective: str) -> CodeLoss:
         dtype = torch.bfloat16 if self.mixed else torch.float32
-        return CodeLoss(self.model.trie_, objective, torch.device("cpu"), dtype)
+        return CodeLoss(self.model.codebook_.trie, objective, torch.device("cpu"), dtype)
 
     def run(self, steps: Mixture, numbers: range, loss: Callable[[Any, Batch], torch.Tensor]) -> float:
         """Processor seconds of forward and backward; batches are made before."""

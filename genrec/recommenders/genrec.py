@@ -12,17 +12,18 @@ from typing import Literal
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from genrec.backbones.base import Backbone
 from genrec.backbones.hardware import device
-from genrec.codes.trie import Codes, Trie
-from genrec.data.interactions import Histories, IntArray, Interactions
+from genrec.data.interactions import Histories, IntArray, Interactions, Targets
 from genrec.errors import ConfigError
 from genrec.prompts.template import load_paraphrases, own_texts
 from genrec.recommenders.base import register
-from genrec.recommenders.language.decoder import DecoderConfig, DecoderRecommender, Rows
+from genrec.recommenders.language.codebook import Codebook
+from genrec.recommenders.language.decoder import TINY_DECODER, DecoderConfig, DecoderOnly, Rows
+from genrec.recommenders.language.generative import GenerativeRecommender
 from genrec.recommenders.options import Name
 from genrec.training.decoder_rows import DecoderLayout, HistoryRows, collate
 from genrec.training.histories import history_mixture
-from genrec.training.trainer import Validate, train
 
 
 class GenRecConfig(DecoderConfig):
@@ -49,7 +50,7 @@ class GenRecConfig(DecoderConfig):
 
 
 @register("genrec")
-class GenRec(DecoderRecommender):
+class GenRec(GenerativeRecommender):
     """history -> titles as tokens -> decoder-only language model -> beam search over the catalogue's trie.
 
     Practical limits: the trie and all titles are held in memory (about 10 bytes a code token); decoding costs
@@ -62,10 +63,17 @@ class GenRec(DecoderRecommender):
     )
     paper = "Ji et al. 2023, https://arxiv.org/abs/2307.00457"
 
+    architecture = DecoderOnly()
+    tiny = TINY_DECODER
+
     rows_: HistoryRows
 
-    def _learn(self, train_data: Interactions, validate: Validate | None, folder: Path, resume: bool) -> None:
+    def _fit(
+        self, train_data: Interactions, validation: Targets | None, run: Path | None, resume: bool
+    ) -> None:
         config = self.config
+        codebook = self._new_codebook(train_data, self.prompt_texts())
+        self._use(codebook, self._new_backbone(codebook))
         steps = history_mixture(
             train_data.histories,
             self.rows_,
@@ -75,22 +83,22 @@ class GenRec(DecoderRecommender):
             seed=config.seed,
             max_steps=config.max_steps,
         )
-        options = self._training_options()
-        train(self.backbone_, self._loss(), steps, options, folder, validate=validate, resume=resume)
+        self._train(steps, self._validation(validation), run, resume)
 
     def prompt_texts(self) -> list[str]:
         return [text for template in load_paraphrases(self.config.prompt) for text in own_texts(template)]
 
-    def _write_with(self, codes: Codes, trie: Trie) -> None:
-        config, tokenizer, max_positions = self.config, self.tokenizer_, self.backbone_.max_positions
-        furthest = config.max_items * config.stride + int(codes.lengths.max())
+    def _use(self, codebook: Codebook, backbone: Backbone) -> None:
+        super()._use(codebook, backbone)
+        config, tokenizer, max_positions = self.config, codebook.tokenizer, backbone.max_positions
+        furthest = config.max_items * config.stride + int(codebook.codes.lengths.max())
         if config.stride and furthest > max_positions:
             raise ConfigError(
                 f"max_items={config.max_items} with stride={config.stride} needs {furthest} positions and the "
                 f"backbone has {max_positions}: lower one of them, or take stride=0"
             )
         layout = DecoderLayout(
-            trie,
+            codebook.trie,
             tokenizer.encode,
             tokenizer.begin or tokenizer.end,
             stride=config.stride,
@@ -106,4 +114,4 @@ class GenRec(DecoderRecommender):
         row = self.rows_.single(history, item)
         batch = {name: tensor.to(device()) for name, tensor in collate([row]).items()}
         hidden_BTD: Tensor = self.backbone_(batch)
-        return hidden_BTD[0, -len(self.codes_[item]) - 1 : -1]
+        return hidden_BTD[0, -len(self.codebook_.codes[item]) - 1 : -1]

@@ -82,7 +82,8 @@ def _code_findings(model: GenerativeRecommender, split: Split) -> list[Finding]:
     from genrec.audit.data import number_finding, numbers_in, popular_hit_rate
 
     catalogue = split.test.catalogue
-    numbers_I = numbers_in(catalogue.titles) if model.numbers_ is None else model.numbers_
+    written_I = model.codebook_.numbers
+    numbers_I = numbers_in(catalogue.titles) if written_I is None else written_I
     if numbers_I is None:
         return []
     advice = "train again with titles, or with code=sequential"
@@ -97,7 +98,7 @@ def _question_findings(model: GenerativeRecommender, split: Split) -> list[Findi
     from genrec.audit.run import question_findings
     from genrec.data.interactions import Histories
 
-    trie = model.trie_
+    trie = model.codebook_.trie
     item_N = np.where(trie.num_children_N == 0, trie.item_of_leaf_I[trie.first_leaf_N], -1)
     questions = model.questions(split.test.histories)
     written = []

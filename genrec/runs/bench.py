@@ -145,8 +145,8 @@ def _taken(train: Interactions, users: np.ndarray) -> Interactions:
 def _trie(model: Any, tell: Tell) -> Row:
     tell("building the trie")
     watch = _Watch()
-    Trie.build(model.codes_)
-    return Row(f"trie of {len(model.codes_):,} items", watch.seconds, "s", watch.peak_memory_mb)
+    Trie.build(model.codebook_.codes)
+    return Row(f"trie of {len(model.codebook_.codes):,} items", watch.seconds, "s", watch.peak_memory_mb)
 
 
 def ranking(

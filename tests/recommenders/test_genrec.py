@@ -118,9 +118,9 @@ def test_why_names_the_decisions(fitted: Callable[..., Recommender]) -> None:
 def test_codes_of_numbers_are_their_numbers(fitted: Callable[..., Recommender], walks: Interactions) -> None:
     for code in ("random", "sequential"):
         model = fitted(code=code, code_length="full")
-        written = [model.tokenizer_.decode(tokens).strip() for tokens in model.codes_]
-        assert written == [f"item {number + 1}" for number in model.numbers_]
-    assert model.numbers_.tolist() == list(range(NUM_ITEMS))  # in the order of first appearance
+        written = [model.codebook_.tokenizer.decode(tokens).strip() for tokens in model.codebook_.codes]
+        assert written == [f"item {number + 1}" for number in model.codebook_.numbers]
+    assert model.codebook_.numbers.tolist() == list(range(NUM_ITEMS))  # in the order of first appearance
 
 
 # -- the catalogue lives ---------------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ def test_a_new_item_in_a_series_leaves_the_others_alone(changed: Callable[..., R
     np.testing.assert_allclose(
         after[:, [*series, NUM_ITEMS]].sum(axis=1), before[:, series].sum(axis=1), atol=1e-6
     )
-    assert model.tokenizer_.decode(model.codes_[NUM_ITEMS]).strip() == "Silent Orchard 9"
+    assert model.codebook_.tokenizer.decode(model.codebook_.codes[NUM_ITEMS]).strip() == "Silent Orchard 9"
 
 
 @pytest.mark.parametrize("bf16", [False, True])
@@ -180,18 +180,18 @@ def test_new_items_get_new_numbers(changed: Callable[..., Recommender], tmp_path
     model = changed(code=code)
     model.add_items(pl.DataFrame({"item_id": ["a", "i3"], "title": ["One more", "Renamed"]}))
     model.add_items(pl.DataFrame({"item_id": ["b"], "title": ["And another"]}))
-    assert sorted(model.numbers_.tolist()) == list(range(NUM_ITEMS + 2))
+    assert sorted(model.codebook_.numbers.tolist()) == list(range(NUM_ITEMS + 2))
     assert (probabilities(model) > 0).all()
     assert_same_lists(load(model.save(tmp_path / "saved")), model)
 
 
 def test_new_text_gives_a_new_code(changed: Callable[..., Recommender]) -> None:
     model = changed(code_length="full")
-    before = [code.tolist() for code in model.codes_]
+    before = [code.tolist() for code in model.codebook_.codes]
     model.add_items(pl.DataFrame({"item_id": ["i2"], "title": ["Quiet Mill"]}))
-    after = [code.tolist() for code in model.codes_]
+    after = [code.tolist() for code in model.codebook_.codes]
     assert [row for row in range(NUM_ITEMS) if before[row] != after[row]] == [2]
-    assert model.tokenizer_.decode(after[2]).strip() == "Quiet Mill"
+    assert model.codebook_.tokenizer.decode(after[2]).strip() == "Quiet Mill"
     (ranking,) = model.recommend([["Quiet Mill"]], k=NUM_ITEMS)
     assert len(ranking.items) == NUM_ITEMS - 1
 
@@ -212,7 +212,7 @@ def test_node_vectors_of_another_trie_are_refused(
 ) -> None:
     """As they were saved when whole codes had nodes to their ends."""
     model = changed(code_length="full")
-    nodes = model.trie_.num_nodes
+    nodes = model.codebook_.trie.num_nodes
     model.backbone_ = model.backbone_.with_nodes(torch.arange(nodes), nodes + 20)
     with pytest.raises(RunError, match=r"node vectors where its codes have \d+ nodes.*train again"):
         load(model.save(tmp_path / "saved"))

@@ -28,7 +28,7 @@ def _threads_as_before() -> Iterator[None]:
 def setting(dropout: float, objective: str = "catalogue") -> tuple[CompactBackbone, CodeLoss, Batch]:
     options = interruptible.OPTIONS | {"max_steps": 1, "threads": 1, "dropout": dropout, "batch_tokens": 300}
     model: Any = create("genrec", **options).fit(interruptible.log()[0])
-    loss = CodeLoss(model.trie_, objective, torch.device("cpu"), torch.float32)
+    loss = CodeLoss(model.codebook_.trie, objective, torch.device("cpu"), torch.float32)
     examples = [model.rows_.packed(history) for history in interruptible.log()[0].histories][:7]
     return model.backbone_.train(), loss, collate(examples)
 

@@ -7,7 +7,6 @@ recipes `genrec-seq2seq-paper` and `genrec-seq2seq-best` stand for both ways.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,21 +14,29 @@ import numpy as np
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from genrec.backbones.base import Backbone
 from genrec.backbones.hardware import device
-from genrec.codes.trie import Codes, Trie
+from genrec.backbones.seq2seq import Seq2SeqBackbone
 from genrec.data.catalogue import BoolArray
-from genrec.data.interactions import Histories, IntArray, Interactions
+from genrec.data.interactions import Histories, IntArray, Interactions, Targets
 from genrec.data.ranking import Rankings
 from genrec.errors import ConfigError
 from genrec.recommenders.base import register
 from genrec.recommenders.genrec_seq2seq.free import free_beams
-from genrec.recommenders.language.generative import Questions
-from genrec.recommenders.language.seq2seq import Seq2SeqConfig, Seq2SeqRecommender, Sources
+from genrec.recommenders.language.codebook import Codebook
+from genrec.recommenders.language.generative import GenerativeRecommender
+from genrec.recommenders.language.seq2seq import (
+    EncoderDecoder,
+    Seq2SeqConfig,
+    Sources,
+    load_users,
+    save_users,
+    user_words,
+)
 from genrec.recommenders.options import Pretraining
 from genrec.training.histories import Way, history_mixture
 from genrec.training.mixture import Mixture
 from genrec.training.sources import SourceWriter
-from genrec.training.trainer import Validate, train
 
 _MASK = "?"
 _USERS_AT_ONCE = 16  # of free decoding
@@ -61,7 +68,7 @@ class GenRecSeq2SeqConfig(Seq2SeqConfig):
 
 
 @register("genrec-seq2seq")
-class GenRecSeq2Seq(Seq2SeqRecommender):
+class GenRecSeq2Seq(GenerativeRecommender):
     """history with a mask -> encoder–decoder language model -> the missing name, by search over the trie.
 
     Practical limits: those of `genrec`; one-answer examples (`prefixes`) cost several times as much as packed ones.
@@ -86,19 +93,29 @@ class GenRecSeq2Seq(Seq2SeqRecommender):
         "bf16": False,
     }
 
+    architecture = EncoderDecoder()
+
+    backbone_: Seq2SeqBackbone
+    writer_: SourceWriter
+    users_: dict[str, int]  # row of each user who has a word; nobody where sources begin with none
     item_of_: dict[str, int]  # by what its code says; for free decoding
 
     # -- learning --------------------------------------------------------------------------------------------
 
-    def _learn(self, train_data: Interactions, validate: Validate | None, folder: Path, resume: bool) -> None:
-        config, options = self.config, self._training_options()
+    def _fit(
+        self, train_data: Interactions, validation: Targets | None, run: Path | None, resume: bool
+    ) -> None:
+        config, histories = self.config, train_data.histories
+        users = train_data.users if config.reads_users else ()
+        self.users_ = {str(user): row for row, user in enumerate(users)}
+        codebook = self._new_codebook(train_data, [_MASK, *user_words(len(self.users_))])
+        self._use(codebook, self._new_backbone(codebook, len(self.users_)))
         if config.pretraining_epochs:
-            steps = self._steps(train_data.histories, "masked", config.pretraining_epochs)
-            before = replace(options, evaluations=1, patience=0)
-            pretraining = folder / "pretraining"
-            train(self.backbone_, self._loss(), steps, before, pretraining, validate=None, resume=resume)
-        steps = self._steps(train_data.histories, config.examples, config.epochs)
-        train(self.backbone_, self._loss(), steps, options, folder, validate=validate, resume=resume)
+            steps = self._steps(histories, "masked", config.pretraining_epochs)
+            before = None if run is None else run / "pretraining"
+            self._train(steps, None, before, resume, evaluations=1, patience=0)
+        steps = self._steps(histories, config.examples, config.epochs)
+        self._train(steps, self._validation(validation), run, resume)
 
     def _steps(self, histories: Histories, way: Way, num_epochs: int) -> Mixture:
         return history_mixture(
@@ -111,24 +128,19 @@ class GenRecSeq2Seq(Seq2SeqRecommender):
             max_steps=self.config.max_steps,
         )
 
-    def _prepare(self, train_data: Interactions) -> None:
-        users = train_data.users if self.config.reads_users else ()
-        self.users_ = {str(user): row for row, user in enumerate(users)}
-
     def prompt_texts(self) -> list[str]:
         return [_MASK]
 
-    def _spelt(self) -> list[str]:
-        return [_MASK, *self._user_words()]
-
-    def _write_with(self, codes: Codes, trie: Trie) -> None:
-        config, tokenizer = self.config, self.tokenizer_
+    def _use(self, codebook: Codebook, backbone: Backbone) -> None:
+        super()._use(codebook, backbone)
+        config, tokenizer = self.config, codebook.tokenizer
         if config.decoding == "free":  # of equal names the first item's
-            self.item_of_ = {name: item for item, name in reversed(list(enumerate(map(self._read, codes))))}
-        mask, *users = tokenizer.encode([_MASK, *self._user_words()])
+            names = enumerate(map(self._read, codebook.codes))
+            self.item_of_ = {name: item for item, name in reversed(list(names))}
+        mask, *users = tokenizer.encode([_MASK, *user_words(len(self.users_))])
         self.writer_ = SourceWriter(
-            codes,
-            trie,
+            codebook.codes,
+            codebook.trie,
             begin=np.array(tokenizer.begin or tokenizer.end),
             mask=np.array(mask),
             start_token=self.backbone_.start_token,
@@ -146,7 +158,7 @@ class GenRecSeq2Seq(Seq2SeqRecommender):
 
     # -- answering -------------------------------------------------------------------------------------------
 
-    def questions(self, histories: Histories) -> Questions:
+    def questions(self, histories: Histories) -> Sources:
         users = histories.users if self.config.reads_users else None
         rows = [None] * len(histories) if users is None else [self.users_.get(str(user)) for user in users]
         return Sources(
@@ -164,11 +176,13 @@ class GenRecSeq2Seq(Seq2SeqRecommender):
             np.full((len(histories), k), -1, np.int32),
             np.full((len(histories), k), -np.inf),
         )
-        questions, longest = self.questions(histories), int(self.codes_.lengths.max()) + 4
+        questions, longest = self.questions(histories), int(self.codebook_.codes.lengths.max()) + 4
         for start in range(0, len(histories), _USERS_AT_ONCE):
             rows = np.arange(start, min(start + _USERS_AT_ONCE, len(histories)))
             width = max(k, self.config.beams)
-            found = free_beams(self.backbone_, questions.prefix(rows), self.tokenizer_.end[0], width, longest)
+            found = free_beams(
+                self.backbone_, questions.prefix(rows), self.codebook_.tokenizer.end[0], width, longest
+            )
             for row, beams in zip(rows.tolist(), found, strict=True):
                 seen = set(histories[row].tolist()) if exclude_seen else set()
                 named = [(self.item_of_.get(self._read(tokens), -1), score) for tokens, score in beams]
@@ -183,11 +197,23 @@ class GenRecSeq2Seq(Seq2SeqRecommender):
 
     def _read(self, tokens: Iterable[int]) -> str:
         """What tokens say, however they are cut."""
-        end = self.tokenizer_.end[0]
-        return " ".join(self.tokenizer_.decode([int(token) for token in tokens if token != end]).split())
+        end = self.codebook_.tokenizer.end[0]
+        return " ".join(
+            self.codebook_.tokenizer.decode([int(token) for token in tokens if token != end]).split()
+        )
 
     def _states_before(self, history: IntArray, item: int) -> Tensor:
         example = self.writer_.single(history, item, None)
         batch = {name: tensor.to(device()) for name, tensor in self.writer_.collate([example]).items()}
         hidden_BLD: Tensor = self.backbone_(batch)
         return hidden_BLD[0]
+
+    # -- saving ----------------------------------------------------------------------------------------------
+
+    def _save(self, folder: Path) -> None:
+        super()._save(folder)
+        save_users(folder, self.users_)
+
+    def _load(self, folder: Path) -> None:
+        self.users_ = load_users(folder)
+        self._use(*self._saved(folder))

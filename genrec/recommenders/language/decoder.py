@@ -1,10 +1,10 @@
-"""What recommenders share that write names with a decoder-only language model: tokenizer, backbone, questions."""
+"""What recommenders share that write names with a decoder-only language model: backbone, questions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from pydantic import Field
@@ -14,15 +14,16 @@ from genrec.backbones.checkpoint import decoder_config
 from genrec.backbones.compact import CompactBackbone
 from genrec.backbones.hardware import device
 from genrec.backbones.pretrained import PretrainedBackbone
-from genrec.backbones.tokenizer import TextTokenizer
-from genrec.codes.trie import Trie
 from genrec.data.interactions import IntArray
-from genrec.recommenders.language.generative import GenerativeRecommender, WriterConfig
+from genrec.recommenders.language.codebook import Codebook
+from genrec.recommenders.language.config import GenerativeConfig
+from genrec.recommenders.language.generative import tuning
 from genrec.recommenders.options import Names
 from genrec.training.decoder_rows import Row, collate
+from genrec.training.objectives import CodeLoss
 
 
-class DecoderConfig(WriterConfig):
+class DecoderConfig(GenerativeConfig):
     """Options of every recommender on a decoder-only model."""
 
     lora_targets: Names = Field(
@@ -45,39 +46,40 @@ class Rows:
         return Prefix(batch["tokens"], batch["nodes"], batch["positions"], batch["length"], start_B)
 
 
-class DecoderRecommender(GenerativeRecommender):
-    """A recommender that writes names with a decoder-only model."""
+class DecoderOnly:
+    """Decoder-only models, compact or from a checkpoint."""
 
-    tiny: ClassVar[dict[str, Any]] = {
-        "depth": 1,
-        "width": 64,
-        "vocab_size": 300,
-        "dropout": 0.0,
-        "epochs": 60,
-        "batch_tokens": 2000,
-        "learning_rate": 1e-2,
-        "warmup_steps": 10,
-        "evaluations": 1,
-        "beams": 10,
-        "bf16": False,
-    }
+    loss = CodeLoss
 
-    def _new_tokenizer(self) -> TextTokenizer:
-        if self.config.backbone != "compact":  # what is no decoder is told before its tokenizer is missed
-            decoder_config(self.config.backbone)
-        return super()._new_tokenizer()
+    def check(self, checkpoint: str) -> None:
+        decoder_config(checkpoint)
 
-    def _new_backbone(self, trie: Trie) -> Backbone:
-        config = self.config
+    def new(self, config: DecoderConfig, codebook: Codebook, num_users: int) -> Backbone:
         if config.backbone != "compact":
-            return PretrainedBackbone(config.backbone, **self._tuning())
+            return PretrainedBackbone(config.backbone, **tuning(config))
         return CompactBackbone(
-            self.tokenizer_.vocab_size,
+            codebook.tokenizer.vocab_size,
             depth=config.depth,
             width=config.width,
             dropout=config.dropout,
-            num_nodes=trie.num_nodes if config.node_vectors else 0,
+            num_nodes=codebook.trie.num_nodes if config.node_vectors else 0,
         )
 
-    def _saved_backbone(self, folder: Path, compact: bool) -> Backbone:
+    def load(self, folder: Path, compact: bool) -> Backbone:
         return CompactBackbone.load(folder) if compact else PretrainedBackbone.load(folder)
+
+
+# A configuration that the contract suite fits in seconds.
+TINY_DECODER: dict[str, Any] = {
+    "depth": 1,
+    "width": 64,
+    "vocab_size": 300,
+    "dropout": 0.0,
+    "epochs": 60,
+    "batch_tokens": 2000,
+    "learning_rate": 1e-2,
+    "warmup_steps": 10,
+    "evaluations": 1,
+    "beams": 10,
+    "bf16": False,
+}

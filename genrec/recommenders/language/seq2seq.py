@@ -1,8 +1,8 @@
-"""What recommenders share that read with an encoder and write names with a decoder: backbone, users, questions."""
+"""What recommenders share that read with an encoder and write names with a decoder: backbone, questions, users."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,18 +14,17 @@ from genrec.backbones.base import Backbone, Prefix
 from genrec.backbones.compact_seq2seq import CompactSeq2SeqBackbone
 from genrec.backbones.hardware import device
 from genrec.backbones.pretrained_seq2seq import PretrainedSeq2SeqBackbone, seq2seq_config
-from genrec.backbones.seq2seq import Seq2SeqBackbone
-from genrec.backbones.tokenizer import TextTokenizer
-from genrec.codes.trie import Trie
 from genrec.data.files import read_parquet, write_atomically
 from genrec.data.interactions import IntArray
-from genrec.recommenders.language.generative import GenerativeRecommender, WriterConfig
+from genrec.recommenders.language.codebook import Codebook
+from genrec.recommenders.language.config import GenerativeConfig
+from genrec.recommenders.language.generative import tuning
 from genrec.recommenders.options import Evaluations, MaxItems, Names, Passes
 from genrec.training.objectives import CodeLoss, TaskLoss
-from genrec.training.sources import Source, SourceWriter, collate_sources, num_word_vectors
+from genrec.training.sources import Source, collate_sources, num_word_vectors
 
 
-class Seq2SeqConfig(WriterConfig):
+class Seq2SeqConfig(GenerativeConfig):
     """Options of every recommender on an encoder–decoder."""
 
     max_items: MaxItems = 20
@@ -56,57 +55,46 @@ class Sources:
         )
 
 
-class Seq2SeqRecommender(GenerativeRecommender):
-    """A recommender that writes names with an encoder–decoder. Users may be words of a source."""
+class EncoderDecoder:
+    """Encoder–decoders, compact or from a checkpoint."""
 
-    backbone_: Seq2SeqBackbone
-    writer_: SourceWriter
-    users_: dict[str, int]
+    loss: type[CodeLoss] = (
+        TaskLoss  # answers may be text: those of p5's tasks, and a user's word that was masked
+    )
 
-    def _loss(self) -> CodeLoss:
-        # Answers may be text: those of p5's tasks, and the word of a user that was masked.
-        return TaskLoss(self.trie_, self.config.objective, device(), super()._loss().dtype)
+    def check(self, checkpoint: str) -> None:
+        seq2seq_config(checkpoint)
 
-    def _user_words(self) -> list[str]:
-        return [f"user{row + 1}" for row in range(len(self.users_))]
-
-    @staticmethod
-    def _checkpoint_config(name: str) -> Any:
-        """The configuration of a checkpoint that can be the backbone; raises ConfigError for others."""
-        return seq2seq_config(name)
-
-    def _new_tokenizer(self) -> TextTokenizer:
-        if self.config.backbone != "compact":
-            # What is no such checkpoint is told before its tokenizer is missed.
-            self._checkpoint_config(self.config.backbone)
-        return super()._new_tokenizer()
-
-    def _new_backbone(self, trie: Trie) -> Backbone:
-        config = self.config
-        num_words = num_word_vectors(
-            config.word_vectors, len(self._user_words()), len(trie.codes), config.max_items
-        )
+    def new(self, config: Any, codebook: Codebook, num_users: int) -> Backbone:
+        num_words = num_word_vectors(config.word_vectors, num_users, len(codebook.codes), config.max_items)
         if config.backbone != "compact":
-            return PretrainedSeq2SeqBackbone(config.backbone, num_words=num_words, **self._tuning())
+            return PretrainedSeq2SeqBackbone(config.backbone, num_words=num_words, **tuning(config))
         return CompactSeq2SeqBackbone(
-            self.tokenizer_.vocab_size,
+            codebook.tokenizer.vocab_size,
             depth=config.depth,
             width=config.width,
             dropout=config.dropout,
-            num_nodes=trie.num_nodes if config.node_vectors else 0,
+            num_nodes=codebook.trie.num_nodes if config.node_vectors else 0,
             num_words=num_words,
-            start_token=self.tokenizer_.end[0],
+            start_token=codebook.tokenizer.end[0],
         )
 
-    def _saved_backbone(self, folder: Path, compact: bool) -> Backbone:
+    def load(self, folder: Path, compact: bool) -> Backbone:
         return CompactSeq2SeqBackbone.load(folder) if compact else PretrainedSeq2SeqBackbone.load(folder)
 
-    def _save(self, folder: Path) -> None:
-        super()._save(folder)
-        table = pl.DataFrame({"user": list(self.users_)}, schema={"user": pl.String})
-        write_atomically(folder / "users.parquet", table.write_parquet)
 
-    def _load(self, folder: Path) -> None:
-        users = read_parquet(folder / "users.parquet", {"user": pl.String})["user"]
-        self.users_ = {user: row for row, user in enumerate(users)}
-        super()._load(folder)
+def user_words(num_users: int) -> list[str]:
+    """What users are called in sources."""
+    return [f"user{row + 1}" for row in range(num_users)]
+
+
+def save_users(folder: Path, users: Iterable[str]) -> None:
+    """Write the ids of users by their rows."""
+    table = pl.DataFrame({"user": list(users)}, schema={"user": pl.String})
+    write_atomically(folder / "users.parquet", table.write_parquet)
+
+
+def load_users(folder: Path) -> dict[str, int]:
+    """The row of each user, as `save_users` wrote them."""
+    users = read_parquet(folder / "users.parquet", {"user": pl.String})["user"]
+    return {user: row for row, user in enumerate(users)}

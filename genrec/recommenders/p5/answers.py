@@ -16,15 +16,17 @@ import torch
 from torch import Tensor
 
 from genrec.backbones.hardware import device
+from genrec.backbones.seq2seq import Seq2SeqBackbone
 from genrec.data.interactions import FloatArray, Histories, IntArray
 from genrec.data.ranking import Rankings
 from genrec.data.streams import stream
 from genrec.decoding.text import Written, answer_scores, most_alike, write_text
 from genrec.errors import ConfigError
 from genrec.prompts.tasks import NEVER_LEARNT, TaskPrompt
-from genrec.recommenders.language.seq2seq import Seq2SeqRecommender, Sources
+from genrec.recommenders.language.generative import GenerativeRecommender
+from genrec.recommenders.language.seq2seq import Sources
 from genrec.recommenders.p5.examples import stars_behind
-from genrec.training.sources import Asked, Source, Word
+from genrec.training.sources import Asked, Source, SourceWriter, Word
 from genrec.training.tasks import TaskWriter
 
 Asking = Literal["seen", "unseen", "new"]
@@ -48,9 +50,12 @@ _ASKED = {
 }
 
 
-class TaskAnswers(Seq2SeqRecommender):
+class TaskAnswers(GenerativeRecommender):
     """A recommender that is asked by prompts; its `config` has `families` and `times`."""
 
+    backbone_: Seq2SeqBackbone
+    writer_: SourceWriter
+    users_: dict[str, int]
     tasks_: TaskWriter
     prompts_: list[TaskPrompt]
     dropped_: dict[str, str]  # prompts that the data cannot fill, and why
@@ -243,11 +248,11 @@ class TaskAnswers(Seq2SeqRecommender):
     def _scores(self, examples: Iterable[Asked], num_answers: int) -> FloatArray:
         """Log-probability (B, num_answers) of the answers of each example."""
         self.backbone_.eval()
-        parents = torch.from_numpy(self.trie_.parent_N).long().to(device())
+        parents = torch.from_numpy(self.codebook_.trie.parent_N).long().to(device())
         parent_N = parents if self.config.objective == "catalogue" else None
         parts, rest = [np.zeros((0, num_answers), np.float32)], iter(examples)
         while group := list(islice(rest, _ROWS)):
-            scores_BA = answer_scores(self.backbone_, self._batch(group), self.tensors_, parent_N)
+            scores_BA = answer_scores(self.backbone_, self._batch(group), self.ranker_.tensors, parent_N)
             parts.append(scores_BA.cpu().numpy())
         return np.concatenate(parts)
 
@@ -304,14 +309,14 @@ class TaskAnswers(Seq2SeqRecommender):
             prefix = Sources(sources[rows]).prefix(np.arange(len(sources[rows])))
             given = None if openings is None else openings[rows]
             chances_BL = None if chances_NL is None else chances_NL[rows]
-            end = self.tokenizer_.end[0]
+            end = self.codebook_.tokenizer.end[0]
             parts += write_text(
                 self.backbone_, prefix, end, _TEXT_TOKENS, given, chances_BL, temperature=_TEMPERATURE
             )
         return parts
 
     def _read_back(self, written: Written) -> str:
-        return " ".join(self.tokenizer_.decode(written.tokens).split())
+        return " ".join(self.codebook_.tokenizer.decode(written.tokens).split())
 
     def _batch(self, examples: Sequence[Asked]) -> dict[str, Tensor]:
         return {name: tensor.to(device()) for name, tensor in self.writer_.collate(examples).items()}

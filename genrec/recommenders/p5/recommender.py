@@ -15,10 +15,10 @@ import numpy as np
 from pydantic import Field
 from torch import Tensor
 
+from genrec.backbones.base import Backbone
 from genrec.backbones.tokenizer import WordTokenizer
-from genrec.codes.trie import Codes, Trie
 from genrec.data.files import read_text, write_text
-from genrec.data.interactions import Histories, IntArray, Interactions
+from genrec.data.interactions import Histories, IntArray, Interactions, Targets
 from genrec.data.split import some_users
 from genrec.errors import ConfigError
 from genrec.prompts.tasks import (
@@ -30,14 +30,22 @@ from genrec.prompts.tasks import (
 )
 from genrec.prompts.template import own_texts
 from genrec.recommenders.base import register
-from genrec.recommenders.language.seq2seq import Seq2SeqConfig, Sources
+from genrec.recommenders.language.codebook import Codebook
+from genrec.recommenders.language.generative import Architecture
+from genrec.recommenders.language.seq2seq import (
+    EncoderDecoder,
+    Seq2SeqConfig,
+    Sources,
+    load_users,
+    save_users,
+    user_words,
+)
 from genrec.recommenders.options import BatchTokens, Depth, Name, Names, Passes, Width
 from genrec.recommenders.p5.answers import CLASSES, STARS, TaskAnswers
 from genrec.recommenders.p5.examples import KindName, TaskExamples, TaskText
 from genrec.training.mixture import Mixture
 from genrec.training.sources import Source, SourceWriter
 from genrec.training.tasks import TaskWriter
-from genrec.training.trainer import Validate, train
 from genrec.training.validation import loss_validation
 
 _FEWEST_HELD = 20  # reviews by whose loss a checkpoint is chosen
@@ -114,6 +122,7 @@ class P5(TaskAnswers):
     """
 
     Config: ClassVar[type[P5Config]] = P5Config
+    architecture: ClassVar[Architecture] = EncoderDecoder()
     prompt_files_: dict[str, bytes]  # whatever becomes of the folder that they come from
     pipeline = (
         "question in words -> encoder-decoder language model -> item over the trie, stars or a sentence"
@@ -137,12 +146,18 @@ class P5(TaskAnswers):
 
     # -- learning --------------------------------------------------------------------------------------------
 
-    def _prepare(self, train_data: Interactions) -> None:
+    def _fit(
+        self, train_data: Interactions, validation: Targets | None, run: Path | None, resume: bool
+    ) -> None:
+        config = self.config
         self.users_ = {str(user): row for row, user in enumerate(train_data.users)}
-        reads = {"explanation", "review"} & set(self.config.families)
-        self.texts_ = TaskText(train_data if reads else replace(train_data, texts=None, headlines=None))
-        self.prompt_files_ = task_prompt_files(self.config.prompts)
-        self._choose_prompts(self.texts_.fields)
+        reads = {"explanation", "review"} & set(config.families)
+        texts = TaskText(train_data if reads else replace(train_data, texts=None, headlines=None))
+        self.prompt_files_ = task_prompt_files(config.prompts)
+        self._choose_prompts(texts.fields)
+        codebook = self._new_codebook(train_data, *self._vocabulary(texts))
+        self._use(codebook, self._new_backbone(codebook, len(self.users_)))
+        self._learn(train_data, texts, validation, run, resume)
 
     def _choose_prompts(self, fields: frozenset[str]) -> None:
         config, families = self.config, parse_task_prompts(self.prompt_files_)
@@ -165,21 +180,26 @@ class P5(TaskAnswers):
                 f"the data can fill none of the prompts of {', '.join(config.families)}: choose other families"
             )
 
-    def _learn(self, train_data: Interactions, validate: Validate | None, folder: Path, resume: bool) -> None:
-        config, options, loss = self.config, self._training_options(), self._loss()
+    def _learn(
+        self,
+        train_data: Interactions,
+        texts: TaskText,
+        validation: Targets | None,
+        run: Path | None,
+        resume: bool,
+    ) -> None:
+        """Train the backbone; `texts` are those of all users."""
+        config, changed = self.config, {}
         train_data = some_users(train_data, config.users_share, config.seed)
-        texts = self.texts_.of_users(train_data)
+        texts, validate = texts.of_users(train_data), self._validation(validation)
         if "sequential" not in config.families:  # there are no lists to be measured by
             validate = None
             if self._num_held(texts) >= _FEWEST_HELD:
                 texts, held = texts.parted(config.held_share, config.seed)
                 steps = self._steps(train_data, held, 1, purpose="reviews held back")
-                validate, options = (
-                    loss_validation(self.backbone_, loss, steps),
-                    replace(options, best="loss"),
-                )
+                validate, changed = loss_validation(self.backbone_, self._loss(), steps), {"best": "loss"}
         steps = self._steps(train_data, texts, config.epochs, config.max_steps)
-        train(self.backbone_, loss, steps, options, folder, validate=validate, resume=resume)
+        self._train(steps, validate, run, resume, **changed)
 
     def _num_held(self, texts: TaskText) -> int:
         """Reviews that can be held back; 0 where no family learns from them."""
@@ -222,23 +242,23 @@ class P5(TaskAnswers):
         answers = [word for prompt in self.prompts_ for word in prompt.answers or ()]
         return [*words, *answers]
 
-    def _spelt(self) -> list[str]:
-        users = [] if self._has_user_tokens else self._user_words()
-        return [*self.prompt_texts(), *STARS, *CLASSES, "someone", *users, *self.texts_.all_texts()]
+    def _vocabulary(self, texts: TaskText) -> tuple[list[str], list[str]]:
+        """What else than names the tokenizer has to spell, and words that are a token each."""
+        users, spelt = user_words(len(self.users_)), [*self.prompt_texts(), *STARS, *CLASSES, "someone"]
+        if self._has_user_tokens:
+            return [*spelt, *texts.all_texts()], users
+        return [*spelt, *users, *texts.all_texts()], []
 
     @property
     def _has_user_tokens(self) -> bool:
         """A checkpoint's embeddings are for the tokens that it came with."""
         return bool(self.config.user_tokens and self.config.backbone == "compact")
 
-    def _words_of_their_own(self) -> list[str]:
-        return self._user_words() if self._has_user_tokens else []
-
-    def _write_with(self, codes: Codes, trie: Trie) -> None:
-        config, tokenizer = self.config, self.tokenizer_
+    def _use(self, codebook: Codebook, backbone: Backbone) -> None:
+        super()._use(codebook, backbone)
+        config, tokenizer = self.config, codebook.tokenizer
         self.writer_ = self._new_writer(
-            codes,
-            trie,
+            codebook,
             begin=np.array(tokenizer.begin or tokenizer.end),
             mask=np.array([], np.int64),
             start_token=self.backbone_.start_token,
@@ -252,11 +272,11 @@ class P5(TaskAnswers):
         if isinstance(tokenizer, WordTokenizer) and self._has_user_tokens:
             users = [[token] for token in tokenizer.word_ids[: len(self.users_)].tolist()]
         else:
-            users = tokenizer.encode(self._user_words())
+            users = tokenizer.encode(user_words(len(self.users_)))
         self.tasks_ = TaskWriter(self.writer_, tokenizer.encode, tokenizer.end, users)
 
-    def _new_writer(self, codes: Codes, trie: Trie, **options: Any) -> SourceWriter:
-        return SourceWriter(codes, trie, **options)
+    def _new_writer(self, codebook: Codebook, **options: Any) -> SourceWriter:
+        return SourceWriter(codebook.codes, codebook.trie, **options)
 
     # -- recommending ----------------------------------------------------------------------------------------
 
@@ -280,6 +300,7 @@ class P5(TaskAnswers):
 
     def _save(self, folder: Path) -> None:
         super()._save(folder)
+        save_users(folder, self.users_)
         write_text(folder / "fields.txt", "\n".join(sorted(self.fields_)) + "\n")
         (folder / "prompts").mkdir(exist_ok=True)
         for file, content in self.prompt_files_.items():
@@ -289,4 +310,5 @@ class P5(TaskAnswers):
         # A run stays what it is wherever the folder that it learnt from went.
         self.prompt_files_ = task_prompt_files(folder / "prompts")
         self._choose_prompts(frozenset(read_text(folder / "fields.txt").split()))
-        super()._load(folder)
+        self.users_ = load_users(folder)
+        self._use(*self._saved(folder))

@@ -19,23 +19,23 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor
 
+from genrec.backbones.base import Backbone
 from genrec.backbones.hardware import device
-from genrec.codes.trie import Codes, Trie
 from genrec.data.catalogue import BoolArray, Catalogue
 from genrec.data.files import read_json, write_json
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
 from genrec.data.new_items import fitted_to
 from genrec.data.ranking import Rankings
 from genrec.data.streams import stream
-from genrec.decoding.beam import BeamSearch, Normalise
 from genrec.errors import ConfigError
 from genrec.prompts.profiles import AttributeProfiles, Profile, profile_text
 from genrec.prompts.template import Field as Named
 from genrec.prompts.template import own_texts
 from genrec.recommenders.base import Recommender, load, register
-from genrec.recommenders.language.decoder import DecoderRecommender, Rows
+from genrec.recommenders.language.codebook import Codebook
+from genrec.recommenders.language.decoder import TINY_DECODER, DecoderOnly, Rows
+from genrec.recommenders.language.generative import GenerativeRecommender
 from genrec.recommenders.palr.affinity import enriched
-from genrec.recommenders.palr.candidate_search import CandidateSearch
 from genrec.recommenders.palr.candidates import CandidateLists, filled_up, fitted_retriever, retrieve
 from genrec.recommenders.palr.chat import open_chat
 from genrec.recommenders.palr.config import PalrConfig, Task
@@ -45,7 +45,6 @@ from genrec.recommenders.palr.llm_profiles import LLMProfiles
 from genrec.recommenders.palr.mixture import best_first, fit_weights
 from genrec.training.decoder_rows import DecoderLayout, HistoryRows, collate
 from genrec.training.mixture import ExampleSet, Mixture
-from genrec.training.trainer import Validate, train
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Trace:
 
 
 @register("palr")
-class Palr(DecoderRecommender):
+class Palr(GenerativeRecommender):
     """history -> retriever's candidates + profile -> decoder-only language model -> the candidates in its order.
 
     What is no candidate cannot be recommended: HR@k never exceeds the retriever's HR@num_candidates. Practical limits:
@@ -74,7 +73,8 @@ class Palr(DecoderRecommender):
         "retriever's candidates and a profile in words -> decoder-only language model -> candidates in order"
     )
     paper = "Yang et al. 2023, https://arxiv.org/abs/2305.07622"
-    tiny = DecoderRecommender.tiny | {"retriever": "itemknn", "tasks": ("recommend",)}
+    architecture = DecoderOnly()
+    tiny = {**TINY_DECODER, **{"retriever": "itemknn", "tasks": ("recommend",)}}  # noqa: RUF012
 
     retriever_: Recommender
     attributes_: AttributeProfiles | None
@@ -103,7 +103,23 @@ class Palr(DecoderRecommender):
             run,
             resume,
         )
-        super()._fit(train_data, validation, run, resume)
+        self._use_profiles()
+        # How much a profile says is not known before there is validation; the others are about log-probabilities.
+        self.weights_ = np.array([float(name != "profile") for name in self.score_names])
+        keywords = [] if self.attributes_ is None else self.attributes_.words
+        spelt = [*self.prompt_texts(), *keywords, *map(str, range(1, 21))]
+        codebook = self._new_codebook(train_data, spelt)
+        self._use(codebook, self._new_backbone(codebook))
+        steps = Mixture(
+            self._kinds(train_data),
+            collate,
+            batch_tokens=config.batch_tokens,
+            num_epochs=config.epochs,
+            seed=config.seed,
+            purpose="lists",
+            max_steps=config.max_steps,
+        )
+        self._train(steps, self._validation(validation), run, resume)
         if validation is not None and config.ranking == "likelihood":
             self.calibrate(validation)
 
@@ -116,25 +132,6 @@ class Palr(DecoderRecommender):
             self.profiles_ = LLMProfiles(
                 open_chat(config.chat), self.attributes_, Path(config.chat_cache).expanduser()
             )
-
-    def _prepare(self, train_data: Interactions) -> None:
-        self._use_profiles()
-        # How much a profile says is not known before there is validation; the others are about log-probabilities.
-        self.weights_ = np.array([float(name != "profile") for name in self.score_names])
-
-    def _learn(self, train_data: Interactions, validate: Validate | None, folder: Path, resume: bool) -> None:
-        config = self.config
-        steps = Mixture(
-            self._kinds(train_data),
-            collate,
-            batch_tokens=config.batch_tokens,
-            num_epochs=config.epochs,
-            seed=config.seed,
-            purpose="lists",
-            max_steps=config.max_steps,
-        )
-        options = self._training_options()
-        train(self.backbone_, self._loss(), steps, options, folder, validate=validate, resume=resume)
 
     def _kinds(self, train_data: Interactions) -> list[ExampleSet]:
         """Examples of all tasks."""
@@ -169,19 +166,16 @@ class Palr(DecoderRecommender):
         templates = load_list_prompts(self.config.prompt).values()
         return [text for template in templates for text in own_texts(template)]
 
-    def _spelt(self) -> list[str]:
-        keywords = [] if self.attributes_ is None else self.attributes_.words
-        return [*self.prompt_texts(), *keywords, *map(str, range(1, 21))]
-
-    def _write_with(self, codes: Codes, trie: Trie) -> None:
-        config, tokenizer = self.config, self.tokenizer_
+    def _use(self, codebook: Codebook, backbone: Backbone) -> None:
+        super()._use(codebook, backbone)
+        config, tokenizer = self.config, codebook.tokenizer
         self.prompts_ = load_list_prompts(config.prompt)
         self.layout_ = DecoderLayout(
-            trie,
+            codebook.trie,
             tokenizer.encode,
             tokenizer.begin or tokenizer.end,
             max_items=config.max_items,
-            max_tokens=min(config.max_tokens, self.backbone_.max_positions),
+            max_tokens=min(config.max_tokens, backbone.max_positions),
         )
         self.packed_ = HistoryRows(self.layout_)
 
@@ -293,20 +287,15 @@ class Palr(DecoderRecommender):
         profile = [] if self.config.profile == "none" else ["profile"]
         return [*self.config.tasks, *profile, self.retriever_.name]
 
-    @property
-    def _candidate_search(self) -> CandidateSearch:
-        normalise: Normalise = "children" if self.config.objective == "catalogue" else "vocabulary"
-        return CandidateSearch(BeamSearch(self.backbone_, self.tensors_, normalise), self.config.beams)
-
     def _log_likelihood(self, task: Task, histories: Histories, candidates_BC: IntArray) -> FloatArray:
         """log p(item | question) (B, C) of the candidates."""
         questions = self._questions(task, histories, candidates_BC)
-        return self._candidate_search.log_likelihood(questions, candidates_BC)
+        return self.ranker_.log_likelihood(questions, candidates_BC)
 
     def _written(self, histories: Histories, candidates_BC: IntArray, k: int) -> tuple[IntArray, FloatArray]:
         """A list of `k` candidates; scores fall by one a place."""
         questions = self._questions(self.config.asks_for_lists, histories, candidates_BC)
-        written_Bk = self._candidate_search.written(questions, candidates_BC, k, self.trie_)
+        written_Bk = self.ranker_.write_list(questions, candidates_BC, k)
         return written_Bk, np.tile(-np.arange(k, dtype=np.float32), (len(histories), 1))
 
     @torch.inference_mode()
@@ -403,10 +392,10 @@ class Palr(DecoderRecommender):
 
     def _states_before(self, history: IntArray, item: int) -> Tensor:
         question = self.questions(Histories.from_lists([history])).rows[0]
-        row = question.followed_by(self.codes_[item], self.layout_.paths[item])
+        row = question.followed_by(self.codebook_.codes[item], self.layout_.paths[item])
         batch = {name: tensor.to(device()) for name, tensor in collate([row]).items()}
         hidden_BTD: Tensor = self.backbone_(batch)
-        return hidden_BTD[0, -len(self.codes_[item]) - 1 : -1]
+        return hidden_BTD[0, -len(self.codebook_.codes[item]) - 1 : -1]
 
     # -- the catalogue lives ---------------------------------------------------------------------------------
 
@@ -428,7 +417,7 @@ class Palr(DecoderRecommender):
         self.retriever_ = load(folder / "retriever")
         self.weights_ = np.array(read_json(folder / "palr.json", _Saved).weights)
         self._use_profiles()
-        super()._load(folder)
+        self._use(*self._saved(folder))
 
 
 class _Saved(BaseModel):

@@ -7,7 +7,6 @@ in docs/recsysllm.md.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,20 +17,22 @@ from genrec.backbones.base import Backbone
 from genrec.backbones.checkpoint import decoder_config
 from genrec.backbones.compact_prefix import CompactPrefixBackbone
 from genrec.backbones.pretrained_prefix import PretrainedPrefixBackbone
-from genrec.backbones.tokenizer import WordTokenizer
-from genrec.codes.trie import Codes, Trie
-from genrec.data.interactions import IntArray, Interactions
+from genrec.backbones.tokenizer import TextTokenizer, WordTokenizer
+from genrec.data.interactions import IntArray, Interactions, Targets
 from genrec.data.split import some_users
 from genrec.prompts.profiles import AttributeProfiles
 from genrec.recommenders.base import register
+from genrec.recommenders.language.codebook import Codebook
+from genrec.recommenders.language.generative import tuning
 from genrec.recommenders.options import Passes, Pretraining
+from genrec.recommenders.p5.examples import TaskText
 from genrec.recommenders.p5.recommender import P5, P5Config
 from genrec.recommenders.recsysllm.masking import LEVELS, Level
 from genrec.recommenders.recsysllm.passages import Masks, Passages
 from genrec.recommenders.recsysllm.spans import SpanWriter
 from genrec.training.mixture import Mixture
+from genrec.training.objectives import CodeLoss, TaskLoss
 from genrec.training.sources import SourceWriter, Word
-from genrec.training.trainer import Validate, train
 
 _MASKS: dict[Level, str] = {"entity": "[M]", "sentence": "[sM]", "document": "[gM]"}
 
@@ -63,6 +64,35 @@ class RecSysLLMConfig(P5Config):
         return self
 
 
+class PrefixModel:
+    """Decoders that read a question in both directions, compact or from a checkpoint."""
+
+    loss: type[CodeLoss] = TaskLoss
+
+    def check(self, checkpoint: str) -> None:
+        decoder_config(checkpoint)
+
+    def new(self, config: RecSysLLMConfig, codebook: Codebook, num_users: int) -> Backbone:
+        tokenizer = codebook.tokenizer
+        if config.backbone != "compact":
+            start_token = (tokenizer.begin or tokenizer.end)[0]
+            return PretrainedPrefixBackbone(
+                config.backbone, start_token=start_token, tables=config.two_dimensional, **tuning(config)
+            )
+        return CompactPrefixBackbone(
+            tokenizer.vocab_size,
+            depth=config.depth,
+            width=config.width,
+            dropout=config.dropout,
+            num_nodes=codebook.trie.num_nodes if config.node_vectors else 0,
+            start_token=tokenizer.end[0],
+            tables=config.two_dimensional,
+        )
+
+    def load(self, folder: Path, compact: bool) -> Backbone:
+        return CompactPrefixBackbone.load(folder) if compact else PretrainedPrefixBackbone.load(folder)
+
+
 @register("recsysllm")
 class RecSysLLM(P5):
     """questions in words, after masked texts if wanted -> prefix language model -> item, stars or a sentence.
@@ -77,18 +107,26 @@ class RecSysLLM(P5):
     )
     paper = "Chu et al. 2023, https://arxiv.org/abs/2308.10837"
     tiny = P5.tiny | {"pretraining_epochs": 2}
+    architecture = PrefixModel()
 
     # -- learning --------------------------------------------------------------------------------------------
 
-    def _learn(self, train_data: Interactions, validate: Validate | None, folder: Path, resume: bool) -> None:
+    def _learn(
+        self,
+        train_data: Interactions,
+        texts: TaskText,
+        validation: Targets | None,
+        run: Path | None,
+        resume: bool,
+    ) -> None:
         config = self.config
         if config.pretraining_epochs:
             # Questions that fit into no row are told now, not after the pre-training: its checkpoint would stay in the
             # way of the command with a larger max_tokens.
             asked = some_users(train_data, config.users_share, config.seed)
-            self._steps(asked, self.texts_.of_users(asked), 1)[0]
+            self._steps(asked, texts.of_users(asked), 1)[0]
             steps = Mixture(
-                self._passages(train_data).kinds(),
+                self.passages(train_data, texts).kinds(),
                 self.writer_.collate,
                 batch_tokens=config.batch_tokens,
                 num_epochs=config.pretraining_epochs,
@@ -96,65 +134,36 @@ class RecSysLLM(P5):
                 purpose="masked texts",
                 max_steps=config.max_steps,
             )
-            options = replace(self._training_options(), evaluations=1, patience=0)
-            before = folder / "pretraining"
-            train(self.backbone_, self._loss(), steps, options, before, validate=None, resume=resume)
-        super()._learn(train_data, validate, folder, resume)
+            before = None if run is None else run / "pretraining"
+            self._train(steps, None, before, resume, evaluations=1, patience=0)
+        super()._learn(train_data, texts, validation, run, resume)
 
-    def _passages(self, train_data: Interactions) -> Passages:
-        config = self.config
+    def passages(self, train_data: Interactions, texts: TaskText) -> Passages:
+        """The texts of which something is masked in the pre-training."""
+        config, attributes = self.config, AttributeProfiles(self.catalogue)
         assert isinstance(self.writer_, SpanWriter)
         masks = Masks(
-            {level: Word.of_text(self._mask_token(level)) for level in LEVELS},
+            {level: Word.of_text(mask_token(self.codebook_.tokenizer, level)) for level in LEVELS},
             config.levels,
             config.mask_share,
             config.whole_entities,
             config.chronological,
         )
-        return Passages(self.writer_, self.tasks_, train_data, self.texts_, self.attributes_, masks)
+        return Passages(self.writer_, self.tasks_, train_data, texts, attributes, masks)
 
-    def _prepare(self, train_data: Interactions) -> None:
-        super()._prepare(train_data)
-        self.attributes_ = AttributeProfiles(self.catalogue)
-
-    def _spelt(self) -> list[str]:
-        return [*super()._spelt(), *self.attributes_.words]
-
-    def _words_of_their_own(self) -> list[str]:
+    def _vocabulary(self, texts: TaskText) -> tuple[list[str], list[str]]:
+        spelt, words = super()._vocabulary(texts)
         masks = _MASKS.values() if self.config.backbone == "compact" else ()
-        return [*super()._words_of_their_own(), *masks]
+        return [*spelt, *AttributeProfiles(self.catalogue).words], [*words, *masks]
 
-    def _mask_token(self, level: Level) -> IntArray:
-        """What stands for something hidden: a token of its own, or to a checkpoint the mask's name as text."""
-        if not isinstance(self.tokenizer_, WordTokenizer):
-            return np.array(self.tokenizer_.encode([_MASKS[level]])[0])
-        first = len(super()._words_of_their_own())
-        return self.tokenizer_.word_ids[[first + LEVELS.index(level)]]
-
-    @staticmethod
-    def _checkpoint_config(name: str) -> Any:
-        return decoder_config(name)
-
-    def _new_backbone(self, trie: Trie) -> Backbone:
-        config, tokenizer = self.config, self.tokenizer_
-        if config.backbone != "compact":
-            start_token = (tokenizer.begin or tokenizer.end)[0]
-            return PretrainedPrefixBackbone(
-                config.backbone, start_token=start_token, tables=config.two_dimensional, **self._tuning()
-            )
-        return CompactPrefixBackbone(
-            tokenizer.vocab_size,
-            depth=config.depth,
-            width=config.width,
-            dropout=config.dropout,
-            num_nodes=trie.num_nodes if config.node_vectors else 0,
-            start_token=tokenizer.end[0],
-            tables=config.two_dimensional,
-        )
-
-    def _saved_backbone(self, folder: Path, compact: bool) -> Backbone:
-        return CompactPrefixBackbone.load(folder) if compact else PretrainedPrefixBackbone.load(folder)
-
-    def _new_writer(self, codes: Codes, trie: Trie, **options: Any) -> SourceWriter:
+    def _new_writer(self, codebook: Codebook, **options: Any) -> SourceWriter:
         switches = {"two_dimensional": self.config.two_dimensional, "dynamic": self.config.dynamic}
-        return SpanWriter(codes, trie, **(options | switches | {"mask": self._mask_token("entity")}))
+        mask = mask_token(codebook.tokenizer, "entity")
+        return SpanWriter(codebook.codes, codebook.trie, **(options | switches | {"mask": mask}))
+
+
+def mask_token(tokenizer: TextTokenizer, level: Level) -> IntArray:
+    """What stands for something hidden: a token of its own, or to a checkpoint the mask's name as text."""
+    if isinstance(tokenizer, WordTokenizer):
+        return tokenizer.word_ids[[tokenizer.words.index(_MASKS[level])]]
+    return np.array(tokenizer.encode([_MASKS[level]])[0])

@@ -144,7 +144,7 @@ def test_users_are_named_as_often_as_is_asked() -> None:
             model.tasks_,
             [prompt for prompt in model.prompts_ if prompt.id == "sequential-1"],
             data,
-            model.texts_,
+            TaskText(data),
             packed=True,
             times={"next": 1},
             named_users=model.config.named_users,
@@ -237,7 +237,7 @@ def test_without_lists_the_checkpoint_is_that_of_the_least_loss_on_reviews_held_
     losses = [entry["eval_loss"] for entry in log if "eval_loss" in entry]
     assert len(losses) == 6
     assert min(losses) < losses[-1]
-    kept, held = model.texts_.parted(0.1, model.config.seed)
+    kept, held = TaskText(data).parted(0.1, model.config.seed)
     assert len(held.reviews) == 24
     assert not np.isin(pairs(held.reviews), pairs(kept.reviews)).any()
     steps = model._steps(data, held, 1, purpose="reviews held back")
@@ -245,7 +245,7 @@ def test_without_lists_the_checkpoint_is_that_of_the_least_loss_on_reviews_held_
     assert measure()["loss"] == pytest.approx(min(losses), rel=1e-3)
     every = p5(**(options | {"max_steps": 6, "held_share": 0.0})).fit(data, run=tmp_path / "all")
     assert "eval_loss" not in (tmp_path / "all" / "log.jsonl").read_text()
-    assert every._num_held(every.texts_) == 0
+    assert every._num_held(TaskText(data)) == 0
 
 
 def test_tasks_may_be_learnt_from_some_users(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -332,4 +332,7 @@ def test_checkpoints(
     )
     assert again.summarise_review([GOOD[0]]) == model.summarise_review([GOOD[0]])
     # Words stand apart in what is learnt, whatever the tokenizer puts before them.
-    assert model.tokenizer_.decode(model.tasks_.text("Very good").tokens[:-1]).split() == ["Very", "good"]
+    assert model.codebook_.tokenizer.decode(model.tasks_.text("Very good").tokens[:-1]).split() == [
+        "Very",
+        "good",
+    ]

@@ -75,26 +75,26 @@ def test_a_list_is_written_as_if_its_question_were_read_anew_with_what_stands_al
     candidates = model.retriever_.rank(HISTORIES, 6).items_BK.copy()
     candidates[1, 3:] = -1  # its list ends before the others do
     questions = model._questions("candidates", HISTORIES, candidates)
-    found = model._candidate_search.written(questions, candidates, 5, model.trie_)
+    found = model.ranker_.write_list(questions, candidates, 5)
     for row, question in enumerate(questions.rows):
         left, written = candidates[row : row + 1].copy(), []
         for _ in range(5):
             asked = Rows([question])
-            best = int(model._candidate_search.best(asked, left, 1).items_BK[0, 0])
+            best = int(model.ranker_.rank_candidates(asked, left, 1).items_BK[0, 0])
             written.append(best)
             if best >= 0:
                 left[left == best] = -1
-                question = question.followed_by(model.codes_[best], model.trie_.paths[best])
+                question = question.followed_by(model.codebook_.codes[best], model.codebook_.trie.paths[best])
         assert found[row].tolist() == written
     assert found[1].tolist()[3:] == [-1, -1]
     for fewer in (candidates[:, :1], np.full_like(candidates, -1)):  # nobody's list is full
         questions = model._questions("candidates", HISTORIES, fewer)
-        written = model._candidate_search.written(questions, fewer, 5, model.trie_)
+        written = model.ranker_.write_list(questions, fewer, 5)
         assert written[:, 0].tolist() == fewer[:, 0].tolist()
         assert (written[:, 1:] == -1).all()
     few = np.array([[3, -1, -1]] * len(HISTORIES), np.int32)
     questions = model._questions("candidates", HISTORIES, few)
-    written = model._candidate_search.written(questions, few, 5, model.trie_)
+    written = model.ranker_.write_list(questions, few, 5)
     assert written.tolist() == [[3, -1, -1, -1, -1]] * len(HISTORIES)
 
 
@@ -159,7 +159,7 @@ def test_other_orders_of_the_candidates(order: str) -> None:
     rows = model._questions("candidates", Histories.from_lists([[3, 4]]), candidates).rows
     again = model._questions("candidates", Histories.from_lists([[3, 4]]), candidates).rows
     nodes = rows[0].nodes_T.tolist()
-    tips = {model.trie_.paths[item][-1]: item for item in range(NUM_ITEMS)}
+    tips = {model.codebook_.trie.paths[item][-1]: item for item in range(NUM_ITEMS)}
     named = [tips[node] for node in nodes if node in tips][2:]
     assert nodes == again[0].nodes_T.tolist()
     assert sorted(named) == [1, 5, 7, 9]
@@ -272,7 +272,7 @@ def test_a_swapped_retriever_outlives_edits(tmp_path: Path) -> None:
 def test_profiles_stand_in_the_question(fitted: Palr) -> None:
     def read(model: Palr, history: list[int]) -> str:
         rows = model._questions("candidates", Histories.from_lists([history]), np.array([[2, 3]])).rows
-        return model.tokenizer_.decode(rows[0].tokens_T.tolist())
+        return model.codebook_.tokenizer.decode(rows[0].tokens_T.tolist())
 
     assert "Water" in read(fitted, [1, 3])
     assert "Land" not in read(fitted, [1, 3])

@@ -13,7 +13,8 @@ from checkpoints import write
 from genrec.data.interactions import Histories, Interactions
 from genrec.errors import ConfigError
 from genrec.recommenders.base import create, load
-from genrec.recommenders.recsysllm.recommender import RecSysLLM
+from genrec.recommenders.p5.examples import TaskText
+from genrec.recommenders.recsysllm.recommender import RecSysLLM, mask_token
 from genrec.testing import GOOD, POOR, reviewed
 from genrec.training.sources import Asked
 from music_shop import ITEMS, TINY, USERS, write_prompts
@@ -36,7 +37,7 @@ def examples(model: RecSysLLM, data: Interactions, seed: int = 0) -> list[list[A
     rng = np.random.default_rng(seed)
     return [
         [kind.make(datum, rng) for datum in range(len(kind.lengths_E))]
-        for kind in model._passages(data).kinds()
+        for kind in model.passages(data, TaskText(data)).kinds()
     ]
 
 
@@ -60,7 +61,8 @@ def test_questions_that_do_not_fit_are_told_before_the_pretraining(tmp_path: Pat
 def test_windows_of_histories_are_short_middle_and_long(fitted: RecSysLLM) -> None:
     data = reviewed()
     long, short = [item % 8 for item in range(30)], [3, 1, 2]
-    passages = fitted._passages(Interactions(data.catalogue, ["a", "b"], Histories.from_lists([long, short])))
+    both = Interactions(data.catalogue, ["a", "b"], Histories.from_lists([long, short]))
+    passages = fitted.passages(both, TaskText(both))
     rng = np.random.default_rng(0)
     found = Counter(1 + passages._behaviour(0, rng).sentence_W[-1] for _ in range(1000))
     assert fitted.config.max_items == 20
@@ -75,7 +77,10 @@ def test_texts_of_all_kinds(fitted: RecSysLLM) -> None:
     assert len(behaviour) == len(data.users)
     assert len(reviews) == data.num_interactions
     assert all(example.chained for example in [*behaviour, *reviews])
-    masks = {int(fitted._mask_token(level)[0]): level for level in ("entity", "sentence", "document")}
+    masks = {
+        int(mask_token(fitted.codebook_.tokenizer, level)[0]): level
+        for level in ("entity", "sentence", "document")
+    }
     assert len(masks) == 3
     used = Counter(
         masks[token] for example in reviews for token in example.source.tokens_T.tolist() if token in masks
@@ -95,7 +100,7 @@ def test_windows_of_three_lengths() -> None:
     model = recsysllm(max_steps=1, families=("sequential",), times={"next": 1}, levels=("document",)).fit(
         long
     )
-    kind = model._passages(long).kinds()[0]
+    kind = model.passages(long, TaskText(long)).kinds()[0]
     rng = np.random.default_rng(0)
     lengths = Counter()
     for _ in range(600):
@@ -163,7 +168,8 @@ def test_checkpoints(tmp_path: Path, tuning: str, two_dimensional: bool) -> None
     checkpoint = write("llama", tmp_path / "llama")
     options = {"tuning": tuning, "two_dimensional": two_dimensional, "max_steps": 2, "max_tokens": 90}
     model = recsysllm(backbone=str(checkpoint), **options).fit(reviewed())
-    assert model._mask_token("entity").tolist() != model._mask_token("document").tolist()
+    entity, document = (mask_token(model.codebook_.tokenizer, level) for level in ("entity", "document"))
+    assert entity.tolist() != document.tolist()
     histories = Histories.from_lists([[0, 1, 2], []])
     found = model.rank(histories, 5)
     again = load(model.save(tmp_path / "saved"))

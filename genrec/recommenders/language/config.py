@@ -1,0 +1,119 @@
+"""The options that all recommenders share that write names."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from genrec.backbones.compact import HEAD, compact_width, shared_by_heads
+from genrec.recommenders.options import (
+    BatchTokens,
+    Config,
+    Depth,
+    Evaluations,
+    MaxItems,
+    Name,
+    Names,
+    Passes,
+    Seed,
+    Threads,
+    ValidationUsers,
+    Width,
+)
+
+
+class GenerativeConfig(Config):
+    """Options of every recommender that writes names."""
+
+    backbone: Name = Field("compact", description="'compact', or a checkpoint by folder or hub name")
+    depth: Depth = 2
+    width: Width | None = Field(None, description="hidden size of the compact backbone; null: 64 x depth")
+    dropout: float = Field(
+        0.5, ge=0, lt=1, description="the compact backbone's, on embeddings and residual branches"
+    )
+    vocab_size: int = Field(
+        8000,
+        ge=260,
+        le=1_000_000,
+        description="most tokens of the compact backbone's vocabulary, trained on titles",
+    )
+    node_vectors: bool = Field(
+        True, description="the trie's nodes have vectors of their own beside their tokens'"
+    )
+    tuning: Literal["lora", "qlora", "full"] = Field("lora", description="how a checkpoint is tuned")
+    lora_rank: int = Field(
+        8,
+        ge=1,
+        le=4096,
+        description="rank of LoRA's updates; 8 as published, more learns more and costs more",
+    )
+    lora_alpha: int = Field(
+        16, ge=1, le=65_536, description="LoRA's updates are scaled by lora_alpha / lora_rank"
+    )
+    lora_dropout: float = Field(0.05, ge=0, lt=1, description="on what LoRA's updates read")
+    code: Literal["title", "random", "sequential", "collaborative", "original"] = Field(
+        "title", description="what is written for an item; original: the data's own ids, which mostly leak"
+    )
+    code_length: Literal["full", "shortest"] = Field(
+        "shortest", description="whole, or just enough to tell apart"
+    )
+    objective: Literal["catalogue", "token"] = Field(
+        "catalogue", description="softmax over children or vocabulary"
+    )
+    max_items: MaxItems = 50
+    max_tokens: int = Field(
+        4096, ge=16, le=1_000_000, description="longest row in tokens; oldest items are left out first"
+    )
+    stride: int = Field(
+        0, ge=0, le=10_000, description="positions from item to item; 0: positions count tokens"
+    )
+    epochs: Passes = 18
+    max_steps: int | None = Field(
+        None, ge=1, le=10**9, description="end after that many steps, if the epochs have more"
+    )
+    batch_tokens: BatchTokens = 4000
+    gradient_accumulation_steps: int = Field(
+        1, ge=1, le=10_000, description="batches whose gradients make one update, for batches past the memory"
+    )
+    learning_rate: float = Field(
+        2e-3,
+        gt=0,
+        le=10,
+        description="of AdamW at its highest; 2e-3 suits a model from scratch, 1e-5 to 3e-4 a checkpoint",
+    )
+    weight_decay: float = Field(0.05, ge=0, le=10, description="of AdamW, beside the gradient")
+    max_grad_norm: float = Field(1.0, ge=0, le=1e6, description="gradients are scaled down to it; 0: never")
+    warmup_steps: int = Field(
+        100, ge=0, le=10**9, description="updates over which the learning rate rises from 0 to its highest"
+    )
+    lr_scheduler_type: Literal["linear", "cosine", "inverse_sqrt", "constant", "constant_with_warmup"] = (
+        Field("linear", description="how the learning rate falls after that; linear and cosine end at 0")
+    )
+    bf16: bool = Field(
+        True, description="mixed precision in training; weights and decoding stay in full precision"
+    )
+    evaluations: Evaluations = 6
+    patience: int = Field(
+        0, ge=0, le=10_000, description="validations without a better NDCG@10 before stopping; 0: never stop"
+    )
+    validation_users: ValidationUsers = 500
+    search: Literal["best-first", "beam"] = Field(
+        "best-first", description="best-first: until the list is proved; beam: of fixed width, as published"
+    )
+    beams: int = Field(
+        50, ge=1, le=4096, description="width of the beam; best-first goes on as one after many steps"
+    )
+    seed: Seed = 0
+    threads: Threads | None = Field(None, description="CPU threads; null: as many as help")
+    report_to: Names = Field((), description="trackers of transformers: wandb, tensorboard, mlflow, ...")
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        width = self.width or compact_width(self.depth)
+        if self.backbone == "compact" and not shared_by_heads(width):
+            raise ValueError(
+                f"width={width} is not shared out evenly by heads of {HEAD}, in pairs of numbers: take a multiple of "
+                f"{HEAD}"
+            )
+        return self
