@@ -15,9 +15,15 @@ exits with 2. Anything else that is raised, an `assert` for one, is a fault of o
 a file and exits with 70.
 """
 
+from __future__ import annotations
+
 import difflib
 import reprlib
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class GenrecError(Exception):
@@ -69,6 +75,22 @@ def shown(value: object) -> str:
 def one_line(error: object) -> str:
     """What an error of somebody else's says, for the middle of a message: one line of at most 200 characters."""
     return " ".join(str(error).split())[:200]
+
+
+class Problem(NamedTuple):
+    """The first thing that pydantic finds wrong with a value."""
+
+    kind: str
+    place: list[str]  # names and positions that lead to it
+    value: object
+    what: str
+
+
+def first_problem(error: ValidationError) -> Problem:
+    """What a validation error says of the first value that is wrong."""
+    found = error.errors()[0]
+    what = found["msg"].removeprefix("Value error, ")[:300]
+    return Problem(found["type"], [str(part) for part in found["loc"]], found["input"], what)
 
 
 def suggestion(name: str, known: Collection[str]) -> str:

@@ -10,14 +10,12 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from genrec.data.memory import check_fits
+from genrec.data.memory import MOST_THREADS, check_fits
 from genrec.errors import ConfigError, shown
 
 # Large pages for large arrays where the system lends them on request: on a virtual machine, touching fresh memory page
 # by page was a tenth of a training step. torch reads this at its first large array.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-
-MOST_THREADS = 256  # OpenMP takes any number, and ends the process where the system has no more
 
 _MOST_REPLICAS = (
     4  # beyond, adding up their gradients and Python's lock cost more than one more replica brings

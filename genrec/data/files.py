@@ -22,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from genrec.data.parquet import look_over
 from genrec.data.yaml_text import parse_yaml
-from genrec.errors import ConfigError, RunError, one_line
+from genrec.errors import ConfigError, RunError, first_problem, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -259,7 +259,9 @@ def naming_damage(path: Path, advice: str = ADVICE, where: str = "") -> Iterator
     except RecursionError:
         raise _damaged(path, f"{where}nested too deeply", advice) from None
     except ValidationError as error:
-        raise _damaged(path, where + _first_problem(error), advice) from None
+        problem = first_problem(error)
+        place = ".".join(problem.place) + ": " if problem.place else ""
+        raise _damaged(path, f"{where}{place}{problem.what}", advice) from None
     except ValueError as error:
         empty = path.is_file() and not path.stat().st_size
         raise _damaged(path, where + ("it is empty" if empty else str(error)), advice) from None
@@ -267,12 +269,6 @@ def naming_damage(path: Path, advice: str = ADVICE, where: str = "") -> Iterator
 
 def _damaged(path: Path, reason: str, advice: str) -> RunError:
     return RunError(f"{path} is damaged ({one_line(reason)}): {advice}")
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    where = ".".join(map(str, problem["loc"]))
-    return f"{where}: {problem['msg']}" if where else str(problem["msg"])
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Memory checks before large allocations, since an allocator's own error comes late and says little.
+"""What a machine can take: memory checks before large allocations, since an allocator's own error comes late.
 
 Estimates are of what is held at the same time. They are compared with all the memory that this process may use, not
 with what is free at the moment, so that a command is refused or not whatever else runs on the machine.
@@ -14,6 +14,7 @@ from genrec.errors import ConfigError
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _ALWAYS_THERE = 64 * 2**20  # bytes that are not worth a look at the machine
+MOST_THREADS = 256  # OpenMP takes any number, and ends the process where the system has no more
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from genrec.data.yaml_text import YamlError, parse_yaml
-from genrec.errors import ConfigError, one_line, shown
+from genrec.errors import ConfigError, first_problem, one_line, shown
 from genrec.prompts.template import Template, field_names, parse
 
 NEVER_LEARNT = "new"
@@ -216,10 +216,10 @@ def _family(content: str) -> tuple[str, list[TaskPrompt]]:
     except YamlError as error:
         raise ConfigError(f"is no YAML ({one_line(error)})") from None
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
-        value = f"={shown(problem['input'])}"  # an unquoted true is no text to YAML, which this shows
-        raise ConfigError(f"{where or 'the file'}{value}: {problem['msg']}") from None
+        problem = first_problem(error)
+        where = ".".join(problem.place) or "the file"
+        # An unquoted true is no text to YAML, which the value shows.
+        raise ConfigError(f"{where}={shown(problem.value)}: {problem.what}") from None
     if file.family not in GROUPS:
         raise ConfigError(f"there is no family {file.family!r}; choose one of {', '.join(GROUPS)}")
     prompts = [_prompt(file.family, entry) for entry in file.prompts]

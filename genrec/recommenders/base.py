@@ -43,6 +43,7 @@ from genrec.errors import (
     GenrecError,
     NotFittedError,
     RunError,
+    first_problem,
     one_line,
     shown,
     suggestion,
@@ -518,18 +519,12 @@ def load(folder: str | Path) -> Recommender:
 
 def _first_line(error: ValidationError, name: str, config: type[Config]) -> str:
     """A validation error in one line."""
-    problem = error.errors()[0]
-    place = list(map(str, problem["loc"]))
+    kind, place, value, told = first_problem(error)
     if place and len(config.groups().get(place[0], ())) > 1:
         del place[1:2]  # the kind of the group
     where = ".".join(place)[:100]
-    if problem["type"] == "extra_forbidden":
+    if kind == "extra_forbidden":
         known = config.all_options() if "." in where else config.names()
         hint = suggestion(where, known)
         return f"{name} has no option {shown(where)}; {hint}see `genrec recommenders {name}`"
-    told = problem["msg"].removeprefix("Value error, ")[:300]
-    return (
-        f"option {where}={shown(problem['input'])} of {name}: {told}"
-        if where
-        else f"options of {name}: {told}"
-    )
+    return f"option {where}={shown(value)} of {name}: {told}" if where else f"options of {name}: {told}"

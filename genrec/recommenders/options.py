@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
 
+from genrec.data.memory import MOST_THREADS
 from genrec.errors import ConfigError, one_line, shown
 
 # Names and paths, and lists of them; a list from a file will do.
@@ -21,8 +22,7 @@ Seed = Annotated[
         ge=0, le=2**32 - 1, description="of everything that is drawn by chance; the same seed, the same run"
     ),
 ]
-# OpenMP takes any number, and ends the process if there are no more.
-Threads = Annotated[int, Field(ge=1, le=256)]
+Threads = Annotated[int, Field(ge=1, le=MOST_THREADS)]
 ValidationUsers = Annotated[
     int,
     Field(ge=1, le=10**9, description="users sampled for a validation; all of them if there are no more"),

@@ -7,12 +7,12 @@ import hashlib
 import io
 import json
 import re
-import threading
+import socket
 import time
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,8 @@ from genrec.data import download, transfer
 from genrec.data.read import read
 from genrec.data.sources import BASE_URLS, sources
 from genrec.errors import ConfigError, DataError
+
+from local_server import listening
 
 
 @dataclass
@@ -59,23 +61,8 @@ class Site:
 @pytest.fixture
 def site() -> Iterator[Site]:
     site = Site()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            site.answer(self)
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    site.url = f"http://127.0.0.1:{server.server_port}"
-    yield site
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with listening(site.answer) as site.url:
+        yield site
 
 
 @pytest.fixture(autouse=True)
@@ -215,14 +202,10 @@ def test_a_download_of_which_nothing_came_leaves_nothing(site: Site, tmp_path: P
 
 def test_silent_server_runs_into_the_time_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "_TIMEOUT_S", 0.05)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)  # listens and never answers
-    try:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # listens and never answers
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/x"
         with pytest.raises(DataError, match="timed out"):
-            transfer.fetch(
-                f"http://127.0.0.1:{server.server_port}/x", tmp_path / "x", lambda done, total: None
-            )
-    finally:
-        server.server_close()
+            transfer.fetch(address, tmp_path / "x", lambda done, total: None)
 
 
 def test_wrong_checksum_leaves_nothing(site: Site, get: Callable[..., Path], tmp_path: Path) -> None:
@@ -373,42 +356,30 @@ def test_a_server_that_drips_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(transfer, "_STALL_S", 0.1)
     asked = []
 
-    class Dripping(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
-            if what == "chunks":
-                head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-            if what != "headers":
-                self.wfile.write(head)
-            drops = {
-                "headers": b"HTTP/1.1 200 OK\r\nX: " + b"x" * 300,
-                "body": b"x" * 300,
-                "chunks": b"0" * 300,
-            }
-            for byte in drops[what]:
-                time.sleep(0.01)
-                try:
-                    self.wfile.write(bytes([byte]))
-                except OSError:  # the reader had enough
-                    return
+    def drip(request: BaseHTTPRequestHandler) -> None:
+        asked.append(request.path)
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+        if what == "chunks":
+            head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        if what != "headers":
+            request.wfile.write(head)
+        drops = {
+            "headers": b"HTTP/1.1 200 OK\r\nX: " + b"x" * 300,
+            "body": b"x" * 300,
+            "chunks": b"0" * 300,
+        }
+        for byte in drops[what]:
+            time.sleep(0.01)
+            try:
+                request.wfile.write(bytes([byte]))
+            except OSError:  # the reader had enough
+                return
 
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Dripping)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        with pytest.raises(DataError, match=r"in 4 attempts \(\d+ bytes in 0 seconds\)"):
-            transfer.fetch(
-                f"http://127.0.0.1:{server.server_port}/x", tmp_path / "x", lambda done, total: None
-            )
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with (
+        listening(drip) as address,
+        pytest.raises(DataError, match=r"in 4 attempts \(\d+ bytes in 0 seconds\)"),
+    ):
+        transfer.fetch(f"{address}/x", tmp_path / "x", lambda done, total: None)
     assert len(asked) == 4
 
 

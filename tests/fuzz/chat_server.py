@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import json
-import threading
+from contextlib import ExitStack
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from local_server import listening
 
 
 def _said(text: object) -> tuple[int, bytes]:
@@ -38,25 +41,22 @@ REFUSALS = {  # what no chat model says
 }
 
 
-class _Handler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        code, content = (ANSWERS | REFUSALS)[self.path.split("/")[1]]
-        if not code:
-            return
-        self.send_response(code)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+_OPEN = ExitStack()
+atexit.register(_OPEN.close)
 
-    def log_message(self, *args: object) -> None:
-        pass
+
+def _answer(request: BaseHTTPRequestHandler) -> None:
+    request.rfile.read(int(request.headers.get("Content-Length", 0)))
+    code, content = (ANSWERS | REFUSALS)[request.path.split("/")[1]]
+    if not code:
+        return
+    request.send_response(code)
+    request.send_header("Content-Length", str(len(content)))
+    request.end_headers()
+    request.wfile.write(content)
 
 
 @cache
 def address() -> str:
     """Where the server listens; it is started at the first call and ends with this process."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return f"http://127.0.0.1:{server.server_port}"
+    return _OPEN.enter_context(listening(_answer))

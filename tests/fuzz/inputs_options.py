@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import types
 import typing
 from collections.abc import Iterator
 from functools import cache
@@ -13,6 +12,7 @@ from random import Random
 from typing import Any
 
 from genrec.recommenders.base import recommenders
+from genrec.testing.option_types import plain_types
 from inputs import Expected, Input, generator
 from material import Material, train_words
 from pydantic.fields import FieldInfo
@@ -74,7 +74,7 @@ def cases() -> dict[str, list[tuple[str, str, str, Expected]]]:
 def _values(field: FieldInfo) -> Iterator[tuple[str, Expected]]:
     """Values of an option as they would be typed, each with whether it has to be refused."""
     found: dict[str, Expected] = {text: "either" for text in [*ODD, *NUMBERS]}
-    kinds = dict(_kinds(field.annotation, field.metadata))
+    kinds = dict(plain_types(field.annotation, field.metadata, inside=False))
     for kind, metadata in kinds.items():
         if kind in (int, float):
             found |= _around(kind, metadata)
@@ -105,19 +105,3 @@ def _around(kind: type, metadata: list[Any]) -> dict[str, Expected]:
             inside = bound - sign * step if kind is int else math.nextafter(bound, -sign * math.inf)
             found[repr(inside)] = "either"
     return found
-
-
-def _kinds(annotation: Any, metadata: typing.Sequence[Any]) -> Iterator[tuple[Any, list[Any]]]:
-    """The types that a value may have, each with what its annotations say; not those inside lists."""
-    if typing.get_origin(annotation) is typing.Annotated:
-        inner, *more = typing.get_args(annotation)
-        told = [
-            entry for info in more for entry in (info.metadata if isinstance(info, FieldInfo) else [info])
-        ]
-        yield from _kinds(inner, [*metadata, *told])
-    elif typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        for inner in typing.get_args(annotation):
-            yield from _kinds(inner, metadata)
-    else:
-        origin = typing.get_origin(annotation)
-        yield (origin if origin in (tuple, dict) else annotation), list(metadata)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterator
 from typing import Any
 
 import annotated_types
@@ -14,6 +13,7 @@ import torch
 from genrec.errors import ConfigError
 from genrec.recommenders.base import create, recommenders
 from genrec.recommenders.options import GROUPS, flattened
+from genrec.testing.option_types import plain_types
 from pydantic.fields import FieldInfo
 
 every_recommender = pytest.mark.parametrize("name", recommenders())
@@ -33,25 +33,6 @@ def given(name: str, option: str, value: Any) -> dict[str, Any]:
     return {group: {**required, inner: value}}
 
 
-def parts(annotation: Any, metadata: typing.Sequence[Any]) -> Iterator[tuple[Any, list[Any]]]:
-    """The plain types that a value is made of, each with what its annotations say."""
-    if typing.get_origin(annotation) is typing.Annotated:
-        inner, *more = typing.get_args(annotation)
-        told = [
-            entry for info in more for entry in (info.metadata if isinstance(info, FieldInfo) else [info])
-        ]
-        yield from parts(inner, [*metadata, *told])
-    elif typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        for inner in typing.get_args(annotation):
-            yield from parts(inner, metadata)
-    elif typing.get_origin(annotation) in (tuple, dict):
-        yield typing.get_origin(annotation), list(metadata)
-        for inner in typing.get_args(annotation):
-            yield from parts(inner, []) if inner is not ... else ()
-    else:
-        yield annotation, list(metadata)
-
-
 def limits(metadata: list[Any]) -> tuple[list[float], list[float]]:
     """Lower and upper bounds."""
     low = [entry.ge for entry in metadata if isinstance(entry, annotated_types.Ge)]
@@ -69,7 +50,7 @@ def test_every_option_is_described(name: str) -> None:
 @every_recommender
 def test_every_number_lies_within_finite_bounds_and_every_text_within_a_length(name: str) -> None:
     for option, field in options(name).items():
-        for kind, metadata in parts(field.annotation, field.metadata):
+        for kind, metadata in plain_types(field.annotation, field.metadata):
             if kind in (int, float):
                 low, high = limits(metadata)
                 assert len(low) == len(high) == 1, option
@@ -92,7 +73,7 @@ def test_defaults_are_what_an_option_may_be(name: str) -> None:
 def test_numbers_outside_their_bounds_or_of_another_kind_are_refused_in_one_short_line(name: str) -> None:
     for option, field in options(name).items():
         numbers = [
-            part for part in parts(field.annotation, field.metadata) if part[0] in (int, float)
+            part for part in plain_types(field.annotation, field.metadata) if part[0] in (int, float)
         ]  # `times` has them inside a mapping
         if not numbers or option == "times":
             continue

@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from genrec.recommenders.palr.chat import open_chat
 from genrec.recommenders.palr.endpoint import EndpointChat
 from genrec.recommenders.palr.llm_profiles import LLMProfiles
 from genrec.testing import catalogue
+
+from local_server import listening
 
 KEY = "sk-very-secret"
 Reply = tuple[int, bytes, dict[str, str]]
@@ -66,26 +68,10 @@ class Server:
 @pytest.fixture
 def server() -> Iterator[Server]:
     server = Server()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            server.handle(self)
-
-        do_GET = do_POST
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    listener.daemon_threads = True
-    thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    server.url = f"http://127.0.0.1:{listener.server_port}/v1"
-    yield server
-    server.released.set()
-    listener.shutdown()
-    thread.join()
-    listener.server_close()
+    with listening(server.handle) as address:
+        server.url = f"{address}/v1"
+        yield server
+        server.released.set()
 
 
 @pytest.fixture
