@@ -10,7 +10,7 @@ import typer
 
 from genrec.cli.exits import Exit
 from genrec.cli.options import HeldOut, Json, MovedData
-from genrec.cli.reading import Reading, reads_data
+from genrec.cli.reading import NONE_GIVEN, Reading, reads_data
 from genrec.cli.terminal import print_json, stdout
 from genrec.errors import ConfigError
 from genrec.runs.audit import audit_dataset, audit_run
@@ -31,7 +31,7 @@ def audit(
             help="Interactions ('synthetic' too), a run folder, or a CSV of metrics.",
         ),
     ],
-    reading: Reading = Reading(),  # noqa: B008 - frozen
+    reading: Reading = NONE_GIVEN,
     protocol: HeldOut = None,
     data: MovedData = None,
     as_json: Json = False,
@@ -41,7 +41,7 @@ def audit(
     Data: ids that give the test items away, repeats, time travel. A run: codes, prompts and lists that hold the
     answer, numbers below or far above what needs no learning. A table: cells that arithmetic forbids.
     """
-    given = {**reading.given(), "protocol": protocol}
+    given = {**reading, "protocol": protocol}
     path = Path(what)
     if looks_like_run(path):
         _refuse(given, "a run knows its data and its split")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genrec.cli.options import BatchSize, HeldOut, Json, MovedData
-from genrec.cli.reading import Reading, reads_data
-from genrec.cli.terminal import note, print_json, print_table, stdout, stoppable
+from genrec.cli.reading import NONE_GIVEN, Reading, reads_data
+from genrec.cli.terminal import print_json, print_table, stdout, stoppable
 from genrec.data.files import write_text
 from genrec.errors import ConfigError
 from genrec.runs.environment import environment
@@ -18,7 +18,6 @@ from genrec.runs.run import looks_like_run, open_run
 from genrec.runs.source import SYNTHETIC
 
 if TYPE_CHECKING:
-    from genrec.data.dataset import Dataset
     from genrec.runs.bench import Row
 
 _TITLE = "genrec bench"  # a page's first words, by which it is known as ours
@@ -33,7 +32,7 @@ def bench(
     seconds: Annotated[
         float, typer.Option("--seconds", metavar="S", help="What a row may take, about.")
     ] = 5.0,
-    reading: Reading = Reading(),  # noqa: B008 - frozen
+    reading: Reading = NONE_GIVEN,
     protocol: HeldOut = None,
     data: MovedData = None,
     batch_size: BatchSize = None,
@@ -53,25 +52,19 @@ def bench(
     if out is not None:
         _check_out(out)
     if looks_like_run(Path(what)):
-        for name in [*reading.given(), *(["protocol"] if protocol is not None else [])]:
+        for name in [*reading, *(["protocol"] if protocol is not None else [])]:
             raise ConfigError(f"--{name.replace('_', '-')} goes with DATA: {what} knows its own")
         run = open_run(what, data)
-        trained, held_out = run.model, run.recipe.protocol
-
-        def read() -> Dataset:
-            return run.data
-
+        trained, held_out, read = run.model, run.recipe.protocol, lambda: run.data
     else:
         if data is not None:
             raise ConfigError("--data is for runs whose data were moved: give the data in place of the run")
         trained, held_out, read = None, protocol or "leave-one-out", reading.source(what).read
     with stoppable("nothing was kept; the same command measures again"):
-        dataset, rows = measure(
-            read, held_out, trained, seconds, lambda now: note(f"measuring: {now}"), batch_size
-        )
-    about = {"data": dataset.name, "num_users": dataset.interactions.num_users,
-             "num_items": dataset.interactions.num_items, "num_interactions": dataset.interactions.num_interactions,
-             "environment": environment()}  # fmt: skip
+        dataset, rows = measure(read, held_out, trained, seconds, batch_size)
+    names = ("num_users", "num_items", "num_interactions")
+    counts = {name: getattr(dataset.interactions, name) for name in names}
+    about = {"data": dataset.name, **counts, "environment": environment()}
     if out is not None:
         _write(out, about, rows)
     if as_json:

@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from genrec.cli.command import Command
 from genrec.cli.options import Json
-from genrec.cli.reading import Reading, reads_data
+from genrec.cli.reading import NONE_GIVEN, Reading, reads_data
 from genrec.cli.terminal import note, print_facts, print_json, print_table, stderr, stdout, stoppable
 
 
@@ -37,7 +37,7 @@ def show(
     path: Annotated[
         str, typer.Argument(metavar="PATH", help="File or folder of interactions, or 'synthetic'.")
     ],
-    reading: Reading = Reading(),  # noqa: B008 - frozen
+    reading: Reading = NONE_GIVEN,
     as_json: Json = False,
 ) -> None:
     """Read a data set and tell what is in it, and what was dropped and why."""

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genrec.cli.reading import Reading, reads_data
+from genrec.cli.reading import NONE_GIVEN, Reading, reads_data
 from genrec.cli.recommend import print_answer
 from genrec.cli.tables import print_evaluation
 from genrec.cli.terminal import note, print_table, progress, stdout, stoppable
-from genrec.data.files import read_json_lines
 from genrec.runs.answers import answer_for
 from genrec.runs.recipe import Recipe, read_recipe
 from genrec.runs.source import SYNTHETIC
@@ -21,7 +20,7 @@ from genrec.runs.source import SYNTHETIC
 if TYPE_CHECKING:
     from genrec.data.dataset import Dataset
     from genrec.data.interactions import Targets
-    from genrec.data.split import Split
+    from genrec.pages.report import ShownUser
     from genrec.recommenders.base import Recommender
 
 _BASELINES = ("itemknn", "popular")
@@ -33,7 +32,7 @@ def demo(
     data: Annotated[
         str, typer.Option("--data", metavar="PATH", help="File or folder of interactions, or 'synthetic'.")
     ] = SYNTHETIC,
-    reading: Reading = Reading(),  # noqa: B008 - frozen
+    reading: Reading = NONE_GIVEN,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder for the run and the report.")
     ] = Path("runs/demo"),
@@ -43,7 +42,9 @@ def demo(
 
     A demo that was stopped goes on where it was; one that is trained already is only measured and shown.
     """
+    import genrec
     from genrec.pages.page import check_free
+    from genrec.pages.report import write_report
     from genrec.runs.train import train_run
 
     page = out / "report.html"
@@ -53,24 +54,34 @@ def demo(
     with stoppable("go on with the same command"):
         folder = _run_folder(out, chosen, source.absolute().path)
         run = train_run(folder, chosen, source, resume=True)
-    dataset, parts = run.data, run.parts
-    models = {chosen.recommender: run.model, **_baselines(parts, chosen.recommender)}
-    measured = {name: _measured(name, model, parts.test) for name, model in models.items()}
-    for name, result in measured.items():
-        measured[name] = {**result, "provenance": run.provenance("test")}
-    run.add_metrics("test", measured[chosen.recommender])
-    print_evaluation(measured[chosen.recommender], f"{chosen.recommender} on {dataset.name}, test")
-    print_table(
-        ["", "HR@10", "NDCG@10", "MRR"],
-        [
-            (name, *(f"{result[metric]:.4f}" for metric in ("HR@10", "NDCG@10", "MRR")))
-            for name, result in measured.items()
-        ],
-        "beside the baselines",
+    own, dataset, parts = chosen.recommender, run.data, run.parts
+    models, measured = {own: run.model}, {}
+    for name in (own, *_BASELINES):
+        if name not in models:
+            models[name] = genrec.create(name).fit(parts.train, parts.validation)
+        if name not in measured:
+            with progress(f"measuring {name}") as tick:
+                if name == own:
+                    measured[name] = run.evaluate(progress=tick)
+                else:
+                    found = genrec.evaluate(models[name].rank, parts.test, progress=tick).to_json()
+                    measured[name] = {**found, "provenance": run.provenance("test")}
+    if not run.log:
+        note(f"no learning curve: {own} keeps no log")
+    print_evaluation(measured[own], f"{own} on {dataset.name}, test")
+    metrics = ("HR@10", "NDCG@10", "MRR")
+    rows = [(name, *(f"{found[metric]:.4f}" for metric in metrics)) for name, found in measured.items()]
+    print_table(["", *metrics], rows, "beside the baselines")
+    write_report(
+        page,
+        title=f"{own} on {dataset.name}",
+        data_summary=dataset.summary(),
+        evaluations=measured,
+        curve=run.log,
+        users=_show_users(models, dataset, parts.test.sample(_USERS, _SEED)),
+        notes=dataset.report.notes,
+        synthetic=dataset.synthetic,
     )
-    questions = parts.test.sample(_USERS, _SEED)
-    _print_users(models[chosen.recommender], dataset, questions)
-    _write_report(page, dataset, measured, models, questions, _log(run.folder / "log.jsonl"))
     stdout().print(f"report: {page}   run: {run.folder}")
 
 
@@ -83,85 +94,28 @@ def _run_folder(out: Path, recipe: Recipe, path: str) -> Path:
     return out / f"{Path(path).stem}-{recipe.recommender}-{key[:8]}"
 
 
-def _baselines(parts: Split, besides: str) -> dict[str, Recommender]:
-    import genrec
+def _show_users(models: Mapping[str, Recommender], dataset: Dataset, questions: Targets) -> list[ShownUser]:
+    """Print each user's history, the first model's list and what they took next; all lists are for the report."""
+    from genrec.pages.report import ShownUser
 
-    return {
-        name: genrec.create(name).fit(parts.train, parts.validation) for name in _BASELINES if name != besides
-    }
-
-
-def _measured(name: str, model: Recommender, targets: Targets) -> dict[str, Any]:
-    from genrec.evaluation.protocol import evaluate
-
-    with progress(f"measuring {name}") as tick:
-        return evaluate(model.rank, targets, progress=tick).to_json()
-
-
-def _print_users(model: Recommender, dataset: Dataset, questions: Targets) -> None:
-    """Each user's history, the list for it, and what they did take next."""
-    ids, titles = dataset.catalogue.ids, dataset.catalogue.titles
+    ids, titles, shown = dataset.catalogue.ids, dataset.catalogue.titles, []
     for user, history, target in zip(questions.users, questions.histories, questions.items, strict=True):
-        answer = answer_for(model, [ids[item] for item in history], k=10)
+        names = [ids[item] for item in history]
+        answers = {name: answer_for(model, names, k=10) for name, model in models.items()}
+        own = next(iter(answers.values()))
         stdout().print(f"\nuser {user}", style="bold")
-        print_answer(answer)
-        place = next((item["rank"] for item in answer["items"] if item["item_id"] == ids[target]), None)
+        print_answer(own)
+        place = next((item["rank"] for item in own["items"] if item["item_id"] == ids[target]), None)
         stdout().print(f"took next: {titles[target]} ({f'rank {place}' if place else 'not in the list'})")
-
-
-def _write_report(
-    path: Path,
-    dataset: Dataset,
-    measured: Mapping[str, Mapping[str, Any]],
-    models: Mapping[str, Recommender],
-    questions: Targets,
-    log: Sequence[Mapping[str, Any]],
-) -> Path:
-    from genrec.pages.report import ShownUser, write_report
-
-    titles = dataset.catalogue.titles
-    ids = dataset.catalogue.ids
-    shown = [
-        ShownUser(
-            str(user),
-            [titles[item] for item in history],
-            {
-                name: [
-                    (item.title, item.probability)
-                    for item in model.recommend([[ids[row] for row in history]], k=10)[0].items
-                ]
-                for name, model in models.items()
-            },
-            titles[target],
-            _background(models, [ids[row] for row in history]),
-        )
-        for user, history, target in zip(questions.users, questions.histories, questions.items, strict=True)
-    ]
-    own = next(iter(measured))
-    return write_report(
-        path,
-        title=f"{own} on {dataset.name}",
-        data_summary=dataset.summary(),
-        evaluations=measured,
-        curve=log,
-        users=shown,
-        notes=dataset.report.notes,
-        synthetic=dataset.synthetic,
-    )
-
-
-def _background(models: Mapping[str, Recommender], history: Sequence[str]) -> dict[str, list[str]]:
-    """What the recommenders' lists are made from beside the history."""
-    return {
-        f"{name}: {heading}": lines
-        for name, model in models.items()
-        for heading, lines in model.background(history).items()
-    }
-
-
-def _log(path: Path) -> list[dict[str, Any]]:
-    """Rows of the training log; empty for a recommender that keeps none."""
-    if not path.exists():
-        note(f"no learning curve: {path.parent.name} kept no log")
-        return []
-    return read_json_lines(path, dict[str, Any])
+        lists = {
+            name: [(item["title"], item["probability"]) for item in answer["items"]]
+            for name, answer in answers.items()
+        }
+        background = {
+            f"{name}: {heading}": lines
+            for name, model in models.items()
+            for heading, lines in model.background(names).items()
+        }
+        history_titles = [titles[item] for item in history]
+        shown.append(ShownUser(str(user), history_titles, lists, titles[target], background))
+    return shown

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from genrec.cli.options import BatchSize, Exact, HeldOut, Json
-from genrec.cli.reading import Reading, reads_data
+from genrec.cli.reading import NONE_GIVEN, Reading, reads_data
 from genrec.cli.tables import print_evaluation, print_tasks
 from genrec.cli.terminal import print_json, progress
 from genrec.errors import ConfigError
-from genrec.runs.measure import Questions, measure_file
+from genrec.runs.measure import asked, measure_file
 from genrec.runs.run import Run, open_run
 
 
@@ -46,7 +46,7 @@ def evaluate(
         str | None,
         typer.Option("--data", metavar="PATH", help="Data behind --rankings; or where a run's data lie now."),
     ] = None,
-    reading: Reading = Reading(),  # noqa: B008 - frozen
+    reading: Reading = NONE_GIVEN,
     protocol: HeldOut = None,
     as_json: Json = False,
 ) -> None:
@@ -60,7 +60,7 @@ def evaluate(
     if rankings is None:
         if run is None:
             raise ConfigError("there is nothing to measure: give a RUN, or --rankings FILE and --data PATH")
-        for name in [*reading.given(), *(["protocol"] if protocol is not None else [])]:
+        for name in [*reading, *(["protocol"] if protocol is not None else [])]:
             raise ConfigError(f"--{name.replace('_', '-')} goes with --rankings: {run} knows its own")
         _evaluate_run(open_run(run, data), split, users, exact, batch_size, task, as_json)
         return
@@ -68,16 +68,13 @@ def evaluate(
         raise ConfigError(f"both {run} and --rankings {rankings} are given: measure one at a time")
     if data is None:
         raise ConfigError("--rankings needs --data PATH, which holds the targets of the lists")
-    if batch_size is not None:
-        raise ConfigError(
-            "--batch-size is about ranking, and the lists of --rankings are there: leave it out"
-        )
-    if exact:
-        raise ConfigError("--exact is about searching, and the lists of --rankings are there: leave it out")
-    if task is not None:
-        raise ConfigError(
-            "--task is about asking a recommender, and --rankings has lists alone: leave it out"
-        )
+    for given, what in (
+        (batch_size is not None, "--batch-size is about ranking"),
+        (exact, "--exact is about searching"),
+        (task is not None, "--task is about asking a recommender"),
+    ):
+        if given:
+            raise ConfigError(f"{what}, and the lists of --rankings are there: leave it out")
     found = measure_file(rankings, reading.source(data), protocol or "leave-one-out", split, users)
     if as_json:
         print_json(found)
@@ -105,6 +102,6 @@ def _evaluate_run(
     if as_json:
         print_json(found)
         return
-    name = Questions.of_run(run, split, users).name(what)
+    name = asked(run.parts, split, users, what)[0]
     show = print_evaluation if task is None else print_tasks
     show(found, f"{run.recipe.recommender} in {run.folder}, {name}")

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from genrec.cli.options import HeldOut
-from genrec.cli.reading import Reading, reads_data
+from genrec.cli.reading import NONE_GIVEN, Reading, reads_data
 from genrec.cli.tables import print_evaluation
 from genrec.cli.terminal import progress, stdout, stoppable
+from genrec.runs.measure import asked
 from genrec.runs.recipe import read_recipe
 
 
@@ -28,7 +29,7 @@ def train(
         list[str] | None,
         typer.Argument(metavar="[KEY=VALUE]...", help="Options of the recommender, as in seed=1."),
     ] = None,
-    reading: Reading = Reading(),  # noqa: B008 - frozen
+    reading: Reading = NONE_GIVEN,
     protocol: HeldOut = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
 ) -> None:
@@ -38,14 +39,14 @@ def train(
     are left alone until `genrec evaluate`.
     """
     from genrec.runs.train import train as train_run
-    from genrec.runs.train import validation_questions
 
     recipe = read_recipe(what).with_overrides(overrides or [])
     source = reading.source(data, recipe.data)
     stopped = stoppable("go on with the same command and --resume")
     with stopped, progress("measuring on validation") as tick:
         run = train_run(recipe, source, out, protocol=protocol, resume=resume, progress=tick)
-    measured = run.metrics.get(validation_questions(run).name())
+    name = asked(run.parts, "validation", run.model.config.validation_users)[0]
+    measured = run.metrics.get(name)
     if measured is not None:
         print_evaluation(measured, f"{recipe.recommender}, validation")
     task = "" if measured is not None else " --task all"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from genrec.runs.measure import SPLITS, Questions
+from genrec.runs.measure import SPLITS, asked
 
 if TYPE_CHECKING:
     from genrec.audit.findings import Audit, Finding
@@ -117,8 +117,9 @@ def _asked(name: str, run: Run) -> Targets | None:
     found = re.fullmatch(rf"({'|'.join(SPLITS)})(?:-exact)?(?:-(\d+)-users)?", name)
     if found is None:
         return None
-    questions, lists = Questions.of(run.parts, found[1], int(found[2] or 0) or None), run.rankings_path(name)
-    if not questions.sample or not lists.exists():
-        return questions.targets
+    users, lists = int(found[2]) if found[2] else None, run.rankings_path(name)
+    everybody, targets = asked(run.parts, found[1])[1], asked(run.parts, found[1], users)[1]
+    if targets is everybody or not lists.exists():
+        return targets
     run.check_rankings(name)
-    return sampled(lists, questions.all_targets, int(found[2]))
+    return sampled(lists, everybody, len(targets))

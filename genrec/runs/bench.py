@@ -32,13 +32,12 @@ from genrec.evaluation.peak_memory import peak_memory_mb
 from genrec.evaluation.protocol import CUT_OFFS
 from genrec.recommenders.base import Recommender
 from genrec.runs.bench_peer import CommonWay, SameModel, random_llama
+from genrec.runs.notes import note
 
 BEAMS = (10, 50)
 _FIRST_USERS = 256  # of the first, short training, which tells how many fill the time
 _CHUNK = 128  # users ranked between two looks at the clock
 _SIDE_BY_SIDE = 16  # users whose lists are made by our beam and by `generate` in turn
-
-Tell = Callable[[str], None]  # what is being measured now
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,6 @@ def measure(
     protocol: str,
     trained: Recommender | None,
     seconds: float,
-    tell: Tell,
     batch_size: int | None = None,
 ) -> tuple[Dataset, list[Row]]:
     """All rows.
@@ -84,32 +82,31 @@ def measure(
         protocol: how targets are held out.
         trained: the recommender whose ranking is measured; None: a compact `genrec` that has hardly learnt.
         seconds: what a row may take, about.
-        tell: called before each group of rows.
         batch_size: users ranked at once; None: as many as the recommender's options say, 128 at most, so that the clock
             is looked at often enough.
 
     Returns:
         The data set and its rows.
     """
-    tell("reading")
+    note("measuring: reading")
     watch = _Watch()
     data = read()
     parts = data.split(protocol)
     rows = [Row("read and split", watch.seconds, "s", watch.peak_memory_mb)]
-    compact, learnt = training("genrec", parts, seconds, tell)
-    rows += [_trie(compact, tell), *learnt]
-    rows += training("sasrec", parts, seconds, tell)[1]
-    rows += ranking(trained or compact, parts.test, seconds, tell, batch_size)
-    rows += beside_generate(parts.test, seconds, tell)
-    return data, [*rows, _metrics(parts.test, seconds, tell)]
+    compact, learnt = training("genrec", parts, seconds)
+    rows += [_trie(compact), *learnt]
+    rows += training("sasrec", parts, seconds)[1]
+    rows += ranking(trained or compact, parts.test, seconds, batch_size)
+    rows += beside_generate(parts.test, seconds)
+    return data, [*rows, _metrics(parts.test, seconds)]
 
 
-def training(name: str, parts: Split, seconds: float, tell: Tell) -> tuple[Recommender, list[Row]]:
+def training(name: str, parts: Split, seconds: float) -> tuple[Recommender, list[Row]]:
     """Steps and targets per second of `fit` with its defaults, on as many users as fill the time.
 
     The first step, slower than the rest, and the checkpoint at the end are counted in, as in every training.
     """
-    tell(f"training {name}")
+    note(f"measuring: training {name}")
     watch = _Watch()
     # Of a history, `genrec` learns every item from those before it, `sasrec` every item but the first.
     num_targets = parts.train.histories.lengths - (0 if name == "genrec" else 1)
@@ -142,31 +139,29 @@ def _taken(train: Interactions, users: np.ndarray) -> Interactions:
     return Interactions(train.catalogue, train.users[users.tolist()], train.histories.take(users))
 
 
-def _trie(model: Any, tell: Tell) -> Row:
-    tell("building the trie")
+def _trie(model: Any) -> Row:
+    note("measuring: building the trie")
     watch = _Watch()
     Trie.build(model.codebook_.codes)
     return Row(f"trie of {len(model.codebook_.codes):,} items", watch.seconds, "s", watch.peak_memory_mb)
 
 
-def ranking(
-    model: Recommender, targets: Targets, seconds: float, tell: Tell, batch_size: int | None = None
-) -> list[Row]:
+def ranking(model: Recommender, targets: Targets, seconds: float, batch_size: int | None = None) -> list[Row]:
     """Users per second of `rank`, seen items excluded; also by beams of several widths where the model has beams."""
     if "beams" not in model.config.names():
-        return [_ranked(model, f"ranking by {model.name}", targets, seconds, tell, batch_size)]
+        return [_ranked(model, f"ranking by {model.name}", targets, seconds, batch_size)]
     given = model.config
-    rows = [_ranked(model, "decoding, best first", targets, seconds, tell, batch_size)]
+    rows = [_ranked(model, "decoding, best first", targets, seconds, batch_size)]
     for beams in BEAMS:
         model.config = given.changed(search="beam", beams=beams)
-        rows.append(_ranked(model, f"decoding, beam {beams}", targets, seconds, tell, batch_size))
+        rows.append(_ranked(model, f"decoding, beam {beams}", targets, seconds, batch_size))
     model.config = given
     return rows
 
 
-def beside_generate(targets: Targets, seconds: float, tell: Tell) -> list[Row]:
+def beside_generate(targets: Targets, seconds: float) -> list[Row]:
     """A beam of ours and transformers' `generate` with a random compact model, the same histories and titles."""
-    tell("decoding beside generate")
+    note("measuring: decoding beside generate")
     tokenizer = TrainedTokenizer.train(targets.catalogue.titles, 8000)
     end = tokenizer.vocab_size
     codes = title_codes(targets.catalogue.titles, tokenizer.encode, [end], "shortest")
@@ -207,10 +202,8 @@ def beside_generate(targets: Targets, seconds: float, tell: Tell) -> list[Row]:
     ]
 
 
-def _ranked(
-    model: Recommender, what: str, targets: Targets, seconds: float, tell: Tell, batch_size: int | None
-) -> Row:
-    tell(what)
+def _ranked(model: Recommender, what: str, targets: Targets, seconds: float, batch_size: int | None) -> Row:
+    note(f"measuring: {what}")
     batch_size = batch_size or min(_CHUNK, model.config.ranking_batch)
     chunks = _endless_chunks(targets.histories, batch_size)
     model.rank(next(chunks).take(np.arange(1)))  # what is made on first use
@@ -231,9 +224,9 @@ def _endless_chunks(histories: Histories, size: int) -> Iterator[Histories]:
             yield histories.take(order[start : start + size])
 
 
-def _metrics(targets: Targets, seconds: float, tell: Tell) -> Row:
+def _metrics(targets: Targets, seconds: float) -> Row:
     """Microseconds that HR and NDCG at every cut-off and MRR take a user, over lists drawn at random."""
-    tell("metrics")
+    note("measuring: metrics")
     rng, num_items, depth = stream(0, "lists to be measured"), len(targets.catalogue), max(CUT_OFFS) + 1
     items_B = np.resize(targets.items, 10_000)
     items_BK = rng.integers(num_items, size=(len(items_B), depth), dtype=np.int32)

@@ -9,11 +9,10 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genrec.data.files import read_json_lines
 from genrec.errors import ConfigError, RunError
 from genrec.runs.environment import environment
-from genrec.runs.measure import Questions, check_asked
-from genrec.runs.run import Run, open_run
+from genrec.runs.measure import asked, check_asked
+from genrec.runs.run import Run, counted, open_run
 
 if TYPE_CHECKING:
     from genrec.data.interactions import Targets
@@ -141,65 +140,56 @@ def compare(
         raise ConfigError(f"{alone}: give at least one run, whose data are read")
     _check_comparable(opened)
     first = opened[0] if data is None else replace(opened[0], moved_to=str(data))
-    questions = Questions.of(first.parts, split, users)
-    if questions.sample:
-        questions = replace(questions, targets=_sample(opened, questions))
+    name, targets = asked(first.parts, split, users)
+    if name != split:
+        targets = _sample(opened, name, targets, asked(first.parts, split)[1])
     together: dict[str, list[_Entry]] = {}
     for entry in entries:
         together.setdefault(entry.key, []).append(entry)
     groups, origins = [], []
     for label, own in zip(_labels(together), together.values(), strict=True):
         own.sort(key=lambda entry: entry.seed or 0)
-        group, found = _group(label, own, questions.name(), questions.targets)
+        group, found = _group(label, own, name, targets)
         groups.append(group)
         origins += found
-    analysis = analyse(groups, questions.targets, questions.parts.train.histories)
-    return Comparison(analysis, questions.targets, origins, _about(first, questions))
+    analysis = analyse(groups, targets, first.parts.train.histories)
+    counts, now = first.data.summary(), environment()
+    about = {
+        "data": counts["name"],
+        **{key: counts[key] for key in ("synthetic", "num_users", "num_interactions", "fingerprint")},
+        "num_items": len(targets.catalogue),
+        "protocol": first.recipe.protocol,
+        "split": name,
+        "num_targets": len(targets),
+        **{key: now[key] for key in ("genrec", "commit", "time", "command")},
+    }
+    return Comparison(analysis, targets, origins, about)
 
 
-def _sample(runs: Sequence[Run], questions: Questions) -> Targets:
+def _sample(runs: Sequence[Run], name: str, sample: Targets, everybody: Targets) -> Targets:
     """The users whose lists the runs hold: an earlier version may have sampled others."""
     from genrec.data.ranking_file import sampled
 
-    name, every, count = questions.name(), questions.all_targets, len(questions.targets)
     measured = [run for run in runs if run.rankings_path(name).exists()]
-    samples = [questions.targets]
+    samples = []
     for run in measured:
         run.check_rankings(name, advice=f"run `{_evaluate(run.folder, name)}` again")
-        samples.append(sampled(run.rankings_path(name), every, count))
-        if not samples[-1].users.equals(samples[1].users):
+        samples.append(sampled(run.rankings_path(name), everybody, len(sample)))
+        if not samples[-1].users.equals(samples[0].users):
             raise RunError(
-                f"{run.folder} and {measured[0].folder} were measured on other samples of {count:,} users, by other "
-                f"versions: run `{_evaluate(run.folder, name)}` and the same of the others again"
+                f"{run.folder} and {measured[0].folder} were measured on other samples of {len(sample):,} users, by "
+                f"other versions: run `{_evaluate(run.folder, name)}` and the same of the others again"
             )
-    return samples[-1]
-
-
-def _about(run: Run, questions: Questions) -> dict[str, Any]:
-    """What stands beside every number of the comparison."""
-    counts, now = run.data.summary(), environment()
-    return {
-        "data": counts["name"],
-        "synthetic": counts["synthetic"],
-        "num_users": counts["num_users"],
-        "num_items": len(questions.targets.catalogue),
-        "num_interactions": counts["num_interactions"],
-        "fingerprint": counts["fingerprint"],
-        "protocol": run.recipe.protocol,
-        "split": questions.name(),
-        "num_targets": len(questions.targets),
-        **{name: now[name] for name in ("genrec", "commit", "time", "command")},
-    }
+    return samples[-1] if samples else sample
 
 
 def _entries(given_runs: Sequence[str | Path | Run]) -> list[_Entry]:
     entries = []
     for one in given_runs:
+        path = one.folder if isinstance(one, Run) else Path(one)
         if isinstance(one, Run):
-            entries.append(_Entry(one.folder, one))
-            continue
-        path = Path(one)
-        if path.suffix == ".parquet" and not path.is_dir():
+            entries.append(_Entry(path, one))
+        elif path.suffix == ".parquet" and not path.is_dir():
             entries.append(_Entry(path, None))
         elif path.exists() and not path.is_dir():
             raise ConfigError(
@@ -241,8 +231,7 @@ def _check_comparable(runs: Sequence[Run]) -> None:
 
 def _data(run: Run) -> str:
     counts = run.about_data["counts"]
-    numbers = ", ".join(f"{counts['num_' + name]:,} {name}" for name in ("users", "items", "interactions"))
-    return f"{counts['name']} with {numbers} (fingerprint {run.about_data['fingerprint'][:12]})"
+    return f"{counts['name']} with {counted(counts)} (fingerprint {run.about_data['fingerprint'][:12]})"
 
 
 def _labels(together: Mapping[str, Sequence[_Entry]]) -> list[str]:
@@ -286,6 +275,7 @@ def _group(label: str, entries: Sequence[_Entry], name: str, targets: Targets) -
         lists, metrics = read_rankings(path, targets), entry.run.metrics
         measured = metrics.get(name, {})
         _check_fresh(lists, targets, measured, path)
+        curve = [(row["step"], row[_VALIDATION]) for row in entry.run.log if _VALIDATION in row]
         rankings.append(lists)
         origins.append(
             Origin(
@@ -296,7 +286,7 @@ def _group(label: str, entries: Sequence[_Entry], name: str, targets: Targets) -
                 entry.method,
                 _costs(metrics.get("training", {})),
                 _costs(measured),
-                _curve(entry.run.folder / "log.jsonl"),
+                [(float(step), float(found)) for step, found in curve if isfinite(found)],
             )
         )
     return Group(label, tuple(entry.seed for entry in entries), tuple(rankings)), origins
@@ -324,12 +314,3 @@ def _evaluate(folder: Path, name: str) -> str:
     split, _, sample = name.partition("-")
     users = f" --users {sample.removesuffix('-users')}" if sample else ""
     return f"genrec evaluate {folder} --split {split}{users}"
-
-
-def _curve(path: Path) -> list[tuple[float, float]]:
-    """(step, NDCG@10 on validation) of a training log; empty where there is none."""
-    if not path.exists():
-        return []
-    rows = read_json_lines(path, dict[str, Any])
-    points = [(float(row["step"]), float(row[_VALIDATION])) for row in rows if _VALIDATION in row]
-    return [point for point in points if isfinite(point[1])]

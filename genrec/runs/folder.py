@@ -128,7 +128,10 @@ def _check_same(run: Run, recipe: Recipe, data: Mapping[str, Any]) -> None:
             f"{run.folder} was begun by a version of genrec that had no option {added[0]}: choose another --out, or go "
             "on with that version"
         )
-    before, now = dict(_flat(run.recipe)), dict(_flat(recipe))
+    before, now = (
+        dict(_flat({"recommender": of.recommender, "config": of.options, "protocol": of.protocol}))
+        for of in (run.recipe, recipe)
+    )
     for key in {**before, **now}:
         if before.get(key) != now.get(key):
             raise RunError(
@@ -148,16 +151,9 @@ def _check_same(run: Run, recipe: Recipe, data: Mapping[str, Any]) -> None:
         )
 
 
-def _flat(recipe: Recipe) -> Iterator[tuple[str, Any]]:
-    """All of a recipe but how its data are read, which shows in the data."""
-
-    def below(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-        for key, value in values.items():
-            if isinstance(value, Mapping):
-                yield from below(value, f"{prefix}{key}.")
-            else:
-                yield prefix + key, value
-
-    yield "recommender", recipe.recommender
-    yield from below(recipe.options, "config.")
-    yield "protocol", recipe.protocol
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value

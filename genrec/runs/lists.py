@@ -8,8 +8,7 @@ parts become the one file.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,77 +25,52 @@ from genrec.recommenders.asked import as_count
 
 if TYPE_CHECKING:
     from genrec.data.catalogue import BoolArray
-    from genrec.data.dataset import Dataset
     from genrec.data.interactions import IntArray
     from genrec.data.ranking import Rankings
+    from genrec.evaluation.protocol import Progress
     from genrec.recommenders.base import Recommender
+    from genrec.runs.run import Run
 
 USERS_PER_PART = 4096
 _ROWS_PER_PART = 10_000_000  # held in memory at once: fewer users to a part where they have more items each
 _QUESTION = "question.json"  # of the folder of parts
 
 
-@dataclass(frozen=True)
-class Question:
-    """What is asked for every user; `only` holds fields and values."""
-
-    k: int
-    only: tuple[tuple[str, str], ...] = ()
-    exclude: tuple[str, ...] = ()
-    exact: bool = False
-
-
 def recommend_to_all(
-    model: Recommender,
-    dataset: Dataset,
-    question: Question,
+    run: Run,
     out: Path,
+    k: int,
+    only: Sequence[tuple[str, str]],
+    exclude: Sequence[str],
     *,
-    identity: str,
-    force: bool = False,
-    users_per_part: int | None = None,
-    batch_size: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    exact: bool,
+    force: bool,
+    batch_size: int | None,
+    progress: Progress | None,
 ) -> int:
-    """Write the best items of every user: columns user_id, rank, item_id, title, score, probability.
-
-    Args:
-        model: fitted on the catalogue of `dataset`.
-        dataset: whose users are asked for, each with all that they took.
-        question: `k` and the filters.
-        out: file to write; `out` + `.parts` is used on the way and removed.
-        identity: tells this model from any other; parts that another one left are not taken up.
-        force: replace a file that is there.
-        users_per_part: users held in memory at once; None: as many as suits the length of their lists.
-        batch_size: users ranked at once; None: as many as the model's options say.
-        progress: called with (users done, users in all).
-
-    Returns:
-        Rows written.
-
-    Raises:
-        ConfigError: the file exists, is no Parquet file by its name, or parts of another question lie beside it.
-    """
+    """See `Run.recommend_to_all`."""
     if out.suffix != ".parquet":
         raise ConfigError(f"--users all writes a Parquet file: give --out NAME.parquet, not {out}")
     if out.exists() and not force:
         raise ConfigError(f"{out} exists: give --force to replace it, or another --out")
     folder = out.with_name(out.name + ".parts")
-    allowed = allowed_items(model, question.only, question.exclude)
-    if users_per_part is None:
-        places = min(as_count(question.k, "k", "item"), len(model.catalogue))
-        users_per_part = min(USERS_PER_PART, max(1, _ROWS_PER_PART // places))
+    model = run.model
+    allowed = allowed_items(model, only, exclude)
+    places = min(as_count(k, "k", "item"), len(model.catalogue))
+    users_per_part = min(USERS_PER_PART, max(1, _ROWS_PER_PART // places))
     asked = to_jsonable_python(
         {
-            **asdict(question),
-            "only": ["=".join(pair) for pair in question.only],
-            "data": dataset.fingerprint,
-            "model": identity,
+            "k": k,
+            "only": ["=".join(pair) for pair in only],
+            "exclude": exclude,
+            "exact": exact,
+            "data": run.data.fingerprint,
+            "model": run.model_identity(),
             "users_per_part": users_per_part,
         }
     )
     parts = _take_up(folder, asked)
-    histories = dataset.interactions.histories
+    histories = run.data.interactions.histories
     paths = []
     for start in range(0, len(histories), users_per_part):
         path = folder / f"{start:010d}.parquet"
@@ -104,19 +78,15 @@ def recommend_to_all(
         rows = np.arange(start, min(start + users_per_part, len(histories)))
         if path.name not in parts:
             rankings = model.rank(
-                histories.take(rows),
-                question.k,
-                allowed=allowed,
-                exact=question.exact,
-                batch_size=batch_size,
+                histories.take(rows), k, allowed=allowed, exact=exact, batch_size=batch_size
             )
-            table = _table(model, dataset, rows, rankings)
+            table = _table(run, rows, rankings)
             if not parts:  # no sooner: what cannot be answered leaves nothing behind
                 folder.mkdir(parents=True, exist_ok=True)
-                write_sealed(folder / _QUESTION, asked, run=identity)
+                write_sealed(folder / _QUESTION, asked, run=asked["model"])
             write_atomically(path, table.write_parquet)
             parts |= measured(folder, [path.name])
-            write_sealed(folder / _QUESTION, asked, run=identity, files=parts)
+            write_sealed(folder / _QUESTION, asked, run=asked["model"], files=parts)
         if progress is not None:
             progress(int(rows[-1]) + 1, len(histories))
     num_rows = _assemble(paths, out)
@@ -168,16 +138,17 @@ def _is_whole(folder: Path, name: str, file: Sealed) -> bool:
     return True
 
 
-def _table(model: Recommender, dataset: Dataset, users_B: IntArray, rankings: Rankings) -> pl.DataFrame:
+def _table(run: Run, users_B: IntArray, rankings: Rankings) -> pl.DataFrame:
     """One row for each entry of each list."""
     found_BK = rankings.items_BK >= 0
     row, place = np.nonzero(found_BK)
     items = rankings.items_BK[found_BK]
     scores = rankings.scores_BK[found_BK].astype(np.float32)
+    model = run.model
     catalogue = model.catalogue.table
     return pl.DataFrame(
         {
-            "user_id": dataset.interactions.users.gather(users_B[row]),
+            "user_id": run.data.interactions.users.gather(users_B[row]),
             "rank": (place + 1).astype(np.int32),
             "item_id": catalogue["item_id"].gather(items),
             "title": catalogue["title"].gather(items),

@@ -1,9 +1,7 @@
-"""Measuring lists: those of a run's recommender, or lists that another program made."""
+"""What is measured: the questions of a split, and the lists of another program on them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,60 +13,12 @@ from genrec.runs.source import DataSource
 if TYPE_CHECKING:
     from genrec.data.interactions import Targets
     from genrec.data.split import Split
-    from genrec.runs.run import Run
 
 SPLITS = ("test", "validation")
 
 
-@dataclass(frozen=True)
-class Questions:
-    """The questions of a split, or a sample of them.
-
-    Attributes:
-        parts: what they were taken from.
-        split: `test` or `validation`.
-        targets: the questions.
-        sample: end of measurements' names, as in `-500-users`; empty where all questions are asked.
-    """
-
-    parts: Split
-    split: str
-    targets: Targets
-    sample: str
-
-    @classmethod
-    def of(cls, parts: Split, split: str, users: int | None) -> Questions:
-        """Those of a split; `users`: size of the sample, None: all."""
-        check_asked(split, users)
-        targets = parts.test if split == "test" else parts.validation
-        if users is None or users >= len(targets):
-            return cls(parts, split, targets, "")
-        return cls(parts, split, targets.sample(users), f"-{users}-users")
-
-    @property
-    def all_targets(self) -> Targets:
-        """The questions of the split, sampled or not."""
-        return self.parts.test if self.split == "test" else self.parts.validation
-
-    @classmethod
-    def of_run(cls, run: Run, split: str, users: int | None) -> Questions:
-        """Those of a finished run.
-
-        Raises:
-            ConfigError: no such split, or a sample of nobody.
-            RunError: the training has not finished, or the data are gone or others.
-        """
-        check_asked(split, users)
-        _ = run.model  # a run that has not finished is told before its data are read
-        return cls.of(run.parts, split, users)
-
-    def name(self, what: str = "") -> str:
-        """What a measurement is called among the run's, as in `test`, `test-exact` or `test-tasks-500-users`."""
-        return self.split + (f"-{what}" if what else "") + self.sample
-
-
 def check_asked(split: str, users: int | None) -> None:
-    """Nothing, if there are such questions.
+    """Refuse what `asked` would.
 
     Raises:
         ConfigError: no such split, or a sample of nobody.
@@ -80,29 +30,24 @@ def check_asked(split: str, users: int | None) -> None:
         as_count(users, "users", "user")
 
 
-def measure_lists(
-    run: Run,
-    questions: Questions,
-    *,
-    exact: bool = False,
-    keep_lists: bool = True,
-    batch_size: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
-    """The protocol's numbers, kept in the run; with the lists behind them if `keep_lists`. See `Run.evaluate`."""
-    from genrec.audit.run import measured_findings
-    from genrec.data.ranking_file import write_rankings
-    from genrec.evaluation import protocol
+def asked(parts: Split, split: str, users: int | None = None, what: str = "") -> tuple[str, Targets]:
+    """What a measurement is called, as in `test`, `test-exact` or `test-tasks-500-users`, and its questions.
 
-    name, targets = questions.name("exact" if exact else ""), questions.targets
-    options: dict[str, Any] = {"exact": exact, "batch_size": batch_size}
-    result = protocol.evaluate(run.model.rank, targets, progress=progress, **options)
-    measured = {**result.to_json(), "provenance": run.provenance(questions.split)}
-    if keep_lists:
-        write_rankings(run.rankings_path(name), result.rankings, targets)
-    run.add_metrics(name, measured)
-    warn(measured_findings(name, measured, questions.parts.train, targets))
-    return measured
+    Args:
+        parts: what they are taken from.
+        split: `test` or `validation`.
+        users: size of the sample, always the same one; None: all.
+        what: of them is measured, where it is not the usual lists.
+
+    Raises:
+        ConfigError: no such split, or a sample of nobody.
+    """
+    check_asked(split, users)
+    name = split + (f"-{what}" if what else "")
+    targets = parts.test if split == "test" else parts.validation
+    if users is None or users >= len(targets):
+        return name, targets
+    return f"{name}-{users}-users", targets.sample(users)
 
 
 def measure_file(
@@ -127,11 +72,11 @@ def measure_file(
 
     check_asked(split, users)
     dataset = source.read()
-    everybody = Questions.of(dataset.split(protocol_name), split, None)
-    questions = Questions.of(everybody.parts, split, users)
-    rankings, targets = read_rankings(Path(path), everybody.targets), questions.targets
-    if questions.sample:
-        rankings = rankings.take(everybody.targets.users.is_in(targets.users).arg_true().to_numpy())
+    parts = dataset.split(protocol_name)
+    everybody, targets = asked(parts, split)[1], asked(parts, split, users)[1]
+    rankings = read_rankings(Path(path), everybody)
+    if targets is not everybody:
+        rankings = rankings.take(everybody.users.is_in(targets.users).arg_true().to_numpy())
     result = protocol.evaluate_rankings(rankings, targets).to_json()
     if result["depth"] < max(protocol.CUT_OFFS):
         note(
@@ -140,7 +85,7 @@ def measure_file(
     if result["num_without_list"]:
         note(f"{result['num_without_list']:,} of {len(targets):,} users have no list, which counts as a miss")
     judged = {**result, "seen_rate": 0.0}  # seen items were dropped, and the table tells how many
-    warn(measured_findings(Path(path).name, judged, questions.parts.train, targets))
+    warn(measured_findings(Path(path).name, judged, parts.train, targets))
     provenance = {
         "rankings": str(path),
         "data": dataset.name,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from genrec.errors import ConfigError, DataError, one_of
-from genrec.runs.measure import Questions, measure_lists
+from genrec.runs.measure import asked, check_asked
 from genrec.runs.notes import note
 
 if TYPE_CHECKING:
+    from genrec.evaluation.protocol import Progress
     from genrec.evaluation.tasks import Rows
     from genrec.runs.run import Run
 
@@ -18,38 +19,38 @@ SEQUENTIAL = "sequential"  # the ordinary ranking of the whole catalogue
 
 def measure_tasks(
     run: Run,
-    questions: Questions,
-    wanted: str | Sequence[str] = "all",
+    wanted: str | Sequence[str],
+    split: str,
+    users: int | None,
     *,
-    batch_size: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    batch_size: int | None,
+    progress: Progress | None,
 ) -> dict[str, Any]:
-    """Measure tasks and keep their numbers in the run, each as soon as it is there: see `Run.evaluate_tasks`."""
+    """See `Run.evaluate_tasks`."""
     from genrec.evaluation.task_recommender import TaskRecommender
     from genrec.evaluation.tasks import evaluate_tasks
 
-    model = run.model
+    check_asked(split, users)
+    model, (name, targets) = run.model, asked(run.parts, split, users, "tasks")
     tasks = _chosen(run, wanted)
     dropped = dict(model.dropped_) if isinstance(model, TaskRecommender) else {}
     for why in dict.fromkeys(dropped.values()):
         note(
             f"prompts left out: {', '.join(name for name in dropped if dropped[name] == why)}, as each {why}"
         )
-    if questions.split == "validation":
+    if split == "validation":
         note("what is open in the simple answers was chosen on these very questions, which flatters them")
-    about = {"dropped": dropped, "provenance": run.provenance(questions.split)}
-    name = questions.name("tasks")
+    about = {"dropped": dropped, "provenance": run.provenance(split)}
     found: dict[str, Rows] = {}
     for number, task in enumerate(tasks, start=1):
         note(f"measuring {task} ({number} of {len(tasks)})")
         try:
             if task == SEQUENTIAL:
-                found[task] = dict(_sequential(run, questions, batch_size, progress))
+                found[task] = dict(_sequential(run, split, users, batch_size, progress))
             else:
                 assert isinstance(model, TaskRecommender)
                 interactions = run.data.interactions
-                rows = evaluate_tasks(model, interactions, questions.parts, questions.targets, [task])
-                found[task] = rows[task]
+                found[task] = evaluate_tasks(model, interactions, run.parts, targets, [task])[task]
         except DataError as error:  # as when no text is among the questions of a small sample
             if wanted != "all":
                 raise
@@ -95,10 +96,7 @@ def _chosen(run: Run, wanted: str | Sequence[str]) -> list[str]:
 
 
 def _sequential(
-    run: Run,
-    questions: Questions,
-    batch_size: int | None,
-    progress: Callable[[int, int], None] | None,
+    run: Run, split: str, users: int | None, batch_size: int | None, progress: Progress | None
 ) -> Iterator[tuple[str, dict[str, float]]]:
     """Rows of the ordinary ranking; that of seen prompts or of no prompts tells what `genrec evaluate RUN` does."""
     from genrec.evaluation import protocol
@@ -106,11 +104,12 @@ def _sequential(
     from genrec.evaluation.metrics import per_user
     from genrec.evaluation.task_recommender import TaskRecommender
 
-    model, targets, count = run.model, questions.targets, {"num_questions": len(questions.targets)}
-    popular = per_user(popularity_ranks(questions.parts.train, targets), protocol.CUT_OFFS)
+    model, targets = run.model, asked(run.parts, split, users)[1]
+    count = {"num_questions": len(targets)}
+    popular = per_user(popularity_ranks(run.parts.train, targets), protocol.CUT_OFFS)
     popularity = {name: float(values_B.mean()) for name, values_B in popular.items()}
     prompted = isinstance(model, TaskRecommender)
-    lists = measure_lists(run, questions, batch_size=batch_size, progress=progress)
+    lists = run.evaluate(split, users=users, batch_size=batch_size, progress=progress)
     yield "seen" if prompted else model.name, {**count, **{name: lists[name] for name in popularity}}
     if isinstance(model, TaskRecommender) and SEQUENTIAL in model.tasks("unseen"):
         unseen = model.asked_with("unseen").rank

@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,15 +28,17 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 import genrec
-from genrec.data.files import read_json, read_text, read_yaml
+from genrec.data.files import read_json, read_json_lines, read_text, read_yaml
 from genrec.data.seal import Sealed, bind, check_files, check_run, measured, read_sealed, write_sealed
 from genrec.errors import ConfigError, DataError, RunError
+from genrec.runs.notes import warn
 from genrec.runs.recipe import Recipe
 from genrec.runs.source import DataSource
 
 if TYPE_CHECKING:
     from genrec.data.dataset import Dataset
     from genrec.data.split import Split
+    from genrec.evaluation.protocol import Progress
     from genrec.recommenders.base import Recommender
 
 
@@ -179,15 +181,17 @@ class Run:
         *,
         users: int | None = None,
         exact: bool = False,
+        keep_lists: bool = True,
         batch_size: int | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> dict[str, Any]:
-        """Measure the lists for a split, as `genrec evaluate` does; the numbers and lists are kept in the run.
+        """Measure the lists for a split, as `genrec evaluate` does; the numbers are kept in the run.
 
         Args:
             split: `test` or `validation`.
             users: size of the sample that is measured, always the same one; None: all.
             exact: search on until every list is proved to be the model's true top.
+            keep_lists: keep the lists as well, for `genrec.compare`.
             batch_size: users ranked at once; None: what the run's option `ranking_batch` says.
             progress: called with (users done, users in all).
 
@@ -200,10 +204,22 @@ class Run:
                 cannot prove its lists.
             RunError: the training has not finished, or the data are gone or others.
         """
-        from genrec.runs.measure import Questions, measure_lists
+        from genrec.audit.run import measured_findings
+        from genrec.data.ranking_file import write_rankings
+        from genrec.evaluation import protocol
+        from genrec.runs.measure import asked, check_asked
 
-        questions = Questions.of_run(self, split, users)
-        return measure_lists(self, questions, exact=exact, batch_size=batch_size, progress=progress)
+        check_asked(split, users)
+        rank = self.model.rank  # a run that has not finished is refused before its data are read
+        name, targets = asked(self.parts, split, users, "exact" if exact else "")
+        options: dict[str, Any] = {"exact": exact, "batch_size": batch_size}
+        result = protocol.evaluate(rank, targets, progress=progress, **options)
+        metrics = {**result.to_json(), "provenance": self.provenance(split)}
+        if keep_lists:
+            write_rankings(self.rankings_path(name), result.rankings, targets)
+        self.add_metrics(name, metrics)
+        warn(measured_findings(name, metrics, self.parts.train, targets))
+        return metrics
 
     def evaluate_tasks(
         self,
@@ -212,7 +228,7 @@ class Run:
         *,
         users: int | None = None,
         batch_size: int | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> dict[str, Any]:
         """Measure tasks, as `genrec evaluate --task` does; the run keeps each task's numbers at once.
 
@@ -230,11 +246,9 @@ class Run:
             DataError: the data do not have what a task that was named needs.
             BackendMissingError: a library of the extra `text` is not installed.
         """
-        from genrec.runs.measure import Questions
         from genrec.runs.measure_tasks import measure_tasks
 
-        questions = Questions.of_run(self, split, users)
-        return measure_tasks(self, questions, tasks, batch_size=batch_size, progress=progress)
+        return measure_tasks(self, tasks, split, users, batch_size=batch_size, progress=progress)
 
     def recommend_to_all(
         self,
@@ -246,7 +260,7 @@ class Run:
         exact: bool = False,
         force: bool = False,
         batch_size: int | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> int:
         """Write the best items of every user to a Parquet file; a stopped call goes on where it was.
 
@@ -269,19 +283,11 @@ class Run:
             UnknownItemError: an excluded item is not in the catalogue.
             RunError: the training has not finished, or the data are gone or others.
         """
-        from genrec.runs.lists import Question, recommend_to_all
+        from genrec.runs.lists import recommend_to_all
 
-        pairs = only.items() if isinstance(only, Mapping) else only
-        return recommend_to_all(
-            self.model,
-            self.data,
-            Question(k, tuple(pairs), tuple(exclude), exact),
-            Path(out),
-            identity=self.model_identity(),
-            force=force,
-            batch_size=batch_size,
-            progress=progress,
-        )
+        fields = list(only.items() if isinstance(only, Mapping) else only)
+        options: dict[str, Any] = {"batch_size": batch_size, "progress": progress}
+        return recommend_to_all(self, Path(out), k, fields, exclude, exact=exact, force=force, **options)
 
     def save_model(self, recommender: Recommender) -> None:
         """Put the fitted recommender under `model/`, as a whole."""
@@ -302,6 +308,12 @@ class Run:
             for path in sorted(about.parent.iterdir())
         ]
         return hashlib.sha256(repr(state).encode()).hexdigest()
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """Rows of the training log; empty for a recommender that keeps none."""
+        path = self.folder / "log.jsonl"
+        return read_json_lines(path, dict[str, Any]) if path.exists() else []
 
     @property
     def metrics(self) -> dict[str, Any]:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genrec.data.files import all_or_nothing
 from genrec.evaluation.peak_memory import peak_memory_mb
 from genrec.runs.folder import NAMES, alone, begin, in_use
-from genrec.runs.measure import Questions, measure_lists
+from genrec.runs.measure import asked
 from genrec.runs.notes import note, warn
 from genrec.runs.recipe import Recipe, read_recipe
 from genrec.runs.run import Run
 from genrec.runs.source import DataSource
+
+if TYPE_CHECKING:
+    from genrec.evaluation.protocol import Progress
 
 
 def train(
@@ -26,7 +29,7 @@ def train(
     read: Mapping[str, Any] | None = None,
     protocol: str | None = None,
     resume: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     **options: Any,
 ) -> Run:
     """Train by a recipe into a run folder and measure it on validation, as `genrec train` does.
@@ -61,34 +64,24 @@ def train(
         data = DataSource(str(data), given.pop("items", None), given)
     run = train_run(Path(out), recipe, data, resume=resume)
     if recommends(run.model):
-        questions = validation_questions(run)
+        config = run.model.config
+        sampled = asked(run.parts, "validation", config.validation_users)[1]
         note(
-            f"validation on {len(questions.targets):,} of {len(run.parts.validation):,} users (validation_users), "
-            f"{run.model.config.ranking_batch:,} at once (ranking_batch)"
+            f"validation on {len(sampled):,} of {len(run.parts.validation):,} users (validation_users), "
+            f"{config.ranking_batch:,} at once (ranking_batch)"
         )
-        measure_lists(run, questions, keep_lists=False, progress=progress)
+        run.evaluate("validation", users=config.validation_users, keep_lists=False, progress=progress)
     return run
 
 
-def validation_questions(run: Run) -> Questions:
-    """Those that a run is measured on once it is trained."""
-    return Questions.of_run(run, "validation", run.model.config.validation_users)
-
-
 def train_run(folder: Path, recipe: Recipe, source: DataSource, *, resume: bool) -> Run:
-    """Train by a recipe into a run folder; a run that is finished already is left as it is.
+    """`train` without measuring; a run that is finished already is left as it is.
 
     Args:
         folder: made if needed.
         recipe: what to train; its `data` was merged into `source`.
         source: what to train on.
         resume: take up a run that was begun with the same recipe and data.
-
-    Returns:
-        The finished run.
-
-    Raises:
-        GenrecError: see `genrec.runs.folder.begin`, `genrec.create` and `genrec.read`.
     """
     import genrec
     from genrec.audit.data import quick_findings

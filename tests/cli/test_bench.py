@@ -60,10 +60,10 @@ def test_every_row_is_measured(cli, shop: Path, tmp_path: Path) -> None:
 def test_a_run_is_asked_for_its_own_lists(cli, popular_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def rows(read, protocol: str, trained: Recommender, seconds: float, tell, batch_size) -> tuple:
+    def rows(read, protocol: str, trained: Recommender, seconds: float, batch_size) -> tuple:
         data = read()
         asked.extend([protocol, trained.name, seconds])
-        return data, bench_rows.ranking(trained, data.test, 0.01, tell)
+        return data, bench_rows.ranking(trained, data.test, 0.01)
 
     monkeypatch.setattr(bench_rows, "measure", rows)
     shown = cli("bench", popular_run, "--seconds", "2").out.splitlines()
@@ -83,7 +83,7 @@ def test_beams_are_set_for_the_row_and_set_back(monkeypatch: pytest.MonkeyPatch)
         return Row(what, 1.0, "users/s", 1.0)
 
     monkeypatch.setattr(bench_rows, "_ranked", ranked)
-    bench_rows.ranking(model, None, 1.0, print)
+    bench_rows.ranking(model, None, 1.0)
     assert widths == [("decoding, best first", 7), ("decoding, beam 10", 10), ("decoding, beam 50", 50)]
     assert model.config.beams == 7
 
@@ -99,8 +99,8 @@ def test_so_many_users_are_ranked_at_once_as_wanted(monkeypatch: pytest.MonkeyPa
         return rank(self, histories, *args, **options)
 
     monkeypatch.setattr(Popular, "_rank", counted)
-    bench_rows.ranking(model, parts.test, 0.001, lambda what: None)
-    bench_rows.ranking(model, parts.test, 0.001, lambda what: None, 70)
+    bench_rows.ranking(model, parts.test, 0.001)
+    bench_rows.ranking(model, parts.test, 0.001, 70)
     assert set(asked) == {1, 50, 70}
 
 
@@ -114,7 +114,7 @@ def test_a_training_grows_until_it_fills_the_time(monkeypatch: pytest.MonkeyPatc
         return None, {"train_runtime": train.num_users * epochs / 1000, "step": 2 * train.num_users * epochs}
 
     monkeypatch.setattr(bench_rows, "_fitted", fitted)
-    _, rows = bench_rows.training("sasrec", data.split(), 10.0, lambda what: None)
+    _, rows = bench_rows.training("sasrec", data.split(), 10.0)
     assert sizes[0] == (256, 1)
     assert sizes[1] == (1000, 4)
     assert sizes[-1] == (1000, 10)
@@ -124,7 +124,7 @@ def test_a_training_grows_until_it_fills_the_time(monkeypatch: pytest.MonkeyPatc
 
 def test_the_reading_is_given_as_a_function_and_its_split_by_name() -> None:
     with pytest.raises(ConfigError, match="split 'halves' is not known"):
-        measure(genrec.synthetic, "halves", None, 0.01, lambda what: None)
+        measure(genrec.synthetic, "halves", None, 0.01)
 
 
 @pytest.mark.parametrize(
