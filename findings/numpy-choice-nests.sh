@@ -3,10 +3,10 @@
 #
 # One would guess: 500 of 22,000 users drawn for validation and 20 % of them drawn for training overlap by chance, so
 # about a fifth of the 500 are in both, whatever the number of users.
-# What happens: up to 10,000 users it is so. From 10,001 on the smaller draw lies wholly inside the larger one: two
-# generators of equal seeds walk the same path, and above 10,000 `Generator.choice(replace=False)` takes another
-# algorithm, whose first picks do not depend on how many are asked for. "Learnt" and "validated" users become the same
-# people as soon as the data set grows.
+# What happens: up to 10,000 users it is so. From 10,001 on, where each draw takes more than a fiftieth of the users, the
+# smaller one lies wholly inside the larger: two generators of equal seeds walk the same path, and there
+# `Generator.choice(replace=False)` takes another algorithm, whose first picks do not depend on how many are asked for.
+# "Learnt" and "validated" users become the same people as soon as the data set grows.
 #
 # Versions: numpy 2.4.6, Python 3.11. Date: 2026-11-30.
 # Output seen:
