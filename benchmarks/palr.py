@@ -18,12 +18,10 @@ import genrec
 import numpy as np
 from genrec.data.interactions import Targets
 from genrec.data.ranking import Rankings
-from genrec.decoding.beam import BeamSearch
-from genrec.decoding.constraint import Constraint
 from genrec.evaluation.metrics import hit_rate, ndcg, ranks
 from genrec.evaluation.significance import compare
 from genrec.recommenders.palr.candidates import ceiling, retrieve
-from genrec.recommenders.palr.mixture import best_first
+from genrec.recommenders.palr.choice import ChoiceModel, best_first
 from genrec.recommenders.palr.recommender import Palr
 
 from pages import add_out, head, publish
@@ -94,19 +92,15 @@ def without(run: str, model: Palr, asked: Targets, validation: Targets) -> list[
     """Lines of the second table: with all scores, and without each of them."""
     lines, histories = [], asked.histories
     proposed = retrieve(model.retriever_, histories, model.config.num_candidates, catalogue=model.catalogue)
-    every_F = np.ones(len(model.score_names), bool)
+    names = [score.name for score in model.scores]
+    every = ChoiceModel(model.scores, np.ones(len(names)))
     pieces = np.split(np.arange(len(asked)), np.arange(256, len(asked), 256))
-    scores_BCF = np.concatenate(
-        [
-            model._scores(histories.take(rows), proposed.items_BK[rows], proposed.scores_BK[rows], every_F)
-            for rows in pieces
-        ]
-    )
-    for name in (None, *model.score_names):
+    scores_BCF = np.concatenate([every.table(histories.take(rows), proposed.take(rows)) for rows in pieces])
+    for name in (None, *names):
         model.calibrate(validation, without=() if name is None else (name,))
         ordered = best_first(proposed.items_BK, scores_BCF, model.weights_)
         found_B = ranks(cut(Rankings(*ordered, proposed.exact_B), 10), asked.items)
-        weights = zip(model.score_names, model.weights_.tolist(), strict=True)
+        weights = zip(names, model.weights_.tolist(), strict=True)
         lines.append(
             f"| {run} | {name or 'nothing'} | {hit_rate(found_B, 10).mean():.4f} | {ndcg(found_B, 10).mean():.4f} | "
             + ", ".join(f"{score} {weight:.3g}" for score, weight in weights)
@@ -122,20 +116,13 @@ def cut(rankings: Rankings, k: int) -> Rankings:
 
 def outside_share(model: Palr, asked: Targets, proposed: Rankings) -> float:
     """How many of the ten likeliest unseen items of the catalogue are no candidates."""
-    search = BeamSearch(
-        model.backbone_,
-        model.ranker_.tensors,
-        "children" if model.config.objective == "catalogue" else "vocabulary",
-    )
     outside = []
     for start in range(0, len(asked), 64):
         rows = np.arange(start, min(start + 64, len(asked)))
         histories, items_BC = asked.histories.take(rows), proposed.items_BK[rows]
-        prefix = model._questions(model.config.asks_for_lists, histories, items_BC).prefix(
-            np.arange(len(rows))
-        )
-        found = search.search_best_first(prefix, Constraint(model.ranker_.tensors, seen=histories), 10, 50)
-        for free, candidates in zip(found.item_Bk.tolist(), items_BC, strict=True):
+        questions = model.lists_.of(model.config.asks_for_lists, histories, items_BC)
+        found = model.ranker_.rank(questions, 10, histories, None, exact=False)
+        for free, candidates in zip(found.items_BK.tolist(), items_BC, strict=True):
             outside.append(np.mean(~np.isin(free, candidates)))
     return float(np.mean(outside))
 

@@ -13,16 +13,15 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from genrec.backbones.base import Backbone
-from genrec.backbones.hardware import device
 from genrec.data.interactions import Histories, IntArray, Interactions, Targets
 from genrec.errors import ConfigError
 from genrec.prompts.template import load_paraphrases, own_texts
 from genrec.recommenders.base import register
 from genrec.recommenders.language.codebook import Codebook
-from genrec.recommenders.language.decoder import TINY_DECODER, DecoderConfig, DecoderOnly, Rows
+from genrec.recommenders.language.decoder import TINY_DECODER, DecoderConfig, DecoderOnly, Rows, states_before
 from genrec.recommenders.language.generative import GenerativeRecommender
 from genrec.recommenders.options import Name
-from genrec.training.decoder_rows import DecoderLayout, HistoryRows, collate
+from genrec.training.decoder_rows import DecoderLayout, HistoryRows
 from genrec.training.histories import history_mixture
 
 
@@ -112,6 +111,4 @@ class GenRec(GenerativeRecommender):
 
     def _states_before(self, history: IntArray, item: int) -> Tensor:
         row = self.rows_.single(history, item)
-        batch = {name: tensor.to(device()) for name, tensor in collate([row]).items()}
-        hidden_BTD: Tensor = self.backbone_(batch)
-        return hidden_BTD[0, -len(self.codebook_.codes[item]) - 1 : -1]
+        return states_before(self.backbone_, row, len(self.codebook_.codes[item]))

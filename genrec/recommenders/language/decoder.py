@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from genrec.backbones.base import Backbone, Prefix
 from genrec.backbones.checkpoint import decoder_config
@@ -44,6 +45,13 @@ class Rows:
         batch = {name: tensor.to(device()) for name, tensor in collate(asked).items()}
         start_B = torch.tensor([row.end for row in asked], device=device())
         return Prefix(batch["tokens"], batch["nodes"], batch["positions"], batch["length"], start_B)
+
+
+def states_before(backbone: Backbone, row: Row, count: int) -> Tensor:
+    """The states (count, D) from which the last `count` tokens of a row are predicted."""
+    batch = {name: tensor.to(device()) for name, tensor in collate([row]).items()}
+    hidden_1TD: Tensor = backbone(batch)
+    return hidden_1TD[0, -count - 1 : -1]
 
 
 class DecoderOnly:

@@ -11,10 +11,14 @@ import polars as pl
 import pytest
 from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, Interactions, Targets
+from genrec.data.ranking import Rankings
 from genrec.errors import ConfigError
 from genrec.recommenders.base import create, load
 from genrec.recommenders.language.decoder import Rows
+from genrec.recommenders.palr.choice import ChoiceModel
+from genrec.recommenders.palr.questions import ListQuestions
 from genrec.recommenders.palr.recommender import Palr
+from genrec.recommenders.palr.scores import Likelihood
 from genrec.testing import next_of, ring
 
 NUM_ITEMS = 12
@@ -33,6 +37,13 @@ def palr(**options: Any) -> Palr:
     model = create("palr", **(TINY | options))
     assert isinstance(model, Palr)
     return model
+
+
+def scored(model: Palr, name: str, histories: Histories, items_BC: np.ndarray) -> np.ndarray:
+    """Candidates by one of the scores."""
+    (score,) = [score for score in model.scores if score.name == name]
+    nothing_BC = np.zeros(items_BC.shape, np.float32)
+    return score.of(histories, Rankings(items_BC, nothing_BC, np.ones(len(items_BC), bool)))
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +69,13 @@ def test_a_written_list_answers_the_question_that_was_chosen(
     told: str | None, task: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    questions = Palr._questions
+    questions = ListQuestions.of
 
-    def noted(self: Palr, task: Any, *rest: Any) -> Any:
+    def noted(self: ListQuestions, task: Any, *rest: Any) -> Any:
         asked.append(task)
         return questions(self, task, *rest)
 
-    monkeypatch.setattr(Palr, "_questions", noted)
+    monkeypatch.setattr(ListQuestions, "of", noted)
     model = palr(max_steps=1, ranking="list", tasks=("recommend", "candidates"), list_task=told).fit(walks())
     model.rank(HISTORIES, 2)
     assert asked == [task]
@@ -74,7 +85,7 @@ def test_a_list_is_written_as_if_its_question_were_read_anew_with_what_stands_al
     model = palr(ranking="list", users_share=1.0, tasks=("candidates",), num_targets=3).fit(walks())
     candidates = model.retriever_.rank(HISTORIES, 6).items_BK.copy()
     candidates[1, 3:] = -1  # its list ends before the others do
-    questions = model._questions("candidates", HISTORIES, candidates)
+    questions = model.lists_.of("candidates", HISTORIES, candidates)
     found = model.ranker_.write_list(questions, candidates, 5)
     for row, question in enumerate(questions.rows):
         left, written = candidates[row : row + 1].copy(), []
@@ -88,12 +99,12 @@ def test_a_list_is_written_as_if_its_question_were_read_anew_with_what_stands_al
         assert found[row].tolist() == written
     assert found[1].tolist()[3:] == [-1, -1]
     for fewer in (candidates[:, :1], np.full_like(candidates, -1)):  # nobody's list is full
-        questions = model._questions("candidates", HISTORIES, fewer)
+        questions = model.lists_.of("candidates", HISTORIES, fewer)
         written = model.ranker_.write_list(questions, fewer, 5)
         assert written[:, 0].tolist() == fewer[:, 0].tolist()
         assert (written[:, 1:] == -1).all()
     few = np.array([[3, -1, -1]] * len(HISTORIES), np.int32)
-    questions = model._questions("candidates", HISTORIES, few)
+    questions = model.lists_.of("candidates", HISTORIES, few)
     written = model.ranker_.write_list(questions, few, 5)
     assert written.tolist() == [[3, -1, -1, -1, -1]] * len(HISTORIES)
 
@@ -126,9 +137,9 @@ def test_candidates_are_told_apart_by_what_was_learnt(fitted: Palr) -> None:
 
 def test_likelihoods_are_the_products_of_the_decisions(fitted: Palr) -> None:
     history, candidates_BC = [3, 4], np.array([[9, 5, 1, -1]])
-    found_BC = fitted._log_likelihood("recommend", Histories.from_lists([history]), candidates_BC)
+    found_BC = scored(fitted, "recommend", Histories.from_lists([history]), candidates_BC)
     for place, item in enumerate([9, 5, 1]):
-        decisions = fitted._why(history, item)
+        decisions = fitted.why([f"i{one}" for one in history], f"i{item}")
         assert found_BC[0, place] == pytest.approx(sum(np.log(chance) for _, chance in decisions), abs=1e-5)
     assert np.isneginf(found_BC[0, 3])
 
@@ -147,8 +158,8 @@ def test_without_other_scores_a_list_shares_out_what_why_tells(
 
 def test_the_order_in_which_the_retriever_proposes_is_not_told(fitted: Palr) -> None:
     histories, candidates_BC = Histories.from_lists([[3, 4]]), np.array([[9, 5, 1, 7]])
-    one = fitted._log_likelihood("candidates", histories, candidates_BC)
-    other = fitted._log_likelihood("candidates", histories, candidates_BC[:, ::-1])
+    one = scored(fitted, "candidates", histories, candidates_BC)
+    other = scored(fitted, "candidates", histories, candidates_BC[:, ::-1])
     np.testing.assert_allclose(one, other[:, ::-1], atol=1e-6)
 
 
@@ -156,8 +167,8 @@ def test_the_order_in_which_the_retriever_proposes_is_not_told(fitted: Palr) -> 
 def test_other_orders_of_the_candidates(order: str) -> None:
     model = palr(max_steps=2, tasks=("candidates",), order=order).fit(walks())
     candidates = np.array([[7, 1, 9, 5]])
-    rows = model._questions("candidates", Histories.from_lists([[3, 4]]), candidates).rows
-    again = model._questions("candidates", Histories.from_lists([[3, 4]]), candidates).rows
+    rows = model.lists_.of("candidates", Histories.from_lists([[3, 4]]), candidates).rows
+    again = model.lists_.of("candidates", Histories.from_lists([[3, 4]]), candidates).rows
     nodes = rows[0].nodes_T.tolist()
     tips = {model.codebook_.trie.paths[item][-1]: item for item in range(NUM_ITEMS)}
     named = [tips[node] for node in nodes if node in tips][2:]
@@ -169,14 +180,14 @@ def test_other_orders_of_the_candidates(order: str) -> None:
 def test_weights_are_learnt_on_validation() -> None:
     data = walks()
     model = palr().fit(data, next_of(data))
-    assert model.score_names == ["recommend", "profile", "itemknn"]
+    assert [score.name for score in model.scores] == ["recommend", "profile", "itemknn"]
     assert model.weights_.shape == (3,)
     assert model.weights_[0] > 0
     assert palr(profile="none", max_steps=1).fit(data, next_of(data)).weights_.shape == (2,)
     model.calibrate(next_of(data), without=("recommend", "profile"))
     assert (model.weights_ > 0).tolist() == [False, False, True]
     with pytest.MonkeyPatch.context() as patch:  # a score of weight 0 is not asked for
-        patch.setattr(model, "_log_likelihood", lambda *_: pytest.fail("asked for"))
+        patch.setattr(Likelihood, "of", lambda *_: pytest.fail("asked for"))
         assert len(model.rank(next_of(data).histories, 1)) == len(next_of(data).histories)
     misled = palr(max_steps=1).fit(data)  # a model that knows nothing beside a retriever that knows
     misled.calibrate(next_of(data))
@@ -185,22 +196,19 @@ def test_weights_are_learnt_on_validation() -> None:
 
 def test_weights_are_learnt_from_as_many_users_as_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     data, asked = walks(), []
-    scores = Palr._scores
+    table = ChoiceModel.table
     monkeypatch.setattr(
-        Palr, "_scores", lambda self, *args: (asked.append(len(args[0])), scores(self, *args))[1]
+        ChoiceModel, "table", lambda self, *args: (asked.append(len(args[0])), table(self, *args))[1]
     )
     palr(max_steps=1, calibration_users=20, ranking_batch=8, validation_users=1).fit(data, next_of(data))
     assert asked[-3:] == [8, 8, 4]
 
 
 def test_the_profile_moves_candidates_that_are_to_its_taste(fitted: Palr) -> None:
-    history, candidates_BC = np.array([2, 4, 6]), np.array([[1, 3, 7, 8]])  # all on land, as 8 is
-    every_F, retrieved_BK = np.ones(len(fitted.score_names), bool), np.zeros((1, 4), np.float32)
-    scores_BCF = fitted._scores(Histories.from_lists([history]), candidates_BC, retrieved_BK, every_F)
-    place = fitted.score_names.index("profile")
-    assert scores_BCF[0, 3, place] > scores_BCF[0, :3, place].max() == scores_BCF[0, :3, place].min() == 0
-    empty = fitted._scores(Histories.from_lists([[]]), candidates_BC, retrieved_BK, every_F)
-    assert not empty[:, :, place].any()
+    candidates_BC = np.array([[1, 3, 7, 8]])  # all of the history are on land, as 8 is
+    (found_C,) = scored(fitted, "profile", Histories.from_lists([[2, 4, 6]]), candidates_BC)
+    assert found_C[3] > found_C[:3].max() == found_C[:3].min() == 0
+    assert not scored(fitted, "profile", Histories.from_lists([[]]), candidates_BC).any()
 
 
 def test_what_is_worth_knowing_is_told() -> None:
@@ -212,8 +220,9 @@ def test_what_is_worth_knowing_is_told() -> None:
         "itemknn proposes the next item of 100.0% of the validation users among 6 candidates"
     )
     assert weights.startswith("weights of the scores: candidates ")
-    assert model.num_profiles_ == model.num_empty_profiles_ > 0
-    assert profiles == f"{model.num_profiles_:,} of {model.num_profiles_:,} profiles had nothing to say"
+    count = model.profiles_.num_written
+    assert count == model.profiles_.num_empty > 0
+    assert profiles == f"{count:,} of {count:,} profiles had nothing to say"
 
 
 def test_targets_that_no_retriever_proposes(fitted: Palr) -> None:
@@ -271,7 +280,7 @@ def test_a_swapped_retriever_outlives_edits(tmp_path: Path) -> None:
 
 def test_profiles_stand_in_the_question(fitted: Palr) -> None:
     def read(model: Palr, history: list[int]) -> str:
-        rows = model._questions("candidates", Histories.from_lists([history]), np.array([[2, 3]])).rows
+        rows = model.lists_.of("candidates", Histories.from_lists([history]), np.array([[2, 3]])).rows
         return model.codebook_.tokenizer.decode(rows[0].tokens_T.tolist())
 
     assert "Water" in read(fitted, [1, 3])
@@ -292,7 +301,7 @@ def test_profiles_by_a_chat_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             return f'{{"keywords": [{{"keyword": "wandering", "titles": ["{title}"]}}]}}'
 
     fake = Fake()
-    monkeypatch.setattr("genrec.recommenders.palr.recommender.open_chat", lambda text: fake)
+    monkeypatch.setattr("genrec.recommenders.palr.profile_texts.open_chat", lambda text: fake)
     model = palr(profile="chat", chat_cache=str(tmp_path), tasks=("candidates",), max_steps=2).fit(walks())
     assert [keyword.word for keyword in model.trace(np.array([0, 1])).profile] == ["wandering"]
     before = fake.asked
@@ -317,7 +326,7 @@ def test_short_histories_are_enriched() -> None:
     )
     model = palr(tasks=("candidates",), max_steps=1, users_share=1.0, enrich_to=4)
     model.fit(mixed)
-    assert len(model._kinds(mixed)[0].lengths_E) == len(data.users)
+    assert len(model.lists_.example_sets(mixed)[0].lengths_E) == len(data.users)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from genrec.recommenders.palr.mixture import best_first, fit_weights
+from genrec.recommenders.palr.choice import best_first, fit_weights
 
 
 def drawn(weights: list[float], seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
