@@ -157,13 +157,13 @@ def objective(folder: str, name: str, vocab_size: int) -> dict[str, Any]:
 def speed(folder: str, threads: int) -> dict[str, Any]:
     """Milliseconds of a step of the whole loop and the share of two cores it keeps busy, the first third left out."""
     moments: list[tuple[float, float]] = []
-    step = trainer._Trainer.training_step
+    step = trainer.Learner.backward
 
     def timed(*args: Any, **kwargs: Any) -> torch.Tensor:
         moments.append((time.perf_counter(), time.process_time()))
         return step(*args, **kwargs)
 
-    trainer._Trainer.training_step = timed  # type: ignore[method-assign]
+    trainer.Learner.backward = timed  # type: ignore[method-assign]
     shares: list[float] = []  # processor seconds of each replica in each step
     one = Replicas._one
 
@@ -196,7 +196,7 @@ def speed(folder: str, threads: int) -> dict[str, Any]:
 
 def profile(folder: str) -> dict[str, Any]:
     """Share of a step's time by group of operators, of 25 steps of the whole loop."""
-    count, step = [0], trainer._Trainer.training_step
+    count, step = [0], trainer.Learner.backward
     profiler = torch.profiler.profile()
 
     def profiled(*args: Any, **kwargs: Any) -> torch.Tensor:
@@ -207,7 +207,7 @@ def profile(folder: str) -> dict[str, Any]:
             profiler.stop()
         return step(*args, **kwargs)
 
-    trainer._Trainer.training_step = profiled  # type: ignore[method-assign]
+    trainer.Learner.backward = profiled  # type: ignore[method-assign]
     genrec.create("genrec", evaluations=1, max_steps=70, threads=1).fit(genrec.read(folder).train)
     shares = dict.fromkeys(GROUPS, 0.0)
     for event in profiler.key_averages():

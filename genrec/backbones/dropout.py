@@ -36,12 +36,17 @@ class Dropout(nn.Module):
         return f"p={self.p}"
 
 
-def seed_dropout(model: nn.Module, *key: int) -> None:
-    """Let every `Dropout` of the model draw from one generator that depends on `key` alone."""
+def mixed(*key: int) -> int:
+    """A seed for torch that depends on all of `key`."""
     seed = 0
     for part in key:
         seed = (seed * 1_000_003 + part + 1) % 2**63
-    generator = torch.Generator().manual_seed(seed)
+    return seed
+
+
+def seed_dropout(model: nn.Module, *key: int) -> None:
+    """Let every `Dropout` of the model draw from one generator that depends on `key` alone."""
+    generator = torch.Generator().manual_seed(mixed(*key))
     for module in model.modules():
         if isinstance(module, Dropout):
             module.generator = generator

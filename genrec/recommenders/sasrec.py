@@ -63,7 +63,7 @@ class SASRecTraining(Group):
         6, ge=0, le=10_000, description="validations without a better NDCG@10 before stopping; 0: never stop"
     )
     bf16: bool = Field(True, description="bfloat16 products in the loss, where the processor has them")
-    report_to: Names = Field((), description="trackers of transformers: wandb, tensorboard, mlflow, ...")
+    report_to: Names = Field((), description="trackers of accelerate: wandb, tensorboard, mlflow, ...")
 
 
 class SASRecConfig(Config):

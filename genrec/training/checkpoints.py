@@ -1,66 +1,62 @@
-"""Checkpoints of a training: sealed as they are written, and found again when it goes on."""
+"""Checkpoints of a training: written, sealed, and found again when it goes on."""
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import BaseModel
-from torch import Tensor, nn
-from transformers import TrainerCallback
+from safetensors.torch import save_file
+from torch import nn
 
-from genrec.data.files import read_json, read_safetensors, safetensors_shapes
+from genrec.data.files import read_json, read_safetensors, safetensors_shapes, write_json
 from genrec.data.seal import check_below, check_run, files_below, measured, read_sealed, run_of, write_sealed
 from genrec.data.streams import DRAWS
 from genrec.errors import RunError
 
 _SEAL = "seal.json"
 _WEIGHTS = "model.safetensors"
+_OPTIMIZER = "optimizer.pt"
+_STATE = "state.json"
 _ADVICE = "move it away, and --resume goes on from the one before it"
 
 
-class Sealing(TrainerCallback):  # type: ignore[misc]
-    """Seals each checkpoint once it is whole."""
-
-    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Note sizes and SHA-256 of its files, the run that it belongs to, and how its batches are drawn."""
-        checkpoints = Path(args.output_dir)
-        folder = checkpoints / f"checkpoint-{state.global_step}"
-        files = measured(folder, files_below(folder, _SEAL))
-        write_sealed(folder / _SEAL, {"draws": DRAWS}, run=run_of(checkpoints.parent), files=files)
-
-
-class _ControlArguments(BaseModel):
-    should_training_stop: bool
-
-
-class _Control(BaseModel):
-    args: _ControlArguments
-
-
-class _Callbacks(BaseModel):
-    TrainerControl: _Control
-
-
-class _Drawn(BaseModel):
-    """What we read of a seal: which plan its training draws by; 0: it is of before `genrec.data.streams`."""
-
-    draws: int = 0
-
-
 class State(BaseModel):
-    """What we read of the Trainer's `trainer_state.json`."""
+    """Where a training stands."""
 
-    global_step: int
-    max_steps: int
-    best_global_step: int | None
-    stateful_callbacks: _Callbacks
+    num_updates: int  # that it takes, if nothing ends it sooner
+    step: int = 0  # updates that were taken
+    best_step: int | None = None  # those before the best validation; None: there was none
+    best: float | None = None  # what that one measured
+    failures: int = 0  # validations since then
+    stopped: bool = False  # it has come to its end
+    draws: int = DRAWS  # how its batches are drawn
 
-    @property
-    def stopped(self) -> bool:
-        """Whether the training had come to its end."""
-        return self.stateful_callbacks.TrainerControl.args.should_training_stop
+    def judge(self, value: float, lower_is_better: bool) -> None:
+        """Compare a validation with the best one so far."""
+        worst = math.inf if lower_is_better else -math.inf
+        best = worst if self.best is None else self.best
+        if value < best if lower_is_better else value > best:
+            self.best_step, self.best, self.failures = self.step, value, 0
+        else:
+            self.failures += 1
+
+
+def save_checkpoint(folder: Path, state: State, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Write a checkpoint below `folder`, seal it, and remove those that are no longer needed."""
+    checkpoint = folder / f"checkpoint-{state.step}"
+    checkpoint.mkdir(parents=True)
+    weights = {name: weight.data for name, weight in trainable(model).items()}
+    save_file(weights, checkpoint / _WEIGHTS, metadata={"format": "pt"})
+    torch.save(optimizer.state_dict(), checkpoint / _OPTIMIZER)
+    write_json(checkpoint / _STATE, state.model_dump())
+    # Last, and after a look at what was written: a checkpoint whose writer was killed has no seal.
+    files = measured(checkpoint, files_below(checkpoint, _SEAL))
+    write_sealed(checkpoint / _SEAL, {}, run=run_of(folder.parent), files=files)
+    remove_others(folder, checkpoint)
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
@@ -70,8 +66,10 @@ def newest_checkpoint(folder: Path) -> Path | None:
     who goes on from an older one takes the same steps again.
 
     Raises:
-        RunError: one is of another run.
+        RunError: one is of another run or version.
     """
+    for path in folder.glob("checkpoint-*/trainer_state.json"):  # transformers' Trainer wrote it
+        raise _of_another_version(path.parent)
     run, found = run_of(folder.parent), []
     for path in folder.glob("checkpoint-*"):
         state = _whole(path, run)
@@ -79,20 +77,26 @@ def newest_checkpoint(folder: Path) -> Path | None:
             continue
         best = best_checkpoint(path, state)
         if best == path or _whole(best, run) is not None:
-            found.append((state.global_step, path))
+            found.append((state.step, path))
     return max(found)[1] if found else None
 
 
 def best_checkpoint(checkpoint: Path, state: State) -> Path:
-    """The checkpoint with the best validation that `checkpoint`, whose `state` is given, knows of."""
-    step = state.global_step if state.best_global_step is None else state.best_global_step
+    """The checkpoint with the best validation that `checkpoint`, whose `state` is given, knows of; else itself."""
+    step = state.step if state.best_step is None else state.best_step
     return checkpoint.with_name(f"checkpoint-{step}")
 
 
-def remove_newer(folder: Path, newest: Path | None) -> None:
-    """Remove what was passed over for `newest`: a training keeps its checkpoints by their numbers."""
-    kept = set() if newest is None else {newest, best_checkpoint(newest, state_of(newest))}
-    for path in folder.glob("checkpoint-*"):
+def remove_others(folder: Path, newest: Path | None) -> None:
+    """Remove all checkpoints but two: `newest`, and the best that it knows of or, if it is that, the one before."""
+    there = {path: path.name.removeprefix("checkpoint-") for path in folder.glob("checkpoint-*")}
+    kept: list[Path] = []
+    if newest is not None:
+        state = state_of(newest)
+        before = [path for path, step in there.items() if step.isdecimal() and int(step) < state.step]
+        before.sort(key=lambda path: -int(there[path]))
+        kept = list(dict.fromkeys([newest, best_checkpoint(newest, state), *before]))[:2]
+    for path in there:
         if path not in kept:
             shutil.rmtree(path)
 
@@ -101,21 +105,26 @@ def state_of(checkpoint: Path) -> State:
     """Where a checkpoint stands.
 
     Raises:
-        RunError: its `trainer_state.json` is damaged.
+        RunError: its `state.json` is damaged.
     """
-    return read_json(checkpoint / "trainer_state.json", State, advice=_ADVICE, not_finite=True)
+    return read_json(checkpoint / _STATE, State, advice=_ADVICE)
 
 
-def learnt(model: nn.Module) -> dict[str, Tensor]:
-    """The weights that are learnt, by name."""
-    return {name: weight.data for name, weight in model.named_parameters() if weight.requires_grad}
+def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The weights that are trained, by name."""
+    return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
 
 
-def load_learnt(model: nn.Module, checkpoint: Path) -> None:
+def load_trainable(model: nn.Module, checkpoint: Path) -> None:
     """Take the weights of a checkpoint that `check_same_training` let through."""
     loaded = read_safetensors(checkpoint / _WEIGHTS, framework="pt", advice=_ADVICE)
-    for name, weight in learnt(model).items():
-        weight.copy_(loaded[name])
+    for name, weight in trainable(model).items():
+        weight.data.copy_(loaded[name])
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, checkpoint: Path) -> None:
+    """Take the moments of a checkpoint."""
+    optimizer.load_state_dict(torch.load(checkpoint / _OPTIMIZER, map_location="cpu", weights_only=True))
 
 
 def check_same_training(model: nn.Module, checkpoint: Path, num_updates: int) -> None:
@@ -125,33 +134,28 @@ def check_same_training(model: nn.Module, checkpoint: Path, num_updates: int) ->
         RunError: it was begun by a version that draws other batches, or with other data or options, as far as its
             shapes tell.
     """
-    draws = read_sealed(checkpoint / _SEAL, _Drawn)[0].draws if (checkpoint / _SEAL).exists() else 0
-    if draws != DRAWS:
-        raise RunError(
-            f"{checkpoint} was begun by another version of genrec, which draws other batches from the same seed: train "
-            "in another folder, or go on with the version that began it (commit in environment.json)"
-        )
+    state = state_of(checkpoint)
+    if state.draws != DRAWS:
+        raise _of_another_version(checkpoint)
     found = safetensors_shapes(checkpoint / _WEIGHTS, advice=_ADVICE)
-    expected = {name: tuple(weight.shape) for name, weight in learnt(model).items()}
-    if found != expected or state_of(checkpoint).max_steps != num_updates:
+    expected = {name: tuple(weight.shape) for name, weight in trainable(model).items()}
+    if found != expected or state.num_updates != num_updates:
         raise RunError(
             f"{checkpoint} was begun with other data or options: give those, or train in another folder"
         )
 
 
-def _whole(checkpoint: Path, run: str | None) -> State | None:
-    """The state of a checkpoint that is as it was written; None for any other.
+def _of_another_version(checkpoint: Path) -> RunError:
+    return RunError(
+        f"{checkpoint} was begun by another version of genrec, which draws other batches from the same seed: train "
+        "in another folder, or go on with the version that began it (commit in environment.json)"
+    )
 
-    Without a seal it is one of before there were seals, or one whose writer was killed: the Trainer writes the state
-    last. A run that has an identity has its checkpoints sealed, so that it is the latter.
-    """
+
+def _whole(checkpoint: Path, run: str | None) -> State | None:
+    """The state of a checkpoint that is as it was written; None for any other, and where its writer was killed."""
     try:
-        if (checkpoint / _SEAL).exists():
-            seal = read_sealed(checkpoint / _SEAL, dict[str, Any])[1]
-        elif run is not None:
-            return None
-        else:
-            return state_of(checkpoint)
+        seal = read_sealed(checkpoint / _SEAL, dict[str, Any])[1]
     except RunError:
         return None
     check_run(checkpoint / _SEAL, seal, run, advice="move that checkpoint away")

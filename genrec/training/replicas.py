@@ -46,9 +46,9 @@ class Replicas:
         """End the threads."""
         self.pool.shutdown()
 
-    def seed(self, *key: int) -> None:
-        """Let dropout depend on `key` and the replica's number alone."""
-        for number, model in enumerate(self.models):
+    def seed(self, *key: int, first: int = 0) -> None:
+        """Let dropout depend on `key` and the replica's number alone; `first` is the model's own."""
+        for number, model in enumerate(self.models, start=first):
             seed_dropout(model, *key, number)
 
     def backward(self, batch: Batch, scale: float) -> Tensor:

@@ -1,45 +1,45 @@
-"""The training loop: transformers' Trainer around our batches, our losses and validation by real ranking.
+"""The training loop: batches of ours, losses of ours, validation by real ranking, and resuming to the bit.
 
-What it adds
-- one map-style data set of *steps* (see `mixture.Mixture`), so skipping to where a run stopped costs nothing;
-- validation by the lists that the model gives its users, or by the loss of other answers, and the best checkpoint kept;
-- a log of JSON lines and a progress bar with rate and time left;
-- resuming from the newest whole checkpoint: a step's batch depends on (seed, step) alone and the checkpoint holds the
-  state of the random generators, so the weights end up the same as without the interruption.
+The batch of a step and the random numbers of an update follow from the seed and their own numbers alone (see
+`mixture.Mixture`), so a checkpoint is the weights, the optimizer's moments and where the training stands, and a
+training that was stopped ends with the same weights as one that was not. accelerate starts the processes of a
+distributed training and holds the trackers; `docs/decisions/own-loop.md` says why the loop is not transformers'.
 """
 
 from __future__ import annotations
 
+import math
+import re
+import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import safetensors.torch
 import torch
 from torch import Tensor, nn
-from torch.utils.data import SequentialSampler
-from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
-from transformers.integrations import get_reporting_integration_callbacks
 
-from genrec.backbones.dropout import seed_dropout
-from genrec.backbones.hardware import torch_threads
-from genrec.backbones.quiet import quiet
-from genrec.errors import BackendMissingError, ConfigError, RunError, one_line
-from genrec.training.callbacks import Diverged, JsonLog, ProgressBar, Seams
+from genrec.backbones.dropout import mixed, seed_dropout
+from genrec.backbones.hardware import device, torch_threads
+from genrec.errors import ConfigError, RunError
 from genrec.training.checkpoints import (
-    Sealing,
+    State,
     best_checkpoint,
     check_same_training,
-    learnt,
-    load_learnt,
+    load_optimizer,
+    load_trainable,
     newest_checkpoint,
-    remove_newer,
+    remove_others,
+    save_checkpoint,
     state_of,
+    trainable,
 )
 from genrec.training.footprint import check_step_fits
+from genrec.training.log import TrainingLog
 from genrec.training.mixture import Batch, Batches
 from genrec.training.objectives import Loss
+from genrec.training.processes import Processes
 from genrec.training.replicas import Ahead, Gradients, Replicas
 
 Validate = Callable[[], dict[str, float]]
@@ -66,69 +66,64 @@ class TrainingOptions:
     replicas: int = 1  # of the model that share a batch, each on a thread of its own; CPU only
 
 
-class _Trainer(Trainer):  # type: ignore[misc]
-    """A Trainer with our loss and validation; checkpoints hold only the weights that are learnt."""
+class MixedPrecision(nn.Module):
+    """A model whose products run in bfloat16; what it gives is float32 again."""
 
-    control: Any
-    learner: nn.Module  # the model as it was given, not wrapped
-    loss: Loss
-    validate: Validate | None
-    num_replicas: int
-    num_threads: int  # of torch, outside the steps
-    replicas: Replicas | None = None
-    gradients: Gradients  # of the learner, where it has no replicas
-    batches: Ahead
-    seeded_step: int = -1  # the update that dropout was last seeded for
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
 
-    def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
-        """Steps in their order: they are shuffled already, each epoch on its own."""
-        return SequentialSampler(self.train_dataset)
+    def forward(self, *inputs: Any) -> Tensor:
+        with torch.autocast(device().type, torch.bfloat16):
+            output: Tensor = self.module(*inputs)
+        return output.float()
 
-    def training_step(self, model: nn.Module, inputs: Batch, num_items_in_batch: Any = None) -> Tensor:
-        """Gradients of one batch; dropout depends on seed, update and replica, so that nothing of it is to be saved."""
-        if self.num_replicas > 1 and self.replicas is None:
-            # Here and not sooner: by now the model carries its mixed precision, and its replicas with it.
-            self.replicas = Replicas(model, self.loss, self.num_replicas)
-        if self.seeded_step != self.state.global_step:
-            self.seeded_step = self.state.global_step
-            if self.replicas is None:
-                seed_dropout(self.learner, self.args.seed, self.state.global_step, 0)
-            else:
-                self.replicas.seed(self.args.seed, self.state.global_step)
+
+class Learner:
+    """Gradients of a model: in mixed precision, and from threads and processes that share each batch."""
+
+    def __init__(
+        self, model: nn.Module, loss: Loss, steps: Batches, options: TrainingOptions, processes: Processes
+    ) -> None:
+        self.model = MixedPrecision(model) if options.bf16 else model
+        self.loss, self.batches, self.options, self.processes = loss, Ahead(steps), options, processes
+        self.weights = list(trainable(model).values())
+        self.gradients = Gradients([(weight,) for weight in self.weights])
+        self.replicas = Replicas(self.model, loss, options.replicas) if options.replicas > 1 else None
+
+    def learn(self, update: int) -> Tensor:
+        """Leave the gradients of an update's mean loss with the weights; that loss."""
+        seed, rank, size = self.options.seed, self.processes.rank, self.options.gradient_accumulation_steps
+        # Random numbers follow from the update's number, so that no checkpoint has to hold the state of a generator.
+        torch.manual_seed(mixed(seed, update, rank))  # of torch's own dropout: in checkpoints, and on a GPU
         if self.replicas is None:
-            loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
-            self.gradients.add_up()
+            seed_dropout(self.model, seed, update, rank)
+        else:
+            self.replicas.seed(seed, update, first=rank * self.options.replicas)
+        steps = range(update * size, min((update + 1) * size, len(self.batches)))
+        losses = [self.backward(self.batches[step], len(steps)) for step in steps]
+        return self.processes.add_up(torch.stack(losses).sum(), self.weights)
+
+    def backward(self, batch: Batch, num_batches: int) -> Tensor:
+        """Add the gradients of one of the `num_batches` batches of an update; its part in the update's loss."""
+        batch = {name: value.to(device()) for name, value in batch.items()}
+        rows, share = self.processes.part(batch, self.loss)
+        if not share:  # a small batch has no rows for every process
+            return torch.zeros((), device=device())
+        if self.replicas is not None:
+            loss = self.replicas.backward(rows, share / num_batches)
+            self.batches.make_next(self.replicas.pool)  # while this thread updates the weights
             return loss
-        loss = self.replicas.backward(inputs, 1 / self.current_gradient_accumulation_steps)
-        self.batches.make_next(self.replicas.pool)  # while this thread updates the weights
-        return loss
+        self.model.train()
+        loss = self.loss(self.model, rows) * share / num_batches
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.gradients.add_up()
+        return loss.detach()
 
-    def compute_loss(
-        self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Tensor:
-        return self.loss(model, inputs)
-
-    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Validation by ranking."""
-        assert self.validate is not None
-        self.learner.eval()
-        with torch_threads(self.num_threads):
-            metrics = {f"eval_{name}": value for name, value in self.validate().items()}
-        self.learner.train()
-        self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        return metrics
-
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        folder = Path(output_dir or self.args.output_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        safetensors.torch.save_file(
-            learnt(self.learner), folder / "model.safetensors", metadata={"format": "pt"}
-        )
-
-    def _issue_warnings_after_load(self, load_result: Any) -> None:
-        """Weights that are not learnt are missing from checkpoints on purpose; an unknown one would be a mistake."""
-        assert not load_result.unexpected_keys, load_result.unexpected_keys
+    def close(self) -> None:
+        """End the threads."""
+        if self.replicas is not None:
+            self.replicas.close()
 
 
 def train(
@@ -144,7 +139,7 @@ def train(
     """Train `model` in place; it ends with the weights of the best validation, where there is one.
 
     Args:
-        model: what learns.
+        model: what is trained.
         loss: of the model on a batch.
         steps: the batches, one a step.
         options: how to train.
@@ -156,116 +151,134 @@ def train(
     Raises:
         RunError: the folder holds checkpoints and `resume` is not set, or they are of another training.
         ConfigError: there is no step to take, one does not fit into memory, the loss or a weight is no number any more,
-            or `report_to` names a tracker that transformers does not know.
+            or `report_to` names a tracker that accelerate does not know.
         BackendMissingError: it names one that is not installed.
     """
     if not len(steps):
         raise ConfigError(
             "the data hold nothing to learn from: give a user with two items at least, or texts for the tasks to learn"
         )
+    processes = Processes()
+    folder = processes.agreed(folder)  # each may have made a temporary one of its own
     checkpoints = folder / "checkpoints"
     if not resume and any(checkpoints.glob("checkpoint-*")):
         raise RunError(f"{folder} holds checkpoints of a training: resume it, or choose another folder")
     check_step_fits(model, loss, steps[0], options.replicas)
-    num_updates = -(-len(steps) // options.gradient_accumulation_steps)
-    every = -(-num_updates // options.evaluations)
+    state = State(num_updates=-(-len(steps) // options.gradient_accumulation_steps))
     newest = newest_checkpoint(checkpoints)
     if newest is not None:
+        check_same_training(model, newest, state.num_updates)
         state = state_of(newest)
-        check_same_training(model, newest, num_updates)
-        # The Trainer would take one step more before it saw that an earlier run had come to its end.
-        if state.stopped:
-            load_learnt(model, best_checkpoint(newest, state))
-            model.eval()
-            return
-    remove_newer(checkpoints, newest)
-    folder.mkdir(parents=True, exist_ok=True)
-    early_stopping = [EarlyStoppingCallback(options.patience)] if validate and options.patience else []
-    trackers = _trackers(options.report_to)
-    bar = ProgressBar()
-    arguments = TrainingArguments(
-        output_dir=str(checkpoints),
-        per_device_train_batch_size=1,  # one step's batch is one row of the data set
-        gradient_accumulation_steps=options.gradient_accumulation_steps,
-        num_train_epochs=1,
-        learning_rate=options.learning_rate,
-        weight_decay=options.weight_decay,
-        adam_beta2=options.adam_beta2,
-        max_grad_norm=options.max_grad_norm,
-        warmup_steps=options.warmup_steps,
-        lr_scheduler_type=options.lr_scheduler_type,
-        bf16=options.bf16,
-        seed=options.seed,
-        use_cpu=not torch.cuda.is_available(),
-        eval_strategy="steps" if validate else "no",
-        eval_steps=every,
-        save_strategy="steps",
-        save_steps=every,
-        save_total_limit=2,  # the best and the last; with 1 the last one would go when the training ends
-        load_best_model_at_end=validate is not None,
-        metric_for_best_model=options.best,
-        greater_is_better=options.best != "loss",
-        logging_steps=max(1, min(50, num_updates // 20)),
-        logging_nan_inf_filter=False,  # it would put the mean so far in place of a loss that is no number
-        restore_callback_states_from_checkpoint=True,
-        report_to="none",
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        dataloader_pin_memory=False,
-    )
-    batches = Ahead(steps)
-    trainer = _Trainer(
-        model=model,
-        args=arguments,
-        train_dataset=batches,
-        # Never read: `evaluate` ranks, but the Trainer asks for one.
-        eval_dataset=batches if validate else None,
-        data_collator=lambda batches: batches[0],
-        callbacks=[
-            Seams(),
-            Sealing(),
-            JsonLog(folder / "log.jsonl"),
-            Diverged(),
-            bar,
-            *early_stopping,
-            *trackers,
-        ],
-    )
-    trainer.remove_callback(PrinterCallback)
-    trainer.learner, trainer.loss, trainer.validate = model, loss, validate
-    trainer.gradients, trainer.batches = Gradients([(weight,) for weight in model.parameters()]), batches
-    trainer.num_replicas, trainer.num_threads = options.replicas, torch.get_num_threads()
-    if options.coupled_decay:
-        trainer.optimizer = torch.optim.Adam(
-            model.parameters(),
-            lr=options.learning_rate,
-            betas=(0.9, options.adam_beta2),
-            weight_decay=options.weight_decay,
-            fused=True,
-        )
-    try:
+    processes.wait()
+    if not state.stopped:
+        if processes.rank == 0:
+            remove_others(checkpoints, newest)
+        threads = torch.get_num_threads()
+        log = TrainingLog(folder / "log.jsonl", state, options, silent=processes.rank > 0)
         # Replicas share the threads out among them: two that each start more stand in each other's way.
-        with quiet(), torch_threads(max(1, trainer.num_threads // options.replicas)):
-            trainer.train(resume_from_checkpoint=str(newest) if newest else None)
-    finally:
-        bar.bar.stop()
-        if trainer.replicas is not None:
-            trainer.replicas.close()
-        # Mixed precision is the training's: accelerate leaves it on `forward`, which answers go through as well.
-        trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)
-        # What it puts back is bound to this very module, and would run this one for every shallow copy too.
-        vars(model).pop("forward", None)
-    if not all(bool(weight.isfinite().all()) for weight in learnt(model).values()):
+        with (
+            closing(log),
+            torch_threads(max(1, threads // options.replicas)),
+            closing(Learner(model, loss, steps, options, processes)) as learner,
+        ):
+            _loop(model, learner, state, checkpoints, log, validate, threads)
+        processes.wait()
+    load_trainable(model, best_checkpoint(checkpoints / f"checkpoint-{state.step}", state))
+    processes.wait()  # the folder may go when the first process is through
+    if not all(bool(weight.isfinite().all()) for weight in trainable(model).values()):
         raise ConfigError(
             f"the training ended with weights that are no numbers: lower learning_rate={options.learning_rate:g}"
         )
     model.eval()
 
 
-def _trackers(names: tuple[str, ...]) -> list[TrainerCallback]:
-    try:
-        return [tracker() for tracker in get_reporting_integration_callbacks(list(names))]
-    except ValueError as error:
-        raise ConfigError(f"report_to={','.join(names)}: {error}") from None
-    except (RuntimeError, ImportError) as error:
-        raise BackendMissingError(f"report_to={','.join(names)}: {one_line(error)}") from None
+def _loop(
+    model: nn.Module,
+    learner: Learner,
+    state: State,
+    checkpoints: Path,
+    log: TrainingLog,
+    validate: Validate | None,
+    threads: int,
+) -> None:
+    """Take updates from `state` on, with checkpoints, to the last one or until validations get no better."""
+    options, processes = learner.options, learner.processes
+    optimizer = new_optimizer(model, options)
+    if state.step:
+        load_trainable(model, checkpoints / f"checkpoint-{state.step}")
+        load_optimizer(optimizer, checkpoints / f"checkpoint-{state.step}")
+    log_every = max(1, min(50, state.num_updates // 20))
+    check_every = -(-state.num_updates // options.evaluations)
+    nothing = torch.zeros((), device=device())
+    total, began, first, logged = nothing, time.monotonic(), state.step, state.step
+    while not state.stopped:
+        total = total + learner.learn(state.step)
+        norm = nn.utils.get_total_norm([weight.grad for weight in learner.weights if weight.grad is not None])
+        if options.max_grad_norm:
+            nn.utils.clip_grads_with_norm_(learner.weights, options.max_grad_norm, norm)
+        for group in optimizer.param_groups:
+            group["lr"] = rate(options, state.step, state.num_updates)
+        optimizer.step()
+        optimizer.zero_grad()
+        state.step += 1
+        log.advance(state.step)
+        checks = state.step % check_every == 0 or state.step == state.num_updates
+        if checks or state.step % log_every == 0:  # checkpoints do not hold the sum of losses
+            mean, total, logged = float(total) / (state.step - logged), nothing, state.step
+            log.write(state.step, loss=mean, grad_norm=float(norm), learning_rate=group["lr"])
+            if not math.isfinite(mean):
+                raise ConfigError(
+                    f"the loss is {mean} after {state.step:,} updates: lower "
+                    f"learning_rate={options.learning_rate:g}, or raise warmup_steps"
+                )
+        if checks and validate is not None:
+            model.eval()
+            with torch_threads(threads):
+                metrics = processes.agreed(validate())
+            log.write(state.step, **{f"eval_{name}": value for name, value in metrics.items()})
+            state.judge(metrics[options.best], lower_is_better=options.best == "loss")
+        if checks:
+            state.stopped = state.step == state.num_updates or 0 < options.patience <= state.failures
+            if processes.rank == 0:
+                save_checkpoint(checkpoints, state, model, optimizer)
+    seconds = time.monotonic() - began
+    log.write(state.step, train_runtime=seconds, train_steps_per_second=(state.step - first) / seconds)
+
+
+_NOT_DECAYED = re.compile(r"bias|layernorm|rmsnorm|(^|\.)norm(\.|$)|_norm(\.|$)")
+
+
+def new_optimizer(model: nn.Module, options: TrainingOptions) -> torch.optim.Optimizer:
+    """Adam with `coupled_decay`; else AdamW, whose decay leaves biases and the weights of norms alone."""
+    betas, decay = (0.9, options.adam_beta2), options.weight_decay
+    if options.coupled_decay:
+        return torch.optim.Adam(model.parameters(), betas=betas, weight_decay=decay, fused=True)
+    norms = {
+        id(weight)
+        for part in model.modules()
+        if isinstance(part, nn.LayerNorm)
+        for weight in part.parameters()
+    }
+    weights: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+    for name, weight in trainable(model).items():
+        weights[id(weight) not in norms and not _NOT_DECAYED.search(name.lower())].append(weight)
+    groups = [{"params": some, "weight_decay": decay * decayed} for decayed, some in weights.items()]
+    return torch.optim.AdamW(groups, betas=betas, fused=True)
+
+
+def rate(options: TrainingOptions, update: int, num_updates: int) -> float:
+    """The learning rate of an update, from 0: transformers' schedules, as functions of its number."""
+    kind, warmup, most = options.lr_scheduler_type, options.warmup_steps, options.learning_rate
+    left = max(1, num_updates - warmup)  # updates after the warm-up
+    if kind == "constant":
+        return most
+    if update < warmup:
+        return most * (update / warmup)
+    if kind == "linear":
+        return most * ((num_updates - update) / left)
+    if kind == "cosine":
+        return most * (0.5 * (1.0 + math.cos(math.pi * ((update - warmup) / left))))
+    if kind == "inverse_sqrt":
+        scale = warmup or 10_000
+        return most * (1.0 / math.sqrt((update + scale - warmup) / scale))
+    return most  # constant_with_warmup

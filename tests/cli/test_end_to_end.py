@@ -45,7 +45,7 @@ def test_killed_and_resumed_ends_with_the_same_weights(undisturbed: Path, tmp_pa
     folder = tmp_path / "killed"
     process = subprocess.Popen([*TRAIN, "--out", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     with process:
-        while process.poll() is None and not list(folder.glob("checkpoints/checkpoint-*/trainer_state.json")):
+        while process.poll() is None and not list(folder.glob("checkpoints/checkpoint-*/seal.json")):
             time.sleep(0.05)
         assert process.poll() is None, "it had ended before it could be killed"
         os.kill(process.pid, signal.SIGKILL)

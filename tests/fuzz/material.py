@@ -168,7 +168,7 @@ def _answers(folder: Path, shop: Path) -> Path:
 @contextmanager
 def _stopping_after(batches: int) -> Iterator[None]:
     """Ctrl-C in the middle of a batch."""
-    compute = trainer._Trainer.training_step
+    compute = trainer.Learner.backward
     count = itertools.count(1)
 
     def stopping(*args: Any, **kwargs: Any) -> Any:
@@ -176,8 +176,8 @@ def _stopping_after(batches: int) -> Iterator[None]:
             raise KeyboardInterrupt
         return compute(*args, **kwargs)
 
-    trainer._Trainer.training_step = stopping  # type: ignore[method-assign]
+    trainer.Learner.backward = stopping  # type: ignore[method-assign]
     try:
         yield
     finally:
-        trainer._Trainer.training_step = compute  # type: ignore[method-assign]
+        trainer.Learner.backward = compute  # type: ignore[method-assign]

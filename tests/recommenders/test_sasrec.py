@@ -111,17 +111,17 @@ def test_a_killed_training_ends_with_the_same_weights(
 ) -> None:
     targets = Targets(walks.catalogue, walks.users, walks.histories, np.arange(60, dtype=np.int32) % 40)
     expected: Any = small("sasrec").fit(walks, targets, run=tmp_path / "whole")
-    calls, compute = itertools.count(1), trainer._Trainer.training_step
+    calls, compute = itertools.count(1), trainer.Learner.backward
 
     def stopping(*args: Any, **kwargs: Any) -> torch.Tensor:
         if next(calls) == 16:
             raise KeyboardInterrupt
         return compute(*args, **kwargs)
 
-    monkeypatch.setattr(trainer._Trainer, "training_step", stopping)
+    monkeypatch.setattr(trainer.Learner, "backward", stopping)
     with pytest.raises(KeyboardInterrupt):
         small("sasrec").fit(walks, targets, run=tmp_path / "killed")
-    monkeypatch.setattr(trainer._Trainer, "training_step", compute)
+    monkeypatch.setattr(trainer.Learner, "backward", compute)
     resumed: Any = small("sasrec").fit(walks, targets, run=tmp_path / "killed", resume=True)
     for name, weight in expected.network_.state_dict().items():
         torch.testing.assert_close(resumed.network_.state_dict()[name], weight, rtol=0, atol=1e-6)

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 @pytest.fixture
 def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Ctrl-C in the middle of the n-th batch from now on; 0: never again."""
-    compute = trainer._Trainer.training_step
+    compute = trainer.Learner.backward
 
     def set_stop(count: int) -> None:
         batches = itertools.count(1)
@@ -28,6 +28,6 @@ def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
                 raise KeyboardInterrupt
             return compute(*args, **kwargs)
 
-        monkeypatch.setattr(trainer._Trainer, "training_step", stopping)
+        monkeypatch.setattr(trainer.Learner, "backward", stopping)
 
     return set_stop

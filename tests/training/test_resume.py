@@ -17,7 +17,7 @@ from typing import Any
 import interruptible
 import pytest
 import torch
-from genrec.data.seal import read_sealed, write_sealed
+from genrec.data.seal import files_below, measured, write_sealed
 from genrec.data.streams import DRAWS
 from genrec.errors import RunError
 from genrec.training.checkpoints import best_checkpoint, newest_checkpoint, state_of
@@ -112,11 +112,10 @@ def test_stopped_before_the_first_checkpoint(
     [
         ("optimizer.pt", b""),
         ("optimizer.pt", None),
-        ("rng_state.pth", b"half"),
-        ("scheduler.pt", b"half"),
+        ("seal.json", b"half"),
         ("model.safetensors", b"half"),
-        ("trainer_state.json", b'{"epoch": 3.0, "glo'),
-        ("trainer_state.json", None),
+        ("state.json", b'{"num_updates": 3, "st'),
+        ("state.json", None),
     ],
 )
 def test_a_damaged_checkpoint_is_passed_over(
@@ -164,18 +163,18 @@ def test_a_checkpoint_of_another_run_is_told(undisturbed: Callable[..., Any], tm
     assert newest_checkpoint(whole / "checkpoints") is not None
 
 
-@pytest.mark.parametrize("values", [{}, {"draws": DRAWS + 1}, None], ids=["before", "after", "no seal"])
-def test_a_training_that_draws_other_batches_is_not_gone_on_with(
-    undisturbed: Callable[..., Any], tmp_path: Path, values: dict[str, Any] | None
+@pytest.mark.parametrize("by_the_trainer", [True, False], ids=["before our loop", "other draws"])
+def test_a_training_of_another_version_is_not_gone_on_with(
+    undisturbed: Callable[..., Any], tmp_path: Path, by_the_trainer: bool
 ) -> None:
     whole, _ = undisturbed()
     run = Path(shutil.copytree(whole, tmp_path / "run"))
-    for seal in run.glob("checkpoints/*/seal.json"):
-        files = read_sealed(seal, dict[str, Any])[1].files  # type: ignore[union-attr]
-        if values is None:
-            seal.unlink()
-        else:
-            write_sealed(seal, values, run=None, files=files)
+    for path in run.glob("checkpoints/checkpoint-*"):
+        state = json.loads((path / "state.json").read_text())
+        (path / "state.json").write_text(json.dumps(state | {"draws": DRAWS + 1}))
+        if by_the_trainer:
+            (path / "state.json").rename(path / "trainer_state.json")
+        write_sealed(path / "seal.json", {}, run=None, files=measured(path, files_below(path, "seal.json")))
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
     with pytest.raises(RunError, match=r"checkpoint-\d+ was begun by another version of genrec, which draws"):
         fit(run, resume=True)

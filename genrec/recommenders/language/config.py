@@ -106,7 +106,7 @@ class GenerativeConfig(Config):
     )
     seed: Seed = 0
     threads: Threads | None = Field(None, description="CPU threads; null: as many as help")
-    report_to: Names = Field((), description="trackers of transformers: wandb, tensorboard, mlflow, ...")
+    report_to: Names = Field((), description="trackers of accelerate: wandb, tensorboard, mlflow, ...")
 
     @model_validator(mode="after")
     def _heads_share_the_width(self) -> Self:
