@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from genrec.cli.tables import print_evaluation, print_tasks
 from genrec.cli.terminal import print_json, progress
 from genrec.errors import ConfigError
 from genrec.runs.measure import asked, measure_file
-from genrec.runs.run import Run, open_run
+from genrec.runs.run import open_run
 
 
 @reads_data
@@ -62,7 +63,17 @@ def evaluate(
             raise ConfigError("there is nothing to measure: give a RUN, or --rankings FILE and --data PATH")
         for name in [*reading, *(["protocol"] if protocol is not None else [])]:
             raise ConfigError(f"--{name.replace('_', '-')} goes with --rankings: {run} knows its own")
-        _evaluate_run(open_run(run, data), split, users, exact, batch_size, task, as_json)
+        opened = open_run(run, data)
+        with progress("measuring") as tick:
+            options: dict[str, Any] = {"users": users, "batch_size": batch_size, "progress": tick}
+            if task is None:
+                what, found = "exact" if exact else "", opened.evaluate(split, exact=exact, **options)
+            else:
+                tasks = task if task == "all" else task.split(",")
+                what, found = "tasks", opened.evaluate_tasks(tasks, split, **options)
+        name = asked(opened.parts, split, users, what)[0]
+        title = f"{opened.recipe.recommender} in {run}, {name}"
+        _print(found, title, as_json)
         return
     if run is not None:
         raise ConfigError(f"both {run} and --rankings {rankings} are given: measure one at a time")
@@ -76,32 +87,11 @@ def evaluate(
         if given:
             raise ConfigError(f"{what}, and the lists of --rankings are there: leave it out")
     found = measure_file(rankings, reading.source(data), protocol or "leave-one-out", split, users)
+    _print(found, f"{rankings}, {split}", as_json)
+
+
+def _print(found: Mapping[str, Any], title: str, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        print_evaluation(found, f"{rankings}, {split}")
-
-
-def _evaluate_run(
-    run: Run,
-    split: str,
-    users: int | None,
-    exact: bool,
-    batch_size: int | None,
-    task: str | None,
-    as_json: bool,
-) -> None:
-    """Measure a run's lists, or the tasks that are named, and print what was found."""
-    with progress("measuring") as tick:
-        options: dict[str, Any] = {"users": users, "batch_size": batch_size, "progress": tick}
-        if task is None:
-            what, found = "exact" if exact else "", run.evaluate(split, exact=exact, **options)
-        else:
-            tasks = task if task == "all" else task.split(",")
-            what, found = "tasks", run.evaluate_tasks(tasks, split, **options)
-    if as_json:
-        print_json(found)
-        return
-    name = asked(run.parts, split, users, what)[0]
-    show = print_evaluation if task is None else print_tasks
-    show(found, f"{run.recipe.recommender} in {run.folder}, {name}")
+        (print_tasks if "tasks" in found else print_evaluation)(found, title)

@@ -14,6 +14,7 @@ from genrec.cli.options import pair
 from genrec.errors import ConfigError
 from genrec.runs.source import DataSource
 
+_PAIR = "NAME=THEIRS"
 _OPTIONS: dict[str, Any] = {
     name: Annotated[kind | None, typer.Option(f"--{name.replace('_', '-')}", metavar=metavar, help=about)]
     for name, kind, metavar, about in (
@@ -22,22 +23,12 @@ _OPTIONS: dict[str, Any] = {
         (
             "column",
             list[str],
-            "NAME=THEIRS",
-            "What your file calls a column, as in user_id=uid; rating= leaves it out; repeat.",
+            _PAIR,
+            "A column of your file, as in user_id=uid; rating= leaves it out; repeat.",
         ),
-        (
-            "item_column",
-            list[str],
-            "NAME=THEIRS",
-            "The same for the file of items, where it names item_id or title otherwise; repeat.",
-        ),
+        ("item_column", list[str], _PAIR, "The same for the file of items, as in item_id=sku; repeat."),
         ("ordered", bool, None, "The rows stand in time order."),
-        (
-            "untitled",
-            str,
-            "error|drop|id",
-            "Items without a title: stop, drop their interactions, or use their ids.",
-        ),
+        ("untitled", str, "error|drop|id", "Items without a title: stop, drop their rows, or use their ids."),
         ("unrated", bool, None, "Keep listed items that nobody took."),
         ("min_rating", float, None, "Keep interactions rated at least this."),
         ("k_core", int, None, "Keep users and items with at least this many, repeatedly."),

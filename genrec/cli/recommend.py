@@ -70,16 +70,13 @@ def recommend(
         if out is None:
             raise ConfigError("--users all writes a Parquet file: give --out NAME.parquet")
         with stoppable("go on with the same command"), progress("recommending to all users") as tick:
-            num_rows = opened.recommend_to_all(
-                out,
-                k,
-                only=fields,
-                exclude=exclude or (),
-                exact=exact,
-                force=force,
-                batch_size=batch_size,
-                progress=tick,
-            )
+            options: dict[str, Any] = {
+                "exact": exact,
+                "force": force,
+                "batch_size": batch_size,
+                "progress": tick,
+            }
+            num_rows = opened.recommend_to_all(out, k, only=fields, exclude=exclude or (), **options)
         stdout().print(f"wrote {num_rows:,} rows to {out}")
         return
     if batch_size is not None:

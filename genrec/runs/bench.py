@@ -172,25 +172,22 @@ def beside_generate(targets: Targets, seconds: float) -> list[Row]:
     beams, k = BEAMS[0], min(10, len(codes))
     with tempfile.TemporaryDirectory() as folder, quiet():
         model = random_llama(Path(folder), end + 1, end, layers=2, width=128, inner=256)
-        ours, theirs = (
-            SameModel(Path(folder), codes, Trie.build(codes), "vocabulary"),
-            CommonWay(model, codes),
-        )
-        measured: dict[str, list[float]] = {}
+        ours = SameModel(Path(folder), codes, Trie.build(codes), "vocabulary")
+        theirs = CommonWay(model, codes)
+        ways: dict[str, Callable[[], Any]] = {
+            "our beam": lambda: ours.search.search(
+                ours.prefix(histories), Constraint(ours.tensors), k, beams
+            ),
+            "generate": lambda: theirs.lists(histories, k, beams, "vocabulary"),
+        }
+        measured: dict[str, list[float]] = {name: [] for name in ways}
         watch = _Watch()
-        while (
-            not measured or watch.seconds < seconds
-        ):  # in turns, so that other work on the machine hits both
-            for name, work in (
-                (
-                    "our beam",
-                    lambda: ours.search.search(ours.prefix(histories), Constraint(ours.tensors), k, beams),
-                ),
-                ("generate", lambda: theirs.lists(histories, k, beams, "vocabulary")),
-            ):
+        # In turns, so that other work on the machine hits both.
+        while not measured["our beam"] or watch.seconds < seconds:
+            for name, work in ways.items():
                 turn = _Watch()
                 work()
-                measured.setdefault(name, []).append(turn.seconds)
+                measured[name].append(turn.seconds)
     memory = watch.peak_memory_mb
     times = float(np.median(np.array(measured["generate"]) / measured["our beam"]))
     return [

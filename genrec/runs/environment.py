@@ -29,22 +29,28 @@ def environment() -> dict[str, Any]:
         "num_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "num_threads": sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(["genrec", *sys.argv[1:]]),
+        "command": _command(),
     }
+
+
+def _command() -> str:
+    """The command of this process."""
+    path, *words = sys.argv or [""]
+    program = ["genrec"] if Path(path).stem in ("genrec", "__main__") else ["python", path]
+    return shlex.join([*program, *words])
 
 
 def _commit() -> str | None:
     """Commit of the checkout that this package runs from, `+` for uncommitted changes; None outside one."""
-    here = Path(genrec.__file__).parent
+    here = str(Path(genrec.__file__).parent)
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", here, *words], capture_output=True, check=True, text=True).stdout
+
     try:
-        git = ["git", "-C", str(here)]
-        if not subprocess.run([*git, "ls-files", "errors.py"], capture_output=True, check=True).stdout:
+        if not git("ls-files", "errors.py"):
             return None  # installed below somebody else's repository
-        commit = subprocess.run(
-            [*git, "rev-parse", "HEAD"], capture_output=True, check=True, text=True
-        ).stdout.strip()
-        changed = subprocess.run([*git, "status", "--porcelain", "."], capture_output=True, check=True).stdout
-        return commit + ("+" if changed else "")
+        return git("rev-parse", "HEAD").strip() + ("+" if git("status", "--porcelain", ".") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
 
@@ -59,8 +65,6 @@ def _version(library: str) -> str | None:
 def _cpu() -> str:
     """Name of the processor."""
     info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    lines = info.read_text().splitlines() if info.exists() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())

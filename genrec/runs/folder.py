@@ -59,14 +59,12 @@ def _locked(folder: Path) -> Iterator[bool]:
         yield True
         return
     descriptor = os.open(folder, os.O_RDONLY)
+    free = True
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            free = True
-        except BlockingIOError:
-            free = False
-        except OSError:  # some network file systems know no locks
-            free = True
+        except OSError as error:  # any other than this one: some network file systems know no locks
+            free = not isinstance(error, BlockingIOError)
         yield free
     finally:
         os.close(descriptor)

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-import pyarrow.parquet as pq
 from pydantic_core import to_jsonable_python
 
-from genrec.data.files import read_parquet, write_atomically
+from genrec.data.files import write_atomically
 from genrec.data.seal import Sealed, check_files, measured, read_sealed, write_sealed
 from genrec.errors import ConfigError, RunError
 from genrec.recommenders.asked import as_count
@@ -103,12 +102,9 @@ def allowed_items(
         ConfigError: no such field or value.
         UnknownItemError: an excluded item is not in the catalogue.
     """
-    allowed = model.mask(None, exclude)
-    for field, value in only:
-        fitting = model.mask({field: value}, ())
-        assert fitting is not None
-        allowed = fitting if allowed is None else allowed & fitting
-    return allowed
+    masks = [model.mask(None, exclude), *(model.mask({field: value}, ()) for field, value in only)]
+    given = [mask for mask in masks if mask is not None]
+    return np.logical_and.reduce(given) if given else None
 
 
 def _take_up(folder: Path, asked: dict[str, Any]) -> dict[str, Sealed]:
@@ -126,16 +122,12 @@ def _take_up(folder: Path, asked: dict[str, Any]) -> dict[str, Sealed]:
                 f"{key}={value}: repeat the first command, choose another --out, or remove that folder"
             )
     parts = {} if seal is None else seal.files
-    return {name: file for name, file in parts.items() if _is_whole(folder, name, file)}
-
-
-def _is_whole(folder: Path, name: str, file: Sealed) -> bool:
-    """Whether a part is as it was written; one that is not is made again."""
-    try:
-        check_files(folder, {name: file})
-    except RunError:
-        return False
-    return True
+    whole = {}
+    for name, file in parts.items():
+        with suppress(RunError):  # a part that is not as it was written is made again
+            check_files(folder, {name: file})
+            whole[name] = file
+    return whole
 
 
 def _table(run: Run, users_B: IntArray, rankings: Rankings) -> pl.DataFrame:
@@ -161,17 +153,7 @@ def _table(run: Run, users_B: IntArray, rankings: Rankings) -> pl.DataFrame:
 
 
 def _assemble(paths: list[Path], out: Path) -> int:
-    """One file from the parts, one part in memory at a time; rows written."""
-    num_rows = 0
-
-    def write(temporary: Path) -> None:
-        nonlocal num_rows
-        parts = (read_parquet(path).to_arrow(compat_level=pl.CompatLevel.oldest()) for path in paths)
-        first = next(parts)
-        with pq.ParquetWriter(temporary, first.schema) as writer:
-            for part in chain([first], parts):
-                num_rows += part.num_rows
-                writer.write_table(part)
-
-    write_atomically(out, write)
-    return num_rows
+    """One file from the parts, as a stream; rows written."""
+    parts = pl.scan_parquet(paths, glob=False)
+    write_atomically(out, parts.sink_parquet)
+    return int(parts.select(pl.len()).collect().item())

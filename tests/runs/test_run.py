@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import genrec
@@ -15,6 +16,7 @@ import pytest
 from genrec.cli.main import main
 from genrec.errors import ConfigError, RunError
 from genrec.recommenders.popular import Popular
+from genrec.runs.environment import environment
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +172,19 @@ def test_wrong_questions_are_refused_before_anything_is_read(runs: Path) -> None
         run.evaluate_tasks(["rating"])
     with pytest.raises(RunError, match="no run folder"):
         genrec.open_run(runs / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["/usr/bin/genrec", "bench", "my log.csv"], "genrec bench 'my log.csv'"),
+        (["/lib/genrec/__main__.py", "bench"], "genrec bench"),
+        (["study.py", "--seed", "3"], "python study.py --seed 3"),
+    ],
+)
+def test_a_run_notes_the_program_that_trained_it(argv: list[str], told: str, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "argv", argv)
+    assert environment()["command"] == told
 
 
 def test_the_page_shows_what_works(tmp_path, monkeypatch, capsys) -> None:
