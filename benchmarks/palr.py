@@ -74,7 +74,7 @@ def told(run: str, model: Palr, asked: Targets) -> str:
     outside = outside_share(model, asked, proposed)
     order = "none is named"
     if model.config.ranking == "list" or "candidates" in model.config.tasks:
-        model.config = model.config.model_copy(update={"order": "shuffled"})
+        model.config = model.config.changed(order="shuffled")
         other = model.rank(histories, 10)
         pairs = zip(ranked.items_BK, other.items_BK, strict=True)
         same = np.mean([len(np.intersect1d(one, two)) / 10 for one, two in pairs])

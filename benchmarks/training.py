@@ -64,7 +64,7 @@ class Bench:
             arguments = {**self.backbone.arguments, "vocab_size": vocab_size}
             self.backbone = CompactBackbone(**arguments)
         self.backbone.train()
-        self.mixed = self.model.config.bf16 and not genrec.backbones.hardware.full_precision()
+        self.mixed = self.model.config.training.bf16 and not genrec.backbones.hardware.full_precision()
         self.gradients = Gradients([(weight,) for weight in self.backbone.parameters()])
 
     def steps(self, way: Any) -> Mixture:
@@ -74,7 +74,7 @@ class Bench:
             self.train.histories,
             self.model.rows_,
             way=way,
-            batch_tokens=config.batch_tokens,
+            batch_tokens=config.training.batch_tokens,
             num_epochs=1,
             seed=0,
         )

@@ -28,6 +28,9 @@ from genrec.training.histories import history_mixture
 class GenRecConfig(DecoderConfig):
     """Options of `genrec`; the defaults are the recipe `genrec-best`."""
 
+    stride: int = Field(
+        0, ge=0, le=10_000, description="positions from item to item; 0: positions count tokens"
+    )
     prompt: Name = Field("none", description="prompt file: none, next_item or a path")
     examples: Literal["packed", "prefixes", "last"] = Field(
         "packed",
@@ -39,7 +42,7 @@ class GenRecConfig(DecoderConfig):
 
     @model_validator(mode="after")
     def _fits_together(self) -> GenRecConfig:
-        if self.learn_prompt and self.objective == "catalogue":
+        if self.learn_prompt and self.training.objective == "catalogue":
             raise ValueError("a prompt has no place in the trie: learn_prompt needs objective=token")
         if self.learn_prompt and self.examples == "packed":
             raise ValueError(
@@ -77,10 +80,10 @@ class GenRec(GenerativeRecommender):
             train_data.histories,
             self.rows_,
             way=config.examples,
-            batch_tokens=config.batch_tokens,
-            num_epochs=config.epochs,
+            batch_tokens=config.training.batch_tokens,
+            num_epochs=config.training.epochs,
             seed=config.seed,
-            max_steps=config.max_steps,
+            max_steps=config.training.max_steps,
         )
         self._train(steps, self._validation(validation), run, resume)
 

@@ -121,14 +121,11 @@ class Config(BaseModel):
     @classmethod
     def all_options(cls) -> dict[str, FieldInfo]:
         """Every option, one of a group as `group.option`."""
-        groups = cls.groups()
-        inside = [
-            (f"{name}.{option}", field)
-            for name, kinds in groups.items()
-            for kind in kinds
-            for option, field in kind.model_fields.items()
-        ]
-        return {name: field for name, field in cls.model_fields.items() if name not in groups} | dict(inside)
+        groups, found = cls.groups(), dict[str, FieldInfo]()
+        for name, field in cls.model_fields.items():
+            inside = [pair for kind in groups.get(name, ()) for pair in kind.model_fields.items()]
+            found |= {f"{name}.{option}": inner for option, inner in inside} or {name: field}
+        return found
 
     @classmethod
     def flat_names(cls) -> dict[str, tuple[str, str]]:

@@ -140,7 +140,7 @@ def test_wrong_questions(mistake, p5_run: Path, words: tuple[str, ...], told: st
 def test_tasks_that_were_never_drawn_are_not_learnt(model: P5) -> None:
     assert set(model.tasks("unseen")) == set(model.tasks("seen")) == set(WORDS)
     few = copy.copy(model)
-    few.config = model.config.model_copy(update={"times": {"next": 1, "rating": 0}})
+    few.config = model.config.changed(times={"next": 1, "rating": 0})
     assert few.tasks() == ["sequential", "direct"]
 
 

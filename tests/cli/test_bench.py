@@ -79,13 +79,13 @@ def test_beams_are_set_for_the_row_and_set_back(monkeypatch: pytest.MonkeyPatch)
     widths = []
 
     def ranked(model, what: str, *rest: object) -> Row:
-        widths.append((what, model.config.beams))
+        widths.append((what, model.config.search.beams))
         return Row(what, 1.0, "users/s", 1.0)
 
     monkeypatch.setattr(bench_rows, "_ranked", ranked)
     bench_rows.ranking(model, None, 1.0)
     assert widths == [("decoding, best first", 7), ("decoding, beam 10", 10), ("decoding, beam 50", 50)]
-    assert model.config.beams == 7
+    assert model.config.search.beams == 7
 
 
 def test_so_many_users_are_ranked_at_once_as_wanted(monkeypatch: pytest.MonkeyPatch) -> None:

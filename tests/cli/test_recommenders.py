@@ -18,10 +18,12 @@ def test_the_options_of_one_are_listed_as_they_could_be_given(cli, tmp_path) -> 
     lines = cli("recommenders", "p5").out.splitlines()
     options = {line.split()[0]: line for line in lines[1:]}
     assert list(options) == list(genrec.recommenders()["p5"].Config.all_options())
-    assert "whole number from 1 to 64" in options["depth"]
-    assert "number from 0 and below 1" in options["dropout"]
-    assert "whole number from 16 to 16,384 or null" in options["width"]
-    assert "title, random, sequential" in options["code"]
+    assert "whole number from 1 to 64" in options["backbone.depth"]
+    assert "number from 0 and below 1" in options["backbone.dropout"]
+    assert "whole number from 16 to 16,384 or null" in options["backbone.width"]
+    assert "title, random, sequential" in options["code.kind"]
+    assert "compact, pretrained" in options["backbone.kind"]
+    assert "0.002; 0.0003 (pretrained)" in options["training.learning_rate"]
     assert "{rating: 1, next: 5," in options["times"]
     schema = cli("recommenders", "sasrec", "--json").json
     assert set(schema) == set(genrec.recommenders()["sasrec"].Config.all_options())

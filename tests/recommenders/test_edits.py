@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 from genrec.data.interactions import Histories, Interactions
-from genrec.recommenders.base import Recommender, create, load
+from genrec.recommenders.base import Recommender, create, load, recommender_class
 from genrec.testing import TINY, ring
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -192,7 +192,8 @@ def test_edits_end_where_one_step_ends(saved: Callable[[str], Path], name: str) 
 def test_edits_of_a_checkpoint_end_where_one_step_ends(
     seq2seq_checkpoint: Callable[[str], str], tmp_path: Path, code_length: str
 ) -> None:
-    options = WRITER | {"backbone": seq2seq_checkpoint("t5"), "max_steps": 1, "code_length": code_length}
+    checkpoint = {"backbone": seq2seq_checkpoint("t5"), "max_steps": 1, "code_length": code_length}
+    options = recommender_class("genrec-seq2seq").Config.merged(WRITER, checkpoint)
     folder = create("genrec-seq2seq", **options).fit(walks()).save(tmp_path / "saved")
     run_state_machine_as_test(partial(Edits, folder), settings=MANY)
 

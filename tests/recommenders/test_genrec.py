@@ -12,7 +12,7 @@ import torch
 from genrec import testing
 from genrec.data.interactions import Histories, Interactions, Targets
 from genrec.errors import BackendMissingError, ConfigError, RunError
-from genrec.recommenders.base import Recommender, create, load
+from genrec.recommenders.base import Recommender, create, load, recommender_class
 from genrec.testing import ring
 
 TITLES = [
@@ -280,7 +280,7 @@ def test_the_best_validation_is_kept(walks: Interactions, monkeypatch: pytest.Mo
     ("options", "message"),
     [
         ({"no_such": 1}, "no option 'no_such'"),
-        ({"depth": 0}, "option depth=0"),
+        ({"depth": 0}, "option backbone.depth=0"),
         ({"objective": "magic"}, "objective='magic'"),
         ({"lr_scheduler_type": "magic"}, "lr_scheduler_type='magic'"),
         ({"learn_prompt": True, "examples": "last"}, "learn_prompt needs objective=token"),
@@ -313,7 +313,7 @@ def test_mistakes_that_show_when_it_is_fitted(
     walks: Interactions, options: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message) as caught:
-        create("genrec", **(TINY | options)).fit(walks)
+        create("genrec", **recommender_class("genrec").Config.merged(TINY, options)).fit(walks)
     assert "\n" not in str(caught.value)
 
 

@@ -136,6 +136,67 @@ def test_options_of_a_group_may_stand_within_or_without() -> None:
     assert (changed.training.epochs, changed.training.patience, changed.training.learning_rate) == (4, 2, 0.5)
 
 
+@every_recommender
+def test_runs_from_before_there_were_groups_have_the_options_of_both_backbones(name: str) -> None:
+    config = recommenders()[name].Config
+    if "backbone" not in config.groups():
+        return
+    compact, pretrained = create(name).config, create(name, backbone="some/path").config
+    for one, other in ((compact, pretrained), (pretrained, compact)):
+        old = (
+            flattened(other.model_dump(mode="json")) | flattened(one.model_dump(mode="json")) | config.dropped
+        )
+        assert create(name, **old).config == one
+
+
+@pytest.mark.parametrize("name", ["genrec", "palr", "genrec-seq2seq", "p5", "recsysllm"])
+def test_a_checkpoint_has_defaults_of_its_own(name: str) -> None:
+    config = create(name, backbone="some/path").config
+    assert (config.training.learning_rate, config.training.epochs, config.training.weight_decay) == (
+        3e-4,
+        5,
+        0,
+    )
+    assert (config.code.length, config.search.beams) == ("full", 10)
+    given = create(
+        name, backbone={"path": "some/path"}, epochs=3, search={"beams": 7}, code="sequential"
+    ).config
+    assert (given.training.epochs, given.search.beams) == (3, 7)
+    assert (given.code.kind, given.code.length) == ("sequential", "full")
+    assert (create(name).config.code.length, create(name).config.search.beams) == ("shortest", 50)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "told"),
+    [
+        ("genrec", {"lora_rank": 8}, "lora_rank belongs to a checkpoint .*; backbone is compact"),
+        (
+            "p5",
+            {"backbone": "compact", "tuning": "full"},
+            "tuning belongs to a checkpoint .*; backbone is compact",
+        ),
+        (
+            "genrec",
+            {"backbone": {"path": "x/y"}, "depth": 2},
+            "depth belongs to a model from scratch .* is x/y",
+        ),
+        ("genrec", {"backbone": {"kind": "compact", "path": "x"}}, "no option 'backbone.path'"),
+        ("genrec", {"backbone": {"kind": "other"}}, "'other' found using 'kind'"),
+        ("genrec", {"backbone": "x", "code": {"kind": "title"}, "code_length": 3}, r"code\.length=3"),
+        ("genrec", {"code": "title", "code.kind": "title"}, "no option 'code.kind'"),
+        ("palr", {"stride": 1}, "palr has no option 'stride'"),
+        ("p5", {"stride": 1}, "p5 has no option 'stride'"),
+        ("recsysllm", {"word_vectors": "order"}, "recsysllm has no option 'word_vectors'"),
+        ("sasrec", {"lora_rank": 8}, "sasrec has no option 'lora_rank'"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused_in_words(name: str, given: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told) as caught:
+        create(name, **given)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
@@ -191,11 +252,11 @@ def test_numpy_and_torch_take_every_seed_there_is() -> None:
 def test_lists_from_a_file_become_tuples() -> None:
     assert create("p5", families=["sequential"]).config.families == ("sequential",)
     assert create("palr", tasks=["candidates"]).config.tasks == ("candidates",)
-    assert create("genrec", learning_rate=1).config.learning_rate == 1.0
+    assert create("genrec", learning_rate=1).config.training.learning_rate == 1.0
 
 
 def test_numbers_of_numpy_are_numbers() -> None:
     config = create("genrec", depth=np.int64(3), dropout=np.float32(0.25), bf16=np.False_).config
-    assert (config.depth, config.dropout, config.bf16) == (3, 0.25, False)
-    with pytest.raises(ConfigError, match=r"depth=2\.5 of genrec"):
+    assert (config.backbone.depth, config.backbone.dropout, config.training.bf16) == (3, 0.25, False)
+    with pytest.raises(ConfigError, match=r"backbone\.depth=2\.5 of genrec"):
         create("genrec", depth=np.float64(2.5))

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from genrec.errors import ConfigError
 from genrec.recommenders.base import create
+from genrec.recommenders.options import GROUPS, flattened
 from genrec.runs.recipe import packaged_recipes, read_recipe
 
 
@@ -36,6 +37,79 @@ def test_every_packaged_recipe_makes_its_recommender() -> None:
     for name in packaged_recipes():
         recipe = read_recipe(name)
         assert create(recipe.recommender, **recipe.config).name == recipe.recommender
+
+
+def test_the_options_of_a_recipe_may_stand_without_their_groups() -> None:
+    for name in packaged_recipes():
+        recipe = read_recipe(name)
+        assert not [
+            value for option, value in recipe.options.items() if option in GROUPS and isinstance(value, dict)
+        ]
+        config = create(recipe.recommender, **recipe.config).config
+        assert create(recipe.recommender, **recipe.options).config == config
+        assert create(recipe.recommender, **config.model_dump(mode="json")).config == config
+
+
+# The `config.yaml` of a run of ee8b571: without groups, with the options of both kinds of backbone, and with options
+# that could have one value only.
+OLD = """\
+recommender: recsysllm
+config:
+  {backbone: compact, depth: 1, width: 64, dropout: 0.0, vocab_size: 400, node_vectors: true, tuning: lora,
+    lora_rank: 8, lora_alpha: 16, lora_dropout: 0.05, code: title, code_length: shortest, objective: catalogue,
+    max_items: 20, max_tokens: 4096, stride: 0, epochs: 3, max_steps: null, batch_tokens: 700,
+    gradient_accumulation_steps: 1,
+    learning_rate: 0.004, weight_decay: 0.05, max_grad_norm: 1.0, warmup_steps: 100, lr_scheduler_type: linear,
+    bf16: false, evaluations: 1, patience: 0, validation_users: 500, search: best-first, beams: 10, seed: 0,
+    threads: null, report_to: [], lora_targets: [], prompts: p5, families: [sequential], word_vectors: none,
+    user_tokens: true, named_users: 0.0, users_share: 1.0, other_words: 0.0, dropped_words: 0.0, draws: 0,
+    packed: true, held_share: 0.05, times: {next: 1}, pretraining_epochs: 2, levels: [entity, sentence,
+      document], mask_share: 0.15, whole_entities: true, chronological: true, two_dimensional: true, dynamic: true}
+"""
+
+
+def test_the_recipe_of_a_run_from_before_there_were_groups_is_read(tmp_path) -> None:
+    recipe = read_recipe(write(tmp_path, OLD))
+    config = create("recsysllm", **recipe.config).config
+    assert {name: recipe.config[name] for name in recipe.options if name not in config.names()} == {
+        "stride": 0,
+        "word_vectors": "none",
+    }
+    flat = flattened(config.model_dump(mode="json"))
+    assert {name: flat[name] for name in recipe.config if name in flat} == {
+        name: value for name, value in recipe.config.items() if name in flat
+    }
+    assert set(recipe.config) - set(flat) == {
+        "stride",
+        "word_vectors",
+        "tuning",
+        "lora_rank",
+        "lora_alpha",
+        "lora_dropout",
+        "lora_targets",
+    }
+    assert recipe.with_overrides(["epochs=2"]).config["training"]["epochs"] == 2
+    other = recipe.with_overrides(["backbone=some/path"])
+    assert other.config["backbone"] == {"path": "some/path"}  # what nothing read is no choice of the user's
+    assert create("recsysllm", **other.config).config.training.epochs == config.training.epochs
+
+
+def test_another_backbone_leaves_out_what_a_recipe_says_of_its_own(tmp_path) -> None:
+    paper = read_recipe("genrec-paper")
+    small = create("genrec", **paper.with_overrides(["backbone=compact", "depth=1"]).config).config
+    assert small.backbone.model_dump(exclude={"vocab_size", "node_vectors"}) == {
+        "kind": "compact",
+        "depth": 1,
+        "width": None,
+        "dropout": 0.5,
+    }
+    assert small.training.learning_rate == 3e-4  # what the recipe spells out stays
+    other = paper.with_overrides(["backbone=another/path", "backbone.tuning=full"]).config["backbone"]
+    assert (other["path"], other["tuning"], other["lora_rank"]) == ("another/path", "full", 8)
+    large = read_recipe("genrec-best").with_overrides(["backbone=another/path"])
+    assert create("genrec", **large.config).config.backbone.path == "another/path"
+    with pytest.raises(ConfigError, match=r"lora_rank belongs to a checkpoint .*; backbone is compact"):
+        create("genrec", **read_recipe("genrec-best").with_overrides(["lora_rank=4"]).config)
 
 
 def test_overrides_are_typed_by_yaml_and_reach_inside() -> None:
@@ -164,6 +238,6 @@ def test_an_option_that_nobody_knows_gets_the_nearest_or_some() -> None:
     with pytest.raises(ConfigError, match="did you mean validation_users") as caught:
         create("genrec", validaton_users=3)
     assert len(str(caught.value)) < 150
-    with pytest.raises(ConfigError, match=r"there are .*backbone, depth, .* and others") as caught:
+    with pytest.raises(ConfigError, match=r"there are .*backbone, code, .* and others") as caught:
         create("genrec", **{"q" * 10_000: 3})
     assert len(str(caught.value)) < 500

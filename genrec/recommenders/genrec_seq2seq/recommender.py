@@ -24,10 +24,12 @@ from genrec.errors import ConfigError
 from genrec.recommenders.base import register
 from genrec.recommenders.genrec_seq2seq.free import free_beams
 from genrec.recommenders.language.codebook import Codebook
+from genrec.recommenders.language.config import Search
 from genrec.recommenders.language.generative import GenerativeRecommender
 from genrec.recommenders.language.seq2seq import (
     EncoderDecoder,
     Seq2SeqConfig,
+    Seq2SeqTraining,
     Sources,
     load_users,
     save_users,
@@ -42,9 +44,26 @@ _MASK = "?"
 _USERS_AT_ONCE = 16  # of free decoding
 
 
+class GenRecSeq2SeqTraining(Seq2SeqTraining):
+    """How `genrec-seq2seq` is trained."""
+
+    pretraining_epochs: Pretraining = Field(0, description="passes of masked item prediction before")
+
+
+class GenRecSeq2SeqSearch(Search):
+    """How `genrec-seq2seq` finds items."""
+
+    decoding: Literal["constrained", "free"] = Field(
+        "constrained",
+        description="free: any text, as published; what is no item takes a place, and items repeat",
+    )
+
+
 class GenRecSeq2SeqConfig(Seq2SeqConfig):
     """Options of `genrec-seq2seq`; the defaults are the recipe `genrec-seq2seq-best`."""
 
+    training: GenRecSeq2SeqTraining
+    search: GenRecSeq2SeqSearch
     word_vectors: Literal["none", "own", "shared"] = Field(
         "none", description="of users and items: none, one each, or one for a user and an item of like number"
     )
@@ -52,17 +71,12 @@ class GenRecSeq2SeqConfig(Seq2SeqConfig):
     examples: Literal["packed", "prefixes", "last"] = Field(
         "packed", description="of the next item: packed, prefixes or last; see genrec.training.sources"
     )
-    pretraining_epochs: Pretraining = Field(0, description="passes of masked item prediction before")
     scores_padding: bool = Field(False, description="padding of answers is learnt as well, as published")
-    decoding: Literal["constrained", "free"] = Field(
-        "constrained",
-        description="free: any text, as published; what is no item takes a place, and items repeat",
-    )
     last_share: float = Field(0.3, ge=0, le=1, description="of the masked words, how many are the last item")
 
     @model_validator(mode="after")
     def _fits_together(self) -> GenRecSeq2SeqConfig:
-        if self.scores_padding and self.objective != "token":
+        if self.scores_padding and self.training.objective != "token":
             raise ValueError("padding has no place in the trie: scores_padding needs objective=token")
         return self
 
@@ -110,11 +124,11 @@ class GenRecSeq2Seq(GenerativeRecommender):
         self.users_ = {str(user): row for row, user in enumerate(users)}
         codebook = self._new_codebook(train_data, [_MASK, *user_words(len(self.users_))])
         self._use(codebook, self._new_backbone(codebook, len(self.users_)))
-        if config.pretraining_epochs:
-            steps = self._steps(histories, "masked", config.pretraining_epochs)
+        if config.training.pretraining_epochs:
+            steps = self._steps(histories, "masked", config.training.pretraining_epochs)
             before = None if run is None else run / "pretraining"
             self._train(steps, None, before, resume, evaluations=1, patience=0)
-        steps = self._steps(histories, config.examples, config.epochs)
+        steps = self._steps(histories, config.examples, config.training.epochs)
         self._train(steps, self._validation(validation), run, resume)
 
     def _steps(self, histories: Histories, way: Way, num_epochs: int) -> Mixture:
@@ -122,10 +136,10 @@ class GenRecSeq2Seq(GenerativeRecommender):
             histories,
             self.writer_,
             way=way,
-            batch_tokens=self.config.batch_tokens,
+            batch_tokens=self.config.training.batch_tokens,
             num_epochs=num_epochs,
             seed=self.config.seed,
-            max_steps=self.config.max_steps,
+            max_steps=self.config.training.max_steps,
         )
 
     def prompt_texts(self) -> list[str]:
@@ -134,7 +148,7 @@ class GenRecSeq2Seq(GenerativeRecommender):
     def _use(self, codebook: Codebook, backbone: Backbone) -> None:
         super()._use(codebook, backbone)
         config, tokenizer = self.config, codebook.tokenizer
-        if config.decoding == "free":  # of equal names the first item's
+        if config.search.decoding == "free":  # of equal names the first item's
             names = enumerate(map(self._read, codebook.codes))
             self.item_of_ = {name: item for item, name in reversed(list(names))}
         mask, *users = tokenizer.encode([_MASK, *user_words(len(self.users_))])
@@ -150,7 +164,7 @@ class GenRecSeq2Seq(GenerativeRecommender):
             max_items=config.max_items,
             users=[np.array(user) for user in users],
             max_tokens=min(config.max_tokens, self.backbone_.max_positions),
-            continues=config.backbone == "compact",
+            continues=config.backbone.kind == "compact",
             packs=config.examples == "packed",
             scores_padding=config.scores_padding,
             last_share=config.last_share,
@@ -168,7 +182,7 @@ class GenRecSeq2Seq(GenerativeRecommender):
     def _rank(
         self, histories: Histories, k: int, *, exclude_seen: bool, allowed: BoolArray | None, exact: bool
     ) -> Rankings:
-        if self.config.decoding == "constrained":
+        if self.config.search.decoding == "constrained":
             return super()._rank(histories, k, exclude_seen=exclude_seen, allowed=allowed, exact=exact)
         if exact:
             raise ConfigError("free decoding proves nothing: take decoding=constrained, or ask without exact")
@@ -179,7 +193,7 @@ class GenRecSeq2Seq(GenerativeRecommender):
         questions, longest = self.questions(histories), int(self.codebook_.codes.lengths.max()) + 4
         for start in range(0, len(histories), _USERS_AT_ONCE):
             rows = np.arange(start, min(start + _USERS_AT_ONCE, len(histories)))
-            width = max(k, self.config.beams)
+            width = max(k, self.config.search.beams)
             found = free_beams(
                 self.backbone_, questions.prefix(rows), self.codebook_.tokenizer.end[0], width, longest
             )

@@ -56,9 +56,9 @@ class Codebook:
             DataError: the ids of the items do not make the numbers that are wanted.
             CatalogueError: equal titles that the tokenizer cannot tell apart by a number.
         """
-        compact, titles, coded = config.backbone == "compact", train.catalogue.titles, None
-        if config.code == "collaborative":
-            if not compact:
+        backbone, titles, coded = config.backbone, train.catalogue.titles, None
+        if config.code.kind == "collaborative":
+            if backbone.kind != "compact":
                 raise ConfigError(
                     "code=collaborative needs backbone=compact: a checkpoint has no embeddings for words of our own; "
                     "take code=title or code=sequential with it"
@@ -68,16 +68,16 @@ class Codebook:
         numbers = _numbers(config, train)
         names = _names(titles, numbers)
         tokenizer: TextTokenizer
-        if compact:
+        if backbone.kind == "compact":
             spelt = [*(names if coded is None else ()), *texts]
             digit_pairs = numbers is not None
-            tokenizer = TrainedTokenizer.train(spelt, config.vocab_size, digit_pairs=digit_pairs)
+            tokenizer = TrainedTokenizer.train(spelt, backbone.vocab_size, digit_pairs=digit_pairs)
         else:
-            tokenizer = PretrainedTokenizer(config.backbone)
+            tokenizer = PretrainedTokenizer(backbone.path)
         if words:
             tokenizer = WordTokenizer(tokenizer, words)
         if coded is None:
-            length, close = config.code_length, _always_close(config)
+            length, close = config.code.length, _always_close(config)
             codes = title_codes(names, tokenizer.encode, tokenizer.end, length, always_close=close)
         else:
             first = tokenizer.vocab_size - len(coded.words)
@@ -93,10 +93,10 @@ class Codebook:
         numbers: IntArray | None,
         names: Sequence[str],
     ) -> Codebook:
-        if config.code == "collaborative":
+        if config.code.kind == "collaborative":
             return cls(tokenizer, trie, numbers, None)
         close = _always_close(config)
-        trained = TrainedCodes(trie, names, tokenizer.encode, tokenizer.end, config.code_length, close)
+        trained = TrainedCodes(trie, names, tokenizer.encode, tokenizer.end, config.code.length, close)
         return cls(tokenizer, trie, numbers, trained)
 
     def grown(self, titles: Sequence[str]) -> tuple[Codebook, IntArray]:
@@ -140,7 +140,7 @@ class Codebook:
             titles: of the trained items.
         """
         arrays = read_safetensors(folder / "codes.safetensors", ["tokens", "offsets"])
-        compact = config.backbone == "compact"
+        compact = config.backbone.kind == "compact"
         tokenizer: TextTokenizer = (
             TrainedTokenizer.load(folder) if compact else PretrainedTokenizer(str(folder))
         )
@@ -152,11 +152,11 @@ class Codebook:
 
 def _numbers(config: GenerativeConfig, train: Interactions) -> IntArray | None:
     """The number of each item, where numbers are written in place of titles."""
-    if config.code == "random":
+    if config.code.kind == "random":
         return random_numbers(len(train.catalogue), config.seed)
-    if config.code == "sequential":
+    if config.code.kind == "sequential":
         return sequential_numbers(train.histories, len(train.catalogue), config.seed)
-    if config.code == "original":
+    if config.code.kind == "original":
         return original_numbers(train.catalogue.ids)
     return None
 
@@ -168,4 +168,4 @@ def _names(titles: Sequence[str], numbers: IntArray | None) -> Sequence[str]:
 
 def _always_close(config: GenerativeConfig) -> bool:
     # A model that learns to write from nothing but these codes needs no word for "the title ends here".
-    return config.backbone != "compact" or config.code_length == "full"
+    return config.backbone.kind != "compact" or config.code.length == "full"

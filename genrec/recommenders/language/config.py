@@ -1,8 +1,8 @@
-"""The options that all recommenders share that write names."""
+"""The options that all recommenders share that write names, in groups."""
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,7 @@ from genrec.recommenders.options import (
     Config,
     Depth,
     Evaluations,
+    Group,
     MaxItems,
     Name,
     Names,
@@ -23,10 +24,15 @@ from genrec.recommenders.options import (
 )
 
 
-class GenerativeConfig(Config):
-    """Options of every recommender that writes names."""
+class Compact(Group):
+    """A small model from scratch."""
 
-    backbone: Name = Field("compact", description="'compact', or a checkpoint by folder or hub name")
+    called = "a model from scratch (backbone=compact)"
+
+    kind: Literal["compact"] = Field(
+        "compact",
+        description="a model from scratch, or a pretrained checkpoint; backbone=PATH is short for it",
+    )
     depth: Depth = 2
     width: Width | None = Field(None, description="hidden size of the compact backbone; null: 64 x depth")
     dropout: float = Field(
@@ -41,6 +47,33 @@ class GenerativeConfig(Config):
     node_vectors: bool = Field(
         True, description="the trie's nodes have vectors of their own beside their tokens'"
     )
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        width = self.width or compact_width(self.depth)
+        if not shared_by_heads(width):
+            raise ValueError(
+                f"width={width} is not shared out evenly by heads of {HEAD}, in pairs of numbers: take a multiple of "
+                f"{HEAD}"
+            )
+        return self
+
+
+class Pretrained(Group):
+    """A pretrained checkpoint.
+
+    It is tuned gently and briefly, as GenRec was (Ji et al. 2023), and reads whole titles, as it did before.
+    """
+
+    called = "a checkpoint (backbone=PATH)"
+    defaults: ClassVar = {
+        "training": {"learning_rate": 3e-4, "epochs": 5, "weight_decay": 0.0},
+        "code": {"length": "full"},
+        "search": {"beams": 10},
+    }
+
+    kind: Literal["pretrained"] = Field("pretrained", description="a checkpoint, not a model from scratch")
+    path: Name = Field(description="a checkpoint by folder or hub name")
     tuning: Literal["lora", "qlora", "full"] = Field("lora", description="how a checkpoint is tuned")
     lora_rank: int = Field(
         8,
@@ -52,21 +85,34 @@ class GenerativeConfig(Config):
         16, ge=1, le=65_536, description="LoRA's updates are scaled by lora_alpha / lora_rank"
     )
     lora_dropout: float = Field(0.05, ge=0, lt=1, description="on what LoRA's updates read")
-    code: Literal["title", "random", "sequential", "collaborative", "original"] = Field(
+    lora_targets: Names = Field((), description="endings of layers' names; none: the usual ones")
+
+
+class Code(Group):
+    """What is written for an item."""
+
+    kind: Literal["title", "random", "sequential", "collaborative", "original"] = Field(
         "title", description="what is written for an item; original: the data's own ids, which mostly leak"
     )
-    code_length: Literal["full", "shortest"] = Field(
-        "shortest", description="whole, or just enough to tell apart"
+    length: Literal["full", "shortest"] = Field("shortest", description="whole, or just enough to tell apart")
+
+
+class Search(Group):
+    """How the likeliest items are found in the trie."""
+
+    kind: Literal["best-first", "beam"] = Field(
+        "best-first", description="best-first: until the list is proved; beam: of fixed width, as published"
     )
+    beams: int = Field(
+        50, ge=1, le=4096, description="width of the beam; best-first goes on as one after many steps"
+    )
+
+
+class Training(Group):
+    """How a model is trained."""
+
     objective: Literal["catalogue", "token"] = Field(
         "catalogue", description="softmax over children or vocabulary"
-    )
-    max_items: MaxItems = 50
-    max_tokens: int = Field(
-        4096, ge=16, le=1_000_000, description="longest row in tokens; oldest items are left out first"
-    )
-    stride: int = Field(
-        0, ge=0, le=10_000, description="positions from item to item; 0: positions count tokens"
     )
     epochs: Passes = 18
     max_steps: int | None = Field(
@@ -97,23 +143,20 @@ class GenerativeConfig(Config):
     patience: int = Field(
         0, ge=0, le=10_000, description="validations without a better NDCG@10 before stopping; 0: never stop"
     )
-    validation_users: ValidationUsers = 500
-    search: Literal["best-first", "beam"] = Field(
-        "best-first", description="best-first: until the list is proved; beam: of fixed width, as published"
-    )
-    beams: int = Field(
-        50, ge=1, le=4096, description="width of the beam; best-first goes on as one after many steps"
-    )
-    seed: Seed = 0
-    threads: Threads | None = Field(None, description="CPU threads; null: as many as help")
     report_to: Names = Field((), description="trackers of accelerate: wandb, tensorboard, mlflow, ...")
 
-    @model_validator(mode="after")
-    def _heads_share_the_width(self) -> Self:
-        width = self.width or compact_width(self.depth)
-        if self.backbone == "compact" and not shared_by_heads(width):
-            raise ValueError(
-                f"width={width} is not shared out evenly by heads of {HEAD}, in pairs of numbers: take a multiple of "
-                f"{HEAD}"
-            )
-        return self
+
+class GenerativeConfig(Config):
+    """Options of every recommender that writes names."""
+
+    backbone: Annotated[Compact | Pretrained, Field(discriminator="kind")]
+    code: Code
+    search: Search
+    training: Training
+    max_items: MaxItems = 50
+    max_tokens: int = Field(
+        4096, ge=16, le=1_000_000, description="longest row in tokens; oldest items are left out first"
+    )
+    validation_users: ValidationUsers = 500
+    seed: Seed = 0
+    threads: Threads | None = Field(None, description="CPU threads; null: as many as help")

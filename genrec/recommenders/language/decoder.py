@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
@@ -17,20 +17,26 @@ from genrec.backbones.hardware import device
 from genrec.backbones.pretrained import PretrainedBackbone
 from genrec.data.interactions import IntArray
 from genrec.recommenders.language.codebook import Codebook
-from genrec.recommenders.language.config import GenerativeConfig
+from genrec.recommenders.language.config import Compact, GenerativeConfig, Pretrained
 from genrec.recommenders.language.generative import tuning
 from genrec.recommenders.options import Names
 from genrec.training.decoder_rows import Row, collate
 from genrec.training.objectives import CodeLoss
 
 
-class DecoderConfig(GenerativeConfig):
-    """Options of every recommender on a decoder-only model."""
+class PretrainedDecoder(Pretrained):
+    """A pretrained decoder-only checkpoint."""
 
     lora_targets: Names = Field(
         ("q_proj", "v_proj"),
         description="endings of layers' names that LoRA updates; queries and values as published",
     )
+
+
+class DecoderConfig(GenerativeConfig):
+    """Options of every recommender on a decoder-only model."""
+
+    backbone: Annotated[Compact | PretrainedDecoder, Field(discriminator="kind")]
 
 
 class Rows:
@@ -63,14 +69,14 @@ class DecoderOnly:
         decoder_config(checkpoint)
 
     def new(self, config: DecoderConfig, codebook: Codebook, num_users: int) -> Backbone:
-        if config.backbone != "compact":
-            return PretrainedBackbone(config.backbone, **tuning(config))
+        if config.backbone.kind != "compact":
+            return PretrainedBackbone(config.backbone.path, **tuning(config))
         return CompactBackbone(
             codebook.tokenizer.vocab_size,
-            depth=config.depth,
-            width=config.width,
-            dropout=config.dropout,
-            num_nodes=codebook.trie.num_nodes if config.node_vectors else 0,
+            depth=config.backbone.depth,
+            width=config.backbone.width,
+            dropout=config.backbone.dropout,
+            num_nodes=codebook.trie.num_nodes if config.backbone.node_vectors else 0,
         )
 
     def load(self, folder: Path, compact: bool) -> Backbone:

@@ -82,9 +82,9 @@ class GenerativeRecommender(Recommender):
         self.ranker_ = TrieRanker(
             backbone,
             codebook.trie,
-            "children" if self.config.objective == "catalogue" else "vocabulary",
-            width=self.config.beams,
-            best_first=self.config.search == "best-first",
+            "children" if self.config.training.objective == "catalogue" else "vocabulary",
+            width=self.config.search.beams,
+            best_first=self.config.search.kind == "best-first",
         )
 
     # -- parts of `_fit` -------------------------------------------------------------------------------------
@@ -95,8 +95,10 @@ class GenerativeRecommender(Recommender):
         """See `Codebook.build`."""
         config: GenerativeConfig = self.config
         prepare_threads(config.threads)
-        if config.backbone != "compact":  # what is no such checkpoint is told before its tokenizer is missed
-            self.architecture.check(config.backbone)
+        if (
+            config.backbone.kind != "compact"
+        ):  # what is no such checkpoint is told before its tokenizer is missed
+            self.architecture.check(config.backbone.path)
         return Codebook.build(config, train_data, texts, words)
 
     def _new_backbone(self, codebook: Codebook, num_users: int = 0) -> Backbone:
@@ -106,7 +108,7 @@ class GenerativeRecommender(Recommender):
             return self.architecture.new(self.config, codebook, num_users)
 
         torch.manual_seed(self.config.seed)
-        if self.config.backbone != "compact":
+        if self.config.backbone.kind != "compact":
             return new().to(device())
         return built(new, "depth, width or vocab_size, or take node_vectors=false").to(device())
 
@@ -125,29 +127,29 @@ class GenerativeRecommender(Recommender):
 
     @property
     def _mixed_precision(self) -> bool:
-        return bool(self.config.bf16 and not full_precision())
+        return bool(self.config.training.bf16 and not full_precision())
 
     def _training_options(self) -> TrainingOptions:
         config: GenerativeConfig = self.config
         return TrainingOptions(
-            learning_rate=config.learning_rate,
-            weight_decay=config.weight_decay,
-            max_grad_norm=config.max_grad_norm,
-            warmup_steps=config.warmup_steps,
-            lr_scheduler_type=config.lr_scheduler_type,
-            gradient_accumulation_steps=config.gradient_accumulation_steps,
+            learning_rate=config.training.learning_rate,
+            weight_decay=config.training.weight_decay,
+            max_grad_norm=config.training.max_grad_norm,
+            warmup_steps=config.training.warmup_steps,
+            lr_scheduler_type=config.training.lr_scheduler_type,
+            gradient_accumulation_steps=config.training.gradient_accumulation_steps,
             bf16=self._mixed_precision,
             seed=config.seed,
-            evaluations=config.evaluations,
-            patience=config.patience,
-            report_to=config.report_to,
+            evaluations=config.training.evaluations,
+            patience=config.training.patience,
+            report_to=config.training.report_to,
             # A checkpoint's products are large enough for torch's own threads.
-            replicas=num_replicas() if config.backbone == "compact" else 1,
+            replicas=num_replicas() if config.backbone.kind == "compact" else 1,
         )
 
     def _loss(self) -> CodeLoss:
         dtype = torch.bfloat16 if self._mixed_precision else torch.float32
-        return self.architecture.loss(self.codebook_.trie, self.config.objective, device(), dtype)
+        return self.architecture.loss(self.codebook_.trie, self.config.training.objective, device(), dtype)
 
     # -- answering -------------------------------------------------------------------------------------------
 
@@ -185,7 +187,7 @@ class GenerativeRecommender(Recommender):
         """The parts that `_save` wrote."""
         prepare_threads(self.config.threads)
         codebook = Codebook.load(folder, self.config, self.catalogue.titles)
-        backbone = self.architecture.load(folder / "backbone", self.config.backbone == "compact")
+        backbone = self.architecture.load(folder / "backbone", self.config.backbone.kind == "compact")
         if isinstance(backbone, CompactBackbone):
             num_nodes, wanted = backbone.arguments["num_nodes"], codebook.trie.num_nodes
             if num_nodes not in (0, wanted):
@@ -198,5 +200,4 @@ class GenerativeRecommender(Recommender):
 
 def tuning(config: GenerativeConfig) -> dict[str, Any]:
     """How a checkpoint is tuned, as pretrained backbones take it."""
-    names = ("tuning", "lora_rank", "lora_alpha", "lora_dropout", "lora_targets")
-    return {name: getattr(config, name) for name in names}
+    return config.backbone.model_dump(exclude={"kind", "path"})

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 import polars as pl
 import torch
-from pydantic import Field
 
 from genrec.backbones.base import Backbone, Prefix
 from genrec.backbones.compact_seq2seq import CompactSeq2SeqBackbone
@@ -17,21 +16,27 @@ from genrec.backbones.pretrained_seq2seq import PretrainedSeq2SeqBackbone, seq2s
 from genrec.data.files import read_parquet, write_atomically
 from genrec.data.interactions import IntArray
 from genrec.recommenders.language.codebook import Codebook
-from genrec.recommenders.language.config import GenerativeConfig
+from genrec.recommenders.language.config import GenerativeConfig, Training
 from genrec.recommenders.language.generative import tuning
-from genrec.recommenders.options import Evaluations, MaxItems, Names, Passes
+from genrec.recommenders.options import Evaluations, MaxItems, Passes
 from genrec.training.objectives import CodeLoss, TaskLoss
 from genrec.training.sources import Source, collate_sources, num_word_vectors
+
+
+class Seq2SeqTraining(Training):
+    """How an encoder–decoder is trained."""
+
+    epochs: Passes = 15
+    evaluations: Evaluations = 5
 
 
 class Seq2SeqConfig(GenerativeConfig):
     """Options of every recommender on an encoder–decoder."""
 
+    dropped: ClassVar = {"stride": 0}
+
+    training: Seq2SeqTraining
     max_items: MaxItems = 20
-    epochs: Passes = 15
-    evaluations: Evaluations = 5
-    stride: Literal[0] = Field(0, description="none but 0: positions of a source count tokens")
-    lora_targets: Names = Field((), description="endings of layers' names; none: the usual ones")
 
 
 class Sources:
@@ -67,14 +72,14 @@ class EncoderDecoder:
 
     def new(self, config: Any, codebook: Codebook, num_users: int) -> Backbone:
         num_words = num_word_vectors(config.word_vectors, num_users, len(codebook.codes), config.max_items)
-        if config.backbone != "compact":
-            return PretrainedSeq2SeqBackbone(config.backbone, num_words=num_words, **tuning(config))
+        if config.backbone.kind != "compact":
+            return PretrainedSeq2SeqBackbone(config.backbone.path, num_words=num_words, **tuning(config))
         return CompactSeq2SeqBackbone(
             codebook.tokenizer.vocab_size,
-            depth=config.depth,
-            width=config.width,
-            dropout=config.dropout,
-            num_nodes=codebook.trie.num_nodes if config.node_vectors else 0,
+            depth=config.backbone.depth,
+            width=config.backbone.width,
+            dropout=config.backbone.dropout,
+            num_nodes=codebook.trie.num_nodes if config.backbone.node_vectors else 0,
             num_words=num_words,
             start_token=codebook.tokenizer.end[0],
         )

@@ -249,7 +249,7 @@ class TaskAnswers(GenerativeRecommender):
         """Log-probability (B, num_answers) of the answers of each example."""
         self.backbone_.eval()
         parents = torch.from_numpy(self.codebook_.trie.parent_N).long().to(device())
-        parent_N = parents if self.config.objective == "catalogue" else None
+        parent_N = parents if self.config.training.objective == "catalogue" else None
         parts, rest = [np.zeros((0, num_answers), np.float32)], iter(examples)
         while group := list(islice(rest, _ROWS)):
             scores_BA = answer_scores(self.backbone_, self._batch(group), self.ranker_.tensors, parent_N)

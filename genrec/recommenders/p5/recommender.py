@@ -31,10 +31,12 @@ from genrec.prompts.tasks import (
 from genrec.prompts.template import own_texts
 from genrec.recommenders.base import register
 from genrec.recommenders.language.codebook import Codebook
+from genrec.recommenders.language.config import Compact, Pretrained
 from genrec.recommenders.language.generative import Architecture
 from genrec.recommenders.language.seq2seq import (
     EncoderDecoder,
     Seq2SeqConfig,
+    Seq2SeqTraining,
     Sources,
     load_users,
     save_users,
@@ -52,19 +54,28 @@ _FEWEST_HELD = 20  # reviews by whose loss a checkpoint is chosen
 FAMILIES = ("rating", "sequential", "explanation", "review", "direct")
 
 
-class P5Config(Seq2SeqConfig):
-    """Options of `p5`; the defaults are the recipe `p5-best`."""
+class TaskCompact(Compact):
+    """A small model from scratch that does tasks."""
 
     depth: Depth = 1
     width: Width | None = Field(128, description="its hidden size; 64 x depth if not given")
     dropout: float = Field(0.3, ge=0, lt=1, description="its dropout on embeddings and residual branches")
+
+
+class TaskTraining(Seq2SeqTraining):
+    """How a model that does tasks is trained."""
+
     epochs: Passes = 18
     batch_tokens: BatchTokens = 3000
+
+
+class TaskConfig(Seq2SeqConfig):
+    """Options of all recommenders that do the tasks of `p5`."""
+
+    backbone: Annotated[TaskCompact | Pretrained, Field(discriminator="kind")]
+    training: TaskTraining
     prompts: Name = Field("p5", description="folder of prompts: p5, or a path")
     families: Names = Field(FAMILIES, description="families of tasks that are learnt")
-    word_vectors: Literal["none", "order"] = Field(
-        "none", description="order: whole-word embeddings, by a word's place in the source (paper)"
-    )
     user_tokens: bool = Field(
         True, description="each user has a token of their own; False: spelt as text (paper; checkpoints)"
     )
@@ -114,6 +125,14 @@ class P5Config(Seq2SeqConfig):
     )
 
 
+class P5Config(TaskConfig):
+    """Options of `p5`; the defaults are the recipe `p5-best`."""
+
+    word_vectors: Literal["none", "order"] = Field(
+        "none", description="order: whole-word embeddings, by a word's place in the source (paper)"
+    )
+
+
 @register("p5")
 class P5(TaskAnswers):
     """question in words -> encoder–decoder language model -> item by search over the trie, stars, or a sentence.
@@ -121,7 +140,7 @@ class P5(TaskAnswers):
     Practical limits: those of `genrec-seq2seq`; a `choose` question holds a hundred codes, which is dear to learn.
     """
 
-    Config: ClassVar[type[P5Config]] = P5Config
+    Config: ClassVar[type[TaskConfig]] = P5Config
     architecture: ClassVar[Architecture] = EncoderDecoder()
     prompt_files_: dict[str, bytes]  # whatever becomes of the folder that they come from
     pipeline = (
@@ -198,7 +217,7 @@ class P5(TaskAnswers):
                 texts, held = texts.parted(config.held_share, config.seed)
                 steps = self._steps(train_data, held, 1, purpose="reviews held back")
                 validate, changed = loss_validation(self.backbone_, self._loss(), steps), {"best": "loss"}
-        steps = self._steps(train_data, texts, config.epochs, config.max_steps)
+        steps = self._steps(train_data, texts, config.training.epochs, config.training.max_steps)
         self._train(steps, validate, run, resume, **changed)
 
     def _num_held(self, texts: TaskText) -> int:
@@ -229,7 +248,7 @@ class P5(TaskAnswers):
         return Mixture(
             examples.kinds(),
             self.writer_.collate,
-            batch_tokens=config.batch_tokens,
+            batch_tokens=config.training.batch_tokens,
             num_epochs=num_epochs,
             seed=config.seed,
             purpose=purpose,
@@ -252,7 +271,7 @@ class P5(TaskAnswers):
     @property
     def _has_user_tokens(self) -> bool:
         """A checkpoint's embeddings are for the tokens that it came with."""
-        return bool(self.config.user_tokens and self.config.backbone == "compact")
+        return bool(self.config.user_tokens and self.config.backbone.kind == "compact")
 
     def _use(self, codebook: Codebook, backbone: Backbone) -> None:
         super()._use(codebook, backbone)
@@ -262,12 +281,11 @@ class P5(TaskAnswers):
             begin=np.array(tokenizer.begin or tokenizer.end),
             mask=np.array([], np.int64),
             start_token=self.backbone_.start_token,
-            numbers=config.word_vectors,
             num_words=self.backbone_.num_words,
             max_items=config.max_items,
             max_tokens=min(config.max_tokens, self.backbone_.max_positions),
             packs=config.packed,
-            continues=config.backbone == "compact",
+            continues=config.backbone.kind == "compact",
         )
         if isinstance(tokenizer, WordTokenizer) and self._has_user_tokens:
             users = [[token] for token in tokenizer.word_ids[: len(self.users_)].tolist()]
@@ -276,7 +294,8 @@ class P5(TaskAnswers):
         self.tasks_ = TaskWriter(self.writer_, tokenizer.encode, tokenizer.end, users)
 
     def _new_writer(self, codebook: Codebook, **options: Any) -> SourceWriter:
-        return SourceWriter(codebook.codes, codebook.trie, **options)
+        numbers = self.config.word_vectors
+        return SourceWriter(codebook.codes, codebook.trie, numbers=numbers, **options)
 
     # -- recommending ----------------------------------------------------------------------------------------
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from genrec.recommenders.language.decoder import DecoderConfig
 from genrec.recommenders.options import MaxItems, Name
@@ -14,6 +14,8 @@ Task = Literal["recommend", "candidates"]
 
 class PalrConfig(DecoderConfig):
     """Options of `palr`; the defaults are the recipe `palr-best`."""
+
+    dropped: ClassVar = {"stride": 0}
 
     max_items: MaxItems = 20
     retriever: Name = Field("sasrec", description="a recommender by its name, or the run of a fitted one")
@@ -59,12 +61,6 @@ class PalrConfig(DecoderConfig):
     ranking: Literal["likelihood", "list"] = Field(
         "likelihood", description="candidates by their likelihoods, or a list written item by item"
     )
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> PalrConfig:
-        if self.stride:
-            raise ValueError("positions of a list count tokens: stride has to be 0")
-        return self
 
     @property
     def asks_for_lists(self) -> Task:

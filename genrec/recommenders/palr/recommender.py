@@ -104,11 +104,11 @@ class Palr(GenerativeRecommender):
         steps = Mixture(
             self.lists_.example_sets(train_data),
             collate,
-            batch_tokens=config.batch_tokens,
-            num_epochs=config.epochs,
+            batch_tokens=config.training.batch_tokens,
+            num_epochs=config.training.epochs,
             seed=config.seed,
             purpose="lists",
-            max_steps=config.max_steps,
+            max_steps=config.training.max_steps,
         )
         self._train(steps, self._validation(validation), run, resume)
         if validation is not None and config.ranking == "likelihood":

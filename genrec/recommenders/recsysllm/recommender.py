@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from genrec.backbones.base import Backbone
 from genrec.backbones.checkpoint import decoder_config
@@ -26,7 +26,7 @@ from genrec.recommenders.language.codebook import Codebook
 from genrec.recommenders.language.generative import tuning
 from genrec.recommenders.options import Passes, Pretraining
 from genrec.recommenders.p5.examples import TaskText
-from genrec.recommenders.p5.recommender import P5, P5Config
+from genrec.recommenders.p5.recommender import P5, TaskConfig, TaskTraining
 from genrec.recommenders.recsysllm.masking import LEVELS, Level
 from genrec.recommenders.recsysllm.passages import Masks, Passages
 from genrec.recommenders.recsysllm.spans import SpanWriter
@@ -37,13 +37,22 @@ from genrec.training.sources import SourceWriter, Word
 _MASKS: dict[Level, str] = {"entity": "[M]", "sentence": "[sM]", "document": "[gM]"}
 
 
-class RecSysLLMConfig(P5Config):
-    """Options of `recsysllm`: those of `p5`, the pre-training and the switches of its four ideas."""
+class RecSysLLMTraining(TaskTraining):
+    """How `recsysllm` is trained."""
 
     epochs: Passes = 8
     pretraining_epochs: Pretraining = Field(
         0, description="passes of span infilling over texts before the tasks"
     )
+
+
+class RecSysLLMConfig(TaskConfig):
+    """Options of `recsysllm`: those of tasks, the pre-training and the switches of its four ideas."""
+
+    # Two-dimensional positions stand in for whole-word vectors.
+    dropped: ClassVar = {"stride": 0, "word_vectors": "none"}
+
+    training: RecSysLLMTraining
     levels: tuple[Level, ...] = Field(
         LEVELS, strict=False, min_length=1, max_length=3, description="of masks: entity, sentence, document"
     )
@@ -54,14 +63,6 @@ class RecSysLLMConfig(P5Config):
     dynamic: bool = Field(
         True, description="positions inside entities restart with each entity that is written"
     )
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> RecSysLLMConfig:
-        if self.word_vectors != "none":
-            raise ValueError(
-                "two-dimensional positions stand in for whole-word vectors: word_vectors has to be none"
-            )
-        return self
 
 
 class PrefixModel:
@@ -74,17 +75,17 @@ class PrefixModel:
 
     def new(self, config: RecSysLLMConfig, codebook: Codebook, num_users: int) -> Backbone:
         tokenizer = codebook.tokenizer
-        if config.backbone != "compact":
+        if config.backbone.kind != "compact":
             start_token = (tokenizer.begin or tokenizer.end)[0]
             return PretrainedPrefixBackbone(
-                config.backbone, start_token=start_token, tables=config.two_dimensional, **tuning(config)
+                config.backbone.path, start_token=start_token, tables=config.two_dimensional, **tuning(config)
             )
         return CompactPrefixBackbone(
             tokenizer.vocab_size,
-            depth=config.depth,
-            width=config.width,
-            dropout=config.dropout,
-            num_nodes=codebook.trie.num_nodes if config.node_vectors else 0,
+            depth=config.backbone.depth,
+            width=config.backbone.width,
+            dropout=config.backbone.dropout,
+            num_nodes=codebook.trie.num_nodes if config.backbone.node_vectors else 0,
             start_token=tokenizer.end[0],
             tables=config.two_dimensional,
         )
@@ -120,7 +121,7 @@ class RecSysLLM(P5):
         resume: bool,
     ) -> None:
         config = self.config
-        if config.pretraining_epochs:
+        if config.training.pretraining_epochs:
             # Questions that fit into no row are told now, not after the pre-training: its checkpoint would stay in the
             # way of the command with a larger max_tokens.
             asked = some_users(train_data, config.users_share, config.seed)
@@ -128,11 +129,11 @@ class RecSysLLM(P5):
             steps = Mixture(
                 self.passages(train_data, texts).kinds(),
                 self.writer_.collate,
-                batch_tokens=config.batch_tokens,
-                num_epochs=config.pretraining_epochs,
+                batch_tokens=config.training.batch_tokens,
+                num_epochs=config.training.pretraining_epochs,
                 seed=config.seed,
                 purpose="masked texts",
-                max_steps=config.max_steps,
+                max_steps=config.training.max_steps,
             )
             before = None if run is None else run / "pretraining"
             self._train(steps, None, before, resume, evaluations=1, patience=0)
@@ -153,7 +154,7 @@ class RecSysLLM(P5):
 
     def _vocabulary(self, texts: TaskText) -> tuple[list[str], list[str]]:
         spelt, words = super()._vocabulary(texts)
-        masks = _MASKS.values() if self.config.backbone == "compact" else ()
+        masks = _MASKS.values() if self.config.backbone.kind == "compact" else ()
         return [*spelt, *AttributeProfiles(self.catalogue).words], [*words, *masks]
 
     def _new_writer(self, codebook: Codebook, **options: Any) -> SourceWriter:

@@ -15,7 +15,7 @@ from genrec.cli.main import main
 from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, Interactions
 from genrec.errors import ConfigError, DataError
-from genrec.recommenders.base import Recommender, create, load
+from genrec.recommenders.base import Recommender, create, load, recommender_class
 from genrec.testing import ring
 
 TITLES = [
@@ -38,7 +38,9 @@ def walks() -> Interactions:
 
 
 def fit(walks: Interactions, **options: Any) -> Recommender:
-    return create("genrec-seq2seq", **(TINY | options)).fit(walks)
+    return create("genrec-seq2seq", **recommender_class("genrec-seq2seq").Config.merged(TINY, options)).fit(
+        walks
+    )
 
 
 def probabilities(model: Recommender, histories: Histories = HISTORIES) -> np.ndarray:
@@ -178,7 +180,7 @@ def test_checkpoints(
 
 def test_mistakes_are_told_in_a_line(walks: Interactions, tmp_path: Path) -> None:
     for options, told in [
-        ({"stride": 5}, "stride=5"),
+        ({"stride": 5}, "no option 'stride'"),
         ({"backbone": str(tmp_path)}, "config"),
         ({"max_tokens": 16, "code_length": "full", "vocab_size": 260}, "do not fit in max_tokens=16"),
     ]:
@@ -227,4 +229,4 @@ def test_a_checkpoint_has_no_collaborative_words(
 ) -> None:
     options = {"backbone": seq2seq_checkpoint("t5"), "code": "collaborative"}
     with pytest.raises(ConfigError, match="code=collaborative needs backbone=compact"):
-        create(name, **(TINY | options)).fit(walks)
+        create(name, **recommender_class(name).Config.merged(TINY, options)).fit(walks)

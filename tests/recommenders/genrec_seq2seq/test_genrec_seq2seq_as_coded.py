@@ -43,7 +43,7 @@ def test_free_scores_are_those_of_the_sequences(fitted: Recommender) -> None:
     free = model.rank(histories, 5)
     config = model.config
     try:
-        model.config = config.model_copy(update={"decoding": "constrained", "search": "beam"})
+        model.config = config.changed(decoding="constrained", search="beam")
         bound = model.rank(histories, model.catalogue.table.height, exclude_seen=False)
     finally:
         model.config = config

@@ -25,7 +25,7 @@ from music_shop import ITEMS, LENGTH, NEW, NUM_ITEMS, NUM_USERS, TINY, USERS, wr
 
 
 def p5(**options: Any) -> P5:
-    model = create("p5", **(TINY | options))
+    model = create("p5", **P5.Config.merged(TINY, options))
     assert isinstance(model, P5)
     return model
 
@@ -62,7 +62,7 @@ def test_explanations(fitted: P5) -> None:
 
 
 def test_explanations_may_be_drawn(fitted: P5, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitted, "config", fitted.config.model_copy(update={"draws": 5}))
+    monkeypatch.setattr(fitted, "config", fitted.config.changed(draws=5))
     assert fitted.explain(USERS, ITEMS) == [GOOD[0], POOR[0], GOOD[0], POOR[0]]
     users, items = ["nobody"] * 4, np.arange(4)
     together = fitted.explain(users, items)
@@ -296,7 +296,7 @@ def test_data_that_lack_a_family() -> None:
         ({"times": {"nxt": 1}}, "nxt"),
         ({"times": {"next": -1}}, "-1"),
         ({"times": {"rating": 0}}, "nothing to learn"),
-        ({"stride": 4}, "stride=4"),
+        ({"stride": 4}, "no option 'stride'"),
         ({"prompts": "nowhere"}, "no folder 'nowhere'"),
     ],
 )

@@ -337,7 +337,7 @@ def test_short_histories_are_enriched() -> None:
         ({"retriever_options": {"depth": 3}}, "itemknn has no option 'depth'"),
         ({"tasks": ()}, "at least 1 item"),
         ({"prompt": "nowhere"}, "no prompt file"),
-        ({"stride": 4}, "stride has to be 0"),
+        ({"stride": 4}, "no option 'stride'"),
         (
             {"max_tokens": 16, "tasks": ("candidates",)},
             "max_tokens=16: raise it, or ask with fewer candidates",

@@ -21,7 +21,8 @@ from music_shop import ITEMS, TINY, USERS, write_prompts
 
 
 def recsysllm(**options: Any) -> RecSysLLM:
-    model = create("recsysllm", **(TINY | {"pretraining_epochs": 1} | options))
+    usual = TINY | {"pretraining_epochs": 1}
+    model = create("recsysllm", **RecSysLLM.Config.merged(usual, options))
     assert isinstance(model, RecSysLLM)
     return model
 
@@ -128,7 +129,7 @@ def test_windows_of_three_lengths() -> None:
 def test_every_idea_has_a_switch(switch: dict[str, Any], tmp_path: Path) -> None:
     data, histories = reviewed(), Histories.from_lists([[1, 2], []])
     model, other = recsysllm(max_steps=2).fit(data), recsysllm(max_steps=2, **switch).fit(data, run=tmp_path)
-    assert (tmp_path / "pretraining").exists() == bool(other.config.pretraining_epochs)
+    assert (tmp_path / "pretraining").exists() == bool(other.config.training.pretraining_epochs)
     found = other.rank(histories, 5)
     assert np.abs(found.scores_BK - model.rank(histories, 5).scores_BK).max() > 1e-6
     again = load(other.save(tmp_path / "saved"))
@@ -151,7 +152,7 @@ def test_cut_spans_hold_parts_of_words_and_whole_ones_do_not() -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"word_vectors": "order"}, "word_vectors has to be none"),
+        ({"word_vectors": "order"}, "no option 'word_vectors'"),
         ({"levels": ()}, "at least 1 item"),
         ({"levels": ("word",)}, "levels.0"),
         ({"mask_share": 0}, "mask_share"),
