@@ -2,7 +2,7 @@
 
 These are runs, models, checkpoints, records of downloads and cached answers. Where one is empty, truncated, in another
 encoding or of another shape, the error names it and says what to do. Users' files are read elsewhere: interactions and
-items by `data/readers`, recipes by `cli/recipe.py`, prompts by `prompts/`.
+items by `data/readers`, recipes by `runs/recipe.py`, prompts by `prompts/`.
 """
 
 from __future__ import annotations
