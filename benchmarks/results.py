@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 from genrec.audit.findings import leaky_code
 from genrec.data.files import write_text
-from genrec.evaluation.task_recommender import PROMPTS
 from genrec.recommenders.options import flattened
+from genrec.tasks.recommender import PROMPT_KINDS
 
 from measured import (
     CELLS,
@@ -139,7 +139,7 @@ def _tasks(result: dict[str, Any], data: str) -> list[str]:
         asked = f"{task} ({first['num_questions']['mean']:,.0f} questions)"
         lines = [
             [
-                f"`{name}`, {who} prompts" if who in PROMPTS else who,
+                f"`{name}`, {who} prompts" if who in PROMPT_KINDS else who,
                 *(task_cell(key, row[key], num_seeds) if key in row else "–" for key in metrics),
             ]
             for who, row in rows.items()

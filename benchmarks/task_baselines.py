@@ -10,7 +10,7 @@ import argparse
 
 import genrec
 from genrec.data.dataset import Dataset
-from genrec.evaluation.tasks import Rows, evaluate_tasks
+from genrec.tasks.measure import Rows, evaluate_tasks
 
 import pages
 

@@ -1,8 +1,8 @@
 """The arrows of docs/architecture.md: which part of the package may know which.
 
 errors ← data ← codes ← prompts, backbones ← training, decoding ← recommenders ← runs ← cli; evaluation sees
-rankings and targets only, and is all that pages and audit see. Nothing imports testing. Every import
-counts, inside functions and for type checkers too.
+rankings and targets only, and is all that pages and audit see; tasks see prompts and metrics, and recommenders see
+tasks. Nothing imports testing. Every import counts, inside functions and for type checkers too.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "prompts": {"errors", "data", "codes"},
     "backbones": {"errors", "data", "codes"},
     "evaluation": {"errors", "data"},
+    "tasks": {"errors", "data", "prompts", "evaluation"},
     "pages": {"errors", "data", "evaluation"},
     "audit": {"errors", "data", "evaluation"},
     "training": {"errors", "data", "codes", "prompts", "backbones", "evaluation"},
     "decoding": {"errors", "data", "codes", "backbones"},
     "recommenders": {
-        "errors", "data", "codes", "prompts", "backbones", "evaluation", "training", "decoding"
+        "errors", "data", "codes", "prompts", "tasks", "backbones", "evaluation", "training", "decoding"
     },
     "runs": {
-        "errors", "data", "codes", "prompts", "backbones", "evaluation", "pages", "audit", "training", "decoding",
-        "recommenders",
+        "errors", "data", "codes", "prompts", "tasks", "backbones", "evaluation", "pages", "audit", "training",
+        "decoding", "recommenders",
     },
 }  # fmt: skip
 MAY_IMPORT["testing"] = set(MAY_IMPORT)
@@ -53,6 +54,7 @@ FORBIDDEN_LIBRARIES = {
     "errors": {"torch", "transformers", "tokenizers", "numpy", "polars"},
     "data": {"torch", "transformers", "tokenizers"},
     "evaluation": {"torch", "transformers", "tokenizers"},
+    "tasks": {"torch", "transformers", "tokenizers"},
     "pages": {"torch", "transformers", "tokenizers"},
     "audit": {"torch", "transformers", "tokenizers"},
     "decoding": {"transformers", "tokenizers", "peft"},

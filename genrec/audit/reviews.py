@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from genrec.audit.findings import Finding
 from genrec.data.interactions import Interactions
+from genrec.data.reviews import copied_texts, held_out_reviews, repeated_pairs, training_reviews
 from genrec.data.split import Split
-from genrec.data.tasks import copied_texts, held_out_reviews, repeated_pairs, training_reviews
 
 
 def review_findings(interactions: Interactions, split: Split) -> list[Finding]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -18,10 +17,12 @@ from genrec.runs.answers import Answer
 from genrec.runs.run import open_run
 
 if TYPE_CHECKING:
-    from genrec.evaluation.task_recommender import Prompt
+    from genrec.tasks.recommender import PromptKind
 
 
 _LONGEST_REVIEW = 1_000_000  # characters
+# The options that give a field of a question, one of them; another field has the option of its name.
+_OPTIONS = {"history": ("history", "user"), "candidates": ("candidate",)}
 
 
 def ask(
@@ -29,7 +30,8 @@ def ask(
     task: Annotated[
         str,
         typer.Argument(
-            metavar="TASK", help="recommend, rank, rating, explain, headline or rating-from-review."
+            metavar="TASK",
+            help="recommend, rank, or what the run was trained on: rating, explain, headline, rating-from-review, ...",
         ),
     ],
     history: Annotated[
@@ -71,10 +73,10 @@ def ask(
 
     Ids and titles are taken as `genrec recommend` takes them. Every recommender can recommend and rank.
     """
-    from genrec.evaluation.task_recommender import PROMPTS
+    from genrec.tasks.recommender import PROMPT_KINDS
 
-    one_of(task, tuple(_TASKS), "the task")
-    one_of(prompt, PROMPTS, "the prompt")
+    one_of(task, tuple(answers.verbs()), "the task")
+    one_of(prompt, PROMPT_KINDS, "the prompt")
     options = {
         "history": history,
         "user": user,
@@ -93,22 +95,28 @@ def ask(
         given["review"] = _review(review)
     opened = open_run(run, data)
     tell_notes(opened.model, [*(history or ()), *(candidate or ()), *([item] if item is not None else ())])
-    found = _TASKS[task].answer(answers.Question(opened, cast("Prompt", prompt), given))
+    if candidate is not None:
+        given["candidates"] = given.pop("candidate")
+    found = answers.ask(opened, task, given, cast("PromptKind", prompt))
     if as_json:
         print_json({"run": str(run), "task": task, "prompt": prompt, **found})
     else:
-        _TASKS[task].show(found)
+        _show(found)
 
 
 def _check(task: str, given: Mapping[str, Any]) -> None:
     """All that the task needs is there, and nothing that it does not take."""
-    needs, takes = _TASKS[task].needs, _TASKS[task].takes
-    for names in needs:
+    asked = [one.question for one in answers.verbs()[task]]
+    fields = list(dict.fromkeys(field for question in asked for field in question))
+    for field in fields:
+        names = _OPTIONS.get(field, (field,))
         there = [name for name in names if name in given]
-        if len(there) != 1:
+        if len(there) != 1 and all(field in question for question in asked):
             wanted = " or ".join(f"--{name}" for name in names)
             raise ConfigError(f"{task} needs {wanted}" + (", one of them only" if there else ""))
-    known = {*takes, *(name for names in needs for name in names)}
+    known = {name for field in fields for name in _OPTIONS.get(field, (field,))}
+    if "history" in fields:
+        known |= {"data"} if "candidates" in fields else {"data", "k"}
     for name in given:
         if name not in known:
             told = ", ".join(_option(name) for name in sorted(known))
@@ -138,6 +146,19 @@ def _review(text: str) -> str:
     return str(line)
 
 
+def _show(answer: Answer) -> None:
+    if "exact" in answer:
+        print_answer(answer)
+    elif "items" in answer:
+        _show_rank(answer)
+    elif "rating" in answer:
+        _show_rating(answer)
+    else:
+        stdout().print(answer["text"])
+        if not answer["text"]:
+            note("the model wrote nothing: it ended the text at once")
+
+
 def _show_rank(answer: Answer) -> None:
     with_chance = any(item["probability"] is not None for item in answer["items"])
     rows = [
@@ -161,29 +182,3 @@ def _show_rating(answer: Answer) -> None:
         "likeliest rating": f"{answer['likeliest']:.1f}",
     }
     print_facts(facts)
-
-
-def _show_text(answer: Answer) -> None:
-    stdout().print(answer["text"])
-    if not answer["text"]:
-        note("the model wrote nothing: it ended the text at once")
-
-
-@dataclass(frozen=True)
-class _Task:
-    """`needs`: options, one out of each group; `takes`: further ones."""
-
-    needs: tuple[tuple[str, ...], ...]
-    takes: tuple[str, ...]
-    answer: Callable[[answers.Question], Answer]
-    show: Callable[[Answer], None]
-
-
-_TASKS = {
-    "recommend": _Task((("history", "user"),), ("k", "data"), answers.recommend, print_answer),
-    "rank": _Task((("history", "user"), ("candidate",)), ("data",), answers.rank, _show_rank),
-    "rating": _Task((("user",), ("item",)), (), answers.rating, _show_rating),
-    "explain": _Task((("user",), ("item",)), ("feature",), answers.explain, _show_text),
-    "headline": _Task((("review",),), (), answers.headline, _show_text),
-    "rating-from-review": _Task((("review",),), (), answers.rating_from_review, _show_rating),
-}

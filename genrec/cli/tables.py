@@ -40,10 +40,10 @@ def print_evaluation(measured: Mapping[str, Any], title: str) -> None:
 
 def print_tasks(found: Mapping[str, Any], title: str) -> None:
     """Print a table for each task: who answered, and each metric."""
-    from genrec.evaluation.task_recommender import PROMPTS
+    from genrec.tasks.recommender import PROMPT_KINDS
 
     about = found["provenance"]
-    who = {asking: f"{about['recommender']}, {asking} prompts" for asking in PROMPTS}
+    who = {asking: f"{about['recommender']}, {asking} prompts" for asking in PROMPT_KINDS}
     for task, rows in found["tasks"].items():
         first = next(iter(rows.values()))
         told = f"{task}: {int(first['num_questions']):,} questions"

@@ -3,7 +3,7 @@
 A prompt folder has one YAML file a family: `family`, and under `prompts` a list whose entries have an `id`, a `group`
 (what kind of question it is), a `source` and either a `target` or two `answers`, of which the first says that it is
 so. What is `held_out` is never learnt from, and asked only to see how the model takes a wording that is new to it.
-The families and groups are those of P5 (https://arxiv.org/abs/2203.13366); `GROUPS` tells what each may name.
+Which families and groups there are, and what each may name, is the tasks' own (`genrec.tasks`).
 """
 
 from __future__ import annotations
@@ -28,61 +28,23 @@ NEVER_LEARNT = "new"
 class Group:
     """What the prompts of a group ask for, and what they may tell.
 
-    `answer`: the fields that the target is made of or, where it is one of two words, that decide between them.
-    `about`: what a source must name, alternatives parted by a bar. `hints`: what else it may name; anything more would
-    give the answer away or has no value.
+    `answer`: the fields that the target is made of or, where it is one of two words (`judged`), that decide between
+    them. `about`: what a source must name, alternatives parted by a bar. `hints`: what else it may name; anything more
+    would give the answer away or has no value. `drawn`: what the source names and no data have to.
     """
 
     answer: frozenset[str]
     about: tuple[str, ...]
     hints: frozenset[str]
     judged: bool = False
+    drawn: frozenset[str] = frozenset()
 
     @property
     def may_name(self) -> frozenset[str]:
         return self.hints.union(*(names.split("|") for names in self.about))
 
 
-_STARS, _ITEM = frozenset({"stars"}), frozenset({"item"})
-_SENTENCE, _HEADLINE = frozenset({"explanation"}), frozenset({"headline"})
-_USER = frozenset({"user"})
-_OFFER = frozenset({"brand", "price"})
-_DESCRIBED = _OFFER | {"item", "title"}
-
-GROUPS: dict[str, dict[str, Group]] = {
-    "rating": {
-        "stars": Group(_STARS, ("user", "item|title"), _DESCRIBED),
-        "guess": Group(_STARS, ("user", "item|title", "guess"), _DESCRIBED, judged=True),
-        "liking": Group(_STARS, ("user", "item|title"), _DESCRIBED, judged=True),
-    },
-    "sequential": {
-        "next": Group(_ITEM, ("history",), _USER),
-        "choose": Group(_ITEM, ("history", "candidates"), _USER),
-        "confirm": Group(_ITEM, ("history", "item|title"), _USER | _DESCRIBED, judged=True),
-    },
-    "explanation": {
-        "sentence": Group(_SENTENCE, ("user", "item|title"), _DESCRIBED | _STARS | _HEADLINE),
-        "about": Group(_SENTENCE, ("user", "item|title", "feature"), _DESCRIBED | _STARS | _HEADLINE),
-        "stars_and_sentence": Group(
-            _STARS | _SENTENCE, ("user", "item|title"), _DESCRIBED | _HEADLINE | {"feature"}
-        ),
-    },
-    "review": {
-        "headline": Group(_HEADLINE, ("review",), _USER | _DESCRIBED),
-        "stars": Group(_STARS, ("review",), _USER | _DESCRIBED),
-    },
-    "direct": {
-        "confirm": Group(_ITEM, ("user", "item|title"), _DESCRIBED, judged=True),
-        "choose": Group(_ITEM, ("user", "candidates"), frozenset()),
-    },
-    NEVER_LEARNT: {
-        "stars": Group(_STARS, ("user", "title"), _OFFER),
-        "liking": Group(_STARS, ("user", "title"), _OFFER, judged=True),
-        "sentence": Group(_SENTENCE, ("user", "title"), _OFFER | _STARS),
-        "about": Group(_SENTENCE, ("user", "title", "feature"), _OFFER | _STARS),
-    },
-}
-"""Groups by family, in the order in which families are listed."""
+Groups = Mapping[str, Mapping[str, Group]]  # by family
 
 
 @dataclass(frozen=True)
@@ -92,6 +54,7 @@ class TaskPrompt:
     id: str
     family: str
     group: str
+    asks: Group
     source: Template
     target: Template
     answers: tuple[str, str] | None
@@ -104,8 +67,8 @@ class TaskPrompt:
 
     @property
     def needs(self) -> frozenset[str]:
-        """What data must have to learn from the prompt: its fields and those of the answer. A guess is drawn."""
-        return (self.fields | GROUPS[self.family][self.group].answer) - {"guess"}
+        """What data must have to train on the prompt: its fields and those of the answer."""
+        return (self.fields | self.asks.answer) - self.asks.drawn
 
 
 def usable(
@@ -130,13 +93,17 @@ def usable(
     return kept, dropped
 
 
-def load_task_prompts(name: str | Path) -> dict[str, list[TaskPrompt]]:
+def load_task_prompts(name: str | Path, groups: Groups) -> dict[str, list[TaskPrompt]]:
     """The prompts of a folder by family: one of the package's by name, or any folder by its path.
+
+    Args:
+        name: of the folder.
+        groups: of each family that there is, in the order in which families are listed.
 
     Raises:
         ConfigError: there is no such folder, or one of its files is no family of prompts.
     """
-    return parse_task_prompts(task_prompt_files(name))
+    return parse_task_prompts(task_prompt_files(name), groups)
 
 
 def task_prompt_files(name: str | Path) -> dict[str, bytes]:
@@ -148,8 +115,8 @@ def task_prompt_files(name: str | Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in _files(name)}
 
 
-def parse_task_prompts(contents: Mapping[str, bytes]) -> dict[str, list[TaskPrompt]]:
-    """The prompts of `task_prompt_files` by family.
+def parse_task_prompts(contents: Mapping[str, bytes], groups: Groups) -> dict[str, list[TaskPrompt]]:
+    """The prompts of `task_prompt_files` by family; `groups` as in `load_task_prompts`.
 
     Raises:
         ConfigError: one of the files is no family of prompts.
@@ -158,7 +125,7 @@ def parse_task_prompts(contents: Mapping[str, bytes]) -> dict[str, list[TaskProm
     file_of_id: dict[str, str] = {}
     for name, content in contents.items():
         try:
-            family, prompts = _family(content.decode("utf-8"))
+            family, prompts = _family(content.decode("utf-8"), groups)
             if family in found:
                 raise ConfigError(f"the family {family!r} has a file already: put its prompts together")
             for prompt in prompts:
@@ -171,7 +138,7 @@ def parse_task_prompts(contents: Mapping[str, bytes]) -> dict[str, list[TaskProm
         except (ConfigError, UnicodeDecodeError) as error:
             raise ConfigError(f"{name}: {error}") from None
         found[family] = prompts
-    return {family: found[family] for family in GROUPS if family in found}
+    return {family: found[family] for family in groups if family in found}
 
 
 class _Entry(BaseModel):
@@ -209,7 +176,7 @@ def _files(name: str | Path) -> list[Traversable]:
     return sorted(paths, key=lambda path: path.name)
 
 
-def _family(content: str) -> tuple[str, list[TaskPrompt]]:
+def _family(content: str, groups: Groups) -> tuple[str, list[TaskPrompt]]:
     """The family of a file, and its prompts."""
     try:
         file = _File.model_validate(parse_yaml(content))
@@ -220,9 +187,12 @@ def _family(content: str) -> tuple[str, list[TaskPrompt]]:
         where = ".".join(problem.place) or "the file"
         # An unquoted true is no text to YAML, which the value shows.
         raise ConfigError(f"{where}={shown(problem.value)}: {problem.what}") from None
-    if file.family not in GROUPS:
-        raise ConfigError(f"there is no family {file.family!r}; choose one of {', '.join(GROUPS)}")
-    prompts = [_prompt(file.family, entry) for entry in file.prompts]
+    if file.family not in groups:
+        raise ConfigError(f"there is no family {file.family!r}; choose one of {', '.join(groups)}")
+    known = {
+        name for of in groups.values() for group in of.values() for name in group.answer | group.may_name
+    }
+    prompts = [_prompt(file.family, groups[file.family], entry, known) for entry in file.prompts]
     held_out = [prompt.held_out for prompt in prompts]
     if not any(held_out):
         raise ConfigError("no prompt is held out: mark one of them with held_out: true")
@@ -232,18 +202,18 @@ def _family(content: str) -> tuple[str, list[TaskPrompt]]:
     return file.family, prompts
 
 
-def _prompt(family: str, entry: _Entry) -> TaskPrompt:
+def _prompt(family: str, groups: Mapping[str, Group], entry: _Entry, known: Collection[str]) -> TaskPrompt:
     """An entry that says all that its group asks for, and no more."""
-    groups = GROUPS[family]
     if entry.group not in groups:
         raise ConfigError(f"{entry.id}: {family!r} has no group {entry.group!r}, only {', '.join(groups)}")
+    asks = groups[entry.group]
     try:
-        source, target = parse(entry.source), parse(entry.target or "")
-        _check(groups[entry.group], field_names(source), field_names(target), entry.answers)
+        source, target = parse(entry.source, known), parse(entry.target or "", known)
+        _check(asks, field_names(source), field_names(target), entry.answers)
     except ConfigError as error:
         raise ConfigError(f"{entry.id}: {error}") from None
     answers = None if entry.answers is None else (entry.answers[0], entry.answers[1])
-    return TaskPrompt(entry.id, family, entry.group, source, target, answers, entry.held_out)
+    return TaskPrompt(entry.id, family, entry.group, asks, source, target, answers, entry.held_out)
 
 
 def _check(group: Group, source: Sequence[str], target: Sequence[str], answers: Sequence[str] | None) -> None:

@@ -1,7 +1,7 @@
 """Templates: text with named fields, kept as data files in our own wording.
 
-A template is a sequence of segments. A `Text` goes through the tokenizer, and so does a `Field` of `TEXTS`; a `Field`
-of `REFERENCES` stands for users and items, which are written by their codes and never spelt out.
+A template is a sequence of segments. A `Text` goes through the tokenizer, and so do most fields; a `Field` of
+`REFERENCES` stands for users and items, which are written by their codes and never spelt out.
 
 Three kinds of files hold templates. A file of paraphrases (here) has a list under `paraphrases`; each entry has
 `before` (what stands before the history) and `after` (between the history and the answer). Items stand one a line, so
@@ -11,7 +11,7 @@ a title may hold commas. Files of lists and folders of tasks are read where they
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -21,12 +21,6 @@ from genrec.data.yaml_text import YamlError, parse_yaml
 from genrec.errors import ConfigError, one_line
 
 REFERENCES = frozenset({"user", "item", "history", "candidates"})
-TEXTS = frozenset(
-    {
-        *("title", "brand", "price", "stars", "guess", "headline", "review", "feature", "explanation"),
-        *("profile", "count"),
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -38,7 +32,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Field:
-    """A place for a value: one of `REFERENCES` or `TEXTS`."""
+    """A place for a value."""
 
     name: str
 
@@ -49,8 +43,8 @@ Template = tuple[Segment, ...]
 HISTORY = Field("history")
 
 
-def parse(template: str) -> Template:
-    """The segments of a template such as "What does {user} take after {history} ?".
+def parse(template: str, known: Collection[str] | None = None) -> Template:
+    """The segments of a template such as "What does {user} take after {history} ?", its fields all of `known`.
 
     Raises:
         ConfigError: a field that there is not, or a brace that belongs to none.
@@ -59,9 +53,8 @@ def parse(template: str) -> Template:
     segments: list[Segment] = []
     for place, part in enumerate(parts):
         if place % 2:
-            if part not in REFERENCES | TEXTS:
-                known = ", ".join(sorted(REFERENCES | TEXTS))
-                raise ConfigError(f"there is no field {{{part}}}; choose one of {known}")
+            if known is not None and part not in known:
+                raise ConfigError(f"there is no field {{{part}}}; choose one of {', '.join(sorted(known))}")
             segments.append(Field(part))
         elif "{" in part or "}" in part:
             raise ConfigError(f"{template!r} has a brace that opens or closes no field: write {{name}}")

@@ -3,88 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
 from genrec.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from genrec.data.catalogue import BoolArray
-    from genrec.evaluation.task_recommender import Prompt, TaskRecommender
+    from genrec.data.catalogue import BoolArray, Catalogue
     from genrec.recommenders.base import Recommender
     from genrec.runs.run import Run
+    from genrec.tasks.base import Task
+    from genrec.tasks.recommender import PromptKind, TaskRecommender
 
 Answer = dict[str, Any]  # plain values
-# How tasks of `genrec evaluate` are asked for here.
-WORDS = {
-    "sequential": "recommend",
-    "direct": "rank",
-    "rating": "rating",
-    "explanation": "explain",
-    "explanation-with-feature": "explain --feature",
-    "headline": "headline",
-    "rating-from-review": "rating-from-review",
-}
 
 
-@dataclass(frozen=True)
-class Question:
-    """What was given with a task, checked to be all that the task needs and nothing else."""
+def verbs() -> dict[str, list[Task]]:
+    """The tasks behind each word that can be asked: of several, the one whose question is what was given."""
+    from genrec.tasks.base import tasks
 
-    run: Run
-    prompt: Prompt
-    given: Mapping[str, Any]
+    found: dict[str, list[Task]] = {}
+    for task in tasks().values():
+        found.setdefault(task.asked_as, []).append(task)
+    return found
 
-    @property
-    def model(self) -> Recommender:
-        return self.run.model
 
-    @property
-    def plain(self) -> bool:
-        """Whether the recommender knows no tasks, and is asked for what every one can."""
-        from genrec.evaluation.task_recommender import TaskRecommender
+def ask(run: Run, verb: str, given: Mapping[str, Any], prompt: PromptKind = "seen") -> Answer:
+    """Put a question to a run's recommender.
 
-        return self.prompt == "seen" and not isinstance(self.model, TaskRecommender)
+    Args:
+        run: finished.
+        verb: one of `verbs`.
+        given: the fields of the question by name, items as ids or titles; `user` may stand in for `history`, and `k` is
+            the length of a list.
+        prompt: the prompts to ask with.
 
-    def asked(self, learnt: str) -> TaskRecommender:
-        """The recommender, which has learnt that task of `genrec evaluate --task`.
+    Returns:
+        What was asked, and `items`, `text`, or `rating` (the expectation) and `likeliest`.
 
-        Raises:
-            ConfigError: it has not, or has no such prompts for it.
-        """
-        from genrec.evaluation.task_recommender import TaskRecommender
+    Raises:
+        ConfigError: the recommender was not trained on it, or has no such prompts for it.
+        DataError: a user of whom nothing is known.
+        CatalogueError: an item that there is not.
+    """
+    from genrec.tasks.base import Ranked, Rating
 
-        if isinstance(self.model, TaskRecommender):
-            known = self.model.tasks(self.prompt)
-            if learnt in known:
-                return self.model
-        else:
-            known = ["sequential", "direct"] if self.prompt == "seen" else []
-        able = ", ".join(WORDS[name] for name in known) or "nothing"
-        raise ConfigError(
-            f"this {self.model.name} cannot be asked for {WORDS[learnt]} with {self.prompt} prompts; "
-            f"it can be asked for {able}"
-        )
-
-    def history(self) -> Sequence[str]:
-        """Ids or titles, oldest first."""
-        if "history" in self.given:
-            return cast(list[str], self.given["history"])
-        return self.run.history(self.given["user"])
-
-    def about(self, model: TaskRecommender) -> tuple[str, int]:
-        """The user, whom the model knows, and the row of the item."""
-        user = str(self.given["user"])
-        if user not in model.users_:
-            some = ", ".join(list(model.users_)[:5])
-            raise DataError(
-                f"the recommender has learnt nothing of a user {user!r}; it knows users such as {some}"
-            )
-        return user, self.model.catalogue.resolve(self.given["item"])
-
-    def named(self, row: int) -> dict[str, str]:
-        catalogue = self.model.catalogue
-        return {"item_id": catalogue.ids[row], "title": catalogue.titles[row]}
+    asked_as = verbs()[verb]
+    task = next(task for task in reversed(asked_as) if given.keys() >= {*task.question} - {"history"})
+    if isinstance(task.answer, Ranked):
+        return (_rank if "candidates" in task.question else _recommend)(run, task, given, prompt)
+    model, question, told = _asked(run.model, task, prompt), {}, {}
+    for field in dict.fromkeys(field for one in asked_as for field in one.question):
+        question[field] = told[field] = given.get(field)
+    if "user" in question:
+        question["user"] = told["user"] = _known(model, given["user"])
+    if "item" in question:
+        question["item"] = row = run.model.catalogue.resolve(given["item"])
+        told["item"] = _named(run.model.catalogue, row)
+    questions = [{field: question[field] for field in task.question}]
+    if not isinstance(task.answer, Rating):
+        return told | {"text": model.answer(task.name, questions, prompt=prompt)[0]}
+    expected, likeliest = (
+        float(model.answer(task.name, questions, prompt=prompt, greedy=greedy)[0]) for greedy in (False, True)
+    )
+    return told | {"rating": expected, "likeliest": likeliest}
 
 
 def answer_for(
@@ -112,40 +94,38 @@ def answer_for(
     return {"history": history, "exact": ranking.exact, "items": items, **background}
 
 
-def recommend(question: Question) -> Answer:
-    model, k = question.model, question.given.get("k", 10)
-    if not question.plain:
-        model = cast("Recommender", question.asked("sequential").asked_with(question.prompt))
-    return answer_for(model, question.history(), k)
+def _recommend(run: Run, task: Task, given: Mapping[str, Any], prompt: PromptKind) -> Answer:
+    model = run.model
+    if not _is_plain(model, prompt):
+        model = cast("Recommender", _asked(model, task, prompt).asked_with(prompt))
+    return answer_for(model, _history(run, given), given.get("k", 10))
 
 
-def rank(question: Question) -> Answer:
+def _rank(run: Run, task: Task, given: Mapping[str, Any], prompt: PromptKind) -> Answer:
     import numpy as np
 
     from genrec.data.interactions import Histories
 
-    model, catalogue = question.model, question.model.catalogue
-    rows = catalogue.rows(question.given["candidate"])
+    model, catalogue = run.model, run.model.catalogue
+    rows = catalogue.rows(given["candidates"])
     if len(set(rows)) < len(rows):
         twice = next(row for row in rows if rows.count(row) > 1)
         raise ConfigError(f"the candidate {catalogue.titles[twice]!r} is given twice: give it once")
-    names = question.history()
-    histories, candidates_1C = Histories.from_lists([catalogue.rows(names)]), np.array([rows], np.int32)
-    if question.plain:
+    history = catalogue.rows(_history(run, given))
+    if _is_plain(model, prompt):
         allowed = np.isin(np.arange(len(catalogue)), rows)
+        histories = Histories.from_lists([history])
         ranking = model.rank(histories, len(rows), exclude_seen=False, allowed=allowed)
     else:
-        users = [question.given["user"]] if "user" in question.given else None
-        ranking = question.asked("direct").rank_candidates(
-            histories, candidates_1C, users=users, prompt=question.prompt
-        )
+        question = {"history": np.array(history), "candidates": np.array(rows), "user": given.get("user")}
+        ranking = _asked(model, task, prompt).answer(task.name, [question], prompt=prompt)
     scores = ranking.scores_BK[0].astype(np.float64)
     chances = np.exp(scores - scores.max())
     chances /= chances.sum()
     items = [
         {
             "rank": rank,
-            **question.named(row),
+            **_named(catalogue, row),
             "score": score,
             "probability": chance if model.probabilistic else None,
         }
@@ -154,42 +134,55 @@ def rank(question: Question) -> Answer:
         )
         if row >= 0  # what was taken out of the catalogue has no place
     ]
-    return {"history": [question.named(row) for row in catalogue.rows(names)], "items": items}
+    return {"history": [_named(catalogue, row) for row in history], "items": items}
 
 
-def rating(question: Question) -> Answer:
-    import numpy as np
+def _is_plain(model: Recommender, prompt: PromptKind) -> bool:
+    """Whether the recommender knows no tasks, and is asked for what every one can."""
+    from genrec.tasks.recommender import TaskRecommender
 
-    model = question.asked("rating")
-    user, row = question.about(model)
-    expected, likeliest = (
-        float(model.predict_rating([user], np.array([row]), prompt=question.prompt, greedy=greedy)[0])
-        for greedy in (False, True)
+    return prompt == "seen" and not isinstance(model, TaskRecommender)
+
+
+def _asked(model: Recommender, task: Task, prompt: PromptKind) -> TaskRecommender:
+    """The recommender, which can be asked for that task with such prompts."""
+    from genrec.tasks.base import tasks
+    from genrec.tasks.recommender import TaskRecommender
+
+    if isinstance(model, TaskRecommender):
+        known = model.tasks(prompt)
+        if task.name in known:
+            return model
+    else:
+        known = ["sequential", "direct"] if prompt == "seen" else []
+    able = ", ".join(_called(tasks()[name]) for name in known) or "nothing"
+    raise ConfigError(
+        f"this {model.name} cannot be asked for {_called(task)} with {prompt} prompts; it can be asked for {able}"
     )
-    return {"user": user, "item": question.named(row), "rating": expected, "likeliest": likeliest}
 
 
-def explain(question: Question) -> Answer:
-    import numpy as np
-
-    feature = question.given.get("feature")
-    model = question.asked("explanation" if feature is None else "explanation-with-feature")
-    user, row = question.about(model)
-    features = None if feature is None else [feature]
-    (text,) = model.explain([user], np.array([row]), features, prompt=question.prompt)
-    return {"user": user, "item": question.named(row), "feature": feature, "text": text}
-
-
-def headline(question: Question) -> Answer:
-    review = question.given["review"]
-    (text,) = question.asked("headline").summarise_review([review], prompt=question.prompt)
-    return {"review": review, "text": text}
-
-
-def rating_from_review(question: Question) -> Answer:
-    review, model = question.given["review"], question.asked("rating-from-review")
-    expected, likeliest = (
-        float(model.predict_rating_from_review([review], prompt=question.prompt, greedy=greedy)[0])
-        for greedy in (False, True)
+def _called(task: Task) -> str:
+    """What a task is asked as, with the option that tells it from others of that word."""
+    first, *_ = verbs()[task.asked_as]
+    return " ".join(
+        [task.asked_as, *(f"--{field}" for field in task.question if field not in first.question)]
     )
-    return {"review": review, "rating": expected, "likeliest": likeliest}
+
+
+def _history(run: Run, given: Mapping[str, Any]) -> Sequence[str]:
+    """Ids or titles, oldest first."""
+    return cast(list[str], given["history"]) if "history" in given else run.history(given["user"])
+
+
+def _known(model: TaskRecommender, user: str) -> str:
+    """A user whom the model knows."""
+    if user not in model.users_:
+        some = ", ".join(list(model.users_)[:5])
+        raise DataError(
+            f"the recommender has learnt nothing of a user {user!r}; it knows users such as {some}"
+        )
+    return user
+
+
+def _named(catalogue: Catalogue, row: int) -> dict[str, str]:
+    return {"item_id": catalogue.ids[row], "title": catalogue.titles[row]}

@@ -44,8 +44,8 @@ def audit_run(run: Run) -> Audit:
         rule_findings,
     )
     from genrec.data.ranking_file import read_rankings
-    from genrec.evaluation.task_recommender import recommends
     from genrec.recommenders.language.generative import GenerativeRecommender
+    from genrec.tasks.recommender import recommends
 
     model, split = run.model, run.parts
     measured = {

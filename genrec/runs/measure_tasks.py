@@ -11,8 +11,8 @@ from genrec.runs.notes import note
 
 if TYPE_CHECKING:
     from genrec.evaluation.protocol import Progress
-    from genrec.evaluation.tasks import Rows
     from genrec.runs.run import Run
+    from genrec.tasks.measure import Rows
 
 SEQUENTIAL = "sequential"  # the ordinary ranking of the whole catalogue
 
@@ -27,8 +27,8 @@ def measure_tasks(
     progress: Progress | None,
 ) -> dict[str, Any]:
     """See `Run.evaluate_tasks`."""
-    from genrec.evaluation.task_recommender import TaskRecommender
-    from genrec.evaluation.tasks import evaluate_tasks
+    from genrec.tasks.measure import evaluate_tasks
+    from genrec.tasks.recommender import TaskRecommender
 
     check_asked(split, users)
     model, (name, targets) = run.model, asked(run.parts, split, users, "tasks")
@@ -63,18 +63,18 @@ def measure_tasks(
 
 def _chosen(run: Run, wanted: str | Sequence[str]) -> list[str]:
     """The tasks to measure, each of which can be."""
-    from genrec.evaluation.task_recommender import PROMPTS, TaskRecommender
-    from genrec.evaluation.tasks import TASKS, possible_tasks
+    from genrec.tasks.measure import measured_tasks, possible_tasks
+    from genrec.tasks.recommender import PROMPT_KINDS, TaskRecommender
 
     model = run.model
     possible = [SEQUENTIAL, *possible_tasks(run.data.interactions)]
     learnt = (
-        [task for prompt in PROMPTS for task in model.tasks(prompt)]
+        [task for prompt in PROMPT_KINDS for task in model.tasks(prompt)]
         if isinstance(model, TaskRecommender)
         else [SEQUENTIAL]
     )
     if wanted == "all":
-        for task in (SEQUENTIAL, *TASKS):
+        for task in (SEQUENTIAL, *measured_tasks()):
             if task not in possible:
                 note(f"{task} is left out: the data do not have what it needs")
             elif task not in learnt:
@@ -82,7 +82,7 @@ def _chosen(run: Run, wanted: str | Sequence[str]) -> list[str]:
         return [task for task in possible if task in learnt]
     tasks = list(dict.fromkeys([wanted] if isinstance(wanted, str) else wanted))
     for task in tasks:
-        one_of(task, ("all", SEQUENTIAL, *TASKS), "the task")
+        one_of(task, ("all", SEQUENTIAL, *measured_tasks()), "the task")
         if task == "all":
             raise ConfigError("--task is all, or names of tasks parted by commas: give one of these")
         if task not in learnt:
@@ -102,7 +102,7 @@ def _sequential(
     from genrec.evaluation import protocol
     from genrec.evaluation.baselines import popularity_ranks
     from genrec.evaluation.metrics import per_user
-    from genrec.evaluation.task_recommender import TaskRecommender
+    from genrec.tasks.recommender import TaskRecommender
 
     model, targets = run.model, asked(run.parts, split, users)[1]
     count = {"num_questions": len(targets)}

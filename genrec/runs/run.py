@@ -237,7 +237,7 @@ class Run:
             split, users, batch_size, progress: see `evaluate`.
 
         Returns:
-            `tasks`: task to rows, as `evaluate_tasks` of `genrec.evaluation.tasks` gives them, and for `sequential` HR
+            `tasks`: task to rows, as `evaluate_tasks` of `genrec.tasks.measure` gives them, and for `sequential` HR
             and NDCG over the whole catalogue, seen items left out. `dropped`: prompts that the data could not fill, and
             why. `provenance`.
 

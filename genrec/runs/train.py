@@ -55,7 +55,7 @@ def train(
         RunError: `out` holds something, or was begun differently, or another process trains there.
         DataError, CatalogueError: data that cannot be read.
     """
-    from genrec.evaluation.task_recommender import recommends
+    from genrec.tasks.recommender import recommends
 
     recipe = recipe if isinstance(recipe, Recipe) else read_recipe(str(recipe))
     recipe = replace(recipe.with_options(options), protocol=protocol or recipe.protocol)

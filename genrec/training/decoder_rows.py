@@ -19,7 +19,7 @@ from genrec.codes.trie import Trie
 from genrec.data.catalogue import BoolArray
 from genrec.data.interactions import IntArray
 from genrec.errors import ConfigError
-from genrec.prompts.template import HISTORY, REFERENCES, TEXTS, Segment, Template
+from genrec.prompts.template import HISTORY, Segment, Template
 from genrec.training.histories import Way
 from genrec.training.layout import Layout, Span, Values, flat, padded, side_by_side
 from genrec.training.mixture import Batch
@@ -56,7 +56,7 @@ class Row:
 class DecoderLayout(Layout):
     """Lays questions out as rows. A text is spelled as it stands, and only histories lose what does not fit."""
 
-    whole = (REFERENCES | TEXTS) - {"history"}
+    whole = frozenset({"user", "item", "candidates", "profile", "count"})
     advice = "ask with fewer candidates"
     texts_kept = 1000
 

@@ -8,9 +8,8 @@ from typing import Any
 import genrec
 import numpy as np
 import pytest
-from genrec.data.interactions import Histories
 from genrec.recommenders.p5.recommender import P5
-from genrec.runs.answers import WORDS
+from genrec.tasks.base import tasks
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +43,8 @@ def test_candidates_are_put_in_order(cli, p5_run: Path, model: P5) -> None:
     found = cli("ask", p5_run, "rank", "--user", "u2", *candidates, "--json").json
     rows = model.catalogue.rows(["i3", "i7", "i9"])
     history = model.catalogue.rows([f"i{(6 + 7 * step) % 12}" for step in range(6)])
-    expected = model.rank_candidates(Histories.from_lists([history]), np.array([rows]))
+    question = {"history": np.array(history), "candidates": np.array(rows)}
+    expected = model.answer("direct", [question])
     ids = [model.catalogue.ids[row] for row in expected.items_BK[0]]
     assert [item["item_id"] for item in found["items"]] == ids
     assert [item["rank"] for item in found["items"]] == [1, 2, 3]
@@ -70,9 +70,9 @@ def test_every_recommender_ranks_candidates(cli, popular_run: Path) -> None:
 def test_rating(cli, p5_run: Path, model: P5) -> None:
     words = ("ask", p5_run, "rating", "--user", "u2", "--item", "THING number 5")
     found = cli(*words, "--json").json
-    row = np.array([model.catalogue.resolve("i5")])
-    assert found["rating"] == pytest.approx(model.predict_rating(["u2"], row)[0])
-    assert found["likeliest"] == model.predict_rating(["u2"], row, greedy=True)[0]
+    questions = [{"user": "u2", "item": model.catalogue.resolve("i5")}]
+    assert found["rating"] == pytest.approx(model.answer("rating", questions)[0])
+    assert found["likeliest"] == model.answer("rating", questions, greedy=True)[0]
     assert found["item"] == {"item_id": "i5", "title": "Thing number 5"}
     shown = cli(*words).out
     assert f"{found['rating']:.2f}" in shown
@@ -83,15 +83,16 @@ def test_rating_from_review_on_stdin(cli, p5_run: Path, model: P5, monkeypatch: 
     monkeypatch.setattr("sys.stdin", io.StringIO("My &quot;tuner&quot;\n came late\n"))
     found = cli("ask", p5_run, "rating-from-review", "--review", "-", "--prompt", "unseen", "--json").json
     assert found["review"] == 'My "tuner" came late'
-    expected = model.predict_rating_from_review([found["review"]], prompt="unseen")[0]
+    expected = model.answer("rating-from-review", [{"review": found["review"]}], prompt="unseen")[0]
     assert found["rating"] == pytest.approx(expected)
 
 
 def test_headline(cli, p5_run: Path, model: P5, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("ask", p5_run, "headline", "--review", "A fine tuner", "--prompt", "unseen")
-    assert cli(*words, "--json").json["text"] == model.summarise_review(["A fine tuner"], prompt="unseen")[0]
+    expected = model.answer("headline", [{"review": "A fine tuner"}], prompt="unseen")[0]
+    assert cli(*words, "--json").json["text"] == expected
     written = [""]
-    monkeypatch.setattr(P5, "summarise_review", lambda *_, **__: written)
+    monkeypatch.setattr(P5, "answer", lambda *_, **__: written)
     assert "the model wrote nothing" in cli(*words).err
     written[0] = "5 for tuner"
     result = cli(*words)
@@ -100,17 +101,17 @@ def test_headline(cli, p5_run: Path, model: P5, monkeypatch: pytest.MonkeyPatch)
 
 def test_explain(cli, p5_run: Path, model: P5, monkeypatch: pytest.MonkeyPatch) -> None:
     row, words = model.catalogue.resolve("i5"), ("ask", p5_run, "explain", "--user", "u2", "--item", "i5")
-    assert cli(*words, "--json").json["text"] == model.explain(["u2"], np.array([row]))[0]
+    expected = model.answer("explanation", [{"user": "u2", "item": row}])[0]
+    assert cli(*words, "--json").json["text"] == expected
 
-    def explain(
-        self: P5, users: list[str], items_N: Any, features: list[str] | None = None, *, prompt: str
-    ) -> list[str]:
-        return [f"{users} {items_N.tolist()} {features} {prompt}"]
+    def answer(self: P5, task: str, questions: list[dict[str, Any]], *, prompt: str) -> list[str]:
+        return [f"{task} {questions} {prompt}"]
 
-    monkeypatch.setattr(P5, "explain", explain)
-    assert cli(*words).out == f"['u2'] [{row}] None seen\n"
+    monkeypatch.setattr(P5, "answer", answer)
+    asked = {"user": "u2", "item": row}
+    assert cli(*words).out == f"explanation {[asked]} seen\n"
     told = cli(*words, "--feature", "tuner", "--prompt", "unseen").out
-    assert told == f"['u2'] [{row}] ['tuner'] unseen\n"
+    assert told == f"explanation-with-feature {[asked | {'feature': 'tuner'}]} unseen\n"
 
 
 @pytest.mark.parametrize(
@@ -138,7 +139,7 @@ def test_wrong_questions(mistake, p5_run: Path, words: tuple[str, ...], told: st
 
 
 def test_tasks_that_were_never_drawn_are_not_learnt(model: P5) -> None:
-    assert set(model.tasks("unseen")) == set(model.tasks("seen")) == set(WORDS)
+    assert set(model.tasks("unseen")) == set(model.tasks("seen")) == set(tasks())
     few = copy.copy(model)
     few.config = model.config.changed(times={"next": 1, "rating": 0})
     assert few.tasks() == ["sequential", "direct"]

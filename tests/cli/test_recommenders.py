@@ -24,7 +24,7 @@ def test_the_options_of_one_are_listed_as_they_could_be_given(cli, tmp_path) -> 
     assert "title, random, sequential" in options["code.kind"]
     assert "compact, pretrained" in options["backbone.kind"]
     assert "0.002; 0.0003 (pretrained)" in options["training.learning_rate"]
-    assert "{rating: 1, next: 5," in options["times"]
+    assert "{next: 5, choose: 5," in options["times"]
     schema = cli("recommenders", "sasrec", "--json").json
     assert set(schema) == set(genrec.recommenders()["sasrec"].Config.all_options())
     assert schema["training.epochs"]["default"] == 100

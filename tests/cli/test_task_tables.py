@@ -11,8 +11,8 @@ import genrec
 import pytest
 from genrec.data.dataset import Dataset
 from genrec.evaluation.protocol import evaluate
-from genrec.evaluation.task_recommender import TaskRecommender
-from genrec.evaluation.tasks import TASKS, evaluate_tasks
+from genrec.tasks.measure import evaluate_tasks, measured_tasks
+from genrec.tasks.recommender import TaskRecommender
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def dataset(reviews: tuple[str, ...]) -> Dataset:
 def test_all_tasks(cli, run: Path, dataset: Dataset) -> None:
     result = cli("evaluate", run, "--task", "all", "--json")
     found = result.json
-    assert list(found["tasks"]) == ["sequential", *TASKS]
+    assert list(found["tasks"]) == ["sequential", *measured_tasks()]
     model = genrec.load(run)
     assert isinstance(model, TaskRecommender)
     parts = dataset.split()
@@ -40,7 +40,7 @@ def test_all_tasks(cli, run: Path, dataset: Dataset) -> None:
     assert list(found["tasks"]["rating"]) == list(expected)
     for name, row in expected.items():
         assert found["tasks"]["rating"][name] == pytest.approx(row)
-    for task in TASKS:
+    for task in measured_tasks():
         assert {"seen", "unseen"} < set(found["tasks"][task])
     assert found["provenance"]["split"] == "test"
     assert "new-1" in found["dropped"]

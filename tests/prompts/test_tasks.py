@@ -7,14 +7,16 @@ from pathlib import Path
 import pytest
 from genrec.errors import ConfigError
 from genrec.prompts.tasks import (
-    GROUPS,
     NEVER_LEARNT,
     load_task_prompts,
     usable,
 )
-from genrec.prompts.template import REFERENCES, TEXTS, Field, Text, join, parse
+from genrec.prompts.template import Field, Text, join, parse
+from genrec.tasks.base import groups
 
-PACKAGED = load_task_prompts("p5")
+GROUPS = groups()
+FIELDS = {name for of in GROUPS.values() for group in of.values() for name in group.answer | group.may_name}
+PACKAGED = load_task_prompts("p5", GROUPS)
 PROMPTS = [prompt for prompts in PACKAGED.values() for prompt in prompts]
 AT_LEAST = {"rating": 10, "sequential": 13, "explanation": 12, "review": 4, "direct": 8, "new": 7}
 
@@ -95,14 +97,14 @@ def test_no_source_names_what_is_asked() -> None:
     "template", [join(part) for prompt in PROMPTS for part in (prompt.source, prompt.target)] + ["", "{user}"]
 )
 def test_segments_join_to_their_template(template: str) -> None:
-    segments = parse(template)
+    segments = parse(template, FIELDS)
     assert join(segments) == template
     assert [segment for segment in segments if segment == Text("")] == []
-    assert {part.name for part in segments if isinstance(part, Field)} <= REFERENCES | TEXTS
+    assert {part.name for part in segments if isinstance(part, Field)} <= FIELDS
 
 
 def test_a_template_is_text_and_fields_in_turn() -> None:
-    assert parse("After {history} comes{item}{stars}.") == (
+    assert parse("After {history} comes{item}{stars}.", FIELDS) == (
         Text("After "),
         Field("history"),
         Text(" comes"),
@@ -125,17 +127,17 @@ def test_a_template_is_text_and_fields_in_turn() -> None:
 )
 def test_what_is_no_template_is_refused(template: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        parse(template)
+        parse(template, FIELDS)
 
 
 def test_data_without_titles_lose_the_prompts_that_name_them() -> None:
-    fields = (REFERENCES | TEXTS) - {"title", "brand", "price"}
+    fields = FIELDS - {"title", "brand", "price"}
     kept, dropped = usable(PROMPTS, fields)
     assert len(kept) + len(dropped) == len(PROMPTS)
     assert [prompt for prompt in kept if "title" in prompt.fields] == []
     assert dropped["rating-5"] == "needs title, which the data do not have"
     assert dropped["new-1"] == "needs brand and price and title, which the data do not have"
-    assert usable(PROMPTS, REFERENCES | TEXTS) == (PROMPTS, {})
+    assert usable(PROMPTS, FIELDS) == (PROMPTS, {})
 
 
 def test_data_without_stars_cannot_judge_a_guess_or_a_liking() -> None:
@@ -153,20 +155,20 @@ def test_a_prompt_tells_what_asking_and_what_learning_takes() -> None:
 
 def test_own_folder(write: Write) -> None:
     folder = write('- {id: c, group: headline, source: "Zażółć {review}", target: "{headline}"}\n')
-    (prompts,) = load_task_prompts(folder).values()
+    (prompts,) = load_task_prompts(folder, GROUPS).values()
     assert [(prompt.id, prompt.group, prompt.held_out) for prompt in prompts] == [
         ("a", "stars", False),
         ("b", "stars", True),
         ("c", "headline", False),
     ]
     assert prompts[2].source == (Text("Zażółć "), Field("review"))
-    assert load_task_prompts(str(folder)) == {"review": prompts}
+    assert load_task_prompts(str(folder), GROUPS) == {"review": prompts}
 
 
 @pytest.mark.parametrize("name", ["no_such", "../prompts", "__pycache__", ""])
 def test_a_missing_folder_names_those_there_are(name: str) -> None:
     with pytest.raises(ConfigError, match=r"no folder .*choose p5 or a folder of your own"):
-        load_task_prompts(name)
+        load_task_prompts(name, GROUPS)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +199,7 @@ def test_a_prompt_that_asks_nothing_of_its_kind_is_refused_in_one_line(
     write: Write, entry: str, message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
-        load_task_prompts(write(f"- {entry}\n"))
+        load_task_prompts(write(f"- {entry}\n"), GROUPS)
     assert str(caught.value).startswith("mine.yaml: ")
     assert "\n" not in str(caught.value)
 
@@ -215,7 +217,7 @@ def test_a_verdict_has_two_answers(tmp_path: Path, answers: str, message: str) -
     entry = f'{{id: a, group: liking, source: "{{user}} {{item}}", answers: {answers}}}'
     (tmp_path / "rating.yaml").write_text(f"family: rating\nprompts: [{entry}]\n")
     with pytest.raises(ConfigError, match=message):
-        load_task_prompts(tmp_path)
+        load_task_prompts(tmp_path, GROUPS)
 
 
 @pytest.mark.parametrize(
@@ -225,7 +227,7 @@ def test_a_verdict_has_two_answers(tmp_path: Path, answers: str, message: str) -
         ("just text", "the file='just text'"),
         ("family: review", "prompts"),
         ("{unclosed: [", "is no YAML"),
-        ("family: weather\nprompts: []", "no family 'weather'; choose one of rating, sequential"),
+        ("family: weather\nprompts: []", "no family 'weather'; choose one of sequential, direct"),
         ("family: review\nprompts: []", "no prompt is held out"),
         (
             'family: review\nprompts: [{id: a, group: stars, source: "{review}", target: "{stars}"}]',
@@ -245,11 +247,11 @@ def test_a_verdict_has_two_answers(tmp_path: Path, answers: str, message: str) -
 def test_what_is_no_family_of_prompts_is_refused_in_one_line(write: Write, text: str, message: str) -> None:
     folder = write(text=text or "\n")
     with pytest.raises(ConfigError, match=message) as caught:
-        load_task_prompts(folder)
+        load_task_prompts(folder, GROUPS)
     assert "\n" not in str(caught.value)
 
 
 def test_a_family_has_one_file(write: Write) -> None:
     write()
     with pytest.raises(ConfigError, match=r"twice\.yaml: the family 'review' has a file already"):
-        load_task_prompts(write(name="twice.yaml"))
+        load_task_prompts(write(name="twice.yaml"), GROUPS)

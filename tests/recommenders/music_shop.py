@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from genrec.data.interactions import Histories
 
 NUM_ITEMS, NUM_USERS, LENGTH = 8, 16, 5
 TINY: dict[str, Any] = {
@@ -63,3 +65,38 @@ def write_prompts(folder: Path) -> str:
 
 
 USERS, ITEMS = ["u3", "u3", "u10", "stranger"], np.array([2, 5, 0, 7])
+
+
+def predict_rating(model: Any, users: Sequence[str], items_N: Any, **asked: Any) -> Any:
+    """Stars that users give items."""
+    return model.answer("rating", _of_items(users, items_N), **asked)
+
+
+def explain(
+    model: Any, users: Sequence[str], items_N: Any, features: Sequence[str] | None = None, **asked: Any
+) -> Any:
+    """Sentences on why users take to items, on a feature each where features are given."""
+    questions = _of_items(users, items_N)
+    if features is None:
+        return model.answer("explanation", questions, **asked)
+    questions = [question | {"feature": word} for question, word in zip(questions, features, strict=True)]
+    return model.answer("explanation-with-feature", questions, **asked)
+
+
+def of_reviews(model: Any, task: str, texts: Sequence[str], **asked: Any) -> Any:
+    """Headlines or stars of reviews."""
+    return model.answer(task, [{"review": text} for text in texts], **asked)
+
+
+def rank_candidates(
+    model: Any, histories: Histories, candidates_BC: Any, users: Sequence[str] | None = None, **asked: Any
+) -> Any:
+    """The candidates of each user, best first."""
+    names = users if users is not None else [None] * len(histories)
+    rows = zip(names, histories, candidates_BC, strict=True)
+    questions = [{"user": user, "history": history, "candidates": row} for user, history, row in rows]
+    return model.answer("direct", questions, **asked)
+
+
+def _of_items(users: Sequence[str], items_N: Any) -> list[dict[str, Any]]:
+    return [{"user": user, "item": int(item)} for user, item in zip(users, items_N, strict=True)]

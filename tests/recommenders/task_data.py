@@ -10,7 +10,9 @@ from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import Interactions
 from genrec.prompts.tasks import TaskPrompt, load_task_prompts, usable
 from genrec.prompts.template import join
-from genrec.recommenders.p5.examples import TaskExamples, TaskText
+from genrec.recommenders.p5.examples import example_sets
+from genrec.tasks.base import groups, review_fields
+from genrec.tasks.material import Material, TrainingText
 from genrec.testing import toys
 from genrec.training.mixture import ExampleSet
 from genrec.training.sources import Asked, SourceWriter
@@ -78,7 +80,7 @@ def make(
     times: Any = TIMES,
     families: tuple[str, ...] = FAMILIES,
     **options: Any,
-) -> tuple[TaskExamples, Letters, list[TaskPrompt]]:
+) -> tuple[list[ExampleSet], Letters, list[TaskPrompt]]:
     """The examples of the package's prompts, less those held out."""
     letters = Letters()
     sources = SourceWriter(
@@ -91,16 +93,25 @@ def make(
         max_items=6,
     )
     users = [f"user{row + 1}" for row in range(train.num_users)]
-    texts = TaskText(train)
-    loaded = load_task_prompts("p5")
-    prompts, _ = usable([prompt for family in families for prompt in loaded[family]], texts.fields)
-    learnt = [prompt for prompt in prompts if not prompt.held_out]
-    writer = TaskWriter(sources, letters.encode, [0], letters.encode(users))
-    return (
-        TaskExamples(writer, learnt, train, texts, packed=packed, times=times, named_users=0.5, **options),
-        letters,
-        prompts,
+    texts = TrainingText(train)
+    loaded = load_task_prompts("p5", groups())
+    prompts, _ = usable(
+        [prompt for family in families for prompt in loaded[family]], texts.fields(review_fields())
     )
+    writer = TaskWriter(sources, letters.encode, [0], letters.encode(users))
+    material = Material(
+        [prompt for prompt in prompts if not prompt.held_out],
+        train,
+        texts,
+        code_lengths=sources.code_lengths,
+        own_length=writer.own_length,
+        max_items=sources.max_items,
+        max_tokens=sources.max_tokens,
+        packed=packed,
+        named_users=0.5,
+        **options,
+    )
+    return example_sets(material, writer, times), letters, prompts
 
 
 def drawn(kind: ExampleSet, letters: Letters, passes: int = 20) -> list[tuple[int, str, list[str], Asked]]:
@@ -148,8 +159,7 @@ def of_kind(
     name: str, train: Interactions, **options: Any
 ) -> list[tuple[int, TaskPrompt, dict[str, str], list[str]]]:
     """What one kind of examples holds: datum, prompt, fields and answers."""
-    examples, letters, prompts = make(train, times={name: 1}, **options)
-    (kind,) = examples.kinds()
+    (kind,), letters, prompts = make(train, times={name: 1}, **options)
     return [
         (datum, *read(question, prompts), answers) for datum, question, answers, _ in drawn(kind, letters)
     ]
@@ -157,8 +167,7 @@ def of_kind(
 
 def of_kind_packed(train: Interactions) -> list[tuple[int, TaskPrompt, dict[str, str], list[str]]]:
     """The history stands behind the prompt, so the prompt is read without it."""
-    examples, letters, prompts = make(train, packed=True, times={"next": 7})
-    (kind,) = examples.kinds()
+    (kind,), letters, prompts = make(train, packed=True, times={"next": 7})
     assert kind.times == 1
     found = []
     for datum, question, answers, _ in drawn(kind, letters):

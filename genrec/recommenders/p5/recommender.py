@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from genrec.backbones.base import Backbone
@@ -20,10 +20,9 @@ from genrec.backbones.tokenizer import WordTokenizer
 from genrec.data.files import read_text, write_text
 from genrec.data.interactions import Histories, IntArray, Interactions, Targets
 from genrec.data.split import some_users
-from genrec.errors import ConfigError
+from genrec.errors import ConfigError, shown
 from genrec.prompts.tasks import (
     NEVER_LEARNT,
-    TaskPrompt,
     parse_task_prompts,
     task_prompt_files,
     usable,
@@ -43,15 +42,17 @@ from genrec.recommenders.language.seq2seq import (
     user_words,
 )
 from genrec.recommenders.options import BatchTokens, Depth, Name, Names, Passes, Width
-from genrec.recommenders.p5.answers import CLASSES, STARS, TaskAnswers
-from genrec.recommenders.p5.examples import KindName, TaskExamples, TaskText
+from genrec.recommenders.p5.answers import TaskAnswers
+from genrec.recommenders.p5.examples import example_sets
+from genrec.tasks.base import Rating, families, groups, review_fields, tasks, training_sets
+from genrec.tasks.material import Material, TrainingText
 from genrec.training.mixture import Mixture
-from genrec.training.sources import Source, SourceWriter
+from genrec.training.sources import SourceWriter
 from genrec.training.tasks import TaskWriter
 from genrec.training.validation import loss_validation
 
 _FEWEST_HELD = 20  # reviews by whose loss a checkpoint is chosen
-FAMILIES = ("rating", "sequential", "explanation", "review", "direct")
+FAMILIES = ("rating", "sequential", "explanation", "review", "direct")  # those of the paper
 
 
 class TaskCompact(Compact):
@@ -110,19 +111,19 @@ class TaskConfig(Seq2SeqConfig):
         lt=1,
         description="of the training reviews, those whose loss chooses the checkpoint where no lists are learnt",
     )
-    times: dict[KindName, Annotated[int, Field(ge=0, le=1000)]] = Field(
-        {
-            "rating": 1,
-            "next": 5,
-            "choose": 5,
-            "confirm": 10,
-            "explanation": 1,
-            "review": 1,
-            "direct-confirm": 10,
-            "direct-choose": 5,
-        },
+    times: dict[str, Annotated[int, Field(ge=0, le=1000)]] = Field(
+        {name: one.times for name, one in training_sets().items()},
         description="examples drawn of each user or review in an epoch; packed histories count once",
     )
+
+    @field_validator("times")
+    @classmethod
+    def _known(cls, times: dict[str, int]) -> dict[str, int]:
+        known = training_sets()
+        for name in times:
+            if name not in known:
+                raise ValueError(f"there is no {shown(name)}; choose among {', '.join(known)}")
+        return times
 
 
 class P5Config(TaskConfig):
@@ -170,29 +171,36 @@ class P5(TaskAnswers):
     ) -> None:
         config = self.config
         self.users_ = {str(user): row for row, user in enumerate(train_data.users)}
-        reads = {"explanation", "review"} & set(config.families)
-        texts = TaskText(train_data if reads else replace(train_data, texts=None, headlines=None))
+        reads = {"texts", "headlines"} & self._columns
+        texts = TrainingText(train_data if reads else replace(train_data, texts=None, headlines=None))
         self.prompt_files_ = task_prompt_files(config.prompts)
-        self._choose_prompts(texts.fields)
+        self._choose_prompts(texts.fields(review_fields()))
         codebook = self._new_codebook(train_data, *self._vocabulary(texts))
         self._use(codebook, self._new_backbone(codebook, len(self.users_)))
         self._learn(train_data, texts, validation, run, resume)
 
+    @property
+    def _columns(self) -> set[str]:
+        """What the families that are trained on need of reviews."""
+        trained = [family for name, family in families().items() if name in self.config.families]
+        return {column for family in trained for columns in family.fields.values() for column in columns}
+
     def _choose_prompts(self, fields: frozenset[str]) -> None:
-        config, families = self.config, parse_task_prompts(self.prompt_files_)
-        unknown = sorted(set(config.families) - set(FAMILIES))
+        config, known = self.config, families()
+        unknown = sorted(set(config.families) - set(known))
         if unknown or not config.families:
             raise ConfigError(
-                f"families={','.join(config.families)}: choose among {', '.join(FAMILIES)}, one at least"
+                f"families={','.join(config.families)}: choose among {', '.join(known)}, one at least"
             )
         self.fields_ = fields
-        absent = sorted(set(config.families) - set(families))
+        found = parse_task_prompts(self.prompt_files_, groups())
+        absent = sorted(set(config.families) - set(found))
         if absent:
             raise ConfigError(
-                f"prompts={config.prompts} has no file for {', '.join(absent)}, only {', '.join(families)}: add it, or "
+                f"prompts={config.prompts} has no file for {', '.join(absent)}, only {', '.join(found)}: add it, or "
                 "choose other families"
             )
-        wanted = [families[name] for name in (*config.families, NEVER_LEARNT) if name in families]
+        wanted = [found[name] for name in (*config.families, NEVER_LEARNT) if name in found]
         self.prompts_, self.dropped_ = usable([prompt for family in wanted for prompt in family], fields)
         if not any(not prompt.held_out for prompt in self.prompts_):
             raise ConfigError(
@@ -202,7 +210,7 @@ class P5(TaskAnswers):
     def _learn(
         self,
         train_data: Interactions,
-        texts: TaskText,
+        texts: TrainingText,
         validation: Targets | None,
         run: Path | None,
         resume: bool,
@@ -220,34 +228,35 @@ class P5(TaskAnswers):
         steps = self._steps(train_data, texts, config.training.epochs, config.training.max_steps)
         self._train(steps, validate, run, resume, **changed)
 
-    def _num_held(self, texts: TaskText) -> int:
+    def _num_held(self, texts: TrainingText) -> int:
         """Reviews that can be held back; 0 where no family learns from them."""
-        learns = {"rating", "explanation", "review"} & set(self.config.families)
-        return int(self.config.held_share * len(texts.reviews)) if learns else 0
+        return int(self.config.held_share * len(texts.reviews)) if self._columns else 0
 
     def _steps(
         self,
         train_data: Interactions,
-        texts: TaskText,
+        texts: TrainingText,
         num_epochs: int,
         max_steps: int | None = None,
         purpose: str = "tasks",
     ) -> Mixture:
-        config = self.config
-        examples = TaskExamples(
-            self.tasks_,
+        config, writer = self.config, self.writer_
+        material = Material(
             [prompt for prompt in self.prompts_ if not prompt.held_out],
             train_data,
             texts,
+            code_lengths=writer.code_lengths,
+            own_length=self.tasks_.own_length,
+            max_items=writer.max_items,
+            max_tokens=writer.max_tokens,
             packed=config.packed,
-            times=config.times,
             named_users=config.named_users,
             other_words=config.other_words,
             dropped_words=config.dropped_words,
         )
         return Mixture(
-            examples.kinds(),
-            self.writer_.collate,
+            example_sets(material, self.tasks_, config.times),
+            writer.collate,
             batch_tokens=config.training.batch_tokens,
             num_epochs=num_epochs,
             seed=config.seed,
@@ -261,9 +270,12 @@ class P5(TaskAnswers):
         answers = [word for prompt in self.prompts_ for word in prompt.answers or ()]
         return [*words, *answers]
 
-    def _vocabulary(self, texts: TaskText) -> tuple[list[str], list[str]]:
+    def _vocabulary(self, texts: TrainingText) -> tuple[list[str], list[str]]:
         """What else than names the tokenizer has to spell, and words that are a token each."""
-        users, spelt = user_words(len(self.users_)), [*self.prompt_texts(), *STARS, *CLASSES, "someone"]
+        known = [family for name, family in families().items() if name in {*FAMILIES, *self.config.families}]
+        answers = [task.answer for family in known for task in family.tasks]
+        numbers = [word for answer in answers if isinstance(answer, Rating) for word in answer.words]
+        users, spelt = user_words(len(self.users_)), [*self.prompt_texts(), *numbers, "someone"]
         if self._has_user_tokens:
             return [*spelt, *texts.all_texts()], users
         return [*spelt, *users, *texts.all_texts()], []
@@ -300,17 +312,12 @@ class P5(TaskAnswers):
     # -- recommending ----------------------------------------------------------------------------------------
 
     def questions(self, histories: Histories) -> Sources:
-        prompt = self._prompt("sequential", "next", self.asking, without=frozenset({"user"}))
-        return Sources([self._history(prompt, history) for history in histories])
-
-    def _history(self, prompt: TaskPrompt, history: IntArray) -> Source:
-        return self.tasks_.source(
-            prompt.source, {"history": history, "user": None}, packed=self.config.packed
-        )
+        prompt = self._prompt_for(tasks()["sequential"], self.asking)
+        return Sources([self._source(prompt, {"history": history, "user": None}) for history in histories])
 
     def _states_before(self, history: IntArray, item: int) -> Tensor:
-        prompt = self._prompt("sequential", "next", self.asking, without=frozenset({"user"}))
-        source = self._history(prompt, history)
+        prompt = self._prompt_for(tasks()["sequential"], self.asking)
+        source = self._source(prompt, {"history": history, "user": None})
         example = self._closed(source, [self.writer_.item(item)])
         hidden_BLD: Tensor = self.backbone_(self._batch([example]))
         return hidden_BLD[0]

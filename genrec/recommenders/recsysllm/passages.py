@@ -14,9 +14,9 @@ import numpy as np
 
 from genrec.data.interactions import Interactions
 from genrec.prompts.profiles import AttributeProfiles
-from genrec.recommenders.p5.examples import TaskText
 from genrec.recommenders.recsysllm.masking import Level, Passage, mask
 from genrec.recommenders.recsysllm.spans import SpanWriter
+from genrec.tasks.material import TrainingText
 from genrec.training.mixture import ExampleSet
 from genrec.training.sources import Asked, Word
 from genrec.training.tasks import TaskWriter
@@ -52,7 +52,7 @@ class Passages:
         writer: SpanWriter,
         tasks: TaskWriter,
         train: Interactions,
-        texts: TaskText,
+        texts: TrainingText,
         attributes: AttributeProfiles,
         masks: Masks,
     ) -> None:

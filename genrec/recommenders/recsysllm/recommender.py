@@ -25,11 +25,11 @@ from genrec.recommenders.base import register
 from genrec.recommenders.language.codebook import Codebook
 from genrec.recommenders.language.generative import tuning
 from genrec.recommenders.options import Passes, Pretraining
-from genrec.recommenders.p5.examples import TaskText
 from genrec.recommenders.p5.recommender import P5, TaskConfig, TaskTraining
 from genrec.recommenders.recsysllm.masking import LEVELS, Level
 from genrec.recommenders.recsysllm.passages import Masks, Passages
 from genrec.recommenders.recsysllm.spans import SpanWriter
+from genrec.tasks.material import TrainingText
 from genrec.training.mixture import Mixture
 from genrec.training.objectives import CodeLoss, TaskLoss
 from genrec.training.sources import SourceWriter, Word
@@ -115,7 +115,7 @@ class RecSysLLM(P5):
     def _learn(
         self,
         train_data: Interactions,
-        texts: TaskText,
+        texts: TrainingText,
         validation: Targets | None,
         run: Path | None,
         resume: bool,
@@ -139,7 +139,7 @@ class RecSysLLM(P5):
             self._train(steps, None, before, resume, evaluations=1, patience=0)
         super()._learn(train_data, texts, validation, run, resume)
 
-    def passages(self, train_data: Interactions, texts: TaskText) -> Passages:
+    def passages(self, train_data: Interactions, texts: TrainingText) -> Passages:
         """The texts of which something is masked in the pre-training."""
         config, attributes = self.config, AttributeProfiles(self.catalogue)
         assert isinstance(self.writer_, SpanWriter)
@@ -152,7 +152,7 @@ class RecSysLLM(P5):
         )
         return Passages(self.writer_, self.tasks_, train_data, texts, attributes, masks)
 
-    def _vocabulary(self, texts: TaskText) -> tuple[list[str], list[str]]:
+    def _vocabulary(self, texts: TrainingText) -> tuple[list[str], list[str]]:
         spelt, words = super()._vocabulary(texts)
         masks = _MASKS.values() if self.config.backbone.kind == "compact" else ()
         return [*spelt, *AttributeProfiles(self.catalogue).words], [*words, *masks]

@@ -41,7 +41,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         ),
         (GOOD.replace("give {count}", "{history}"), "each once"),
         (GOOD.replace("{profile}", "{title}"), "names title, history, count"),
-        (GOOD.replace("{profile}", "{mood}"), "no field {mood}"),
+        (GOOD.replace("{profile}", "{mood}"), "names mood, history, count"),
     ],
 )
 def test_mistakes_are_told_in_a_line(tmp_path: Path, text: str, told: str) -> None:

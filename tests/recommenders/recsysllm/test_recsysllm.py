@@ -13,11 +13,11 @@ from checkpoints import write
 from genrec.data.interactions import Histories, Interactions
 from genrec.errors import ConfigError
 from genrec.recommenders.base import create, load
-from genrec.recommenders.p5.examples import TaskText
 from genrec.recommenders.recsysllm.recommender import RecSysLLM, mask_token
+from genrec.tasks.material import TrainingText
 from genrec.testing import GOOD, POOR, reviewed
 from genrec.training.sources import Asked
-from music_shop import ITEMS, TINY, USERS, write_prompts
+from music_shop import ITEMS, TINY, USERS, explain, of_reviews, predict_rating, write_prompts
 
 
 def recsysllm(**options: Any) -> RecSysLLM:
@@ -38,17 +38,17 @@ def examples(model: RecSysLLM, data: Interactions, seed: int = 0) -> list[list[A
     rng = np.random.default_rng(seed)
     return [
         [kind.make(datum, rng) for datum in range(len(kind.lengths_E))]
-        for kind in model.passages(data, TaskText(data)).kinds()
+        for kind in model.passages(data, TrainingText(data)).kinds()
     ]
 
 
 def test_every_task(fitted: RecSysLLM) -> None:
-    ratings = fitted.predict_rating(USERS, ITEMS)
+    ratings = predict_rating(fitted, USERS, ITEMS)
     assert (ratings[[0, 2]] > 4).all()
     assert (ratings[[1, 3]] < 2).all()
-    assert fitted.predict_rating_from_review([GOOD[0], POOR[0]]) == pytest.approx([5, 1], abs=0.5)
-    assert fitted.summarise_review([GOOD[0], POOR[0]]) == [GOOD[1], POOR[1]]
-    assert fitted.explain(USERS, ITEMS) == [GOOD[0], POOR[0], GOOD[0], POOR[0]]
+    assert of_reviews(fitted, "rating-from-review", [GOOD[0], POOR[0]]) == pytest.approx([5, 1], abs=0.5)
+    assert of_reviews(fitted, "headline", [GOOD[0], POOR[0]]) == [GOOD[1], POOR[1]]
+    assert explain(fitted, USERS, ITEMS) == [GOOD[0], POOR[0], GOOD[0], POOR[0]]
     found = fitted.rank(Histories.from_lists([[0, 1, 2], [5, 6]]), 8, exclude_seen=False, exact=True)
     assert found.items_BK[:, 0].tolist() == [3, 7]
 
@@ -63,7 +63,7 @@ def test_windows_of_histories_are_short_middle_and_long(fitted: RecSysLLM) -> No
     data = reviewed()
     long, short = [item % 8 for item in range(30)], [3, 1, 2]
     both = Interactions(data.catalogue, ["a", "b"], Histories.from_lists([long, short]))
-    passages = fitted.passages(both, TaskText(both))
+    passages = fitted.passages(both, TrainingText(both))
     rng = np.random.default_rng(0)
     found = Counter(1 + passages._behaviour(0, rng).sentence_W[-1] for _ in range(1000))
     assert fitted.config.max_items == 20
@@ -101,7 +101,7 @@ def test_windows_of_three_lengths() -> None:
     model = recsysllm(max_steps=1, families=("sequential",), times={"next": 1}, levels=("document",)).fit(
         long
     )
-    kind = model.passages(long, TaskText(long)).kinds()[0]
+    kind = model.passages(long, TrainingText(long)).kinds()[0]
     rng = np.random.default_rng(0)
     lengths = Counter()
     for _ in range(600):
@@ -135,7 +135,7 @@ def test_every_idea_has_a_switch(switch: dict[str, Any], tmp_path: Path) -> None
     again = load(other.save(tmp_path / "saved"))
     np.testing.assert_allclose(again.rank(histories, 5).scores_BK, found.scores_BK, atol=1e-5)
     np.testing.assert_allclose(
-        again.predict_rating(USERS, ITEMS), other.predict_rating(USERS, ITEMS), atol=1e-5
+        predict_rating(again, USERS, ITEMS), predict_rating(other, USERS, ITEMS), atol=1e-5
     )
 
 
@@ -177,9 +177,9 @@ def test_checkpoints(tmp_path: Path, tuning: str, two_dimensional: bool) -> None
     assert isinstance(again, RecSysLLM)
     np.testing.assert_allclose(again.rank(histories, 5).scores_BK, found.scores_BK, atol=1e-4)
     np.testing.assert_allclose(
-        again.predict_rating(USERS, ITEMS), model.predict_rating(USERS, ITEMS), atol=1e-4
+        predict_rating(again, USERS, ITEMS), predict_rating(model, USERS, ITEMS), atol=1e-4
     )
-    assert again.summarise_review([GOOD[0]]) == model.summarise_review([GOOD[0]])
+    assert of_reviews(again, "headline", [GOOD[0]]) == of_reviews(model, "headline", [GOOD[0]])
 
 
 @pytest.mark.parametrize("family", ["mistral", "falcon"])

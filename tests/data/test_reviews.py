@@ -11,8 +11,7 @@ import polars as pl
 import pytest
 from genrec.data.interactions import Interactions
 from genrec.data.read import read
-from genrec.data.split import leave_one_out, temporal
-from genrec.data.tasks import (
+from genrec.data.reviews import (
     MAX_WORDS,
     Reviews,
     copied_texts,
@@ -23,6 +22,7 @@ from genrec.data.tasks import (
     repeated_pairs,
     training_reviews,
 )
+from genrec.data.split import leave_one_out, temporal
 from genrec.errors import ConfigError, DataError
 from genrec.testing import toys
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pytest
-from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions
+from genrec.data.interactions import Interactions
 from genrec.data.ranking import Rankings
 from genrec.data.split import Split, leave_one_out
 from genrec.errors import ConfigError, DataError
-from genrec.evaluation.task_recommender import PROMPTS, Prompt, TaskRecommender, recommends
-from genrec.evaluation.tasks import NEEDS, TASKS, evaluate_tasks, possible_tasks
+from genrec.tasks.measure import evaluate_tasks, measured_tasks, possible_tasks
+from genrec.tasks.recommender import PROMPT_KINDS, PromptKind, TaskRecommender, recommends
 from genrec.testing import interactions
 
 NUM_USERS, NUM_ITEMS, LENGTH = 30, 130, 6
@@ -41,7 +41,11 @@ class Oracle:
     def __init__(self, data: Interactions) -> None:
         self.users_ = {user: row for row, user in enumerate(data.users)}
         self.dropped_: dict[str, str] = {}
-        self.learnt: dict[str, list[str]] = {"seen": list(TASKS), "unseen": list(TASKS), "new": []}
+        self.learnt: dict[str, list[str]] = {
+            "seen": list(measured_tasks()),
+            "unseen": list(measured_tasks()),
+            "new": [],
+        }
         users = np.repeat(data.users.to_list(), data.histories.lengths).tolist()
         self.place = {
             pair: place for place, pair in enumerate(zip(users, data.histories.items.tolist(), strict=True))
@@ -51,58 +55,48 @@ class Oracle:
         assert data.headlines is not None
         self.ratings, self.texts, self.headlines = data.ratings, list(data.texts), list(data.headlines)
         self.target = dict(zip(data.users, data.histories.items[data.histories.offsets[1:] - 1], strict=True))
-        self.features: Sequence[str] | None = None
 
-    def tasks(self, prompt: Prompt = "seen") -> list[str]:
+    def tasks(self, prompt: PromptKind = "seen") -> list[str]:
         return self.learnt[prompt]
 
-    def asked_with(self, prompt: Prompt) -> Self:
+    def asked_with(self, prompt: PromptKind) -> Self:
         return self
 
-    def predict_rating(
-        self, users: Sequence[str], items_N: IntArray, *, prompt: Prompt = "seen", greedy: bool = False
-    ) -> FloatArray:
-        true = [self.ratings[self.place[pair]] for pair in zip(users, items_N.tolist(), strict=True)]
-        return np.array(true) + (prompt == "unseen") + (0.5 if greedy else 0)
-
-    def predict_rating_from_review(
-        self, texts: Sequence[str], *, prompt: Prompt = "seen", greedy: bool = False
-    ) -> FloatArray:
-        return np.array([float(text.split()[5]) for text in texts]) + (prompt == "unseen")
-
-    def summarise_review(self, texts: Sequence[str], *, prompt: Prompt = "seen") -> list[str]:
-        return [self.headlines[self.texts.index(text)] if prompt == "seen" else "" for text in texts]
-
-    def explain(
+    def answer(
         self,
-        users: Sequence[str],
-        items_N: IntArray,
-        features: Sequence[str] | None = None,
+        task: str,
+        questions: Sequence[Mapping[str, Any]],
         *,
-        prompt: Prompt = "seen",
-    ) -> list[str]:
-        self.features = features
-        pairs = zip(users, items_N.tolist(), strict=True)
-        return [self.texts[self.place[pair]] if prompt == "seen" else "" for pair in pairs]
+        prompt: PromptKind = "seen",
+        greedy: bool = False,
+    ) -> Any:
+        self.asked = questions
+        if task == "direct":
+            return self.ranked(questions, prompt)
+        if task == "rating":
+            true = [self.ratings[self.place[one["user"], one["item"]]] for one in questions]
+            return np.array(true) + (prompt == "unseen") + (0.5 if greedy else 0)
+        if task == "rating-from-review":
+            return np.array([float(one["review"].split()[5]) for one in questions]) + (prompt == "unseen")
+        if prompt != "seen":
+            return [""] * len(questions)
+        if task == "headline":
+            return [self.headlines[self.texts.index(one["review"])] for one in questions]
+        return [self.texts[self.place[one["user"], one["item"]]] for one in questions]
 
-    def rank_candidates(
-        self,
-        histories: Histories,
-        candidates_BC: IntArray,
-        *,
-        users: Sequence[str] | None = None,
-        prompt: Prompt = "seen",
-    ) -> Rankings:
-        assert users is not None
+    def ranked(self, questions: Sequence[Mapping[str, Any]], prompt: PromptKind) -> Rankings:
+        candidates_BC = np.stack([one["candidates"] for one in questions])
         assert (np.diff(candidates_BC, axis=1) > 0).all()
         self.candidates_BC = candidates_BC
-        scores_BC = (candidates_BC == np.array([self.target[user] for user in users])[:, None]) * 1.0
+        scores_BC = (
+            candidates_BC == np.array([self.target[one["user"]] for one in questions])[:, None]
+        ) * 1.0
         scores_BC = scores_BC if prompt == "seen" else -scores_BC
         order_BC = np.argsort(-scores_BC, axis=1, kind="stable")
         return Rankings(
             np.take_along_axis(candidates_BC, order_BC, axis=1),
             np.take_along_axis(scores_BC, order_BC, axis=1),
-            np.ones(len(users), bool),
+            np.ones(len(questions), bool),
         )
 
 
@@ -121,7 +115,7 @@ def test_an_oracle_is_measured_as_one(data: Interactions, split: Split) -> None:
     as_protocol: TaskRecommender = model
     assert isinstance(model, TaskRecommender)
     figures = evaluate_tasks(as_protocol, data, split, split.test)
-    assert list(figures) == list(TASKS) == list(NEEDS)
+    assert list(figures) == list(measured_tasks())
     rating = figures["rating"]
     assert rating["seen"] == {
         "num_questions": 30,
@@ -143,8 +137,8 @@ def test_an_oracle_is_measured_as_one(data: Interactions, split: Split) -> None:
         assert len(simple) == 2
         assert all(rows[name]["ROUGE-L"] < 100 for name in simple)
         assert all(row["num_questions"] == 29 and row["num_copies"] == 1 for row in rows.values())
-    assert model.features is not None
-    assert set(model.features) == {"strings", "tuner", "strap"}
+    evaluate_tasks(model, data, split, split.test, ["explanation-with-feature"], prompts=["seen"])
+    assert {one["feature"] for one in model.asked} == {"strings", "tuner", "strap"}
 
 
 def test_what_has_no_rating_is_not_asked_for_one(data: Interactions) -> None:
@@ -194,7 +188,7 @@ def test_only_what_the_model_has_learnt_is_asked(data: Interactions, split: Spli
         "new": ["rating"],
     }
     figures = evaluate_tasks(model, data, split, split.test)
-    assert {task: [name for name in rows if name in PROMPTS] for task, rows in figures.items()} == {
+    assert {task: [name for name in rows if name in PROMPT_KINDS] for task, rows in figures.items()} == {
         "rating": ["seen", "unseen", "new"],
         "direct": ["seen"],
     }
@@ -202,7 +196,7 @@ def test_only_what_the_model_has_learnt_is_asked(data: Interactions, split: Spli
     model.learnt["seen"].remove("sequential")
     assert not recommends(model)
     assert recommends("a recommender without tasks")
-    with pytest.raises(ConfigError, match="has not learnt headline; it can be asked for rating, direct"):
+    with pytest.raises(ConfigError, match="has not learnt headline; it can be asked for direct, rating"):
         evaluate_tasks(model, data, split, split.test, ["rating", "headline"])
     assert list(evaluate_tasks(None, data, split, split.test, ["headline"])) == ["headline"]
 
@@ -211,10 +205,10 @@ def test_tasks_that_the_data_have_nothing_for(data: Interactions, split: Split) 
     bare = Interactions(data.catalogue, data.users, data.histories)
     assert possible_tasks(bare) == ["direct"]
     rated = Interactions(data.catalogue, data.users, data.histories, ratings=data.ratings)
-    assert possible_tasks(rated) == ["rating", "direct"]
+    assert possible_tasks(rated) == ["direct", "rating"]
     assert "direct" not in possible_tasks(reviewed(num_items=100))
     parts = leave_one_out(bare)
     with pytest.raises(DataError, match="these data have no ratings"):
         evaluate_tasks(None, bare, parts, parts.test, ["rating"])
-    with pytest.raises(ConfigError, match="there is no task 'ratings'; choose among rating, rating-from"):
+    with pytest.raises(ConfigError, match="there is no task 'ratings'; choose among direct, rating"):
         evaluate_tasks(None, data, split, split.test, ["ratings"])

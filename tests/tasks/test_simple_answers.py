@@ -5,19 +5,13 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
-from genrec.data.tasks import Explanations, Reviews
+from genrec.data.reviews import Explanations, Reviews
 from genrec.errors import DataError
-from genrec.evaluation.task_baselines import (
-    commonest,
-    commonest_rating,
-    mean_rating,
-    nearest_explanations,
-    nearest_headlines,
-    rating_biases,
-    rating_factors,
-    ridge_ratings,
-)
 from genrec.evaluation.text_metrics import rating_metrics
+from genrec.tasks.base import commonest
+from genrec.tasks.explanation import nearest_explanations
+from genrec.tasks.rating_models import mean_rating, rating_biases, rating_factors
+from genrec.tasks.review import commonest_rating, nearest_headlines, ridge_ratings
 
 NUM_USERS, NUM_ITEMS = 60, 40
 

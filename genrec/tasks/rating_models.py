@@ -1,29 +1,25 @@
-"""Simple answers to the questions of tasks, learnt from the training reviews: what a language model has to beat.
+"""Simple answers to how many stars a user gives an item: means, biases and factors of the training reviews.
 
 What can be chosen (damping, rank) is chosen on the validation reviews. Everything is deterministic.
 
-Shapes: N reviews, U users, I items, F factors, W words.
+Shapes: N reviews, U users, I items, F factors.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 import numpy as np
 
 from genrec.data.interactions import FloatArray, IntArray
+from genrec.data.reviews import Reviews
 from genrec.data.streams import stream
-from genrec.data.tasks import Explanations, Reviews
-from genrec.evaluation.text_metrics import library, rating_metrics
+from genrec.evaluation.text_metrics import rating_metrics
 
 DAMPINGS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # of biases, and of factors
 RANKS = (2, 4, 8)
-RIDGES = (0.3, 1.0, 3.0, 10.0, 30.0)  # penalties of the regression on words
-CHUNK = 256  # texts compared with all training reviews at once
 NUM_SWEEPS = 15  # of alternating least squares; the error on ML-100K stands still from the tenth on
 
 
@@ -93,77 +89,6 @@ def rating_factors(training: Reviews, validation: Reviews, biases: Ratings) -> R
     )
 
 
-def ridge_ratings(training: Reviews, validation: Reviews, texts: Sequence[str]) -> FloatArray:
-    """Ratings (N,) of texts by ridge regression on tf-idf, its penalty chosen, within the ratings that were given.
-
-    Raises:
-        DataError: no training or validation review has both a rating and a text.
-        BackendMissingError: scikit-learn is not installed.
-    """
-    training, validation = training.having("ratings", "texts"), validation.having("ratings", "texts")
-    ratings_N, ridge, words = _ratings(training), library("sklearn.linear_model").Ridge, _words()
-    known_NW, tried_NW = words.fit_transform(_texts(training)), words.transform(_texts(validation))
-    models = [ridge(alpha=alpha).fit(known_NW, ratings_N) for alpha in RIDGES]
-    errors = [rating_metrics(model.predict(tried_NW), _ratings(validation))["RMSE"] for model in models]
-    predicted_N: FloatArray = models[int(np.argmin(errors))].predict(words.transform(texts))
-    return np.clip(predicted_N, ratings_N.min(), ratings_N.max())
-
-
-def commonest_rating(training: Reviews) -> float:
-    """The rating that was given most often, the lower one of two."""
-    values, counts = np.unique(_ratings(training), return_counts=True)
-    return float(values[counts.argmax()])
-
-
-def commonest(texts: Sequence[str]) -> str:
-    """The text that stands there most often, the first one in the alphabet of several."""
-    counts = Counter(texts)
-    return min(counts, key=lambda text: (-counts[text], text))
-
-
-def nearest_headlines(training: Reviews, texts: Sequence[str]) -> list[str]:
-    """For each text the headline of the training review whose words are nearest: cosine of tf-idf, the first of equals.
-
-    Raises:
-        DataError: no training review has a text and a headline.
-        BackendMissingError: scikit-learn is not installed.
-    """
-    training = training.having("texts", "headlines")
-    assert training.headlines is not None
-    words = _words()
-    known_WN = words.fit_transform(_texts(training)).T.tocsr()
-    asked_NW = words.transform(texts)
-    nearest: list[int] = []
-    for start in range(0, len(texts), CHUNK):
-        nearest += (asked_NW[start : start + CHUNK] @ known_WN).toarray().argmax(axis=1).tolist()
-    return list(training.headlines[nearest])
-
-
-def nearest_explanations(
-    training: Explanations, users_N: IntArray, items_N: IntArray, features: Sequence[str] | None = None
-) -> list[str]:
-    """For each question a training sentence: the last on the item, else the user's last, else the commonest.
-
-    Where features are given, the last on the item's feature comes first, then the last on the feature.
-    """
-    said: dict[tuple[Any, ...], str] = {}
-    rows = zip(
-        training.reviews.users.tolist(), training.reviews.items.tolist(), training.features, strict=True
-    )
-    for (user, item, feature), sentence in zip(rows, training.sentences, strict=True):
-        keys = _keys(user, item, feature) if feature is not None else _keys(user, item)
-        said.update(dict.fromkeys(keys, sentence))
-    otherwise = commonest(list(training.sentences))
-    asked = zip(users_N.tolist(), items_N.tolist(), *([] if features is None else [features]), strict=True)
-    return [next((said[key] for key in _keys(*question) if key in said), otherwise) for question in asked]
-
-
-def _keys(user: int, item: int, *feature: str) -> list[tuple[Any, ...]]:
-    """What a sentence may be found by, the nearest first."""
-    of_feature: list[tuple[Any, ...]] = [("item", item, *feature), ("feature", *feature)] if feature else []
-    return [*of_feature, ("item", item), ("user", user)]
-
-
 def _best(models: Sequence[Ratings], validation: Reviews) -> Ratings:
     """The model with the smallest RMSE on validation, the first of equals."""
     ratings_N = _ratings(validation)
@@ -194,16 +119,6 @@ def _solve(
     learnt[:] = solved[:, :, 0]
 
 
-def _words() -> Any:
-    """tf-idf of words and pairs of words, rows of length 1."""
-    return library("sklearn.feature_extraction.text").TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
-
-
 def _ratings(reviews: Reviews) -> FloatArray:
     assert reviews.ratings is not None
     return np.asarray(reviews.ratings, np.float64)
-
-
-def _texts(reviews: Reviews) -> list[str]:
-    assert reviews.texts is not None
-    return list(reviews.texts)

@@ -15,7 +15,9 @@ from genrec.data.interactions import Histories, Interactions
 from genrec.data.split import leave_one_out
 from genrec.errors import ConfigError, DataError
 from genrec.prompts.template import Text
-from genrec.recommenders.p5.examples import TaskText, spread_stars, stars_behind, whole_stars
+from genrec.tasks.base import review_fields
+from genrec.tasks.material import TrainingText
+from genrec.tasks.rating import spread_stars, stars_behind, whole_stars
 from task_data import (
     NO_HEADLINE,
     NO_TEXT,
@@ -126,7 +128,7 @@ def test_what_has_no_rating_is_not_learnt_as_one(train: Interactions) -> None:
     with_both = [place for place in with_text if place != NO_HEADLINE]
     assert {datum for datum, *_ in of_kind("review", half)} == set(range(len(with_both)))
     nothing = replace(train, ratings=np.full_like(ratings, np.nan))
-    assert "stars" not in TaskText(nothing).fields
+    assert "stars" not in TrainingText(nothing).fields(review_fields())
     assert {prompt.group for _, prompt, _, _ in of_kind("explanation", nothing)} == {"sentence", "about"}
 
 
@@ -181,9 +183,9 @@ def test_packed_histories_answer_every_item(train: Interactions, taken: list[lis
 def test_no_held_out_prompt_and_nothing_of_validation_or_test(packed: bool) -> None:
     data = reviewed()
     train = leave_one_out(data).train
-    examples, letters, prompts = make(train, packed=packed)
+    kinds, letters, prompts = make(train, packed=packed)
     seen = set()
-    for kind in examples.kinds():
+    for kind in kinds:
         for _, question, answers, _ in drawn(kind, letters, passes=4):
             said = f"{question} {' '.join(answers)}"
             for user, place in re.findall(r"(?:strings|Head)-(\d+)-(\d+)", said):
@@ -200,8 +202,7 @@ def test_users_with_one_item_are_no_pieces() -> None:
         reviewed().catalogue, pl.Series(["a", "b", "c"]), Histories.from_lists([[3], [5, 6, 7], [8]])
     )
     for packed in (True, False):
-        examples, letters, _ = make(train, packed=packed, families=("sequential", "direct"))
-        kinds = examples.kinds()
+        kinds, letters, _ = make(train, packed=packed, families=("sequential", "direct"))
         assert [len(kind.lengths_E) for kind in kinds] == [3 if packed else 1, 1, 1, 3, 3]
         for kind in kinds:
             assert drawn(kind, letters)
@@ -212,9 +213,9 @@ def test_users_with_one_item_are_no_pieces() -> None:
 def test_how_often() -> None:
     train = leave_one_out(reviewed()).train
     times = dict(zip(TIMES, range(1, 9), strict=True))
-    kinds = make(train, times=times)[0].kinds()
+    kinds = make(train, times=times)[0]
     assert [kind.times for kind in kinds] == [2, 3, 4, 7, 8, 1, 5, 6]
-    assert [kind.times for kind in make(train, packed=True, times=times)[0].kinds()] == [
+    assert [kind.times for kind in make(train, packed=True, times=times)[0]] == [
         1,
         3,
         4,
@@ -224,9 +225,9 @@ def test_how_often() -> None:
         5,
         6,
     ]
-    assert len(make(train, times=times | {"confirm": 0})[0].kinds()) == 7
+    assert len(make(train, times=times | {"confirm": 0})[0]) == 7
     with pytest.raises(ConfigError, match="nothing to learn"):
-        make(train, times={"rating": 1}, families=("direct",))[0].kinds()
+        make(train, times={"rating": 1}, families=("direct",))[0]
 
 
 def without(train: Interactions, **changed: Any) -> Interactions:
@@ -237,18 +238,19 @@ def test_only_what_the_data_have_is_asked_for(train: Interactions) -> None:
     assert train.texts is not None
     nothing = pl.Series([None] * train.num_interactions, dtype=pl.String)
     for bare in (without(train, headlines=None), without(train, headlines=nothing)):
-        assert "headline" not in TaskText(bare).fields
+        assert "headline" not in TrainingText(bare).fields(review_fields())
         groups = {prompt.group for _, prompt, *_ in of_kind("review", bare)}
         assert groups == {"stars"}
     for bare in (without(train, texts=None), without(train, texts=nothing)):
-        assert not TaskText(bare).fields & {"review", "explanation", "feature"}
-        assert len(make(bare)[0].kinds()) == 6
-        assert set(TaskText(bare).all_texts()) == {text for text in bare.headlines if text is not None}
+        assert not TrainingText(bare).fields(review_fields()) & {"review", "explanation", "feature"}
+        assert len(make(bare)[0]) == 6
+        assert set(TrainingText(bare).all_texts()) == {text for text in bare.headlines if text is not None}
     bare = without(train, ratings=None, texts=None, headlines=None)
-    assert TaskText(bare).fields == {"user", "item", "history", "candidates", "title", "brand", "price"}
+    always = {"user", "item", "history", "candidates"}
+    assert TrainingText(bare).fields(review_fields()) == always | {"title", "brand", "price"}
     untitled = Catalogue.from_lists(bare.catalogue.ids, bare.catalogue.ids)
     bare = without(bare, catalogue=Catalogue(untitled.table, titled=False))
-    assert TaskText(bare).fields == {"user", "item", "history", "candidates"}
+    assert TrainingText(bare).fields(review_fields()) == always
 
 
 def test_mistakes_are_told(train: Interactions) -> None:
@@ -303,10 +305,10 @@ def test_whole_stars() -> None:
 def test_a_prompts_own_words_give_way_to_others(train: Interactions) -> None:
     counts, named = [], []
     for share in (0.0, 0.5):
-        examples, letters, prompts = make(train, families=("rating",), other_words=share)
+        (kind,), letters, prompts = make(train, families=("rating",), other_words=share)
         texts = [part.text for prompt in prompts for part in prompt.source if isinstance(part, Text)]
         own = {word for text in texts for word in text.split()}
-        questions = [question.split() for _, question, _, _ in drawn(examples.kinds()[0], letters)]
+        questions = [question.split() for _, question, _, _ in drawn(kind, letters)]
         counts.append(np.mean([sum(word in own for word in words) for words in questions]))
         named.append(np.mean([any(re.fullmatch(r"user\d+", word) for word in words) for words in questions]))
     assert 0.4 < counts[1] / counts[0] < 0.6
@@ -316,10 +318,10 @@ def test_a_prompts_own_words_give_way_to_others(train: Interactions) -> None:
 def test_some_words_of_a_review_are_left_out(train: Interactions) -> None:
     lengths, own = [], set()
     for share in (0.0, 0.5):
-        examples, letters, prompts = make(train, families=("review",), dropped_words=share)
+        (kind,), letters, prompts = make(train, families=("review",), dropped_words=share)
         texts = [part.text for prompt in prompts for part in prompt.source if isinstance(part, Text)]
         own |= {word for text in texts for word in text.split()}
-        questions = [question.split() for _, question, _, _ in drawn(examples.kinds()[0], letters, 40)]
+        questions = [question.split() for _, question, _, _ in drawn(kind, letters, 40)]
         lengths.append(np.mean([sum(word not in own for word in words) for words in questions]))
         assert np.mean([sum(word in own for word in words) for words in questions]) > 2  # the prompt stays
     assert 0.4 < lengths[1] / lengths[0] < 0.6
@@ -329,6 +331,6 @@ def test_packed_histories_keep_their_words(train: Interactions) -> None:
     options: dict[str, Any] = {"packed": True, "families": ("sequential",), "times": {"next": 1}}
     asked = []
     for share in (0.0, 0.9):
-        examples, letters, _ = make(train, **options, other_words=share)
-        asked.append([question for _, question, _, _ in drawn(examples.kinds()[0], letters, 3)])
+        (kind,), letters, _ = make(train, **options, other_words=share)
+        asked.append([question for _, question, _, _ in drawn(kind, letters, 3)])
     assert asked[0] == asked[1]
