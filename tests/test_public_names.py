@@ -38,6 +38,24 @@ def test_import_costs_nothing_heavy() -> None:
     assert run(f"import sys, genrec\nprint({heavy} & set(sys.modules))") == "set()"
 
 
+@pytest.mark.parametrize(
+    ("name", "spared"),
+    [
+        ("sasrec", "{'transformers', 'accelerate', 'peft', 'scipy', 'matplotlib', 'torch._dynamo'}"),
+        *(
+            (name, "{'transformers.trainer', 'peft', 'matplotlib'}")
+            for name in ("genrec", "palr", "recsysllm")
+        ),
+    ],
+)
+def test_recommenders_import_what_an_answer_needs(name: str, spared: str) -> None:
+    """Seconds before the first answer: peft is for checkpoints, accelerate for training."""
+    program = (
+        f"import sys\nfrom genrec.recommenders.base import recommender_class\nrecommender_class({name!r})\n"
+    )
+    assert run(f"{program}print({spared} & set(sys.modules))") == "set()"
+
+
 def test_recommenders_can_be_called_whether_the_package_was_imported_or_not() -> None:
     assert run("import genrec\nprint(callable(genrec.recommenders))") == "True"
     assert run("import genrec.recommenders.popular\nprint(callable(genrec.recommenders))") == "True"

@@ -221,10 +221,10 @@ class CompactBackbone(Backbone):
 
     def read_decoder(self, folder: Path) -> None:
         """Take the weights that `save` wrote of the decoder and the node vectors."""
-        with quiet():
-            self.lm.load_state_dict(
-                LlamaForCausalLM.from_pretrained(folder, trust_remote_code=False).state_dict()
-            )
+        # transformers' `from_pretrained` makes a second model, and compiles a thousand patterns of other models' names.
+        names = self.lm.state_dict().keys() - {"lm_head.weight"}  # tied to the input's
+        weights = read_safetensors(folder / "model.safetensors", sorted(names), framework="pt")
+        self.lm.load_state_dict(weights, strict=False)
         if self.node_vectors is not None:
             arrays = read_safetensors(folder / "node_vectors.safetensors", ["node_vectors"], framework="pt")
             self.node_vectors.weight.data = arrays["node_vectors"]

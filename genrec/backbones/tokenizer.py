@@ -12,9 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import AutoTokenizer
 
-from genrec.backbones.checkpoint import opening, refuse_code
 from genrec.data.files import read_json, write_json
 from genrec.data.interactions import IntArray
 from genrec.errors import ConfigError
@@ -99,6 +97,11 @@ class PretrainedTokenizer:
         Raises:
             ConfigError: there is no tokenizer at `name`, or it has code of its own.
         """
+        # Here, as a tokenizer of our own does without transformers' machinery for all others.
+        from transformers import AutoTokenizer
+
+        from genrec.backbones.checkpoint import opening, refuse_code
+
         with opening(f"{name!r} has no tokenizer that transformers can load"):
             refuse_code(name, "tokenizer_config.json")
             self.tokenizer: Any = AutoTokenizer.from_pretrained(name, trust_remote_code=False)

@@ -11,10 +11,8 @@ from pydantic import Field
 from torch import Tensor
 
 from genrec.backbones.base import Backbone, Prefix
-from genrec.backbones.checkpoint import decoder_config
 from genrec.backbones.compact import CompactBackbone
 from genrec.backbones.hardware import device
-from genrec.backbones.pretrained import PretrainedBackbone
 from genrec.data.interactions import IntArray
 from genrec.recommenders.language.codebook import Codebook
 from genrec.recommenders.language.config import Compact, GenerativeConfig, Pretrained
@@ -61,15 +59,23 @@ def states_before(backbone: Backbone, row: Row, count: int) -> Tensor:
 
 
 class DecoderOnly:
-    """Decoder-only models, compact or from a checkpoint."""
+    """Decoder-only models, compact or from a checkpoint.
+
+    What loads these is imported where it is used. With it come peft and many modules of transformers, which compact
+    models do without.
+    """
 
     loss = CodeLoss
 
     def check(self, checkpoint: str) -> None:
+        from genrec.backbones.checkpoint import decoder_config
+
         decoder_config(checkpoint)
 
     def new(self, config: DecoderConfig, codebook: Codebook, num_users: int) -> Backbone:
         if config.backbone.kind != "compact":
+            from genrec.backbones.pretrained import PretrainedBackbone
+
             return PretrainedBackbone(config.backbone.path, **tuning(config))
         return CompactBackbone(
             codebook.tokenizer.vocab_size,
@@ -80,7 +86,11 @@ class DecoderOnly:
         )
 
     def load(self, folder: Path, compact: bool) -> Backbone:
-        return CompactBackbone.load(folder) if compact else PretrainedBackbone.load(folder)
+        if compact:
+            return CompactBackbone.load(folder)
+        from genrec.backbones.pretrained import PretrainedBackbone
+
+        return PretrainedBackbone.load(folder)
 
 
 # A configuration that the contract suite fits in seconds.

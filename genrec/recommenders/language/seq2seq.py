@@ -12,7 +12,6 @@ import torch
 from genrec.backbones.base import Backbone, Prefix
 from genrec.backbones.compact_seq2seq import CompactSeq2SeqBackbone
 from genrec.backbones.hardware import device
-from genrec.backbones.pretrained_seq2seq import PretrainedSeq2SeqBackbone, seq2seq_config
 from genrec.data.files import read_parquet, write_atomically
 from genrec.data.interactions import IntArray
 from genrec.recommenders.language.codebook import Codebook
@@ -61,18 +60,26 @@ class Sources:
 
 
 class EncoderDecoder:
-    """Encoder–decoders, compact or from a checkpoint."""
+    """Encoder–decoders, compact or from a checkpoint.
+
+    What loads these is imported where it is used. With it come peft and many modules of transformers, which compact
+    models do without.
+    """
 
     loss: type[CodeLoss] = (
         TaskLoss  # answers may be text: those of p5's tasks, and a user's word that was masked
     )
 
     def check(self, checkpoint: str) -> None:
+        from genrec.backbones.pretrained_seq2seq import seq2seq_config
+
         seq2seq_config(checkpoint)
 
     def new(self, config: Any, codebook: Codebook, num_users: int) -> Backbone:
         num_words = num_word_vectors(config.word_vectors, num_users, len(codebook.codes), config.max_items)
         if config.backbone.kind != "compact":
+            from genrec.backbones.pretrained_seq2seq import PretrainedSeq2SeqBackbone
+
             return PretrainedSeq2SeqBackbone(config.backbone.path, num_words=num_words, **tuning(config))
         return CompactSeq2SeqBackbone(
             codebook.tokenizer.vocab_size,
@@ -85,7 +92,11 @@ class EncoderDecoder:
         )
 
     def load(self, folder: Path, compact: bool) -> Backbone:
-        return CompactSeq2SeqBackbone.load(folder) if compact else PretrainedSeq2SeqBackbone.load(folder)
+        if compact:
+            return CompactSeq2SeqBackbone.load(folder)
+        from genrec.backbones.pretrained_seq2seq import PretrainedSeq2SeqBackbone
+
+        return PretrainedSeq2SeqBackbone.load(folder)
 
 
 def user_words(num_users: int) -> list[str]:

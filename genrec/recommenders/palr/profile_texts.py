@@ -7,7 +7,6 @@ from pathlib import Path
 from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, IntArray
 from genrec.prompts.profiles import AttributeProfiles, Profile, profile_text
-from genrec.recommenders.palr.chat import open_chat
 from genrec.recommenders.palr.config import PalrConfig
 from genrec.recommenders.palr.llm_profiles import LLMProfiles
 
@@ -25,6 +24,8 @@ class ProfileTexts:
         self.attributes = None if config.profile == "none" else AttributeProfiles(catalogue)
         self._source: AttributeProfiles | LLMProfiles | None = self.attributes
         if self.attributes is not None and config.profile == "chat":
+            from genrec.recommenders.palr.chat import open_chat  # here, as few runs have a chat model to load
+
             cache = Path(config.chat_cache).expanduser()
             self._source = LLMProfiles(open_chat(config.chat), self.attributes, cache)
         self.num_written = self.num_empty = 0

@@ -14,9 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from genrec.backbones.base import Backbone
-from genrec.backbones.checkpoint import decoder_config
 from genrec.backbones.compact_prefix import CompactPrefixBackbone
-from genrec.backbones.pretrained_prefix import PretrainedPrefixBackbone
 from genrec.backbones.tokenizer import TextTokenizer, WordTokenizer
 from genrec.data.interactions import IntArray, Interactions, Targets
 from genrec.data.split import some_users
@@ -66,16 +64,24 @@ class RecSysLLMConfig(TaskConfig):
 
 
 class PrefixModel:
-    """Decoders that read a question in both directions, compact or from a checkpoint."""
+    """Decoders that read a question in both directions, compact or from a checkpoint.
+
+    What loads these is imported where it is used. With it come peft and many modules of transformers, which compact
+    models do without.
+    """
 
     loss: type[CodeLoss] = TaskLoss
 
     def check(self, checkpoint: str) -> None:
+        from genrec.backbones.checkpoint import decoder_config
+
         decoder_config(checkpoint)
 
     def new(self, config: RecSysLLMConfig, codebook: Codebook, num_users: int) -> Backbone:
         tokenizer = codebook.tokenizer
         if config.backbone.kind != "compact":
+            from genrec.backbones.pretrained_prefix import PretrainedPrefixBackbone
+
             start_token = (tokenizer.begin or tokenizer.end)[0]
             return PretrainedPrefixBackbone(
                 config.backbone.path, start_token=start_token, tables=config.two_dimensional, **tuning(config)
@@ -91,7 +97,11 @@ class PrefixModel:
         )
 
     def load(self, folder: Path, compact: bool) -> Backbone:
-        return CompactPrefixBackbone.load(folder) if compact else PretrainedPrefixBackbone.load(folder)
+        if compact:
+            return CompactPrefixBackbone.load(folder)
+        from genrec.backbones.pretrained_prefix import PretrainedPrefixBackbone
+
+        return PretrainedPrefixBackbone.load(folder)
 
 
 @register("recsysllm")

@@ -301,7 +301,7 @@ def test_profiles_by_a_chat_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             return f'{{"keywords": [{{"keyword": "wandering", "titles": ["{title}"]}}]}}'
 
     fake = Fake()
-    monkeypatch.setattr("genrec.recommenders.palr.profile_texts.open_chat", lambda text: fake)
+    monkeypatch.setattr("genrec.recommenders.palr.chat.open_chat", lambda text: fake)
     model = palr(profile="chat", chat_cache=str(tmp_path), tasks=("candidates",), max_steps=2).fit(walks())
     assert [keyword.word for keyword in model.trace(np.array([0, 1])).profile] == ["wandering"]
     before = fake.asked
