@@ -19,7 +19,7 @@ import numpy as np
 import genrec.tasks
 from genrec.data.interactions import IntArray, Interactions, Targets
 from genrec.data.reviews import Reviews, copied_texts
-from genrec.prompts.tasks import NEVER_LEARNT, Group, TaskPrompt
+from genrec.prompts.task_prompts import NEVER_LEARNT, Group, TaskPrompt
 from genrec.tasks.material import Material
 
 STARS, ITEM = frozenset({"stars"}), frozenset({"item"})

@@ -8,7 +8,7 @@ from genrec.data.interactions import IntArray
 from genrec.data.ranking import Rankings
 from genrec.data.reviews import fixed_negatives
 from genrec.evaluation.metrics import check_bounds, per_user, ranks
-from genrec.prompts.tasks import Group
+from genrec.prompts.task_prompts import Group
 from genrec.tasks.base import (
     DESCRIBED,
     ITEM,

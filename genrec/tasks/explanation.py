@@ -11,7 +11,7 @@ import numpy as np
 from genrec.data.interactions import IntArray
 from genrec.data.reviews import Explanations, explanations, feature_words
 from genrec.evaluation.text_metrics import text_metrics
-from genrec.prompts.tasks import Group
+from genrec.prompts.task_prompts import Group
 from genrec.tasks.base import (
     DESCRIBED,
     OFFER,

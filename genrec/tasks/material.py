@@ -15,7 +15,7 @@ from genrec.data.interactions import IntArray, Interactions
 from genrec.data.reviews import Explanations, all_reviews, explanations, feature_words
 from genrec.data.streams import stream
 from genrec.errors import DataError
-from genrec.prompts.tasks import TaskPrompt
+from genrec.prompts.task_prompts import TaskPrompt
 from genrec.prompts.template import Template, Text
 
 _FIELD_TOKENS = 4  # of a user, an item or a word, about; histories, candidates and reviews are counted

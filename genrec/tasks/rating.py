@@ -6,7 +6,7 @@ import numpy as np
 
 from genrec.data.interactions import FloatArray
 from genrec.evaluation.text_metrics import rating_metrics
-from genrec.prompts.tasks import Group
+from genrec.prompts.task_prompts import Group
 from genrec.tasks.base import (
     DESCRIBED,
     OFFER,

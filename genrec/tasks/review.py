@@ -11,7 +11,7 @@ import numpy as np
 from genrec.data.interactions import FloatArray
 from genrec.data.reviews import Reviews
 from genrec.evaluation.text_metrics import library, rating_metrics, text_metrics
-from genrec.prompts.tasks import Group
+from genrec.prompts.task_prompts import Group
 from genrec.tasks.base import (
     DESCRIBED,
     STARS,

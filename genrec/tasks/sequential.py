@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from genrec.data.interactions import IntArray
-from genrec.prompts.tasks import Group
+from genrec.prompts.task_prompts import Group
 from genrec.tasks.base import (
     DESCRIBED,
     ITEM,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from genrec.prompts.tasks import Group
+from genrec.prompts.task_prompts import Group
 from genrec.tasks import base
 from genrec.tasks.material import Material
 from genrec.testing import GOOD, POOR

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import Interactions
-from genrec.prompts.tasks import TaskPrompt, load_task_prompts, usable
+from genrec.prompts.task_prompts import TaskPrompt, load_task_prompts, usable
 from genrec.prompts.template import join
 from genrec.recommenders.p5.examples import example_sets
 from genrec.tasks.base import groups, review_fields

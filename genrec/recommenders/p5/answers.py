@@ -21,7 +21,7 @@ from genrec.data.ranking import Rankings
 from genrec.data.streams import stream
 from genrec.decoding.text import Written, answer_scores, most_alike, write_text
 from genrec.errors import ConfigError
-from genrec.prompts.tasks import NEVER_LEARNT, TaskPrompt
+from genrec.prompts.task_prompts import NEVER_LEARNT, TaskPrompt
 from genrec.recommenders.language.generative import GenerativeRecommender
 from genrec.recommenders.language.seq2seq import Sources
 from genrec.tasks.base import FreeText, Rating, Task, Way, families, tasks

@@ -21,7 +21,7 @@ from genrec.data.files import read_text, write_text
 from genrec.data.interactions import Histories, IntArray, Interactions, Targets
 from genrec.data.split import some_users
 from genrec.errors import ConfigError, shown
-from genrec.prompts.tasks import (
+from genrec.prompts.task_prompts import (
     NEVER_LEARNT,
     parse_task_prompts,
     task_prompt_files,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from genrec.errors import ConfigError
-from genrec.prompts.tasks import (
+from genrec.prompts.task_prompts import (
     NEVER_LEARNT,
     load_task_prompts,
     usable,
