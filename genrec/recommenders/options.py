@@ -58,14 +58,13 @@ BatchTokens = Annotated[
 
 
 _STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+# Groups of options. One that is a choice between kinds has a class for each, with a `kind` of one value.
 GROUPS = ("backbone", "code", "search", "training")
 _NAMING = (
     "kind",
     "path",
-)  # options that go by the name of their group, as in `backbone=compact` and `code=random`
-_FLAT = {
-    ("code", "length"): "code_length"
-}  # other options go by their own name where they stand without their group
+)  # go by the name of their group without it, as in `code=random` and `backbone=PATH`
+_FLAT = {("code", "length"): "code_length"}  # the others go by their own name without it, but for these
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,10 +156,13 @@ class Config(BaseModel):
                 before |= inside
             elif [value] != [cls.dropped.get(name, ...)]:
                 found[name] = value
-        for name, inner in found.items():  # earlier versions wrote down the options of every kind
-            if name in groups and not inner.keys().isdisjoint(_NAMING):
-                for foreign in _foreign(groups[name], inner).values():
-                    if foreign <= inner.keys():
+        for name, kinds in _choices(groups).items():
+            inner = found.get(name, {})
+            if not inner.keys().isdisjoint(_NAMING):
+                for _, foreign in _foreign(kinds, inner):
+                    if (
+                        foreign <= inner.keys()
+                    ):  # an earlier version, which wrote down the options of every kind
                         found[name] = {option: inner[option] for option in inner if option not in foreign}
         return found
 
@@ -169,13 +171,11 @@ class Config(BaseModel):
         """`given` with `changes`, both in groups or not; of a group whose kind changes stays what the new kind has."""
         found, groups = cls.nested(given), cls.groups()
         for name, value in cls.nested(changes).items():
-            if name in groups:
-                kept = found.get(name, {})
-                if not value.keys().isdisjoint(_NAMING):
-                    fields = _kind(groups[name], value).model_fields.keys() - {"kind"}
-                    kept = {option: kept[option] for option in kept if option in fields}
-                value = {**kept, **value}
-            found[name] = value
+            kept = found.get(name, {}) if name in groups else {}
+            if name in _choices(groups) and not value.keys().isdisjoint(_NAMING):
+                fields = _kind(groups[name], value).model_fields.keys() - {"kind"}
+                kept = {option: kept[option] for option in kept if option in fields}
+            found[name] = {**kept, **value} if name in groups else value
         return found
 
     def changed(self, **options: Any) -> Self:
@@ -185,14 +185,12 @@ class Config(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _in_groups(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        found = cls.nested(values)
-        for name, kinds in cls.groups().items():
-            inner = found.setdefault(name, {})
-            if len(kinds) == 1:
-                continue
-            kind = _kind(kinds, inner)
+        found, groups = cls.nested(values), cls.groups()
+        found = {name: {} for name in groups} | found
+        for name, kinds in _choices(groups).items():
+            inner, kind = found[name], _kind(kinds, found[name])
             inner.setdefault("kind", kind.model_fields["kind"].default)
-            for other, foreign in _foreign(kinds, inner).items():
+            for other, foreign in _foreign(kinds, inner):
                 if strange := min(foreign & inner.keys(), default=""):
                     chosen = one_line(inner.get("path", inner["kind"]))
                     raise ConfigError(
@@ -200,7 +198,7 @@ class Config(BaseModel):
                         f"another {name}"
                     )
             for group, options in kind.defaults.items():
-                found[group] = {**options, **found.get(group, {})}
+                found[group] = {**options, **found[group]}
         return found
 
 
@@ -215,20 +213,23 @@ def _inside(name: str, kinds: Sequence[type[Group]], value: Any) -> dict[str, An
     return {"kind" if is_kind else "path": value}
 
 
+def _choices(groups: Mapping[str, tuple[type[Group], ...]]) -> dict[str, tuple[type[Group], ...]]:
+    """The groups that are a choice between kinds."""
+    return {name: kinds for name, kinds in groups.items() if len(kinds) > 1}
+
+
 def _kind(kinds: Sequence[type[Group]], inner: Mapping[str, Any]) -> type[Group]:
-    """The kind of a group with these options: the one that is named, or else the last that they are enough for."""
-    needs = {
-        kind: [name for name, field in kind.model_fields.items() if field.is_required()] for kind in kinds
-    }
-    named = [kind for kind in kinds if "kind" in inner and kind.model_fields["kind"].default == inner["kind"]]
-    return [*kinds[:1], *(kind for kind in kinds if inner.keys() >= {*needs[kind]}), *named][-1]
+    """The kind of a group with these options: the one that is named, or that a path is given for, or the first."""
+    named = [kind for kind in kinds if kind.model_fields["kind"].default == inner.get("kind", ...)]
+    placed = [kind for kind in kinds if "path" in inner and "path" in kind.model_fields]
+    return [*named, *placed, kinds[0]][0]
 
 
-def _foreign(kinds: Sequence[type[Group]], inner: Mapping[str, Any]) -> dict[type[Group], set[str]]:
-    """By each other kind of a group with these options, what it alone has."""
-    own = {*_kind(kinds, inner).model_fields, *_NAMING}
-    others = {kind: kind.model_fields.keys() - own for kind in kinds}
-    return {kind: names for kind, names in others.items() if names}
+def _foreign(kinds: Sequence[type[Group]], inner: Mapping[str, Any]) -> list[tuple[type[Group], set[str]]]:
+    """Each other kind of a group with these options, and what it alone has."""
+    chosen = _kind(kinds, inner)
+    own = {*chosen.model_fields, *_NAMING}
+    return [(kind, kind.model_fields.keys() - own) for kind in kinds if kind is not chosen]
 
 
 def flattened(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -111,7 +111,7 @@ class TaskConfig(Seq2SeqConfig):
         lt=1,
         description="of the training reviews, those whose loss chooses the checkpoint where no lists are learnt",
     )
-    times: dict[str, Annotated[int, Field(ge=0, le=1000)]] = Field(
+    times: dict[Name, Annotated[int, Field(ge=0, le=1000)]] = Field(
         {name: one.times for name, one in training_sets().items()},
         description="examples drawn of each user or review in an epoch; packed histories count once",
     )
