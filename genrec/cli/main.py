@@ -6,6 +6,8 @@ answers at once.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -21,6 +23,9 @@ from genrec.cli.exits import Exit
 from genrec.cli.fault import refused_by_system, report_fault
 from genrec.cli.terminal import error_line, notes_shown
 from genrec.errors import ConfigError, GenrecError
+
+# The system takes the memory back; to look through every module of torch for garbage first takes a second.
+atexit.register(gc.freeze)
 
 app = typer.Typer(
     name="genrec", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich"

@@ -9,10 +9,12 @@ Everything else is here: names in and out, filters, ties, batches, saving; what 
 
 from __future__ import annotations
 
+import gc
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -418,12 +420,26 @@ def recommender_class(name: str) -> type[Recommender]:
     if name not in _REGISTRY:
         home = _homes().get(str(name).replace("-", "_"))
         if home is not None:
-            importlib.import_module(home)
+            with _no_garbage():
+                importlib.import_module(home)
         elif name in _plugins():
             _import_plugin(name)
     if name not in _REGISTRY:
         raise ConfigError(f"there is no recommender {shown(name)}; choose one of {', '.join(recommenders())}")
     return _REGISTRY[name]
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Inside it garbage is not looked for: modules stay, and to look through all of them again and again takes a fifth
+    of the time of their import."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _homes() -> dict[str, str]:
