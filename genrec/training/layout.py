@@ -160,7 +160,11 @@ def num_tokens(spans: Sequence[Span]) -> int:
 
 def side_by_side(spans: Sequence[Span]) -> tuple[IntArray, IntArray]:
     """Tokens and nodes (T,) of spans."""
-    return np.concatenate([span.tokens for span in spans]), np.concatenate([span.nodes for span in spans])
+    none = np.zeros(0, np.int64)
+    return (
+        np.concatenate([none, *(span.tokens for span in spans)]),
+        np.concatenate([none, *(span.nodes for span in spans)]),
+    )
 
 
 def flat(parts: Sequence[Sequence[Span]]) -> list[Span]:

@@ -14,15 +14,20 @@ from genrec.codes.trie import Codes, Trie
 from genrec.decoding.beam import BeamSearch
 from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.decoding.text import answer_scores, most_alike, write_text
+from genrec.prompts.template import HISTORY
 from genrec.recommenders.language.seq2seq import Sources
-from genrec.training.sources import Answer, Asked, Source, SourceWriter, Word
+from genrec.training.encoder_rows import Answer, Asked, EncoderLayout, Source
+from genrec.training.layout import Span
 from torch import Tensor
 
 VOCABULARY, END, START = 14, 2, 3
 CODES = Codes.from_lists([[5, 6, 2], [5, 6, 7, 2], [5, 8, 2], [9, 2], [10, 11, 12, 2], [10, 11, 13, 2]])
 TRIE = Trie.build(CODES)
-WRITER = SourceWriter(CODES, TRIE, begin=np.array([1]), mask=np.array([4]), start_token=START)
-SOURCES = [WRITER.question(np.array(items, int), None) for items in ([0, 3, 5], [], [1], [2, 2, 4, 0])]
+LAYOUT = EncoderLayout(TRIE, lambda texts: [], [1], [], start_token=START)
+SOURCES = [
+    LAYOUT.source([HISTORY], {"history": np.array(items, int)})
+    for items in ([0, 3, 5], [], [1], [2, 2, 4, 0])
+]
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +45,8 @@ def model() -> CompactSeq2SeqBackbone:
 @torch.no_grad()
 def logits(model: CompactSeq2SeqBackbone, source: Source, tokens: list[int]) -> Tensor:
     """Of each token that may follow each part of a text; (1 + tokens, V)."""
-    word = Word(np.array(tokens, int), np.zeros(len(tokens), int))
-    states_LD: Tensor = model(WRITER.collate([Asked(source, [WRITER.answer(word, source.end)])]))[0]
+    word = Span.of_text(tokens)
+    states_LD: Tensor = model(LAYOUT.collate([LAYOUT.asked(source, [word])]))[0]
     return states_LD @ model.vocabulary_vectors().T
 
 
@@ -110,22 +115,19 @@ def test_texts_tell_how_likely_their_tokens_are(model: CompactSeq2SeqBackbone) -
 def asked(row: int, answers: list[int | list[int]]) -> Asked:
     """Items by their number and texts by their tokens, asked for after a source."""
     source = SOURCES[row]
-    words = [
-        WRITER.item(answer) if isinstance(answer, int) else Word(np.array(answer), np.zeros_like(answer))
-        for answer in answers
-    ]
-    return Asked(source, [WRITER.answer(word, source.end) for word in words])
+    words = [LAYOUT.item(answer) if isinstance(answer, int) else Span.of_text(answer) for answer in answers]
+    return LAYOUT.asked(source, words)
 
 
 @torch.no_grad()
 def log_p(model: CompactSeq2SeqBackbone, source: Source, answer: Answer, of_children: bool) -> float:
     """Log-probability of one answer, asked for alone."""
-    states_LD = model(WRITER.collate([Asked(source, [answer])]))[0]
+    states_LD = model(LAYOUT.collate([Asked(source, [answer])]))[0]
     total = 0.0
     parents, tokens = torch.as_tensor(TRIE.parent_N), torch.as_tensor(TRIE.token_N).long()
-    nodes = [*answer.words[0].nodes.tolist(), *[0] * (len(answer.tokens) - len(answer.words[0].nodes))]
+    nodes = [*answer.spans[0].nodes.tolist(), *[0] * (len(answer.tokens) - len(answer.spans[0].nodes))]
     for place, (token, node) in enumerate(zip(answer.tokens.tolist(), nodes, strict=True)):
-        if of_children and answer.words[0].nodes.any():
+        if of_children and answer.spans[0].nodes.any():
             siblings = torch.nonzero(parents == parents[node]).flatten()
             siblings = siblings[siblings > 0]
             vectors = model.edge_vectors(tokens[siblings], siblings)
@@ -152,7 +154,7 @@ EXAMPLES = {
 def test_scores_are_log_probabilities(model: CompactSeq2SeqBackbone, what: str, of_children: bool) -> None:
     examples, tensors = EXAMPLES[what], TrieTensors.of(TRIE, "cpu")
     parent_N = torch.as_tensor(TRIE.parent_N).long() if of_children else None
-    scores_BA = answer_scores(model, WRITER.collate(examples), tensors, parent_N)
+    scores_BA = answer_scores(model, LAYOUT.collate(examples), tensors, parent_N)
     assert scores_BA.shape == (len(examples), max(len(example.answers) for example in examples))
     for example, found_A in zip(examples, scores_BA, strict=True):
         count = len(example.answers)
@@ -165,7 +167,7 @@ def test_scores_are_log_probabilities(model: CompactSeq2SeqBackbone, what: str, 
 def test_items_score_as_the_search_scores_them(model: CompactSeq2SeqBackbone, of_children: bool) -> None:
     tensors = TrieTensors.of(TRIE, "cpu")
     parent_N = torch.as_tensor(TRIE.parent_N).long() if of_children else None
-    batch = WRITER.collate([asked(row, [0, 1, 2, 3, 4, 5]) for row in range(4)])
+    batch = LAYOUT.collate([asked(row, [0, 1, 2, 3, 4, 5]) for row in range(4)])
     scores_BI = answer_scores(model, batch, tensors, parent_N)
     search = BeamSearch(model, tensors, "children" if of_children else "vocabulary")
     prefix = Sources(SOURCES).prefix(np.arange(4))

@@ -14,9 +14,8 @@ from genrec.recommenders.p5.examples import example_sets
 from genrec.tasks.base import groups, review_fields
 from genrec.tasks.material import Material, TrainingText
 from genrec.testing import toys
+from genrec.training.encoder_rows import Asked, EncoderLayout
 from genrec.training.mixture import ExampleSet
-from genrec.training.sources import Asked, SourceWriter
-from genrec.training.tasks import TaskWriter
 
 NUM_USERS, NUM_ITEMS = 12, 40
 TIMES: Any = {
@@ -83,35 +82,34 @@ def make(
 ) -> tuple[list[ExampleSet], Letters, list[TaskPrompt]]:
     """The examples of the package's prompts, less those held out."""
     letters = Letters()
-    sources = SourceWriter(
-        CODES,
-        Trie.build(CODES),
-        begin=np.array([1]),
-        mask=np.array([], np.int64),
-        start_token=0,
-        packs=packed,
-        max_items=6,
-    )
     users = [f"user{row + 1}" for row in range(train.num_users)]
     texts = TrainingText(train)
     loaded = load_task_prompts("p5", groups())
     prompts, _ = usable(
         [prompt for family in families for prompt in loaded[family]], texts.fields(review_fields())
     )
-    writer = TaskWriter(sources, letters.encode, [0], letters.encode(users))
+    layout = EncoderLayout(
+        Trie.build(CODES),
+        letters.encode,
+        [1],
+        [0],
+        start_token=0,
+        users=letters.encode(users),
+        max_items=6,
+    )
     material = Material(
         [prompt for prompt in prompts if not prompt.held_out],
         train,
         texts,
-        code_lengths=sources.code_lengths,
-        own_length=writer.own_length,
-        max_items=sources.max_items,
-        max_tokens=sources.max_tokens,
+        code_lengths=layout.code_lengths,
+        own_length=layout.own_length,
+        max_items=layout.max_items,
+        max_tokens=layout.max_tokens,
         packed=packed,
         named_users=0.5,
         **options,
     )
-    return example_sets(material, writer, times), letters, prompts
+    return example_sets(material, layout, times), letters, prompts
 
 
 def drawn(kind: ExampleSet, letters: Letters, passes: int = 20) -> list[tuple[int, str, list[str], Asked]]:

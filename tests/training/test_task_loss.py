@@ -7,15 +7,17 @@ import pytest
 import torch
 from genrec.backbones.compact_seq2seq import CompactSeq2SeqBackbone
 from genrec.codes.trie import Codes, Trie
+from genrec.prompts.template import HISTORY
+from genrec.training.encoder_rows import Answer, Asked, EncoderLayout
+from genrec.training.layout import Span
 from genrec.training.objectives import CodeLoss, TaskLoss
-from genrec.training.sources import Answer, Asked, SourceWriter, Word
 from torch import Tensor
 
 CODES = Codes.from_lists(
     [[10, 11, 9], [10, 11, 12, 9], [10, 13, 9], [14, 9], [15, 16, 17, 9], [15, 16, 18, 9]]
 )
 TRIE = Trie.build(CODES)
-WRITER = SourceWriter(CODES, TRIE, begin=np.array([1]), mask=np.array([7]), start_token=3)
+LAYOUT = EncoderLayout(TRIE, lambda texts: [], [1], [], start_token=3)
 
 
 def backbone() -> CompactSeq2SeqBackbone:
@@ -30,21 +32,18 @@ def backbone() -> CompactSeq2SeqBackbone:
 
 def asked(source: list[int], answers: list[int | list[int]]) -> Asked:
     """Items by number and texts by their tokens, asked for after some items."""
-    question = WRITER.question(np.array(source), None)
-    words = [
-        WRITER.item(answer) if isinstance(answer, int) else Word(np.array(answer), np.zeros_like(answer))
-        for answer in answers
-    ]
-    return Asked(question, [WRITER.answer(word, question.end) for word in words])
+    question = LAYOUT.source([HISTORY], {"history": np.array(source)})
+    words = [LAYOUT.item(answer) if isinstance(answer, int) else Span.of_text(answer) for answer in answers]
+    return LAYOUT.asked(question, words)
 
 
 def cost(model: CompactSeq2SeqBackbone, example: Asked, answer: Answer, objective: str) -> Tensor:
     """What one answer costs, by the rule of its kind."""
-    hidden_LD = model(WRITER.collate([Asked(example.source, [answer])]))[0]
+    hidden_LD = model(LAYOUT.collate([Asked(example.source, [answer])]))[0]
     logits_LV = hidden_LD[:-1] @ model.vocabulary_vectors().T
     tokens = torch.as_tensor(answer.tokens)
     of_tokens = -logits_LV.log_softmax(1)[torch.arange(len(tokens)), tokens]
-    (word,) = answer.words
+    (word,) = answer.spans
     if not word.is_item:
         return of_tokens.mean()
     if objective == "token":
@@ -69,7 +68,7 @@ TEXTS = [asked([0, 4], [[20, 9]]), asked([3], [[23, 24, 25, 26, 9], [9]])]
 def test_it_is_the_mean_over_answers(objective: str, examples: list[Asked]) -> None:
     model = backbone()
     loss = TaskLoss(TRIE, objective, torch.device("cpu"), torch.float32)
-    batch = WRITER.collate(examples)
+    batch = LAYOUT.collate(examples)
     costs = [cost(model, example, answer, objective) for example in examples for answer in example.answers]
     found = loss(model, batch)
     torch.testing.assert_close(found, torch.stack(costs).mean(), rtol=1e-5, atol=1e-5)
@@ -80,7 +79,7 @@ def test_it_is_the_mean_over_answers(objective: str, examples: list[Asked]) -> N
 
 @pytest.mark.parametrize("objective", ["catalogue", "token"])
 def test_items_alone_cost_what_they_do_without_texts(objective: str) -> None:
-    model, batch = backbone(), WRITER.collate(ITEMS)
+    model, batch = backbone(), LAYOUT.collate(ITEMS)
     plain, tasks = (
         kind(TRIE, objective, torch.device("cpu"), torch.float32) for kind in (CodeLoss, TaskLoss)
     )
@@ -91,9 +90,9 @@ def test_items_alone_cost_what_they_do_without_texts(objective: str) -> None:
 def test_a_text_of_any_length_counts_once() -> None:
     """Repeating a batch leaves the mean as it is, and so do parts weighted by their answers."""
     model, loss = backbone(), TaskLoss(TRIE, "catalogue", torch.device("cpu"), torch.float32)
-    whole = loss(model, WRITER.collate(BOTH))
-    torch.testing.assert_close(loss(model, WRITER.collate(BOTH * 2)), whole)
-    parts = [WRITER.collate(BOTH[:1]), WRITER.collate(BOTH[1:])]
+    whole = loss(model, LAYOUT.collate(BOTH))
+    torch.testing.assert_close(loss(model, LAYOUT.collate(BOTH * 2)), whole)
+    parts = [LAYOUT.collate(BOTH[:1]), LAYOUT.collate(BOTH[1:])]
     weights = [loss.num_items(part) for part in parts]
     shares = [loss(model, part) * weight for part, weight in zip(parts, weights, strict=True)]
     torch.testing.assert_close(torch.stack(shares).sum() / sum(weights), whole)

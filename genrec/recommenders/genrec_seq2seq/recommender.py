@@ -22,6 +22,7 @@ from genrec.data.interactions import Histories, IntArray, Interactions, Targets
 from genrec.data.ranking import Rankings
 from genrec.errors import ConfigError
 from genrec.recommenders.base import register
+from genrec.recommenders.genrec_seq2seq.examples import HistorySources
 from genrec.recommenders.genrec_seq2seq.free import free_beams
 from genrec.recommenders.language.codebook import Codebook
 from genrec.recommenders.language.config import Search
@@ -36,9 +37,9 @@ from genrec.recommenders.language.seq2seq import (
     user_words,
 )
 from genrec.recommenders.options import Pretraining
+from genrec.training.encoder_rows import EncoderLayout, WordTable
 from genrec.training.histories import Way, history_mixture
 from genrec.training.mixture import Mixture
-from genrec.training.sources import SourceWriter
 
 _MASK = "?"
 _USERS_AT_ONCE = 16  # of free decoding
@@ -69,7 +70,7 @@ class GenRecSeq2SeqConfig(Seq2SeqConfig):
     )
     reads_users: bool = Field(False, description="whether a source begins with the user's word")
     examples: Literal["packed", "prefixes", "last"] = Field(
-        "packed", description="of the next item: packed, prefixes or last; see genrec.training.sources"
+        "packed", description="of the next item: packed, prefixes or last; see genrec.training.decoder_rows"
     )
     scores_padding: bool = Field(False, description="padding of answers is learnt as well, as published")
     last_share: float = Field(0.3, ge=0, le=1, description="of the masked words, how many are the last item")
@@ -110,7 +111,8 @@ class GenRecSeq2Seq(GenerativeRecommender):
     architecture = EncoderDecoder()
 
     backbone_: Seq2SeqBackbone
-    writer_: SourceWriter
+    layout_: EncoderLayout
+    sources_: HistorySources
     users_: dict[str, int]  # row of each user who has a word; nobody where sources begin with none
     item_of_: dict[str, int]  # by what its code says; for free decoding
 
@@ -134,7 +136,7 @@ class GenRecSeq2Seq(GenerativeRecommender):
     def _steps(self, histories: Histories, way: Way, num_epochs: int) -> Mixture:
         return history_mixture(
             histories,
-            self.writer_,
+            self.sources_,
             way=way,
             batch_tokens=self.config.training.batch_tokens,
             num_epochs=num_epochs,
@@ -152,22 +154,26 @@ class GenRecSeq2Seq(GenerativeRecommender):
             names = enumerate(map(self._read, codebook.codes))
             self.item_of_ = {name: item for item, name in reversed(list(names))}
         mask, *users = tokenizer.encode([_MASK, *user_words(len(self.users_))])
-        self.writer_ = SourceWriter(
-            codebook.codes,
+        self.layout_ = EncoderLayout(
             codebook.trie,
-            begin=np.array(tokenizer.begin or tokenizer.end),
-            mask=np.array(mask),
+            tokenizer.encode,
+            tokenizer.begin or tokenizer.end,
+            tokenizer.end,
             start_token=self.backbone_.start_token,
-            numbers=config.word_vectors,
-            num_words=self.backbone_.num_words,
-            num_items=len(self.trained_catalogue),
+            users=users,
+            words=WordTable(
+                config.word_vectors, self.backbone_.num_words, len(users), len(self.trained_catalogue)
+            ),
             max_items=config.max_items,
-            users=[np.array(user) for user in users],
             max_tokens=min(config.max_tokens, self.backbone_.max_positions),
             continues=config.backbone.kind == "compact",
+        )
+        self.sources_ = HistorySources(
+            self.layout_,
+            mask,
             packs=config.examples == "packed",
-            scores_padding=config.scores_padding,
             last_share=config.last_share,
+            scores_padding=config.scores_padding,
         )
 
     # -- answering -------------------------------------------------------------------------------------------
@@ -176,7 +182,7 @@ class GenRecSeq2Seq(GenerativeRecommender):
         users = histories.users if self.config.reads_users else None
         rows = [None] * len(histories) if users is None else [self.users_.get(str(user)) for user in users]
         return Sources(
-            [self.writer_.question(history, row) for history, row in zip(histories, rows, strict=True)]
+            [self.sources_.question(history, row) for history, row in zip(histories, rows, strict=True)]
         )
 
     def _rank(
@@ -217,8 +223,8 @@ class GenRecSeq2Seq(GenerativeRecommender):
         )
 
     def _states_before(self, history: IntArray, item: int) -> Tensor:
-        example = self.writer_.single(history, item, None)
-        batch = {name: tensor.to(device()) for name, tensor in self.writer_.collate([example]).items()}
+        example = self.sources_.single(history, item, None)
+        batch = {name: tensor.to(device()) for name, tensor in self.sources_.collate([example]).items()}
         hidden_BLD: Tensor = self.backbone_(batch)
         return hidden_BLD[0]
 

@@ -18,8 +18,8 @@ from genrec.recommenders.language.codebook import Codebook
 from genrec.recommenders.language.config import GenerativeConfig, Training
 from genrec.recommenders.language.generative import tuning
 from genrec.recommenders.options import Evaluations, MaxItems, Passes
+from genrec.training.encoder_rows import Source, WordTable, collate_sources
 from genrec.training.objectives import CodeLoss, TaskLoss
-from genrec.training.sources import Source, collate_sources, num_word_vectors
 
 
 class Seq2SeqTraining(Training):
@@ -76,7 +76,7 @@ class EncoderDecoder:
         seq2seq_config(checkpoint)
 
     def new(self, config: Any, codebook: Codebook, num_users: int) -> Backbone:
-        num_words = num_word_vectors(config.word_vectors, num_users, len(codebook.codes), config.max_items)
+        num_words = WordTable.size(config.word_vectors, num_users, len(codebook.codes), config.max_items)
         if config.backbone.kind != "compact":
             from genrec.backbones.pretrained_seq2seq import PretrainedSeq2SeqBackbone
 

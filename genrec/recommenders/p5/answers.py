@@ -26,8 +26,7 @@ from genrec.recommenders.language.generative import GenerativeRecommender
 from genrec.recommenders.language.seq2seq import Sources
 from genrec.tasks.base import FreeText, Rating, Task, Way, families, tasks
 from genrec.tasks.recommender import PromptKind
-from genrec.training.sources import Asked, Source, SourceWriter, Word
-from genrec.training.tasks import TaskWriter
+from genrec.training.encoder_rows import Asked, EncoderLayout, Source
 
 _ROWS = 32  # questions that are answered at once
 _TEXT_TOKENS = 64  # longest text that is written
@@ -40,9 +39,8 @@ class TaskAnswers(GenerativeRecommender):
     """A recommender that is asked by prompts; its `config` has `families` and `times`."""
 
     backbone_: Seq2SeqBackbone
-    writer_: SourceWriter
+    layout_: EncoderLayout
     users_: dict[str, int]
-    tasks_: TaskWriter
     prompts_: list[TaskPrompt]
     dropped_: dict[str, str]  # prompts that the data cannot fill, and why
     asking: PromptKind = "seen"  # the prompts that lists are asked for with
@@ -153,14 +151,14 @@ class TaskAnswers(GenerativeRecommender):
     def _source(self, prompt: TaskPrompt, values: Mapping[str, Any]) -> Source:
         """A question; what comes next is asked for as histories were read in training."""
         packed = self.config.packed and prompt.group == "next"
-        return self.tasks_.source(prompt.source, values, packed=packed)
+        return self.layout_.source(prompt.source, values, packed=packed)
 
     def _ranked(self, prompt: TaskPrompt, values: Sequence[Mapping[str, Any]]) -> Rankings:
         """The candidates of each question, best first."""
         lists = [np.asarray(value["candidates"], np.int32) for value in values]
         candidates_BC = np.stack(lists) if lists else np.zeros((0, 0), np.int32)
         examples = (
-            self._closed(self._source(prompt, value), [self.writer_.item(item) for item in candidates])
+            self.layout_.asked(self._source(prompt, value), [self.layout_.item(item) for item in candidates])
             for value, candidates in zip(values, candidates_BC.tolist(), strict=True)
         )
         scores_BC = self._scores(examples, candidates_BC.shape[1])
@@ -175,9 +173,9 @@ class TaskAnswers(GenerativeRecommender):
         self, prompt: TaskPrompt, values: Sequence[Mapping[str, Any]], answer: Rating, greedy: bool
     ) -> FloatArray:
         """The likeliest number that may be written for each question, or the expectation of what is behind all."""
-        words = [self.tasks_.text(word) for word in answer.words]
+        words = [self.layout_.text(word) for word in answer.words]
         sources = (self._source(prompt, value) for value in values)
-        scores_BA = self._scores((self._closed(source, words) for source in sources), len(words))
+        scores_BA = self._scores((self.layout_.asked(source, words) for source in sources), len(words))
         if greedy:
             return np.asarray(np.array(answer.words, float)[scores_BA.argmax(1)])
         chance_BA = np.exp(scores_BA - scores_BA.max(1, keepdims=True))
@@ -202,9 +200,6 @@ class TaskAnswers(GenerativeRecommender):
             for row, text in zip(lacking, better, strict=True):
                 texts[row] = text
         return texts
-
-    def _closed(self, source: Source, words: Sequence[Word]) -> Asked:
-        return Asked(source, [self.writer_.after(source, word) for word in words])
 
     def _scores(self, examples: Iterable[Asked], num_answers: int) -> FloatArray:
         """Log-probability (B, num_answers) of the answers of each example."""
@@ -238,7 +233,7 @@ class TaskAnswers(GenerativeRecommender):
         asked_at = [0]
         for source, name, text in zip(asked, names, texts, strict=True):
             words = text.split()[:_PLACES]
-            spelt = [self.tasks_.spell(" ".join([*words[:place], name])) for place in range(len(words) + 1)]
+            spelt = [self.layout_.spell(" ".join([*words[:place], name])) for place in range(len(words) + 1)]
             openings += [spelt[0], *(tokens for tokens in spelt[1:] if len(tokens) <= _TEXT_TOKENS)]
             sources += [source] * (len(openings) - len(sources))
             asked_at.append(len(sources))
@@ -271,4 +266,4 @@ class TaskAnswers(GenerativeRecommender):
         return " ".join(self.codebook_.tokenizer.decode(written.tokens).split())
 
     def _batch(self, examples: Sequence[Asked]) -> dict[str, Tensor]:
-        return {name: tensor.to(device()) for name, tensor in self.writer_.collate(examples).items()}
+        return {name: tensor.to(device()) for name, tensor in self.layout_.collate(examples).items()}

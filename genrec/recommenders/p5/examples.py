@@ -14,17 +14,16 @@ from genrec.errors import ConfigError
 from genrec.prompts.template import Field, Text
 from genrec.tasks.base import Drawn, Examples, training_sets
 from genrec.tasks.material import Material
+from genrec.training.encoder_rows import Asked, EncoderLayout
 from genrec.training.mixture import ExampleSet
-from genrec.training.sources import Asked
-from genrec.training.tasks import TaskWriter
 
 
-def example_sets(material: Material, writer: TaskWriter, times: Mapping[str, int]) -> list[ExampleSet]:
+def example_sets(material: Material, layout: EncoderLayout, times: Mapping[str, int]) -> list[ExampleSet]:
     """All training sets that there are prompts and data for.
 
     Args:
         material: what examples are drawn from.
-        writer: puts prompts and values into tokens.
+        layout: lays prompts and values out.
         times: examples of each set that are drawn of a user or review in an epoch; one left out is not trained on.
 
     Raises:
@@ -34,26 +33,26 @@ def example_sets(material: Material, writer: TaskWriter, times: Mapping[str, int
     for name, one in training_sets().items():
         if times.get(name) and (examples := one.find(material)) is not None:
             count = 1 if examples.once else times[name]
-            found.append(ExampleSet(examples.lengths_E, count, partial(_make, writer, examples)))
+            found.append(ExampleSet(examples.lengths_E, count, partial(_make, layout, examples)))
     if not found:
         raise ConfigError("there is nothing to learn: give `times` of a task that the families have")
     return found
 
 
-def _make(writer: TaskWriter, examples: Examples, datum: int, rng: np.random.Generator) -> Asked:
-    return written(writer, examples.draw(datum, rng))
+def _make(layout: EncoderLayout, examples: Examples, datum: int, rng: np.random.Generator) -> Asked:
+    return written(layout, examples.draw(datum, rng))
 
 
-def written(writer: TaskWriter, drawn: Drawn) -> Asked:
+def written(layout: EncoderLayout, drawn: Drawn) -> Asked:
     """An example as tokens: a verdict, an item by its code, or a text, after the filled prompt."""
     prompt, values = drawn.prompt, drawn.values
     if drawn.packed:
-        return writer.packed(prompt.source, values)
+        return layout.packed(prompt.source, values)
     if prompt.answers is not None:
-        answer = writer.text(prompt.answers[0 if drawn.true else 1])
+        answer = layout.text(prompt.answers[0 if drawn.true else 1])
     elif Field("item") in prompt.target:
-        answer = writer.item(values["item"])
+        answer = layout.item(values["item"])
     else:
         parts = [part.text if isinstance(part, Text) else str(values[part.name]) for part in prompt.target]
-        answer = writer.text("".join(parts))
-    return writer.example(prompt.source, answer, values)
+        answer = layout.text("".join(parts))
+    return layout.example(prompt.source, answer, values)

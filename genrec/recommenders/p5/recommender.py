@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import Field, field_validator
 from torch import Tensor
 
@@ -46,9 +45,8 @@ from genrec.recommenders.p5.answers import TaskAnswers
 from genrec.recommenders.p5.examples import example_sets
 from genrec.tasks.base import Rating, families, groups, review_fields, tasks, training_sets
 from genrec.tasks.material import Material, TrainingText
+from genrec.training.encoder_rows import EncoderLayout, WordTable
 from genrec.training.mixture import Mixture
-from genrec.training.sources import SourceWriter
-from genrec.training.tasks import TaskWriter
 from genrec.training.validation import loss_validation
 
 _FEWEST_HELD = 20  # reviews by whose loss a checkpoint is chosen
@@ -240,23 +238,23 @@ class P5(TaskAnswers):
         max_steps: int | None = None,
         purpose: str = "tasks",
     ) -> Mixture:
-        config, writer = self.config, self.writer_
+        config, layout = self.config, self.layout_
         material = Material(
             [prompt for prompt in self.prompts_ if not prompt.held_out],
             train_data,
             texts,
-            code_lengths=writer.code_lengths,
-            own_length=self.tasks_.own_length,
-            max_items=writer.max_items,
-            max_tokens=writer.max_tokens,
+            code_lengths=layout.code_lengths,
+            own_length=self.layout_.own_length,
+            max_items=layout.max_items,
+            max_tokens=layout.max_tokens,
             packed=config.packed,
             named_users=config.named_users,
             other_words=config.other_words,
             dropped_words=config.dropped_words,
         )
         return Mixture(
-            example_sets(material, self.tasks_, config.times),
-            writer.collate,
+            example_sets(material, self.layout_, config.times),
+            layout.collate,
             batch_tokens=config.training.batch_tokens,
             num_epochs=num_epochs,
             seed=config.seed,
@@ -288,26 +286,25 @@ class P5(TaskAnswers):
     def _use(self, codebook: Codebook, backbone: Backbone) -> None:
         super()._use(codebook, backbone)
         config, tokenizer = self.config, codebook.tokenizer
-        self.writer_ = self._new_writer(
-            codebook,
-            begin=np.array(tokenizer.begin or tokenizer.end),
-            mask=np.array([], np.int64),
-            start_token=self.backbone_.start_token,
-            num_words=self.backbone_.num_words,
-            max_items=config.max_items,
-            max_tokens=min(config.max_tokens, self.backbone_.max_positions),
-            packs=config.packed,
-            continues=config.backbone.kind == "compact",
-        )
         if isinstance(tokenizer, WordTokenizer) and self._has_user_tokens:
             users = [[token] for token in tokenizer.word_ids[: len(self.users_)].tolist()]
         else:
             users = tokenizer.encode(user_words(len(self.users_)))
-        self.tasks_ = TaskWriter(self.writer_, tokenizer.encode, tokenizer.end, users)
+        self.layout_ = self._new_layout(
+            codebook.trie,
+            tokenizer.encode,
+            tokenizer.begin or tokenizer.end,
+            tokenizer.end,
+            start_token=self.backbone_.start_token,
+            users=users,
+            max_items=config.max_items,
+            max_tokens=min(config.max_tokens, self.backbone_.max_positions),
+            continues=config.backbone.kind == "compact",
+        )
 
-    def _new_writer(self, codebook: Codebook, **options: Any) -> SourceWriter:
-        numbers = self.config.word_vectors
-        return SourceWriter(codebook.codes, codebook.trie, numbers=numbers, **options)
+    def _new_layout(self, *args: Any, **options: Any) -> EncoderLayout:
+        words = WordTable(self.config.word_vectors, self.backbone_.num_words)
+        return EncoderLayout(*args, words=words, **options)
 
     # -- recommending ----------------------------------------------------------------------------------------
 
@@ -318,7 +315,7 @@ class P5(TaskAnswers):
     def _states_before(self, history: IntArray, item: int) -> Tensor:
         prompt = self._prompt_for(tasks()["sequential"], self.asking)
         source = self._source(prompt, {"history": history, "user": None})
-        example = self._closed(source, [self.writer_.item(item)])
+        example = self.layout_.asked(source, [self.layout_.item(item)])
         hidden_BLD: Tensor = self.backbone_(self._batch([example]))
         return hidden_BLD[0]
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from genrec.training.sources import Word
+from genrec.training.layout import Span
 
 Level = Literal["entity", "sentence", "document"]
 LEVELS: tuple[Level, ...] = ("entity", "sentence", "document")
@@ -25,28 +25,28 @@ _MEAN_CUT = 3.0  # tokens of a span that is cut anywhere, as in GLM
 
 @dataclass(frozen=True)
 class Passage:
-    """A text: its words, and the number of the sentence that each stands in, ascending."""
+    """A text: its spans (words and entities), and the number of the sentence that each stands in, ascending."""
 
-    words: Sequence[Word]
-    sentence_W: Sequence[int]
+    spans: Sequence[Span]
+    sentence_S: Sequence[int]
 
 
 @dataclass(frozen=True)
 class Masked:
-    """What is left of a text, with a mask for each span, and the spans in the order in which they are filled in.
+    """What is left of a text, and what is hidden in it, part by part in the order in which they are filled in.
 
-    `places`: the word of `words` that is the span's mask.
+    `places`: which of `spans` is the mask of each hidden part.
     """
 
-    words: list[Word]
+    spans: list[Span]
     places: list[int]
-    spans: list[list[Word]]
+    hidden: list[list[Span]]
 
 
 def mask(
     passage: Passage,
     level: Level,
-    masks: Mapping[Level, Word],
+    masks: Mapping[Level, Span],
     rng: np.random.Generator,
     *,
     share: float = 0.15,
@@ -58,51 +58,51 @@ def mask(
     Args:
         passage: at least one word.
         level: entity: each entity with probability `share` (of a text without entities each word); sentence: each
-            sentence with that probability; document: one part of half to all of the words. At least one span is
+            sentence with that probability; document: one part of half to all of the words. At least one part is
             hidden.
-        masks: the word that stands for a hidden span of each level.
+        masks: what stands for a hidden part, of each level.
         rng: where chance comes from.
         share: see `level`.
-        whole_entities: False: spans are cut anywhere, of three tokens on average at the level "entity"; words are
+        whole_entities: False: parts are cut anywhere, of three tokens on average at the level "entity"; spans are
             taken apart for it.
-        chronological: False: spans are filled in in any order.
+        chronological: False: parts are filled in in any order.
     """
     if not whole_entities:
         passage = _apart(passage)
     ends = [*_chosen(passage, level, rng, share, whole_entities)]
-    words: list[Word] = []
+    spans: list[Span] = []
     places: list[int] = []
-    spans: list[list[Word]] = []
+    hidden: list[list[Span]] = []
     last = 0
     for first, end in ends:
-        words += passage.words[last:first]
-        places.append(len(words))
-        words.append(masks[level])
-        spans.append(list(passage.words[first:end]))
+        spans += passage.spans[last:first]
+        places.append(len(spans))
+        spans.append(masks[level])
+        hidden.append(list(passage.spans[first:end]))
         last = end
-    words += passage.words[last:]
-    order = range(len(spans)) if chronological else rng.permutation(len(spans)).tolist()
-    return Masked(words, [places[one] for one in order], [spans[one] for one in order])
+    spans += passage.spans[last:]
+    order = range(len(hidden)) if chronological else rng.permutation(len(hidden)).tolist()
+    return Masked(spans, [places[one] for one in order], [hidden[one] for one in order])
 
 
 def _chosen(
     passage: Passage, level: Level, rng: np.random.Generator, share: float, whole: bool
 ) -> list[tuple[int, int]]:
     """First and last word (exclusive) of each span, in order and apart from each other."""
-    count = len(passage.words)
+    count = len(passage.spans)
     if level == "document":
         length = max(1, round(float(rng.uniform(*_LONG)) * count))
         first = int(rng.integers(count - length + 1))
         return [(first, first + length)]
     if level == "sentence":
-        places = [place for place, _ in enumerate(passage.sentence_W)]
+        places = [place for place, _ in enumerate(passage.sentence_S)]
         units = [
             (group[0], group[-1] + 1)
-            for _, found in groupby(places, key=lambda place: passage.sentence_W[place])
+            for _, found in groupby(places, key=lambda place: passage.sentence_S[place])
             if (group := list(found))
         ]
     elif whole:
-        entities = [place for place, word in enumerate(passage.words) if word.is_entity]
+        entities = [place for place, span in enumerate(passage.spans) if span.is_entity]
         units = [(place, place + 1) for place in entities or range(count)]
     else:
         units = _cuts(count, rng)
@@ -119,10 +119,10 @@ def _cuts(count: int, rng: np.random.Generator) -> list[tuple[int, int]]:
 
 
 def _apart(passage: Passage) -> Passage:
-    """Every token a word of its own, and no entity among them."""
-    words, sentences = [], []
-    for word, sentence in zip(passage.words, passage.sentence_W, strict=True):
-        for token, node in zip(word.tokens, word.nodes, strict=True):
-            words.append(Word(np.array([token]), np.array([node]), 0, word.is_item))
+    """Every token a span of its own, and no entity among them."""
+    spans, sentences = [], []
+    for span, sentence in zip(passage.spans, passage.sentence_S, strict=True):
+        for token, node in zip(span.tokens, span.nodes, strict=True):
+            spans.append(Span(np.array([token]), np.array([node]), 0, span.is_item))
             sentences.append(sentence)
-    return Passage(words, sentences)
+    return Passage(spans, sentences)

@@ -14,12 +14,12 @@ import numpy as np
 
 from genrec.data.interactions import Interactions
 from genrec.prompts.profiles import AttributeProfiles
+from genrec.recommenders.recsysllm.infilling import InfillingLayout
 from genrec.recommenders.recsysllm.masking import Level, Passage, mask
-from genrec.recommenders.recsysllm.spans import SpanWriter
 from genrec.tasks.material import TrainingText
+from genrec.training.encoder_rows import Asked
+from genrec.training.layout import Span
 from genrec.training.mixture import ExampleSet
-from genrec.training.sources import Asked, Word
-from genrec.training.tasks import TaskWriter
 
 _WINDOWS = (
     (0.1, 1.0),
@@ -37,7 +37,7 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 class Masks:
     """How texts are masked; see `genrec.recommenders.recsysllm.masking.mask`."""
 
-    words: Mapping[Level, Word]
+    words: Mapping[Level, Span]
     levels: Sequence[Level]
     share: float
     whole_entities: bool
@@ -49,8 +49,7 @@ class Passages:
 
     def __init__(
         self,
-        writer: SpanWriter,
-        tasks: TaskWriter,
+        layout: InfillingLayout,
         train: Interactions,
         texts: TrainingText,
         attributes: AttributeProfiles,
@@ -59,21 +58,20 @@ class Passages:
         """Get ready.
 
         Args:
-            writer: writes items, and masked texts as examples.
-            tasks: writes words; its texts and these spans close alike.
+            layout: lays masked texts out.
             train: the training part.
             texts: what it says in words.
             attributes: what items have; all of one item are told as its profile tells them.
             masks: how texts are masked.
         """
-        self.writer, self.tasks, self.train, self.texts, self.masks = writer, tasks, train, texts, masks
+        self.layout, self.train, self.texts, self.masks = layout, train, texts, masks
         self._attributes = attributes
 
     def kinds(self) -> list[ExampleSet]:
         """A text of each user with a history, of each item that the catalogue describes and of each review."""
         histories = self.train.histories
         users = np.flatnonzero(histories.lengths >= _FEWEST)
-        mean = float(self.writer.code_lengths.mean())
+        mean = float(self.layout.code_lengths.mean())
         held = [share * np.minimum(histories.lengths[users], self._width(part)) for share, part in _WINDOWS]
         lengths = np.sum(held, axis=0) * (1.5 * mean)
         kinds = [self._kind(lengths, lambda datum, rng: self._behaviour(int(users[datum]), rng))]
@@ -107,10 +105,9 @@ class Passages:
                 whole_entities=masks.whole_entities,
                 chronological=masks.chronological,
             )
-            begin = Word.of_text(self.writer.begin)
-            found.words.insert(0, begin)
+            found.spans.insert(0, self.layout.begin)
             found.places[:] = [place + 1 for place in found.places]
-            return self.writer.infill(found, self.tasks.end)
+            return self.layout.infill(found)
 
         return ExampleSet(np.asarray(lengths, np.int64) + 1, 1, make)
 
@@ -122,37 +119,39 @@ class Passages:
         width = min(self._width(part), len(items))
         first = int(rng.integers(len(items) - width + 1))
         sentences = [
-            [self.writer.item(item), *(self._told(item) if rng.random() < _ATTRIBUTE_SHARE else ())]
+            [self.layout.item(item), *(self._told(item) if rng.random() < _ATTRIBUTE_SHARE else ())]
             for item in items[first : first + width].tolist()
         ]
         return _passage(sentences)
 
     def _width(self, part: float) -> int:
-        return max(_FEWEST, round(part * self.writer.max_items))
+        return max(_FEWEST, round(part * self.layout.max_items))
 
     def _catalogue(self, item: int) -> Passage:
         """An item and what it has."""
-        return _passage([[self.writer.item(item)], *([word] for word in self._told(item))])
+        return _passage([[self.layout.item(item)], *([word] for word in self._told(item))])
 
     def _review(self, datum: int) -> Passage:
         """What somebody said of an item."""
         reviews = self.texts.reviews
         assert reviews.texts is not None
         words = " ".join(reviews.texts[datum].split()[:_MOST_WORDS])
-        sentences = [[self.tasks.word(word) for word in one.split()] for one in _SENTENCE.split(words) if one]
-        return _passage([[self.writer.item(int(reviews.items[datum]))], *sentences])
+        sentences = [
+            [self.layout.word(word) for word in one.split()] for one in _SENTENCE.split(words) if one
+        ]
+        return _passage([[self.layout.item(int(reviews.items[datum]))], *sentences])
 
-    def _told(self, item: int) -> list[Word]:
+    def _told(self, item: int) -> list[Span]:
         """The rarest attributes of an item, each an entity."""
         found = self._attributes.of(np.array([item], np.int32))[:_MOST_ATTRIBUTES]
         return [self._entity(keyword.word) for keyword in found]
 
-    def _entity(self, text: str) -> Word:
-        word = self.tasks.word(text)
-        return Word(word.tokens, word.nodes, is_entity=True)
+    def _entity(self, text: str) -> Span:
+        word = self.layout.word(text)
+        return Span(word.tokens, word.nodes, is_entity=True)
 
 
-def _passage(sentences: Sequence[Sequence[Word]]) -> Passage:
-    words = [word for sentence in sentences for word in sentence]
+def _passage(sentences: Sequence[Sequence[Span]]) -> Passage:
+    spans = [span for sentence in sentences for span in sentence]
     numbers = [number for number, sentence in enumerate(sentences) for _ in sentence]
-    return Passage(words, numbers)
+    return Passage(spans, numbers)

@@ -24,13 +24,14 @@ from genrec.recommenders.language.codebook import Codebook
 from genrec.recommenders.language.generative import tuning
 from genrec.recommenders.options import Passes, Pretraining
 from genrec.recommenders.p5.recommender import P5, TaskConfig, TaskTraining
+from genrec.recommenders.recsysllm.infilling import InfillingLayout
 from genrec.recommenders.recsysllm.masking import LEVELS, Level
 from genrec.recommenders.recsysllm.passages import Masks, Passages
-from genrec.recommenders.recsysllm.spans import SpanWriter
 from genrec.tasks.material import TrainingText
+from genrec.training.encoder_rows import EncoderLayout
+from genrec.training.layout import Span
 from genrec.training.mixture import Mixture
 from genrec.training.objectives import CodeLoss, TaskLoss
-from genrec.training.sources import SourceWriter, Word
 
 _MASKS: dict[Level, str] = {"entity": "[M]", "sentence": "[sM]", "document": "[gM]"}
 
@@ -138,7 +139,7 @@ class RecSysLLM(P5):
             self._steps(asked, texts.of_users(asked), 1)[0]
             steps = Mixture(
                 self.passages(train_data, texts).kinds(),
-                self.writer_.collate,
+                self.layout_.collate,
                 batch_tokens=config.training.batch_tokens,
                 num_epochs=config.training.pretraining_epochs,
                 seed=config.seed,
@@ -152,25 +153,26 @@ class RecSysLLM(P5):
     def passages(self, train_data: Interactions, texts: TrainingText) -> Passages:
         """The texts of which something is masked in the pre-training."""
         config, attributes = self.config, AttributeProfiles(self.catalogue)
-        assert isinstance(self.writer_, SpanWriter)
+        assert isinstance(self.layout_, InfillingLayout)
         masks = Masks(
-            {level: Word.of_text(mask_token(self.codebook_.tokenizer, level)) for level in LEVELS},
+            {level: Span.of_text(mask_token(self.codebook_.tokenizer, level)) for level in LEVELS},
             config.levels,
             config.mask_share,
             config.whole_entities,
             config.chronological,
         )
-        return Passages(self.writer_, self.tasks_, train_data, texts, attributes, masks)
+        return Passages(self.layout_, train_data, texts, attributes, masks)
 
     def _vocabulary(self, texts: TrainingText) -> tuple[list[str], list[str]]:
         spelt, words = super()._vocabulary(texts)
         masks = _MASKS.values() if self.config.backbone.kind == "compact" else ()
         return [*spelt, *AttributeProfiles(self.catalogue).words], [*words, *masks]
 
-    def _new_writer(self, codebook: Codebook, **options: Any) -> SourceWriter:
-        switches = {"two_dimensional": self.config.two_dimensional, "dynamic": self.config.dynamic}
-        mask = mask_token(codebook.tokenizer, "entity")
-        return SpanWriter(codebook.codes, codebook.trie, **(options | switches | {"mask": mask}))
+    def _new_layout(self, *args: Any, **options: Any) -> EncoderLayout:
+        config, mask = self.config, mask_token(self.codebook_.tokenizer, "entity")
+        return InfillingLayout(
+            *args, mask=mask, two_dimensional=config.two_dimensional, dynamic=config.dynamic, **options
+        )
 
 
 def mask_token(tokenizer: TextTokenizer, level: Level) -> IntArray:

@@ -148,14 +148,14 @@ def test_masked_users_are_learnt(walks: Interactions) -> None:
     """Their words are text; without the loss of text the pretraining of them would teach nothing."""
     model = fit(walks, reads_users=True, pretraining_epochs=1, epochs=1)
     rng = np.random.default_rng(0)
-    writer = model.writer_
+    sources = model.sources_
     hidden_user = next(
         example
-        for example in (writer.masked(np.array([1, 2]), 0, rng) for _ in range(100))
-        if not example.answers[0].words[0].nodes.any()
+        for example in (sources.masked(np.array([1, 2]), 0, rng) for _ in range(100))
+        if not example.answers[0].spans[0].nodes.any()
     )
     loss = model._loss()
-    batch = writer.collate([hidden_user])
+    batch = sources.collate([hidden_user])
     assert loss.num_items(batch) == 1
     assert float(loss(model.backbone_, batch).detach()) > 0.1
 

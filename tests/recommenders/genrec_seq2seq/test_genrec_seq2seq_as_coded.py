@@ -11,7 +11,8 @@ import torch
 from genrec.errors import ConfigError
 from genrec.recommenders.base import Recommender, create, load
 from genrec.testing import ring
-from genrec.training.sources import Answer, Word
+from genrec.training.encoder_rows import Answer, Asked
+from genrec.training.layout import Span
 
 OPTIONS: dict[str, Any] = {
     "depth": 1, "width": 16, "vocab_size": 300, "dropout": 0.0, "epochs": 3, "batch_tokens": 300, "evaluations": 1,
@@ -69,24 +70,22 @@ def test_free_decoding_proves_nothing(fitted: Recommender) -> None:
 
 def test_padding_is_learnt_where_asked_for(fitted: Recommender) -> None:
     model: Any = fitted
-    short, long = model.writer_.codes[0], max(model.writer_.codes, key=len)
-    source = model.writer_.question(np.array([0]), None)
+    short, long = model.layout_.codes[0], max(model.layout_.codes, key=len)
+    source = model.sources_.question(np.array([0]), None)
     nodes = np.zeros_like
     examples = [
-        type(model.writer_.single(np.array([0]), 1, None))(
-            source, [Answer([Word(code, nodes(code), is_item=True)], source.end, source.end)]
-        )
+        Asked(source, [Answer([Span(code, nodes(code), is_item=True)], source.end, source.end)])
         for code in (short[:1], long)
     ]
-    batch = model.writer_.collate(examples)
+    batch = model.sources_.collate(examples)
     assert batch["learnt"][0].tolist() == [False] + [True] * len(long)
     assert (batch["answer"] == 0).all()
     assert torch.equal(batch["positions"][0], batch["positions"][1])
-    model.writer_.scores_padding = False
+    model.sources_.scores_padding = False
     try:
-        assert int(model.writer_.collate(examples)["learnt"][0].sum()) == 1
+        assert int(model.sources_.collate(examples)["learnt"][0].sum()) == 1
     finally:
-        model.writer_.scores_padding = True
+        model.sources_.scores_padding = True
 
 
 def test_padding_has_no_place_in_the_trie() -> None:

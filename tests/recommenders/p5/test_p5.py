@@ -153,20 +153,20 @@ def test_users_are_named_as_often_as_is_asked() -> None:
     rare, always = (p5(max_steps=1, named_users=share).fit(data) for share in (0.0, 1.0))
     named = []
     for model in (rare, always):
-        users = {int(token) for tokens in model.tasks_._user_tokens for token in tokens}
-        writer = model.writer_
+        users = {int(token) for tokens in model.layout_.users for token in tokens}
+        writer = model.layout_
         material = Material(
             [prompt for prompt in model.prompts_ if prompt.id == "sequential-1"],
             data,
             TrainingText(data),
             code_lengths=writer.code_lengths,
-            own_length=model.tasks_.own_length,
+            own_length=model.layout_.own_length,
             max_items=writer.max_items,
             max_tokens=writer.max_tokens,
             packed=True,
             named_users=model.config.named_users,
         )
-        (kind,) = example_sets(material, model.tasks_, {"next": 1})
+        (kind,) = example_sets(material, model.layout_, {"next": 1})
         read = [kind.make(user, np.random.default_rng(0)).source for user in range(NUM_USERS)]
         named.append([bool(users & set(source.tokens_T.tolist())) for source in read])
     assert not any(named[0])
@@ -350,7 +350,7 @@ def test_checkpoints(
     )
     assert of_reviews(again, "headline", [GOOD[0]]) == of_reviews(model, "headline", [GOOD[0]])
     # Words stand apart in what is learnt, whatever the tokenizer puts before them.
-    assert model.codebook_.tokenizer.decode(model.tasks_.text("Very good").tokens[:-1]).split() == [
+    assert model.codebook_.tokenizer.decode(model.layout_.text("Very good").tokens[:-1]).split() == [
         "Very",
         "good",
     ]

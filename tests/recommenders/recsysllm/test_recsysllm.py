@@ -16,7 +16,7 @@ from genrec.recommenders.base import create, load
 from genrec.recommenders.recsysllm.recommender import RecSysLLM, mask_token
 from genrec.tasks.material import TrainingText
 from genrec.testing import GOOD, POOR, reviewed
-from genrec.training.sources import Asked
+from genrec.training.encoder_rows import Asked
 from music_shop import ITEMS, TINY, USERS, explain, of_reviews, predict_rating, write_prompts
 
 
@@ -87,12 +87,12 @@ def test_texts_of_all_kinds(fitted: RecSysLLM) -> None:
         masks[token] for example in reviews for token in example.source.tokens_T.tolist() if token in masks
     )
     assert set(used) == {"entity", "sentence", "document"}
-    batch = fitted.writer_.collate(behaviour)
+    batch = fitted.layout_.collate(behaviour)
     assert batch["items"].any()
     # A window never leaves the user's history, and keeps its order.
     for user, example in enumerate(behaviour):
-        written = [word for answer in example.answers for word in answer.words if word.is_item]
-        codes = [fitted.writer_.item(item).tokens.tolist() for item in data.histories[user].tolist()]
+        written = [word for answer in example.answers for word in answer.spans if word.is_item]
+        codes = [fitted.layout_.item(item).tokens.tolist() for item in data.histories[user].tolist()]
         assert all(word.tokens.tolist() in codes for word in written)
 
 
@@ -106,7 +106,7 @@ def test_windows_of_three_lengths() -> None:
     lengths = Counter()
     for _ in range(600):
         example = kind.make(0, rng)
-        items = sum(word.is_item for answer in example.answers for word in answer.words)
+        items = sum(word.is_item for answer in example.answers for word in answer.spans)
         left = sum(len(code) > 0 for code in [example.source.tokens_T])
         assert left == 1
         lengths[5 if items <= 5 else 10 if items <= 10 else 20] += 1
@@ -143,9 +143,9 @@ def test_cut_spans_hold_parts_of_words_and_whole_ones_do_not() -> None:
     data = reviewed()
     for whole in (True, False):
         model = recsysllm(max_steps=1, whole_entities=whole, levels=("entity",), code_length="full").fit(data)
-        codes = {tuple(model.writer_.item(item).tokens.tolist()) for item in range(8)}
+        codes = {tuple(model.layout_.item(item).tokens.tolist()) for item in range(8)}
         behaviour = examples(model, data)[0]
-        spans = [answer.words[:-1] for example in behaviour for answer in example.answers]
+        spans = [answer.spans[:-1] for example in behaviour for answer in example.answers]
         assert all(len(span) == 1 and tuple(span[0].tokens.tolist()) in codes for span in spans) == whole
 
 

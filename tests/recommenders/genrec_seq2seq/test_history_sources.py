@@ -11,16 +11,10 @@ import torch
 from genrec.codes.trie import Codes, Trie
 from genrec.data.interactions import Histories
 from genrec.errors import ConfigError
+from genrec.recommenders.genrec_seq2seq.examples import HistorySources
+from genrec.training.encoder_rows import Answer, Asked, EncoderLayout, Source, WordTable, collate_sources
 from genrec.training.histories import history_mixture
-from genrec.training.sources import (
-    Answer,
-    Asked,
-    Source,
-    SourceWriter,
-    Word,
-    collate_sources,
-    num_word_vectors,
-)
+from genrec.training.layout import Span
 
 # Item 0 writes 1 token and the end (9), item 1 two, item 2 three, ... item 5 six; they share first tokens.
 CODES = Codes.from_lists([[10 + row % 3, *range(20, 20 + row), 9] for row in range(6)])
@@ -29,9 +23,21 @@ START = 3
 ITEMS = np.array([2, 0, 5, 1, 4])
 
 
-def writer(**options: Any) -> SourceWriter:
-    given = {"begin": np.array([1]), "mask": np.array([7, 8]), "start_token": START} | options
-    return SourceWriter(CODES, TRIE, **given)
+def made_by(
+    *,
+    numbers: Any = "none",
+    num_words: int = 0,
+    num_items: int = 6,
+    users: Any = (),
+    packs: bool = False,
+    last_share: float = 0.3,
+    **options: Any,
+) -> HistorySources:
+    words = WordTable(numbers, num_words, len(users), num_items)
+    layout = EncoderLayout(
+        TRIE, lambda texts: [], [1], [9], start_token=START, users=users, words=words, **options
+    )
+    return HistorySources(layout, [7, 8], packs=packs, last_share=last_share)
 
 
 def as_lists(source: Source) -> dict[str, list[int]]:
@@ -43,7 +49,7 @@ def codes(*items: int) -> list[int]:
 
 
 def test_a_question_ends_with_the_mask_and_sees_all_of_itself() -> None:
-    question = writer().question(ITEMS[:2], None)
+    question = made_by().question(ITEMS[:2], None)
     assert question.tokens_T.tolist() == [1, *codes(2, 0), 7, 8]
     path = [np.pad(TRIE.paths[item], (0, len(CODES[item]) - len(TRIE.paths[item]))) for item in (2, 0)]
     assert question.nodes_T.tolist() == [0, *np.concatenate(path), 0, 0]
@@ -51,18 +57,18 @@ def test_a_question_ends_with_the_mask_and_sees_all_of_itself() -> None:
     assert question.words_T.tolist() == [0] * 9
     assert question.reach_T.tolist() == [9] * 9
     assert question.end == 9
-    assert writer().question(ITEMS[:0], None).tokens_T.tolist() == [1, 7, 8]
-    assert writer(packs=True).question(ITEMS[:0], None).tokens_T.tolist() == [1]
+    assert made_by().question(ITEMS[:0], None).tokens_T.tolist() == [1, 7, 8]
+    assert made_by(packs=True).question(ITEMS[:0], None).tokens_T.tolist() == [1]
 
 
 @pytest.mark.parametrize("continues", [True, False])
 def test_a_single_example_is_the_question_and_its_answer(continues: bool) -> None:
-    made = writer(continues=continues)
+    made = made_by(continues=continues)
     example = made.single(ITEMS[:3], 4, None)
     assert as_lists(example.source) == as_lists(made.question(ITEMS[:3], None))
     (answer,) = example.answers
     assert answer.tokens.tolist() == codes(4)
-    assert answer.words[0].nodes.tolist() == TRIE.paths[4].tolist()
+    assert answer.spans[0].nodes.tolist() == TRIE.paths[4].tolist()
     assert answer.reach == example.source.end
     assert answer.start == (example.source.end if continues else 1)
 
@@ -70,9 +76,7 @@ def test_a_single_example_is_the_question_and_its_answer(continues: bool) -> Non
 @pytest.mark.parametrize("user", [None, 1])
 @pytest.mark.parametrize("numbers", ["none", "order", "own", "shared"])
 def test_a_packed_question_is_the_packed_example_up_to_there(numbers: Any, user: int | None) -> None:
-    made = writer(
-        packs=True, numbers=numbers, num_words=60, users=[np.array([40]), np.array([41, 42])], max_items=5
-    )
+    made = made_by(packs=True, numbers=numbers, num_words=60, users=[[40], [41, 42]], max_items=5)
     example = made.packed(ITEMS, user)
     assert len(example.answers) == len(ITEMS)
     for count, answer in enumerate(example.answers):
@@ -85,13 +89,13 @@ def test_a_packed_question_is_the_packed_example_up_to_there(numbers: Any, user:
 
 
 def test_in_a_packed_source_an_item_sees_what_came_before_it_and_itself() -> None:
-    source = writer(users=[np.array([40, 41])]).packed(np.array([1, 0]), 0).source
+    source = made_by(users=[[40, 41]]).packed(np.array([1, 0]), 0).source
     assert source.tokens_T.tolist() == [1, 40, 41, *codes(1, 0)]
     assert source.reach_T.tolist() == [3] * 3 + [6] * 3 + [8] * 2
 
 
 def test_one_word_is_hidden_and_the_last_item_with_its_share() -> None:
-    made = writer(users=[np.array([40, 41])], numbers="own", num_words=8, last_share=0.4)
+    made = made_by(users=[[40, 41]], numbers="own", num_words=8, last_share=0.4)
     rng = np.random.default_rng(0)
     words = [[1], [40, 41], *([*CODES[item]] for item in ITEMS)]
     numbers = [0, 1, *(2 + ITEMS)]
@@ -105,7 +109,7 @@ def test_one_word_is_hidden_and_the_last_item_with_its_share() -> None:
         assert example.source.tokens_T.tolist() == [token for word in rest for token in word]
         rows = [0 if number == place else row for number, row in enumerate(numbers)]
         assert example.source.words_T.tolist() == np.repeat(rows, list(map(len, rest))).tolist()
-        assert answer.words[0].nodes.any() == (place != 1)
+        assert answer.spans[0].nodes.any() == (place != 1)
         assert (example.source.reach_T == example.source.end).all()
         assert answer.start == answer.reach == example.source.end
     assert sorted(hidden) == [1, 2, 3, 4, 5, 6]  # never the word that begins every source
@@ -115,41 +119,39 @@ def test_one_word_is_hidden_and_the_last_item_with_its_share() -> None:
 
 @pytest.mark.parametrize(("last_share", "place"), [(1.0, {5}), (0.0, {1, 2, 3, 4, 5})])
 def test_shares_of_all_and_of_none(last_share: float, place: set[int]) -> None:
-    made, rng = writer(last_share=last_share), np.random.default_rng(1)
+    made, rng = made_by(last_share=last_share), np.random.default_rng(1)
     hidden = {tuple(made.masked(ITEMS, None, rng).answers[0].tokens.tolist()) for _ in range(200)}
     assert hidden == {tuple(CODES[int(ITEMS[number - 1])].tolist()) for number in place}
 
 
 def test_only_the_newest_items_that_fit_are_read() -> None:
-    assert writer(max_items=2).question(ITEMS, None).tokens_T.tolist() == [1, *codes(1, 4), 7, 8]
+    assert made_by(max_items=2).question(ITEMS, None).tokens_T.tolist() == [1, *codes(1, 4), 7, 8]
     # The begin, the mask and the user's word take five tokens; items 4 and 1 nine, item 5 seven more.
-    made = writer(max_tokens=15, users=[np.array([40, 41])])
+    made = made_by(max_tokens=15, users=[[40, 41]])
     assert made.question(ITEMS, 0).tokens_T.tolist() == [1, 40, 41, *codes(1, 4), 7, 8]
     assert made.question(ITEMS, None).tokens_T.tolist() == [1, *codes(1, 4), 7, 8]
-    roomy = writer(max_tokens=21, users=[np.array([40, 41])])
+    roomy = made_by(max_tokens=21, users=[[40, 41]])
     assert len(roomy.question(ITEMS, 0).tokens_T) == 21
     with pytest.raises(ConfigError, match=r"take 5 tokens and an item 7: .*max_tokens=11"):
-        writer(max_tokens=11, users=[np.array([40, 41])])
+        made_by(max_tokens=11, users=[[40, 41]])
 
 
 def test_users_are_written_where_they_are_known() -> None:
-    made = writer(users=[np.array([40]), np.array([41, 42])], numbers="own", num_words=9)
+    made = made_by(users=[[40], [41, 42]], numbers="own", num_words=9)
     assert made.question(ITEMS[:1], 1).tokens_T.tolist() == [1, 41, 42, *codes(2), 7, 8]
     assert made.question(ITEMS[:1], 1).words_T.tolist() == [0, 2, 2, 5, 5, 5, 5, 0, 0][:9]
     assert made.question(ITEMS[:1], None).tokens_T.tolist() == [1, *codes(2), 7, 8]
-    assert writer().question(ITEMS[:1], 1).tokens_T.tolist() == [1, *codes(2), 7, 8]
+    assert made_by().question(ITEMS[:1], 1).tokens_T.tolist() == [1, *codes(2), 7, 8]
 
 
 def test_word_numbers() -> None:
-    users = [np.array([40]), np.array([41, 42]), np.array([43])]
+    users = [[40], [41, 42], [43]]
 
     def numbers(
-        kind: Any, user: int | None, num_words: int | None = None, num_items: int | None = None
+        kind: Any, user: int | None, num_words: int | None = None, num_items: int = len(CODES)
     ) -> list[int]:
-        rows = (
-            num_word_vectors(kind, len(users), len(CODES), max_items=50) if num_words is None else num_words
-        )
-        source = writer(users=users, numbers=kind, num_words=rows, num_items=num_items).question(
+        rows = WordTable.size(kind, len(users), len(CODES), max_items=50) if num_words is None else num_words
+        source = made_by(users=users, numbers=kind, num_words=rows, num_items=num_items).question(
             np.array([0, 1]), user
         )
         assert rows == 0 or source.words_T.max() < rows
@@ -165,13 +167,13 @@ def test_word_numbers() -> None:
     assert numbers("own", None, num_words=5) == [0, 4, 4, 0, 0, 0, 0, 0]
     assert numbers("own", None, num_words=9, num_items=1) == [0, 4, 4, 0, 0, 0, 0, 0]
     assert numbers("shared", None, num_words=5, num_items=1) == [0, 1, 1, 0, 0, 0, 0, 0]  # not that of a user
-    assert num_word_vectors("own", 3, 6, 50) == 10
-    assert num_word_vectors("shared", 3, 6, 50) == 7
-    assert num_word_vectors("none", 3, 6, 50) == 0
+    assert WordTable.size("own", 3, 6, 50) == 10
+    assert WordTable.size("shared", 3, 6, 50) == 7
+    assert WordTable.size("none", 3, 6, 50) == 0
 
 
 def test_a_batch_holds_every_example_and_padding_learns_nothing() -> None:
-    made = writer()
+    made = made_by()
     examples = [made.packed(np.array([0, 1]), None), made.single(np.array([3]), 2, None)]
     batch = made.collate(examples)
     assert batch["tokens"].tolist() == [
@@ -199,9 +201,9 @@ def test_a_batch_holds_every_example_and_padding_learns_nothing() -> None:
 
 
 def test_chained_answers_see_those_before_them_and_words_of_either_kind_stand_side_by_side() -> None:
-    made = writer()
-    text = Word.of_text(np.array([30, 31]))
-    answers = [Answer([made.item(0), text], 5, 3), Answer([text], 9, 3)]
+    made = made_by()
+    text = Span.of_text(np.array([30, 31]))
+    answers = [Answer([made.layout.item(0), text], 5, 3), Answer([text], 9, 3)]
     example = Asked(made.question(np.array([3]), None), answers, chained=True)
     batch = made.collate([example, made.packed(np.array([0, 1]), None)])
     assert batch["tokens"][0].tolist() == [START, *codes(0), 30, 31, START, 30, 31]
@@ -216,7 +218,7 @@ def test_chained_answers_see_those_before_them_and_words_of_either_kind_stand_si
 def test_a_step_depends_on_seed_and_number_alone(way: Any) -> None:
     histories = Histories.from_lists([np.roll(np.arange(6), user)[: 2 + user % 5] for user in range(30)])
     options: dict[str, Any] = {"way": way, "batch_tokens": 90, "num_epochs": 3}
-    made = writer(users=[np.array([40 + user]) for user in range(30)], max_items=4)
+    made = made_by(users=[[40 + user] for user in range(30)], max_items=4)
     steps, again, other = (history_mixture(histories, made, seed=seed, **options) for seed in (1, 1, 2))
     assert len(steps) == len(again) > 10
     order = np.random.default_rng(0).permutation(len(steps))
