@@ -106,19 +106,10 @@ class TaskAnswers(GenerativeRecommender):
         prompt: PromptKind = "seen",
         greedy: bool = False,
     ) -> Any:
-        """Answers to N questions of a task.
+        """Answers to N questions of a task: see `TaskRecommender.answer`.
 
-        Args:
-            task: one of `tasks(prompt)`, but not `sequential`, which `rank` and `recommend` answer.
-            questions: each a value for each field of the task's `question`, and `user` where that is known: raw ids of
-                users, rows of the catalogue for items, arrays of rows for histories and candidates, and texts.
-            prompt: the prompts to ask with.
-            greedy: numbers are the likeliest that may be written; False: expectations.
-
-        Returns:
-            Numbers (N,) for a task whose answer is a `Rating`, N texts for `FreeText`, and `Rankings` of the candidates
-            for `Ranked`, by p(item | history) or, in a model that was not trained on what comes next, by
-            p(item | user, candidates).
+        Candidates are ranked by p(item | history) or, in a model that was not trained on what comes next, by
+        p(item | user, candidates). `sequential` is what `rank` and `recommend` answer.
 
         Raises:
             ConfigError: the model was not trained on the task, has no such prompts for it, or needs a user.
