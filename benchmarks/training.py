@@ -28,7 +28,7 @@ from genrec.training import trainer
 from genrec.training.histories import history_mixture
 from genrec.training.mixture import Batch, Mixture
 from genrec.training.objectives import CodeLoss
-from genrec.training.replicas import Gradients, Replicas
+from genrec.training.replicas import Ahead, Gradients, Replicas
 
 import pages
 
@@ -41,7 +41,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "attention": ("scaled_dot_product",),
     "matrix products": ("::mm", "::addmm", "::bmm", "::baddbmm", "::linear", "::matmul"),
     "softmax over children": ("softmax", "nll_loss", "cross_entropy"),
-    "making the batch": ("DataLoader",),
+    "making the batch": ("making the batch",),
     "optimiser": ("adam", "Optimizer", "norm_", "linalg_vector_norm"),
     "dropout's random numbers": ("random_", "bernoulli"),
     "look-ups and their gradients": ("index", "embedding", "scatter", "gather", "unique", "sort", "repeat"),
@@ -207,6 +207,12 @@ def profile(folder: str) -> dict[str, Any]:
             profiler.stop()
         return step(*args, **kwargs)
 
+    def marked(*args: Any) -> Batch:
+        with torch.profiler.record_function("making the batch"):
+            return make(*args)
+
+    make = Ahead.__getitem__
+    Ahead.__getitem__ = marked  # type: ignore[method-assign]
     trainer.Learner.backward = profiled  # type: ignore[method-assign]
     genrec.create("genrec", evaluations=1, max_steps=70, threads=1).fit(genrec.read(folder).train)
     shares = dict.fromkeys(GROUPS, 0.0)
