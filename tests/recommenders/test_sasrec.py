@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from copy import copy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,12 @@ def small(name: str, **options: Any) -> Recommender:
     return create(name, **(defaults | options))
 
 
+@pytest.fixture(scope="module")
+def fitted(walks: Interactions) -> Callable[..., Recommender]:
+    """Fitted once for the same name and options; no test may change it."""
+    return cache(lambda name, **options: small(name, **options).fit(walks))
+
+
 def hidden(model: Any, histories: list[list[int]]) -> list[torch.Tensor]:
     """Hidden states of each history, packed together."""
     batch, start_S = pack([np.array(items) for items in histories], model.config.max_items)
@@ -48,16 +56,16 @@ def hidden(model: Any, histories: list[list[int]]) -> list[torch.Tensor]:
 
 
 @BOTH
-def test_neighbours_in_a_row_do_not_see_each_other(name: str, walks: Interactions) -> None:
-    model = small(name, epochs=1, evaluations=1).fit(walks)
+def test_neighbours_in_a_row_do_not_see_each_other(name: str, fitted: Callable[..., Recommender]) -> None:
+    model = fitted(name, epochs=1, evaluations=1)
     together = hidden(model, [[1, 2], [3, 4, 5], [6]])  # one row of six
     for states, alone in zip(together, [[1, 2], [3, 4, 5], [6]], strict=True):
         torch.testing.assert_close(states, hidden(model, [alone])[0], rtol=1e-4, atol=1e-5)
 
 
 @BOTH
-def test_a_place_sees_nothing_that_comes_later(name: str, walks: Interactions) -> None:
-    model = small(name, epochs=1, evaluations=1).fit(walks)
+def test_a_place_sees_nothing_that_comes_later(name: str, fitted: Callable[..., Recommender]) -> None:
+    model = fitted(name, epochs=1, evaluations=1)
     one, other = hidden(model, [[1, 2, 3, 4, 5]])[0], hidden(model, [[1, 2, 3, 30, 31]])[0]
     torch.testing.assert_close(one[:3], other[:3], rtol=1e-4, atol=1e-5)
     assert (one[3:] - other[3:]).abs().max() > 1e-3
@@ -81,24 +89,26 @@ def test_the_filter_is_the_cut_fourier_transform(num_frequencies: int, length: i
 
 
 @BOTH
-def test_only_the_newest_items_count(name: str, walks: Interactions) -> None:
-    model = small(name).fit(walks)
+def test_only_the_newest_items_count(name: str, fitted: Callable[..., Recommender]) -> None:
+    model = fitted(name)
     long, short = Histories.from_lists([[30, 31, *range(6)]]), Histories.from_lists([range(6)])
     scores = [model.rank(history, 5, exclude_seen=False).scores_BK for history in (long, short)]
     np.testing.assert_allclose(scores[0], scores[1], atol=1e-5)
 
 
-def test_a_newcomer_is_offered_what_is_popular(walks: Interactions) -> None:
+def test_a_newcomer_is_offered_what_is_popular(
+    walks: Interactions, fitted: Callable[..., Recommender]
+) -> None:
     counts = np.bincount(walks.histories.items, minlength=NUM_ITEMS)
-    found = small("sasrec").fit(walks).rank(Histories.from_lists([[]]), 3)
+    found = fitted("sasrec").rank(Histories.from_lists([[]]), 3)
     assert sorted(counts[found.items_BK[0]]) == sorted(np.sort(counts)[-3:])
     np.testing.assert_allclose(
         np.exp(found.scores_BK[0]), (counts[found.items_BK[0]] + 1) / (counts + 1).sum(), rtol=1e-5
     )
 
 
-def test_an_added_item_has_the_mean_vector(walks: Interactions) -> None:
-    model: Any = small("sasrec").fit(walks)
+def test_an_added_item_has_the_mean_vector(fitted: Callable[..., Recommender]) -> None:
+    model: Any = copy(fitted("sasrec"))
     before = model.network_.item_vectors.detach().clone()
     model.add_items(pl.DataFrame({"item_id": ["new"], "title": ["New Film"]}))
     after = model.network_.item_vectors.detach()

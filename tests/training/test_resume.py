@@ -107,6 +107,23 @@ def test_stopped_before_the_first_checkpoint(
     assert_log_is_whole(tmp_path, whole)
 
 
+@pytest.fixture
+def stopped(
+    undisturbed: Callable[..., Any],
+    stop_after: Callable[[int], None],
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A run that was stopped after three quarters; trained once, and copied for each test."""
+    original = tmp_path_factory.getbasetemp() / "stopped"
+    if not original.exists():
+        stop_after(num_steps(undisturbed()[0]) * 3 // 4)
+        with pytest.raises(KeyboardInterrupt):
+            fit(original)
+        stop_after(0)
+    return Path(shutil.copytree(original, tmp_path / "run"))
+
+
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
@@ -119,26 +136,18 @@ def test_stopped_before_the_first_checkpoint(
     ],
 )
 def test_a_damaged_checkpoint_is_passed_over(
-    undisturbed: Callable[..., Any],
-    stop_after: Callable[[int], None],
-    tmp_path: Path,
-    name: str,
-    damage: bytes | None,
+    undisturbed: Callable[..., Any], stopped: Path, name: str, damage: bytes | None
 ) -> None:
     whole, expected = undisturbed()
-    stop_after(num_steps(whole) * 3 // 4)
-    with pytest.raises(KeyboardInterrupt):
-        fit(tmp_path)
-    newest = newest_checkpoint(tmp_path / "checkpoints")
+    newest = newest_checkpoint(stopped / "checkpoints")
     assert newest is not None
     path = newest / name
     path.unlink() if damage is None else path.write_bytes(damage)
-    assert newest_checkpoint(tmp_path / "checkpoints") not in (None, newest)
-    with (tmp_path / "log.jsonl").open("a") as file:
+    assert newest_checkpoint(stopped / "checkpoints") not in (None, newest)
+    with (stopped / "log.jsonl").open("a") as file:
         file.write('{"step": 99, "lo')  # of a writer that was killed
-    stop_after(0)
-    assert_same_weights(fit(tmp_path, resume=True), expected)
-    assert_log_is_whole(tmp_path, whole)
+    assert_same_weights(fit(stopped, resume=True), expected)
+    assert_log_is_whole(stopped, whole)
 
 
 def test_without_the_best_checkpoint_the_training_begins_again(

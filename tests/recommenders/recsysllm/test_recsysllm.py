@@ -115,6 +115,12 @@ def test_windows_of_three_lengths() -> None:
     assert 20 < lengths[20] < 80
 
 
+@pytest.fixture(scope="module")
+def usual() -> RecSysLLM:
+    """Two steps with all ideas; no test may change it."""
+    return recsysllm(max_steps=2).fit(reviewed())
+
+
 @pytest.mark.parametrize(
     "switch",
     [
@@ -126,12 +132,12 @@ def test_windows_of_three_lengths() -> None:
         {"pretraining_epochs": 0},
     ],
 )
-def test_every_idea_has_a_switch(switch: dict[str, Any], tmp_path: Path) -> None:
-    data, histories = reviewed(), Histories.from_lists([[1, 2], []])
-    model, other = recsysllm(max_steps=2).fit(data), recsysllm(max_steps=2, **switch).fit(data, run=tmp_path)
+def test_every_idea_has_a_switch(usual: RecSysLLM, switch: dict[str, Any], tmp_path: Path) -> None:
+    histories = Histories.from_lists([[1, 2], []])
+    other = recsysllm(max_steps=2, **switch).fit(reviewed(), run=tmp_path)
     assert (tmp_path / "pretraining").exists() == bool(other.config.training.pretraining_epochs)
     found = other.rank(histories, 5)
-    assert np.abs(found.scores_BK - model.rank(histories, 5).scores_BK).max() > 1e-6
+    assert np.abs(found.scores_BK - usual.rank(histories, 5).scores_BK).max() > 1e-6
     again = load(other.save(tmp_path / "saved"))
     np.testing.assert_allclose(again.rank(histories, 5).scores_BK, found.scores_BK, atol=1e-5)
     np.testing.assert_allclose(
