@@ -6,7 +6,7 @@ wanted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -68,29 +68,22 @@ class TrieRanker:
             allowed: mask (num_items,) of what may be answered; None: everything.
             exact: search until every list is proved.
         """
-        found = Found.nothing(len(questions.lengths), k, device())
         open_to_all = Constraint(self.tensors, allowed=allowed)
-        for group in _of_like_length(questions.lengths):
 
-            def constraint(rows: Tensor, group: IntArray = group) -> Constraint:
+        def best(prefix: Prefix, group: IntArray) -> Found:
+            def constraint(rows: Tensor) -> Constraint:
                 return open_to_all.hiding(None if seen is None else seen.take(group[rows.cpu().numpy()]))
 
-            prefix = questions.prefix(group)
             if exact:
-                lists = self.search.search_exact(prefix, constraint, k, self.width)
-            else:
-                search = self.search.search_best_first if self.best_first else self.search.search
-                lists = search(prefix, constraint(torch.arange(len(group))), k, self.width)
-            found.put(torch.from_numpy(group).to(device()), lists)
-        return _as_rankings(found)
+                return self.search.search_exact(prefix, constraint, k, self.width)
+            search = self.search.search_best_first if self.best_first else self.search.search
+            return search(prefix, constraint(torch.arange(len(group))), k, self.width)
+
+        return _in_groups(questions, k, best)
 
     def rank_candidates(self, questions: Questions, candidates_BC: IntArray, k: int) -> Rankings:
         """The best `k` of the candidates of each question, always best first."""
-        found = Found.nothing(len(candidates_BC), k, device())
-        for group in _of_like_length(questions.lengths):
-            lists = self._among(questions.prefix(group), candidates_BC[group], k)
-            found.put(torch.from_numpy(group).to(device()), lists)
-        return _as_rankings(found)
+        return _in_groups(questions, k, lambda prefix, group: self._among(prefix, candidates_BC[group], k))
 
     def log_likelihood(self, questions: Questions, candidates_BC: IntArray) -> FloatArray:
         """log p(item | question) (B, C) of the candidates, by a search that goes through their trie to the end."""
@@ -125,11 +118,9 @@ class TrieRanker:
             states_LD: the states from which each token of the code is predicted.
             item: it is written.
         """
-        pieces: list[tuple[list[int], float]] = []
-        trie = self.trie
-        for place, (token, node) in enumerate(
-            zip(trie.codes[item].tolist(), trie.paths[item].tolist(), strict=True)
-        ):
+        trie, pieces = self.trie, list[tuple[list[int], float]]()
+        path = zip(trie.codes[item].tolist(), trie.paths[item].tolist(), strict=True)
+        for place, (token, node) in enumerate(path):
             parent = int(trie.parent_N[node])
             first, last = trie.first_child_N1[parent], trie.first_child_N1[parent + 1]
             if pieces and (node == 0 or last - first == 1):  # the item's tail, or a forced token
@@ -165,7 +156,11 @@ def _of_like_length(lengths: Sequence[int]) -> list[IntArray]:
     return [np.flatnonzero(steps == step) for step in np.unique(steps)]
 
 
-def _as_rankings(found: Found) -> Rankings:
+def _in_groups(questions: Questions, k: int, best: Callable[[Prefix, IntArray], Found]) -> Rankings:
+    """The lists that `best` finds for questions of like length, which it is given with their rows."""
+    found = Found.nothing(len(questions.lengths), k, device())
+    for group in _of_like_length(questions.lengths):
+        found.put(torch.from_numpy(group).to(device()), best(questions.prefix(group), group))
     return Rankings(
         found.item_Bk.cpu().numpy().astype(np.int32),
         found.score_Bk.float().cpu().numpy(),
