@@ -7,30 +7,26 @@ https://arxiv.org/abs/2305.06569. What differs from the papers is told in docs/p
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator
 from torch import Tensor
 
 from genrec.backbones.base import Backbone
+from genrec.backbones.seq2seq import Seq2SeqBackbone
 from genrec.backbones.tokenizer import WordTokenizer
-from genrec.data.files import read_text, write_text
 from genrec.data.interactions import Histories, IntArray, Interactions, Targets
 from genrec.data.split import some_users
-from genrec.errors import ConfigError, shown
-from genrec.prompts.task_prompts import (
-    NEVER_LEARNT,
-    parse_task_prompts,
-    task_prompt_files,
-    usable,
-)
-from genrec.prompts.template import own_texts
+from genrec.errors import shown
+from genrec.prompts.task_prompts import task_prompt_files
 from genrec.recommenders.base import register
 from genrec.recommenders.language.codebook import Codebook
 from genrec.recommenders.language.config import Compact, Pretrained
-from genrec.recommenders.language.generative import Architecture
+from genrec.recommenders.language.generative import Architecture, GenerativeRecommender
 from genrec.recommenders.language.seq2seq import (
     EncoderDecoder,
     Seq2SeqConfig,
@@ -43,8 +39,10 @@ from genrec.recommenders.language.seq2seq import (
 from genrec.recommenders.options import BatchTokens, Depth, Name, Names, Passes, Width
 from genrec.recommenders.p5.answers import TaskAnswers
 from genrec.recommenders.p5.examples import example_sets
-from genrec.tasks.base import Rating, families, groups, review_fields, tasks, training_sets
+from genrec.recommenders.p5.prompts import TaskPrompts
+from genrec.tasks.base import Rating, families, review_fields, training_sets
 from genrec.tasks.material import Material, TrainingText
+from genrec.tasks.recommender import PromptKind
 from genrec.training.encoder_rows import EncoderLayout, WordTable
 from genrec.training.mixture import Mixture
 from genrec.training.validation import loss_validation
@@ -133,7 +131,7 @@ class P5Config(TaskConfig):
 
 
 @register("p5")
-class P5(TaskAnswers):
+class P5(GenerativeRecommender):
     """question in words -> encoder–decoder language model -> item by search over the trie, stars, or a sentence.
 
     Practical limits: those of `genrec-seq2seq`; a `choose` question holds a hundred codes, which is dear to learn.
@@ -141,7 +139,12 @@ class P5(TaskAnswers):
 
     Config: ClassVar[type[TaskConfig]] = P5Config
     architecture: ClassVar[Architecture] = EncoderDecoder()
-    prompt_files_: dict[str, bytes]  # whatever becomes of the folder that they come from
+    backbone_: Seq2SeqBackbone
+    layout_: EncoderLayout
+    users_: dict[str, int]
+    prompts_: TaskPrompts
+    answers_: TaskAnswers
+    asking: PromptKind = "seen"  # the prompts that lists are asked for with
     pipeline = (
         "question in words -> encoder-decoder language model -> item over the trie, stars or a sentence"
     )
@@ -171,8 +174,8 @@ class P5(TaskAnswers):
         self.users_ = {str(user): row for row, user in enumerate(train_data.users)}
         reads = {"texts", "headlines"} & self._columns
         texts = TrainingText(train_data if reads else replace(train_data, texts=None, headlines=None))
-        self.prompt_files_ = task_prompt_files(config.prompts)
-        self._choose_prompts(texts.fields(review_fields()))
+        fields = texts.fields(review_fields())
+        self.prompts_ = TaskPrompts.choose(self.name, config, task_prompt_files(config.prompts), fields)
         codebook = self._new_codebook(train_data, *self._vocabulary(texts))
         self._use(codebook, self._new_backbone(codebook, len(self.users_)))
         self._learn(train_data, texts, validation, run, resume)
@@ -182,28 +185,6 @@ class P5(TaskAnswers):
         """What the families that are trained on need of reviews."""
         trained = [family for name, family in families().items() if name in self.config.families]
         return {column for family in trained for columns in family.fields.values() for column in columns}
-
-    def _choose_prompts(self, fields: frozenset[str]) -> None:
-        config, known = self.config, families()
-        unknown = sorted(set(config.families) - set(known))
-        if unknown or not config.families:
-            raise ConfigError(
-                f"families={','.join(config.families)}: choose among {', '.join(known)}, one at least"
-            )
-        self.fields_ = fields
-        found = parse_task_prompts(self.prompt_files_, groups())
-        absent = sorted(set(config.families) - set(found))
-        if absent:
-            raise ConfigError(
-                f"prompts={config.prompts} has no file for {', '.join(absent)}, only {', '.join(found)}: add it, or "
-                "choose other families"
-            )
-        wanted = [found[name] for name in (*config.families, NEVER_LEARNT) if name in found]
-        self.prompts_, self.dropped_ = usable([prompt for family in wanted for prompt in family], fields)
-        if not any(not prompt.held_out for prompt in self.prompts_):
-            raise ConfigError(
-                f"the data can fill none of the prompts of {', '.join(config.families)}: choose other families"
-            )
 
     def _learn(
         self,
@@ -240,7 +221,7 @@ class P5(TaskAnswers):
     ) -> Mixture:
         config, layout = self.config, self.layout_
         material = Material(
-            [prompt for prompt in self.prompts_ if not prompt.held_out],
+            self.prompts_.learnt,
             train_data,
             texts,
             code_lengths=layout.code_lengths,
@@ -264,9 +245,7 @@ class P5(TaskAnswers):
 
     def prompt_texts(self) -> list[str]:
         """The words of all prompts."""
-        words = [text for prompt in self.prompts_ for text in own_texts(prompt.source)]
-        answers = [word for prompt in self.prompts_ for word in prompt.answers or ()]
-        return [*words, *answers]
+        return self.prompts_.texts()
 
     def _vocabulary(self, texts: TrainingText) -> tuple[list[str], list[str]]:
         """What else than names the tokenizer has to spell, and words that are a token each."""
@@ -301,37 +280,64 @@ class P5(TaskAnswers):
             max_tokens=min(config.max_tokens, self.backbone_.max_positions),
             continues=config.backbone.kind == "compact",
         )
+        self.answers_ = TaskAnswers(
+            config,
+            self.prompts_,
+            self.layout_,
+            tokenizer,
+            self.backbone_,
+            self.ranker_,
+            self.catalogue,
+            self.users_,
+        )
 
     def _new_layout(self, *args: Any, **options: Any) -> EncoderLayout:
         words = WordTable(self.config.word_vectors, self.backbone_.num_words)
         return EncoderLayout(*args, words=words, **options)
 
-    # -- recommending ----------------------------------------------------------------------------------------
+    # -- answering, as a `genrec.tasks.recommender.TaskRecommender` --------------------------------------------
+
+    @property
+    def dropped_(self) -> dict[str, str]:
+        """Prompts that the data cannot fill, and why."""
+        return self.prompts_.dropped
+
+    def tasks(self, prompt: PromptKind = "seen") -> list[str]:
+        """The names of the tasks that it was trained on and can be asked with such prompts."""
+        return self.prompts_.tasks(prompt)
+
+    def asked_with(self, prompt: PromptKind) -> Self:
+        """The same model, its lists asked for with such prompts from now on."""
+        other = copy(self)
+        other.asking = prompt
+        return other
+
+    def answer(
+        self,
+        task: str,
+        questions: Sequence[Mapping[str, Any]],
+        *,
+        prompt: PromptKind = "seen",
+        greedy: bool = False,
+    ) -> Any:
+        """Answers to N questions of a task; see `TaskAnswers.answer`."""
+        return self.answers_.answer(task, questions, prompt=prompt, greedy=greedy)
 
     def questions(self, histories: Histories) -> Sources:
-        prompt = self._prompt_for(tasks()["sequential"], self.asking)
-        return Sources([self._source(prompt, {"history": history, "user": None}) for history in histories])
+        return Sources(self.answers_.next_items(histories, self.asking))
 
     def _states_before(self, history: IntArray, item: int) -> Tensor:
-        prompt = self._prompt_for(tasks()["sequential"], self.asking)
-        source = self._source(prompt, {"history": history, "user": None})
-        example = self.layout_.asked(source, [self.layout_.item(item)])
-        hidden_BLD: Tensor = self.backbone_(self._batch([example]))
-        return hidden_BLD[0]
+        (source,) = self.answers_.next_items([history], self.asking)
+        return self.answers_.states_before(source, item)
 
     # -- saving ----------------------------------------------------------------------------------------------
 
     def _save(self, folder: Path) -> None:
         super()._save(folder)
         save_users(folder, self.users_)
-        write_text(folder / "fields.txt", "\n".join(sorted(self.fields_)) + "\n")
-        (folder / "prompts").mkdir(exist_ok=True)
-        for file, content in self.prompt_files_.items():
-            (folder / "prompts" / file).write_bytes(content)
+        self.prompts_.save(folder)
 
     def _load(self, folder: Path) -> None:
-        # A run stays what it is wherever the folder that it learnt from went.
-        self.prompt_files_ = task_prompt_files(folder / "prompts")
-        self._choose_prompts(frozenset(read_text(folder / "fields.txt").split()))
+        self.prompts_ = TaskPrompts.load(folder, self.name, self.config)
         self.users_ = load_users(folder)
         self._use(*self._saved(folder))

@@ -76,7 +76,8 @@ def test_explanations(fitted: P5) -> None:
 
 
 def test_explanations_may_be_drawn(fitted: P5, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitted, "config", fitted.config.changed(draws=5))
+    drawn = replace(fitted.answers_, config=fitted.config.changed(draws=5))
+    monkeypatch.setattr(fitted, "answers_", drawn)
     assert explain(fitted, USERS, ITEMS) == [GOOD[0], POOR[0], GOOD[0], POOR[0]]
     users, items = ["nobody"] * 4, np.arange(4)
     together = explain(fitted, users, items)
@@ -156,7 +157,7 @@ def test_users_are_named_as_often_as_is_asked() -> None:
         users = {int(token) for tokens in model.layout_.users for token in tokens}
         writer = model.layout_
         material = Material(
-            [prompt for prompt in model.prompts_ if prompt.id == "sequential-1"],
+            [prompt for prompt in model.prompts_.prompts if prompt.id == "sequential-1"],
             data,
             TrainingText(data),
             code_lengths=writer.code_lengths,
@@ -295,7 +296,7 @@ def test_data_that_lack_a_family() -> None:
     plain = replace(data, ratings=None, texts=None, headlines=None)
     model = p5(max_steps=1).fit(plain)
     assert all("which the data do not have" in why for why in model.dropped_.values())
-    assert {prompt.family for prompt in model.prompts_} == {"sequential"}
+    assert {prompt.family for prompt in model.prompts_.prompts} == {"sequential"}
     with pytest.raises(ConfigError, match="no prompt for it"):
         predict_rating(model, USERS, ITEMS)
     with pytest.raises(ConfigError, match="the data can fill none of the prompts of rating, review"):
