@@ -50,8 +50,8 @@ class Prefix:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What a backbone knows after it has read a prefix.
+class Prefilled:
+    """The state of a backbone after a prefix has been read: its KV cache and the last hidden state.
 
     Shape: hidden_BD, the state from which an answer's first token is predicted; visible_BK, the keys of `cache` that
     an answer sees.
@@ -94,17 +94,17 @@ class Backbone(nn.Module, ABC):
         """`hidden` of a batch of training: what is wrapped for mixed precision and distribution."""
         return self.hidden(batch["tokens"], batch["nodes"], batch["positions"])
 
-    def read(self, prefix: Prefix) -> Reading:
+    def prefill(self, prefix: Prefix) -> Prefilled:
         """Read histories before an answer is written."""
         cache, length_B = self.new_cache(), prefix.length_B
         hidden_BTD = self.hidden(prefix.tokens_BT, prefix.nodes_BT, prefix.positions_BT, cache=cache)
         place_T = torch.arange(prefix.tokens_BT.shape[1], device=length_B.device)
         rows_B = torch.arange(len(length_B), device=length_B.device)
-        return Reading(cache, hidden_BTD[rows_B, length_B - 1], place_T < length_B[:, None])
+        return Prefilled(cache, hidden_BTD[rows_B, length_B - 1], place_T < length_B[:, None])
 
     @abstractmethod
     def new_cache(self) -> Any:
-        """An empty store of keys and values."""
+        """An empty KV cache."""
 
     @abstractmethod
     def edge_vectors(self, tokens_E: Tensor, nodes_E: Tensor) -> Tensor:

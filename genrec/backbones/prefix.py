@@ -67,7 +67,7 @@ class PrefixBackbone(Seq2SeqBackbone):
         embedded_BTD = self._placed(self.embedded(tokens_BT, nodes_BT), inter_BT, intra_BT)
         return self.states(embedded_BTD, inter_BT + intra_BT, mask_BTK, cache)
 
-    def take_in(
+    def prefill_source(
         self, tokens_BT: Tensor, nodes_BT: Tensor, positions_BT: Tensor, words_BT: Tensor, reach_BT: Tensor
     ) -> tuple[GrowingCache, int]:
         inter_BT, intra_BT = _both_positions(positions_BT)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genrec.backbones.base import Backbone, Prefix, Reading
+from genrec.backbones.base import Backbone, Prefilled, Prefix
 
 
 class Seq2SeqBackbone(Backbone):
@@ -31,7 +31,7 @@ class Seq2SeqBackbone(Backbone):
         return 0 if self.word_vectors is None else self.word_vectors.num_embeddings
 
     @abstractmethod
-    def take_in(
+    def prefill_source(
         self, tokens_BT: Tensor, nodes_BT: Tensor, positions_BT: Tensor, words_BT: Tensor, reach_BT: Tensor
     ) -> tuple[Any, int]:
         """A cache that has read a source, and how many of its keys stand for that.
@@ -60,7 +60,7 @@ class Seq2SeqBackbone(Backbone):
                 or one for all answers of a row; reach (B, L), how many tokens of the source it sees; source_tokens,
                 source_nodes, source_positions, source_words and source_reach (B, T).
         """
-        cache, num_keys = self.take_in(
+        cache, num_keys = self.prefill_source(
             batch["source_tokens"],
             batch["source_nodes"],
             batch["source_positions"],
@@ -76,14 +76,16 @@ class Seq2SeqBackbone(Backbone):
         mask_BLK = torch.cat([source_BLT, own_BLL], dim=2)
         return self.hidden(batch["tokens"], batch["nodes"], batch["positions"], mask_BLK, cache)
 
-    def read(self, prefix: Prefix) -> Reading:
+    def prefill(self, prefix: Prefix) -> Prefilled:
         """Read sources, and the start token of an answer after them."""
         tokens_BT, length_B = prefix.tokens_BT, prefix.length_B
         nothing_BT = torch.zeros_like(tokens_BT)
         whole_BT = length_B[:, None].expand_as(tokens_BT)
         words_BT = nothing_BT if prefix.words_BT is None else prefix.words_BT
         reach_BT = whole_BT if prefix.reach_BT is None else prefix.reach_BT
-        cache, num_keys = self.take_in(tokens_BT, prefix.nodes_BT, prefix.positions_BT, words_BT, reach_BT)
+        cache, num_keys = self.prefill_source(
+            tokens_BT, prefix.nodes_BT, prefix.positions_BT, words_BT, reach_BT
+        )
         self.see(cache, length_B[:, None])
         start_B1 = torch.full_like(length_B, self.start_token)[:, None]
         source_BT = torch.arange(num_keys, device=length_B.device) < length_B[:, None]
@@ -91,7 +93,7 @@ class Seq2SeqBackbone(Backbone):
         hidden_B1D = self.hidden(
             start_B1, torch.zeros_like(start_B1), prefix.start_B[:, None] - 1, visible_BK[:, None], cache
         )
-        return Reading(cache, hidden_B1D[:, 0], visible_BK)
+        return Prefilled(cache, hidden_B1D[:, 0], visible_BK)
 
 
 class EncoderDecoder(Seq2SeqBackbone):
@@ -101,13 +103,13 @@ class EncoderDecoder(Seq2SeqBackbone):
     def encode(
         self, tokens_BT: Tensor, nodes_BT: Tensor, positions_BT: Tensor, words_BT: Tensor, reach_BT: Tensor
     ) -> Tensor:
-        """States (B, T, D) of a source, given as in `take_in`."""
+        """States (B, T, D) of a source, given as in `prefill_source`."""
 
     @abstractmethod
     def remember(self, states_BTD: Tensor, positions_BT: Tensor) -> tuple[Any, int]:
-        """A cache whose decoder sees the encoder's states; returned as by `take_in`."""
+        """A cache whose decoder sees the encoder's states; returned as by `prefill_source`."""
 
-    def take_in(
+    def prefill_source(
         self, tokens_BT: Tensor, nodes_BT: Tensor, positions_BT: Tensor, words_BT: Tensor, reach_BT: Tensor
     ) -> tuple[Any, int]:
         states_BTD = self.encode(tokens_BT, nodes_BT, positions_BT, words_BT, reach_BT)

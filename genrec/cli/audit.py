@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from genrec.cli.data_options import NONE_GIVEN, DataOptions, reads_data
 from genrec.cli.exits import Exit
 from genrec.cli.options import HeldOut, Json, MovedData
-from genrec.cli.reading import NONE_GIVEN, Reading, reads_data
 from genrec.cli.terminal import print_json, stdout
 from genrec.errors import ConfigError
 from genrec.runs.audit import audit_dataset, audit_run
@@ -31,7 +31,7 @@ def audit(
             help="Interactions ('synthetic' too), a run folder, or a CSV of metrics.",
         ),
     ],
-    reading: Reading = NONE_GIVEN,
+    data_options: DataOptions = NONE_GIVEN,
     protocol: HeldOut = None,
     data: MovedData = None,
     as_json: Json = False,
@@ -41,7 +41,7 @@ def audit(
     Data: ids that give the test items away, repeats, time travel. A run: codes, prompts and lists that hold the
     answer, numbers below or far above what needs no learning. A table: cells that arithmetic forbids.
     """
-    given = {**reading, "protocol": protocol}
+    given = {**data_options, "protocol": protocol}
     path = Path(what)
     if looks_like_run(path):
         _refuse(given, "a run knows its data and its split")
@@ -53,7 +53,7 @@ def audit(
         found = audit_table(path)
     else:
         _refuse({"data": data}, "it is for runs whose data were moved")
-        found = audit_dataset(reading.source(what).read(), protocol or "leave-one-out")
+        found = audit_dataset(data_options.source(what).read(), protocol or "leave-one-out")
     if as_json:
         print_json(found.to_json())
     else:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from genrec.cli.data_options import NONE_GIVEN, DataOptions, reads_data
 from genrec.cli.options import BatchSize, HeldOut, Json, MovedData
-from genrec.cli.reading import NONE_GIVEN, Reading, reads_data
 from genrec.cli.terminal import print_json, print_table, stdout, stoppable
 from genrec.data.files import write_text
 from genrec.errors import ConfigError
@@ -32,7 +32,7 @@ def bench(
     seconds: Annotated[
         float, typer.Option("--seconds", metavar="S", help="What a row may take, about.")
     ] = 5.0,
-    reading: Reading = NONE_GIVEN,
+    data_options: DataOptions = NONE_GIVEN,
     protocol: HeldOut = None,
     data: MovedData = None,
     batch_size: BatchSize = None,
@@ -52,14 +52,14 @@ def bench(
     if out is not None:
         _check_out(out)
     if looks_like_run(Path(what)):
-        for name in [*reading, *(["protocol"] if protocol is not None else [])]:
+        for name in [*data_options, *(["protocol"] if protocol is not None else [])]:
             raise ConfigError(f"--{name.replace('_', '-')} goes with DATA: {what} knows its own")
         run = open_run(what, data)
         trained, held_out, read = run.model, run.recipe.protocol, lambda: run.data
     else:
         if data is not None:
             raise ConfigError("--data is for runs whose data were moved: give the data in place of the run")
-        trained, held_out, read = None, protocol or "leave-one-out", reading.source(what).read
+        trained, held_out, read = None, protocol or "leave-one-out", data_options.source(what).read
     with stoppable("nothing was kept; the same command measures again"):
         dataset, rows = measure(read, held_out, trained, seconds, batch_size)
     names = ("num_users", "num_items", "num_interactions")

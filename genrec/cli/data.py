@@ -9,8 +9,8 @@ import typer
 from typer.core import TyperGroup
 
 from genrec.cli.command import Command
+from genrec.cli.data_options import NONE_GIVEN, DataOptions, reads_data
 from genrec.cli.options import Json
-from genrec.cli.reading import NONE_GIVEN, Reading, reads_data
 from genrec.cli.terminal import note, print_facts, print_json, print_table, stderr, stdout, stoppable
 
 
@@ -37,11 +37,11 @@ def show(
     path: Annotated[
         str, typer.Argument(metavar="PATH", help="File or folder of interactions, or 'synthetic'.")
     ],
-    reading: Reading = NONE_GIVEN,
+    data_options: DataOptions = NONE_GIVEN,
     as_json: Json = False,
 ) -> None:
     """Read a data set and tell what is in it, and what was dropped and why."""
-    source = reading.source(path)
+    source = data_options.source(path)
     summary = source.read(tell=False).summary()
     if as_json:
         print_json(summary)

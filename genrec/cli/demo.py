@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genrec.cli.reading import NONE_GIVEN, Reading, reads_data
+from genrec.cli.data_options import NONE_GIVEN, DataOptions, reads_data
 from genrec.cli.recommend import print_answer
 from genrec.cli.tables import print_evaluation
 from genrec.cli.terminal import note, print_table, progress, stdout, stoppable
@@ -32,7 +32,7 @@ def demo(
     data: Annotated[
         str, typer.Option("--data", metavar="PATH", help="File or folder of interactions, or 'synthetic'.")
     ] = SYNTHETIC,
-    reading: Reading = NONE_GIVEN,
+    data_options: DataOptions = NONE_GIVEN,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder for the run and the report.")
     ] = Path("runs/demo"),
@@ -50,7 +50,7 @@ def demo(
     page = out / "report.html"
     check_free(page)
     chosen = read_recipe(recipe)
-    source = reading.source(data, chosen.data)
+    source = data_options.source(data, chosen.data)
     with stoppable("go on with the same command"):
         folder = _run_folder(out, chosen, source.absolute().path)
         run = train_run(folder, chosen, source, resume=True)

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from genrec.cli.data_options import NONE_GIVEN, DataOptions, reads_data
 from genrec.cli.options import BatchSize, Exact, HeldOut, Json
-from genrec.cli.reading import NONE_GIVEN, Reading, reads_data
 from genrec.cli.tables import print_evaluation, print_tasks
 from genrec.cli.terminal import print_json, progress
 from genrec.errors import ConfigError
@@ -47,7 +47,7 @@ def evaluate(
         str | None,
         typer.Option("--data", metavar="PATH", help="Data behind --rankings; or where a run's data lie now."),
     ] = None,
-    reading: Reading = NONE_GIVEN,
+    data_options: DataOptions = NONE_GIVEN,
     protocol: HeldOut = None,
     as_json: Json = False,
 ) -> None:
@@ -61,7 +61,7 @@ def evaluate(
     if rankings is None:
         if run is None:
             raise ConfigError("there is nothing to measure: give a RUN, or --rankings FILE and --data PATH")
-        for name in [*reading, *(["protocol"] if protocol is not None else [])]:
+        for name in [*data_options, *(["protocol"] if protocol is not None else [])]:
             raise ConfigError(f"--{name.replace('_', '-')} goes with --rankings: {run} knows its own")
         opened = open_run(run, data)
         with progress("measuring") as tick:
@@ -86,7 +86,7 @@ def evaluate(
     ):
         if given:
             raise ConfigError(f"{what}, and the lists of --rankings are there: leave it out")
-    found = measure_file(rankings, reading.source(data), protocol or "leave-one-out", split, users)
+    found = measure_file(rankings, data_options.source(data), protocol or "leave-one-out", split, users)
     _print(found, f"{rankings}, {split}", as_json)
 
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from genrec.cli.data_options import NONE_GIVEN, DataOptions, reads_data
 from genrec.cli.options import HeldOut
-from genrec.cli.reading import NONE_GIVEN, Reading, reads_data
 from genrec.cli.tables import print_evaluation
 from genrec.cli.terminal import progress, stdout, stoppable
 from genrec.runs.measure import asked
@@ -29,7 +29,7 @@ def train(
         list[str] | None,
         typer.Argument(metavar="[KEY=VALUE]...", help="Options of the recommender, as in seed=1."),
     ] = None,
-    reading: Reading = NONE_GIVEN,
+    data_options: DataOptions = NONE_GIVEN,
     protocol: HeldOut = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
 ) -> None:
@@ -41,7 +41,7 @@ def train(
     from genrec.runs.train import train as train_run
 
     recipe = read_recipe(what).with_overrides(overrides or [])
-    source = reading.source(data, recipe.data)
+    source = data_options.source(data, recipe.data)
     stopped = stoppable("go on with the same command and --resume")
     with stopped, progress("measuring on validation") as tick:
         run = train_run(recipe, source, out, protocol=protocol, resume=resume, progress=tick)

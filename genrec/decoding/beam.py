@@ -34,15 +34,15 @@ from torch import Tensor
 
 from genrec.backbones.base import Backbone, Prefix
 from genrec.backbones.children import child_logits
+from genrec.decoding.cache import SearchCache
 from genrec.decoding.constraint import Constraint, TrieTensors
-from genrec.decoding.frontier import Candidates, Found, Waiting
-from genrec.decoding.memory import Memory
+from genrec.decoding.frontier import Candidates, Found, Frontier
 from genrec.errors import ConfigError
 
 Normalise = Literal["children", "vocabulary"]
 
 _SIDE_BY_SIDE = 16  # prefixes of a user that are tried in one step of a best first search
-_MOST_WAITING = 1024  # prefixes of a user that may wait
+_LARGEST_FRONTIER = 1024  # prefixes of a user that may wait
 _MOST_STEPS = 64  # steps before a search gives the proof up and goes on as a beam
 _WIDEST = 4096  # beams after which a search for a proof is given up
 _HEAD_ROWS = 256  # places whose logits over the whole vocabulary are held at once
@@ -76,7 +76,9 @@ class BeamSearch:
         return self._search(prefix, constraint, k, width, 0)
 
     @torch.inference_mode()
-    def search_best_first(self, prefix: Prefix | Memory, constraint: Constraint, k: int, width: int) -> Found:
+    def search_best_first(
+        self, prefix: Prefix | SearchCache, constraint: Constraint, k: int, width: int
+    ) -> Found:
         """The best k allowed items of each row, tried best first: almost always proved, and in fewer steps.
 
         Args:
@@ -111,24 +113,24 @@ class BeamSearch:
                     "too many items about equally likely; train it further, or ask without exact"
                 )
             width *= 2
-            # Attention of so many beams to each other: few users at a time, or the masks fill the memory.
+            # Attention of so many beams to each other: few users at a time, or the masks fill the cache.
             for part in torch.split(open_rows, max(1, _WIDEST // width)):
                 found.put(part, self.search(prefix.take(part), constraint_of(part), k, width))
         return found
 
     def _search(
-        self, prefix: Prefix | Memory, constraint: Constraint, k: int, width: int, most_steps: int
+        self, prefix: Prefix | SearchCache, constraint: Constraint, k: int, width: int, most_steps: int
     ) -> Found:
         """Go best first for `most_steps`, then on with a beam."""
-        memory = prefix if isinstance(prefix, Memory) else Memory(self.backbone, prefix)
-        device = memory.start_R.device
-        user_R = row_F = torch.arange(len(memory.start_R), device=device)
+        cache = prefix if isinstance(prefix, SearchCache) else SearchCache(self.backbone, prefix)
+        device = cache.start_R.device
+        user_R = row_F = torch.arange(len(cache.start_R), device=device)
         zeros_F = torch.zeros_like(row_F)
         lists, found = (Found.nothing(len(row_F), k, device) for _ in range(2))
         edges = self._children(
-            memory, row_F, zeros_F, zeros_F, found.score_Bk.new_zeros(len(row_F)), memory.hidden_RD
+            cache, row_F, zeros_F, zeros_F, found.score_Bk.new_zeros(len(row_F)), cache.hidden_RD
         )
-        waiting = Waiting(found.score_Bk[:, :0], found.item_Bk[:, :0], found.item_Bk[:, :0])
+        frontier = Frontier(found.score_Bk[:, :0], found.item_Bk[:, :0], found.item_Bk[:, :0])
         for step in itertools.count():
             best_first = step < most_steps
             num_tried = _SIDE_BY_SIDE if best_first else max(width, k)
@@ -136,9 +138,9 @@ class BeamSearch:
                 allowed_E = constraint.allows(user_R[edges.row_E], edges.node_E)
                 edges = edges.take(torch.nonzero(allowed_E).squeeze(1))
             self._collect(edges, found)
-            waiting = waiting.add(edges.take(torch.nonzero(~edges.done_E).squeeze(1)))
-            waiting = waiting.shrink(num_tried + _MOST_WAITING * best_first, found)
-            tried, waiting = waiting.split(num_tried)
+            frontier = frontier.add(edges.take(torch.nonzero(~edges.done_E).squeeze(1)))
+            frontier = frontier.shrink(num_tried + _LARGEST_FRONTIER * best_first, found)
+            tried, frontier = frontier.split(num_tried)
             row_F, rank_F = torch.nonzero(tried.score_RC > -torch.inf, as_tuple=True)
             if not len(row_F):
                 break
@@ -147,13 +149,13 @@ class BeamSearch:
                 lists.put(user_R, found)
                 row_F = torch.searchsorted(alive_R, row_F)
                 user_R, found = user_R[alive_R], found.take(alive_R)
-                waiting, tried = waiting.take(alive_R), tried.take(alive_R)
-                memory.take(alive_R)
+                frontier, tried = frontier.take(alive_R), tried.take(alive_R)
+                cache.take(alive_R)
             if not best_first:  # nothing else waits for the slots
-                memory.keep(tried.slot_RC, tried.score_RC > -torch.inf)
+                cache.keep(tried.slot_RC, tried.score_RC > -torch.inf)
             slot_F = tried.slot_RC[row_F, rank_F] if best_first else rank_F
             node_F, score_F = tried.node_RC[row_F, rank_F], tried.score_RC[row_F, rank_F]
-            edges = self._extend(memory, row_F, rank_F, slot_F, node_F, score_F)
+            edges = self._extend(cache, row_F, rank_F, slot_F, node_F, score_F)
         lists.put(user_R, found)
         return lists
 
@@ -166,12 +168,18 @@ class BeamSearch:
             found.add(item_E[edge_RC].long().masked_fill(torch.isneginf(score_RC), -1), score_RC)
 
     def _extend(
-        self, memory: Memory, row_F: Tensor, rank_F: Tensor, slot_F: Tensor, node_F: Tensor, score_F: Tensor
+        self,
+        cache: SearchCache,
+        row_F: Tensor,
+        rank_F: Tensor,
+        slot_F: Tensor,
+        node_F: Tensor,
+        score_F: Tensor,
     ) -> Candidates:
         """Run the prefixes' last tokens, and the forced ones after them, and look at what may follow."""
-        token_FL, node_FL, length_F, last_F = self._runs(node_F, memory.depth(row_F, slot_F))
+        token_FL, node_FL, length_F, last_F = self._runs(node_F, cache.depth(row_F, slot_F))
         ended_F = self.trie.num_children(last_F) == 0  # the code is whole: nothing follows its last token
-        hidden_RQD, place_FL, slot_F = memory.run(
+        hidden_RQD, place_FL, slot_F = cache.run(
             row_F, slot_F, rank_F, token_FL, node_FL, length_F - ended_F.long()
         )
         if self.normalise == "vocabulary":
@@ -186,7 +194,7 @@ class BeamSearch:
         open_F = torch.nonzero(~ended_F).squeeze(1)
         hidden_FD = hidden_RQD[row_F[open_F], place_FL[open_F, length_F[open_F] - 1]]
         edges = self._children(
-            memory, row_F[open_F], slot_F[open_F], last_F[open_F], score_F[open_F], hidden_FD
+            cache, row_F[open_F], slot_F[open_F], last_F[open_F], score_F[open_F], hidden_FD
         )
         if len(open_F) == len(row_F):
             return edges
@@ -227,7 +235,7 @@ class BeamSearch:
 
     def _children(
         self,
-        memory: Memory,
+        cache: SearchCache,
         row_F: Tensor,
         slot_F: Tensor,
         node_F: Tensor,
@@ -236,14 +244,14 @@ class BeamSearch:
     ) -> Candidates:
         """Every child of every prefix."""
         trie = self.trie
-        edges = trie.edges(row_F, node_F, len(memory.start_R))
+        edges = trie.edges(row_F, node_F, len(cache.start_R))
         parent_E, child_E = edges.beam_E, edges.child_E
         done_E = trie.last_leaf_N[child_E] - trie.first_leaf_N[child_E] == 1
         if self.normalise == "vocabulary":
             score_E = self._log_p(hidden_FD, parent_E, trie.token_N[child_E])
             item_E = trie.item_of_leaf_I[trie.first_leaf_N[child_E]]
             length_E = trie.code_start_I1[item_E + 1] - trie.code_start_I1[item_E]
-            done_E &= length_E == memory.depth(row_F, slot_F)[parent_E] + 1
+            done_E &= length_E == cache.depth(row_F, slot_F)[parent_E] + 1
         else:
             count_F = trie.num_children(node_F)
             offset_F = count_F.cumsum(0) - count_F

@@ -1,4 +1,4 @@
-"""What a search has found and what it may still try: lists, candidates, and the prefixes that wait.
+"""What a search has found and what it may still try: lists, candidates, and the frontier.
 
 Shape suffixes: B users, R rows of the search, E candidates, C candidates of a row (padded), W prefixes of a row that
 are tried in a step (padded), k items wanted.
@@ -97,37 +97,37 @@ class Candidates:
 
 
 @dataclass
-class Waiting:
-    """Prefixes that may still be tried, a row each user: their scores (-inf: none), last nodes and parents' slots."""
+class Frontier:
+    """The frontier of a search: prefixes that may still be expanded, a row each user: their scores (-inf: none), last nodes and parents' slots."""
 
     score_RC: Tensor
     node_RC: Tensor
     slot_RC: Tensor
 
-    def take(self, rows_R: Tensor) -> Waiting:
+    def take(self, rows_R: Tensor) -> Frontier:
         """The rows `rows_R`."""
-        return Waiting(self.score_RC[rows_R], self.node_RC[rows_R], self.slot_RC[rows_R])
+        return Frontier(self.score_RC[rows_R], self.node_RC[rows_R], self.slot_RC[rows_R])
 
-    def _columns(self, score_RW: Tensor, column_RW: Tensor) -> Waiting:
+    def _columns(self, score_RW: Tensor, column_RW: Tensor) -> Frontier:
         """Some of each row, with their scores."""
-        return Waiting(score_RW, self.node_RC.gather(1, column_RW), self.slot_RC.gather(1, column_RW))
+        return Frontier(score_RW, self.node_RC.gather(1, column_RW), self.slot_RC.gather(1, column_RW))
 
-    def add(self, edges: Candidates) -> Waiting:
+    def add(self, edges: Candidates) -> Frontier:
         """These and the candidates."""
         score_RC, edge_RC = edges.table(len(self.score_RC))
-        return Waiting(
+        return Frontier(
             torch.cat([self.score_RC, score_RC], dim=1),
             torch.cat([self.node_RC, edges.node_E[edge_RC]], dim=1),
             torch.cat([self.slot_RC, edges.slot_E[edge_RC]], dim=1),
         )
 
-    def split(self, count: int) -> tuple[Waiting, Waiting]:
+    def split(self, count: int) -> tuple[Frontier, Frontier]:
         """The best `count` of each row, best first, and the others."""
         score_RW, column_RW = self.score_RC.topk(min(count, self.score_RC.shape[1]), dim=1)
         others_RC = self.score_RC.scatter(1, column_RW, -torch.inf)
-        return self._columns(score_RW, column_RW), Waiting(others_RC, self.node_RC, self.slot_RC)
+        return self._columns(score_RW, column_RW), Frontier(others_RC, self.node_RC, self.slot_RC)
 
-    def shrink(self, most: int, found: Found) -> Waiting:
+    def shrink(self, most: int, found: Found) -> Frontier:
         """Without what cannot enter the lists any more, and with the best `most` of each row at the most."""
         self.score_RC.masked_fill_(self.score_RC <= found.score_Bk[:, -1:], -torch.inf)
         num_columns = self.score_RC.shape[1]

@@ -20,9 +20,9 @@ from genrec.data.catalogue import BoolArray
 from genrec.data.interactions import FloatArray, Histories, IntArray
 from genrec.data.ranking import Rankings
 from genrec.decoding.beam import BeamSearch, Normalise
+from genrec.decoding.cache import SearchCache
 from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.decoding.frontier import Found
-from genrec.decoding.memory import Memory
 
 
 class Questions(Protocol):
@@ -99,12 +99,12 @@ class TrieRanker:
         """A list (B, k) of the candidates, written one after another, none twice. Questions are read once."""
         written_Bk = np.full((len(candidates_BC), k), -1, np.int32)
         for group in _of_like_length(questions.lengths):
-            memory = Memory(self.backbone, questions.prefix(group))
+            cache = SearchCache(self.backbone, questions.prefix(group))
             left_BC = candidates_BC[group]
             for place in range(min(k, left_BC.shape[1])):
                 if place:
-                    memory.follow(*self._written(written_Bk[group, place - 1]))
-                found_B = self._among(memory.fork(), left_BC, 1).item_Bk[:, 0].cpu().numpy()
+                    cache.follow(*self._written(written_Bk[group, place - 1]))
+                found_B = self._among(cache.fork(), left_BC, 1).item_Bk[:, 0].cpu().numpy()
                 if (found_B < 0).all():  # nobody has candidates left
                     break
                 written_Bk[group, place] = found_B
@@ -132,7 +132,7 @@ class TrieRanker:
             pieces.append(([token], float(chance_C[node - int(first)])))
         return pieces
 
-    def _among(self, prefix: Prefix | Memory, candidates_BC: IntArray, k: int) -> Found:
+    def _among(self, prefix: Prefix | SearchCache, candidates_BC: IntArray, k: int) -> Found:
         """The best `k` candidates of some questions."""
         offered = Histories.from_lists([row[row >= 0] for row in candidates_BC])
         constraint = Constraint(self.tensors).offering(offered)

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from genrec.backbones.base import Backbone, Prefix
 from genrec.backbones.children import child_logits
+from genrec.decoding.cache import SearchCache
 from genrec.decoding.constraint import TrieTensors
-from genrec.decoding.memory import Memory
 
 _HEAD_ROWS = 1024  # places whose logits over the whole vocabulary are held at once
 
@@ -51,9 +51,9 @@ def write_text(
         chances_BL: numbers from 0 to 1 that draw the token of each place, `max_tokens` of them; None: the likeliest.
         temperature: logits are divided by it before a token is drawn.
     """
-    memory = Memory(backbone, prefix)
+    cache = SearchCache(backbone, prefix)
     vectors_VD = backbone.vocabulary_vectors()
-    rows_B = torch.arange(len(memory.hidden_RD), device=memory.hidden_RD.device)
+    rows_B = torch.arange(len(cache.hidden_RD), device=cache.hidden_RD.device)
     given_BL = torch.full((len(rows_B), max_tokens), -1, device=rows_B.device)
     for row, opening in enumerate(openings or ()):
         given_BL[row, : len(opening)] = torch.tensor(opening[:max_tokens], device=rows_B.device)
@@ -62,7 +62,7 @@ def write_text(
     ended_B = torch.zeros_like(rows_B, dtype=torch.bool)
     log_p_B, num_B = torch.zeros(len(rows_B), device=rows_B.device), torch.zeros_like(rows_B)
     for place in range(max_tokens):
-        hidden_BD = memory.hidden_RD
+        hidden_BD = cache.hidden_RD
         log_p_BV = (hidden_BD @ vectors_VD.to(hidden_BD.dtype).T).float().log_softmax(1)
         given_B = given_BL[:, place]
         found_B = (
@@ -75,7 +75,7 @@ def write_text(
         written.append(token_B.masked_fill(ended_B, end))
         if bool(ended_B.all()):
             break
-        memory.follow(token_B[:, None], zeros_B[:, None], ones_B)
+        cache.follow(token_B[:, None], zeros_B[:, None], ones_B)
     table = torch.stack(written, dim=1).tolist() if written else [[] for _ in rows_B]
     texts = [row[: row.index(end)] if end in row else row for row in table]
     mean_B = log_p_B / num_B.clamp(min=1)

@@ -78,7 +78,7 @@ def test_answers_side_by_side_are_those_asked_alone(options: dict[str, bool]) ->
                 length_B=torch.tensor([length]),
                 start_B=batch["positions"][row : row + 1, start + 1],
             )
-            reading = model.read(prefix)
+            reading = model.prefill(prefix)
             assert_close(reading.hidden_BD[0], together[row, start])
             visible_BK = reading.visible_BK
             for place in range(start + 1, end):

@@ -96,7 +96,7 @@ def test_answers_side_by_side_are_those_asked_alone() -> None:
                 words_BT=batch["source_words"][row : row + 1, :reach],
                 reach_BT=batch["source_reach"][row : row + 1, :reach],
             )
-            reading = model.read(prefix)
+            reading = model.prefill(prefix)
             assert_close(together[row, start], reading.hidden_BD[0])
             for place in range(start + 1, end):
                 own = torch.ones(1, place - start, dtype=torch.bool)

@@ -42,7 +42,7 @@ def prefix(both_ways: bool, source_BT: Tensor = SOURCE_BT) -> Prefix:
 def test_looking_back_only_it_is_the_checkpoint(checkpoint: Callable[[str], str], family: str) -> None:
     model = backbone(checkpoint(family))
     original = AutoModelForCausalLM.from_pretrained(checkpoint(family)).eval()
-    reading = model.read(prefix(both_ways=False))
+    reading = model.prefill(prefix(both_ways=False))
     answer_BT = torch.tensor([[21, 22], [23, 24]])
     visible_B1K = torch.cat([reading.visible_BK, torch.ones((2, 2), dtype=torch.bool)], dim=1)[:, None]
     mask_BTK = visible_B1K.repeat(1, 2, 1)
@@ -64,14 +64,14 @@ def test_the_source_is_read_both_ways(checkpoint: Callable[[str], str]) -> None:
 
     def first_keys(source_BT: Tensor, both_ways: bool) -> Tensor:
         """Of the first token in the second layer, which has heard of the others in the first."""
-        return model.read(prefix(both_ways, source_BT)).cache.layers[1].keys[0, :, 0]
+        return model.prefill(prefix(both_ways, source_BT)).cache.layers[1].keys[0, :, 0]
 
     assert not torch.allclose(first_keys(SOURCE_BT, True), first_keys(changed_BT, True), atol=1e-4)
     torch.testing.assert_close(first_keys(SOURCE_BT, False), first_keys(changed_BT, False))
     # What stands behind the end of a source is seen by nobody.
     padded_BT = SOURCE_BT.clone()
     padded_BT[1, 3:] = 50
-    one, other = model.read(prefix(True)).hidden_BD, model.read(prefix(True, padded_BT)).hidden_BD
+    one, other = model.prefill(prefix(True)).hidden_BD, model.prefill(prefix(True, padded_BT)).hidden_BD
     torch.testing.assert_close(one, other)
 
 
@@ -79,25 +79,25 @@ def test_the_source_is_read_both_ways(checkpoint: Callable[[str], str]) -> None:
 def test_both_positions_have_vectors_that_are_kept(checkpoint: Callable[[str], str], tmp_path: Path) -> None:
     model = backbone(checkpoint("llama"), tuning="lora")
     assert model.position_vectors is not None
-    plain_BD = backbone(checkpoint("llama"), tables=False).read(prefix(True)).hidden_BD
-    torch.testing.assert_close(model.read(prefix(True)).hidden_BD, plain_BD)
+    plain_BD = backbone(checkpoint("llama"), tables=False).prefill(prefix(True)).hidden_BD
+    torch.testing.assert_close(model.prefill(prefix(True)).hidden_BD, plain_BD)
     trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
     assert "position_vectors.weight" in trained
     assert all("lora" in name or name == "position_vectors.weight" for name in trained)
     for row in (3, model.max_positions + 1):  # an inter-position and an intra-position
         model.position_vectors.weight[row] = 0.5 * torch.randn(32)
-        told_BD = model.read(prefix(True)).hidden_BD
+        told_BD = model.prefill(prefix(True)).hidden_BD
         assert not torch.allclose(told_BD[0], plain_BD[0], atol=1e-3)
         plain_BD = told_BD
         if row == 3:
-            before_D = model.read(prefix(True)).hidden_BD[1]
+            before_D = model.prefill(prefix(True)).hidden_BD[1]
             torch.testing.assert_close(
-                before_D, backbone(checkpoint("llama")).read(prefix(True)).hidden_BD[1]
+                before_D, backbone(checkpoint("llama")).prefill(prefix(True)).hidden_BD[1]
             )
     model.save(tmp_path)
     again = PretrainedPrefixBackbone.load(tmp_path).eval()
     assert again.start_token == START
-    torch.testing.assert_close(again.read(prefix(True)).hidden_BD, plain_BD)
+    torch.testing.assert_close(again.prefill(prefix(True)).hidden_BD, plain_BD)
 
 
 def test_the_papers_layers_are_tuned_where_they_are_there(checkpoint: Callable[[str], str]) -> None:

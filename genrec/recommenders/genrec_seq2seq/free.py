@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from genrec.backbones.base import Backbone, Prefix
-from genrec.decoding.memory import Memory
+from genrec.decoding.cache import SearchCache
 
 
 @torch.inference_mode()
@@ -30,12 +30,12 @@ def free_beams(
     Returns:
         For each row sequences and their log-probabilities, best first.
     """
-    memory = Memory(backbone, prefix)
-    device, num_rows = memory.hidden_RD.device, len(memory.hidden_RD)
+    cache = SearchCache(backbone, prefix)
+    device, num_rows = cache.hidden_RD.device, len(cache.hidden_RD)
     vectors_VD = backbone.vocabulary_vectors()
     finished: list[list[tuple[list[int], float]]] = [[] for _ in range(num_rows)]
     written = [[[]] for _ in range(num_rows)]  # type: list[list[list[int]]]
-    hidden_BWD = memory.hidden_RD[:, None]
+    hidden_BWD = cache.hidden_RD[:, None]
     score_BW = torch.zeros((num_rows, 1), device=device)
     for step in range(max_tokens):
         log_p_BWV = (hidden_BWD @ vectors_VD.to(hidden_BWD.dtype).T).float().log_softmax(-1)
@@ -47,7 +47,7 @@ def free_beams(
         if not len(rows_F) or step == max_tokens - 1:
             break
         rank_F = torch.arange(len(rows_F), device=device) - torch.searchsorted(rows_F, rows_F)
-        hidden_RQD, place_FL, slot_F = memory.run(
+        hidden_RQD, place_FL, slot_F = cache.run(
             rows_F, parents_F, rank_F, tokens_F[:, None], torch.zeros_like(tokens_F)[:, None],
             torch.ones_like(tokens_F),
         )  # fmt: skip
@@ -55,7 +55,7 @@ def free_beams(
         hidden_BWD[rows_F, rank_F] = hidden_RQD[rows_F, place_FL[:, 0]]
         slots_BW = torch.zeros((num_rows, score_BW.shape[1]), dtype=torch.int64, device=device)
         slots_BW[rows_F, rank_F] = slot_F
-        memory.keep(slots_BW, score_BW > -torch.inf)
+        cache.keep(slots_BW, score_BW > -torch.inf)
     for row, beams in enumerate(written):
         finished[row] += [
             (beam, float(score))

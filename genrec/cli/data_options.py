@@ -37,7 +37,7 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
-class Reading(dict[str, Any]):
+class DataOptions(dict[str, Any]):
     """The options that were given, by name."""
 
     def source(self, path: str, recipe: Mapping[str, Any] | None = None) -> DataSource:
@@ -54,7 +54,7 @@ class Reading(dict[str, Any]):
         return DataSource(path, None if items is None else str(items), {**(recipe or {}), **given})
 
 
-NONE_GIVEN = Reading()
+NONE_GIVEN = DataOptions()
 
 
 def _columns(words: Sequence[str], option: str, example: str) -> dict[str, str | None]:
@@ -74,12 +74,12 @@ def _columns(words: Sequence[str], option: str, example: str) -> dict[str, str |
 
 
 def reads_data(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a command take the options that say how data are read, where its signature has one parameter `reading`."""
+    """Let a command take the options that say how data are read, where its signature has one parameter `data_options`."""
     hints = get_type_hints(command, include_extras=True)
     parameters: list[inspect.Parameter] = []
     for name, own in inspect.signature(command).parameters.items():
-        options = _OPTIONS.items() if name == "reading" else [(name, hints[name])]
-        default = None if name == "reading" else own.default
+        options = _OPTIONS.items() if name == "data_options" else [(name, hints[name])]
+        default = None if name == "data_options" else own.default
         parameters += [
             inspect.Parameter(option, own.kind, default=default, annotation=annotation)
             for option, annotation in options
@@ -88,7 +88,7 @@ def reads_data(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def with_options(**values: Any) -> None:
         given = {name: value for name in _OPTIONS if (value := values.pop(name)) not in (None, [])}
-        command(**values, reading=Reading(given))
+        command(**values, data_options=DataOptions(given))
 
     with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

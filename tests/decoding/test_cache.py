@@ -6,7 +6,7 @@ import pytest
 import torch
 from genrec.backbones.base import Backbone, Prefix
 from genrec.backbones.compact import CompactBackbone
-from genrec.decoding.memory import Memory
+from genrec.decoding.cache import SearchCache
 from torch import Tensor
 
 QUESTIONS = [[1, 5, 6, 7], [1, 8], [1, 9, 9, 9, 3]]
@@ -29,13 +29,13 @@ def table(rows: list[list[int]]) -> tuple[Tensor, Tensor]:
     return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True), torch.tensor([*map(len, rows)])
 
 
-def memory(backbone: Backbone, rows: list[list[int]]) -> Memory:
+def memory(backbone: Backbone, rows: list[list[int]]) -> SearchCache:
     tokens_BT, length_B = table(rows)
     positions_BT = torch.arange(tokens_BT.shape[1]).expand_as(tokens_BT)
-    return Memory(backbone, Prefix(tokens_BT, tokens_BT, positions_BT, length_B, length_B))
+    return SearchCache(backbone, Prefix(tokens_BT, tokens_BT, positions_BT, length_B, length_B))
 
 
-def try_one(known: Memory) -> Tensor:
+def try_one(known: SearchCache) -> Tensor:
     """Run a token of each row in a slot of its own."""
     rows_R = torch.arange(len(known.start_R))
     zeros_R = torch.zeros_like(rows_R)

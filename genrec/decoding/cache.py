@@ -1,4 +1,4 @@
-"""The model's side of a search: histories as token rows, and the keys and values of all that was run.
+"""The KV cache of a search: keys and values of histories and of all prefixes that were run, as tokens of one row.
 
 Shape suffixes: B users, R rows of the search, T history tokens, K keys in the cache, D width, F prefixes that are run,
 S slots of a row (prefixes that were run, padded), W slots of a row that are kept (padded), L tokens of a run (padded),
@@ -17,20 +17,20 @@ from genrec.backbones.hardware import device_bytes
 from genrec.data.memory import check_fits
 
 
-class Memory:
-    """Keys and values of the rows of a search, and which of them each prefix that was run may see."""
+class SearchCache:
+    """The KV cache of the rows of a search, and which of its keys each prefix that was run may see."""
 
     def __init__(self, backbone: Backbone, prefix: Prefix) -> None:
         """Run the histories: slot 0 of each row is the empty answer."""
-        reading = backbone.read(prefix)
-        self.backbone, self.cache = backbone, reading.cache
-        self.hidden_RD = reading.hidden_BD
-        self.visible_RSK = reading.visible_BK[:, None]
+        prefilled = backbone.prefill(prefix)
+        self.backbone, self.cache = backbone, prefilled.cache
+        self.hidden_RD = prefilled.hidden_BD
+        self.visible_RSK = prefilled.visible_BK[:, None]
         self.next_RS = prefix.start_B[:, None]  # the position after a prefix
         self.start_R = prefix.start_B
 
-    def fork(self) -> Memory:
-        """A memory that knows the same and goes on by itself."""
+    def fork(self) -> SearchCache:
+        """A copy that goes on by itself."""
         other = copy(self)
         other.cache = self.backbone.fork(self.cache)
         return other
