@@ -74,7 +74,7 @@ def _columns(words: Sequence[str], option: str, example: str) -> dict[str, str |
 
 
 def reads_data(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a command take the options that say how data are read, where its signature has one parameter `data_options`."""
+    """Let a command take the options of reading data, where its signature has one parameter `data_options`."""
     hints = get_type_hints(command, include_extras=True)
     parameters: list[inspect.Parameter] = []
     for name, own in inspect.signature(command).parameters.items():

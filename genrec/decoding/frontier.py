@@ -98,7 +98,10 @@ class Candidates:
 
 @dataclass
 class Frontier:
-    """The frontier of a search: prefixes that may still be expanded, a row each user: their scores (-inf: none), last nodes and parents' slots."""
+    """Prefixes that may still be expanded, a row each user.
+
+    Shape: score_RC (-inf: none), node_RC, the last node of each, and slot_RC, its parent's slot.
+    """
 
     score_RC: Tensor
     node_RC: Tensor

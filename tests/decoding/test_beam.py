@@ -110,7 +110,7 @@ def test_best_first_lists(data: st.DataObject, case: Case, k: int, width: int, m
 
 def test_what_must_not_wait_is_counted_as_thrown_away(hard: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """With room for one waiting prefix some lists are wrong, and none of those is called proved."""
-    monkeypatch.setattr("genrec.decoding.beam._MOST_WAITING", 1)
+    monkeypatch.setattr("genrec.decoding.beam._LARGEST_FRONTIER", 1)
     monkeypatch.setattr("genrec.decoding.beam._SIDE_BY_SIDE", 1)
     found = hard.search().search_best_first(hard.prefix, Constraint(hard.tensors), k=3, width=3)
     check(found, hard.log_probabilities(), everything(hard), k=3)
