@@ -33,11 +33,8 @@ ALLOWED = {
     "data/yaml_text.py": {"yaml.parse"},  # texts, whoever wrote them
     "runs/lists.py": {"pl.scan_parquet"},  # parts whose hashes were just compared
     "runs/recipe.py": {"parse_yaml"},  # recipes of users, and what they write as key=value
-    "training/checkpoints.py": {
-        "torch.load"
-    },  # moments, as weights only, of a checkpoint whose seal was checked
     "prompts/template.py": {"parse_yaml"},  # prompts of users
-    "prompts/tasks.py": {"parse_yaml"},
+    "prompts/task_prompts.py": {"parse_yaml"},
     "recommenders/palr/endpoint.py": {"json.loads"},  # answers of a server
 }
 

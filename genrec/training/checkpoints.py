@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from pydantic import BaseModel
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from genrec.data.files import read_json, read_safetensors, safetensors_shapes, write_json
 from genrec.data.seal import check_below, check_run, files_below, measured, read_sealed, run_of, write_sealed
@@ -19,7 +19,7 @@ from genrec.errors import RunError
 
 _SEAL = "seal.json"
 _WEIGHTS = "model.safetensors"
-_OPTIMIZER = "optimizer.pt"
+_OPTIMIZER = "optimizer.safetensors"
 _STATE = "state.json"
 _ADVICE = "move it away, and --resume goes on from the one before it"
 
@@ -51,7 +51,12 @@ def save_checkpoint(folder: Path, state: State, model: nn.Module, optimizer: tor
     checkpoint.mkdir(parents=True)
     weights = {name: weight.data for name, weight in trainable(model).items()}
     save_file(weights, checkpoint / _WEIGHTS, metadata={"format": "pt"})
-    torch.save(optimizer.state_dict(), checkpoint / _OPTIMIZER)
+    moments = {
+        f"{number}.{name}": value.contiguous()
+        for number, values in optimizer.state_dict()["state"].items()
+        for name, value in values.items()
+    }
+    save_file(moments, checkpoint / _OPTIMIZER)
     write_json(checkpoint / _STATE, state.model_dump())
     # Last, and after a look at what was written: a checkpoint whose writer was killed has no seal.
     files = measured(checkpoint, files_below(checkpoint, _SEAL))
@@ -123,8 +128,12 @@ def load_trainable(model: nn.Module, checkpoint: Path) -> None:
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, checkpoint: Path) -> None:
-    """Take the moments of a checkpoint."""
-    optimizer.load_state_dict(torch.load(checkpoint / _OPTIMIZER, map_location="cpu", weights_only=True))
+    """Take the moments of a checkpoint; what else an optimizer has, the learning rate too, follows from the options."""
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, value in read_safetensors(checkpoint / _OPTIMIZER, framework="pt", advice=_ADVICE).items():
+        number, name = key.split(".", 1)
+        moments.setdefault(int(number), {})[name] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
 
 
 def check_same_training(model: nn.Module, checkpoint: Path, num_updates: int) -> None:

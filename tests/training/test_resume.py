@@ -127,8 +127,8 @@ def stopped(
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
-        ("optimizer.pt", b""),
-        ("optimizer.pt", None),
+        ("optimizer.safetensors", b""),
+        ("optimizer.safetensors", None),
         ("seal.json", b"half"),
         ("model.safetensors", b"half"),
         ("state.json", b'{"num_updates": 3, "st'),
