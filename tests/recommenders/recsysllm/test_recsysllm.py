@@ -54,7 +54,7 @@ def test_every_task(fitted: RecSysLLM) -> None:
 
 
 def test_questions_that_do_not_fit_are_told_before_the_pretraining(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="does not fit in max_tokens=17"):
+    with pytest.raises(ConfigError, match="a question takes 21 tokens at least and max_tokens=17"):
         recsysllm(max_tokens=17).fit(reviewed(), run=tmp_path)
     assert not list(tmp_path.iterdir())
 
@@ -65,11 +65,11 @@ def test_windows_of_histories_are_short_middle_and_long(fitted: RecSysLLM) -> No
     both = Interactions(data.catalogue, ["a", "b"], Histories.from_lists([long, short]))
     passages = fitted.passages(both, TrainingText(both))
     rng = np.random.default_rng(0)
-    found = Counter(1 + passages._behaviour(0, rng).sentence_W[-1] for _ in range(1000))
+    found = Counter(1 + passages._behaviour(0, rng).sentence_S[-1] for _ in range(1000))
     assert fitted.config.max_items == 20
     assert set(found) == {5, 10, 20}
     assert [found[width] / 1000 for width in (5, 10, 20)] == pytest.approx([0.6, 0.3, 0.1], abs=0.04)
-    assert {1 + passages._behaviour(1, rng).sentence_W[-1] for _ in range(20)} == {3}
+    assert {1 + passages._behaviour(1, rng).sentence_S[-1] for _ in range(20)} == {3}
 
 
 def test_texts_of_all_kinds(fitted: RecSysLLM) -> None:
