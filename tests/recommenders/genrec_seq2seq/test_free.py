@@ -43,14 +43,14 @@ def log_p(backbone: Backbone, prefix: Prefix, row: int, tokens: list[int]) -> fl
         alone.tokens_BT[:, :length], alone.nodes_BT[:, :length], alone.positions_BT[:, :length],
         alone.length_B, alone.start_B,
     )  # fmt: skip
-    reading = backbone.read(alone)
-    hidden_D, visible_1K = reading.hidden_BD[0], reading.visible_BK
+    prefilled = backbone.prefill(alone)
+    hidden_D, visible_1K = prefilled.hidden_BD[0], prefilled.visible_BK
     for place, token in enumerate(tokens):
         total += float((hidden_D @ backbone.vocabulary_vectors().T).log_softmax(0)[token])
         visible_1K = torch.cat([visible_1K, torch.ones((1, 1), dtype=torch.bool)], 1)
         position = alone.start_B[:, None] + place
         hidden_D = backbone.hidden(
-            torch.tensor([[token]]), torch.zeros((1, 1)).long(), position, visible_1K[:, None], reading.cache
+            torch.tensor([[token]]), torch.zeros((1, 1)).long(), position, visible_1K[:, None], prefilled.cache
         )[0, 0]
     return total
 
