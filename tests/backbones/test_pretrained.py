@@ -283,12 +283,12 @@ def test_a_real_pretrained_llama_writes_english(stories: str) -> None:
 
 @pytest.mark.slow
 def test_a_real_pretrained_llama_learns_titles_with_lora(stories: str, walks: Interactions) -> None:
-    """Its loss falls below that of guessing among all items."""
+    """Of a history that it trained on it finds the last item again, among the first three of fifteen."""
     model = fit(
         stories,
         walks,
-        epochs=12,
-        learning_rate=2e-2,
+        epochs=24,
+        learning_rate=5e-3,
         lora_targets=("all-linear",),
         prompt="next_item",
         examples="last",
@@ -299,4 +299,4 @@ def test_a_real_pretrained_llama_learns_titles_with_lora(stories: str, walks: In
     asked = Histories.from_lists([history[:-1] for history in last])
     scores = model.rank(asked, NUM_ITEMS, exact=True)
     hits = [history[-1] in items[:3] for history, items in zip(last, scores.items_BK, strict=True)]
-    assert np.mean(hits) > 0.6
+    assert np.mean(hits) > 0.9
