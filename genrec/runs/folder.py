@@ -107,7 +107,7 @@ def begin(folder: Path, recipe: Recipe, source: DataSource, dataset: Dataset, *,
     strangers = {name for name in strangers if not (name.startswith(".") and name.endswith(".tmp"))}
     if strangers:
         raise RunError(
-            f"{folder} is not empty and not a run (it holds {min(strangers)}): choose another --out"
+            f"{folder} is no run (it holds {min(strangers)}, but no data.json): choose another --out"
         )
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "recipe.yaml", recipe.text)

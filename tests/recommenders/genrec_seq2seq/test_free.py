@@ -50,7 +50,11 @@ def log_p(backbone: Backbone, prefix: Prefix, row: int, tokens: list[int]) -> fl
         visible_1K = torch.cat([visible_1K, torch.ones((1, 1), dtype=torch.bool)], 1)
         position = alone.start_B[:, None] + place
         hidden_D = backbone.hidden(
-            torch.tensor([[token]]), torch.zeros((1, 1)).long(), position, visible_1K[:, None], prefilled.cache
+            torch.tensor([[token]]),
+            torch.zeros((1, 1)).long(),
+            position,
+            visible_1K[:, None],
+            prefilled.cache,
         )[0, 0]
     return total
 
