@@ -13,7 +13,7 @@ Task = Literal["recommend", "candidates"]
 
 
 class PalrConfig(DecoderConfig):
-    """Options of `palr`; the defaults are the recipe `palr-best`."""
+    """Options of `palr`; the defaults are the recipe `palr-best` but for `epochs` and `evaluations`."""
 
     dropped: ClassVar = {"stride": 0}
 
