@@ -60,11 +60,10 @@ BatchTokens = Annotated[
 _STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 # Groups of options. One that is a choice between kinds has a class for each, with a `kind` of one value.
 GROUPS = ("backbone", "code", "search", "training")
-_NAMING = (
-    "kind",
-    "path",
-)  # go by the name of their group without it, as in `code=random` and `backbone=PATH`
-_FLAT = {("code", "length"): "code_length"}  # the others go by their own name without it, but for these
+# Options that go by the name of their group, as in `backbone=compact` and `code=random`. Others go by their own name
+# where they stand without their group, but for those of `_FLAT`.
+_NAMING = ("kind", "path")
+_FLAT = {("code", "length"): "code_length"}
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from genrec.recommenders.language.seq2seq import (
     Seq2SeqConfig,
     Seq2SeqTraining,
     Sources,
+    layout_options,
     load_users,
     save_users,
     user_words,
@@ -154,20 +155,9 @@ class GenRecSeq2Seq(GenerativeRecommender):
             names = enumerate(map(self._read, codebook.codes))
             self.item_of_ = {name: item for item, name in reversed(list(names))}
         mask, *users = tokenizer.encode([_MASK, *user_words(len(self.users_))])
-        self.layout_ = EncoderLayout(
-            codebook.trie,
-            tokenizer.encode,
-            tokenizer.begin or tokenizer.end,
-            tokenizer.end,
-            start_token=self.backbone_.start_token,
-            users=users,
-            words=WordTable(
-                config.word_vectors, self.backbone_.num_words, len(users), len(self.trained_catalogue)
-            ),
-            max_items=config.max_items,
-            max_tokens=min(config.max_tokens, self.backbone_.max_positions),
-            continues=config.backbone.kind == "compact",
-        )
+        num_trained = len(self.trained_catalogue)
+        words = WordTable(config.word_vectors, self.backbone_.num_words, len(users), num_trained)
+        self.layout_ = EncoderLayout(words=words, **layout_options(config, codebook, self.backbone_, users))
         self.sources_ = HistorySources(
             self.layout_,
             mask,

@@ -16,7 +16,7 @@ from genrec.backbones.hardware import device
 from genrec.data.interactions import IntArray
 from genrec.recommenders.language.codebook import Codebook
 from genrec.recommenders.language.config import Compact, GenerativeConfig, Pretrained
-from genrec.recommenders.language.generative import tuning
+from genrec.recommenders.language.generative import compact_sizes, tuning
 from genrec.recommenders.options import Names
 from genrec.training.decoder_rows import Row, collate
 from genrec.training.objectives import CodeLoss
@@ -77,13 +77,7 @@ class DecoderOnly:
             from genrec.backbones.pretrained import PretrainedBackbone
 
             return PretrainedBackbone(config.backbone.path, **tuning(config))
-        return CompactBackbone(
-            codebook.tokenizer.vocab_size,
-            depth=config.backbone.depth,
-            width=config.backbone.width,
-            dropout=config.backbone.dropout,
-            num_nodes=codebook.trie.num_nodes if config.backbone.node_vectors else 0,
-        )
+        return CompactBackbone(**compact_sizes(config.backbone, codebook))
 
     def load(self, folder: Path, compact: bool) -> Backbone:
         if compact:

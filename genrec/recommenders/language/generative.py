@@ -27,7 +27,7 @@ from genrec.decoding.ranker import Questions, TrieRanker
 from genrec.errors import RunError
 from genrec.recommenders.base import Recommender
 from genrec.recommenders.language.codebook import Codebook
-from genrec.recommenders.language.config import GenerativeConfig
+from genrec.recommenders.language.config import Compact, GenerativeConfig
 from genrec.training.mixture import Batches
 from genrec.training.objectives import CodeLoss
 from genrec.training.trainer import TrainingOptions, Validate, train
@@ -95,9 +95,8 @@ class GenerativeRecommender(Recommender):
         """See `Codebook.build`."""
         config: GenerativeConfig = self.config
         prepare_threads(config.threads)
-        if (
-            config.backbone.kind != "compact"
-        ):  # what is no such checkpoint is told before its tokenizer is missed
+        if config.backbone.kind != "compact":
+            # What is no such checkpoint is told before its tokenizer is missed.
             self.architecture.check(config.backbone.path)
         return Codebook.build(config, train_data, texts, words)
 
@@ -196,6 +195,13 @@ class GenerativeRecommender(Recommender):
                     "ended where an item is alone: train again"
                 )
         return codebook, backbone.to(device()).eval()
+
+
+def compact_sizes(options: Compact, codebook: Codebook) -> dict[str, Any]:
+    """What a compact backbone is made of, as all kinds of them take it."""
+    sizes = options.model_dump(include={"depth", "width", "dropout"})
+    num_nodes = codebook.trie.num_nodes if options.node_vectors else 0
+    return {"vocab_size": codebook.tokenizer.vocab_size, "num_nodes": num_nodes, **sizes}
 
 
 def tuning(config: GenerativeConfig) -> dict[str, Any]:

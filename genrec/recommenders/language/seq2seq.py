@@ -12,11 +12,12 @@ import torch
 from genrec.backbones.base import Backbone, Prefix
 from genrec.backbones.compact_seq2seq import CompactSeq2SeqBackbone
 from genrec.backbones.hardware import device
+from genrec.backbones.seq2seq import Seq2SeqBackbone
 from genrec.data.files import read_parquet, write_atomically
 from genrec.data.interactions import IntArray
 from genrec.recommenders.language.codebook import Codebook
 from genrec.recommenders.language.config import GenerativeConfig, Training
-from genrec.recommenders.language.generative import tuning
+from genrec.recommenders.language.generative import compact_sizes, tuning
 from genrec.recommenders.options import Evaluations, MaxItems, Passes
 from genrec.training.encoder_rows import Source, WordTable, collate_sources
 from genrec.training.objectives import CodeLoss, TaskLoss
@@ -66,9 +67,8 @@ class EncoderDecoder:
     models do without.
     """
 
-    loss: type[CodeLoss] = (
-        TaskLoss  # answers may be text: those of p5's tasks, and a user's word that was masked
-    )
+    # Answers may be text: those of p5's tasks, and a user's word that was masked.
+    loss: type[CodeLoss] = TaskLoss
 
     def check(self, checkpoint: str) -> None:
         from genrec.backbones.pretrained_seq2seq import seq2seq_config
@@ -81,15 +81,9 @@ class EncoderDecoder:
             from genrec.backbones.pretrained_seq2seq import PretrainedSeq2SeqBackbone
 
             return PretrainedSeq2SeqBackbone(config.backbone.path, num_words=num_words, **tuning(config))
-        return CompactSeq2SeqBackbone(
-            codebook.tokenizer.vocab_size,
-            depth=config.backbone.depth,
-            width=config.backbone.width,
-            dropout=config.backbone.dropout,
-            num_nodes=codebook.trie.num_nodes if config.backbone.node_vectors else 0,
-            num_words=num_words,
-            start_token=codebook.tokenizer.end[0],
-        )
+        start_token = codebook.tokenizer.end[0]
+        sizes = compact_sizes(config.backbone, codebook)
+        return CompactSeq2SeqBackbone(num_words=num_words, start_token=start_token, **sizes)
 
     def load(self, folder: Path, compact: bool) -> Backbone:
         if compact:
@@ -97,6 +91,24 @@ class EncoderDecoder:
         from genrec.backbones.pretrained_seq2seq import PretrainedSeq2SeqBackbone
 
         return PretrainedSeq2SeqBackbone.load(folder)
+
+
+def layout_options(
+    config: Seq2SeqConfig, codebook: Codebook, backbone: Seq2SeqBackbone, users: Sequence[Sequence[int]]
+) -> dict[str, Any]:
+    """What an `EncoderLayout` takes from a recommender's options and parts; `users`: tokens of each."""
+    tokenizer = codebook.tokenizer
+    return {
+        "trie": codebook.trie,
+        "encode": tokenizer.encode,
+        "begin": tokenizer.begin or tokenizer.end,
+        "end": tokenizer.end,
+        "start_token": backbone.start_token,
+        "users": users,
+        "max_items": config.max_items,
+        "max_tokens": min(config.max_tokens, backbone.max_positions),
+        "continues": config.backbone.kind == "compact",
+    }
 
 
 def user_words(num_users: int) -> list[str]:

@@ -32,6 +32,7 @@ from genrec.recommenders.language.seq2seq import (
     Seq2SeqConfig,
     Seq2SeqTraining,
     Sources,
+    layout_options,
     load_users,
     save_users,
     user_words,
@@ -225,7 +226,7 @@ class P5(GenerativeRecommender):
             train_data,
             texts,
             code_lengths=layout.code_lengths,
-            own_length=self.layout_.own_length,
+            own_length=layout.own_length,
             max_items=layout.max_items,
             max_tokens=layout.max_tokens,
             packed=config.packed,
@@ -234,7 +235,7 @@ class P5(GenerativeRecommender):
             dropped_words=config.dropped_words,
         )
         return Mixture(
-            example_sets(material, self.layout_, config.times),
+            example_sets(material, layout, config.times),
             layout.collate,
             batch_tokens=config.training.batch_tokens,
             num_epochs=num_epochs,
@@ -269,17 +270,7 @@ class P5(GenerativeRecommender):
             users = [[token] for token in tokenizer.word_ids[: len(self.users_)].tolist()]
         else:
             users = tokenizer.encode(user_words(len(self.users_)))
-        self.layout_ = self._new_layout(
-            codebook.trie,
-            tokenizer.encode,
-            tokenizer.begin or tokenizer.end,
-            tokenizer.end,
-            start_token=self.backbone_.start_token,
-            users=users,
-            max_items=config.max_items,
-            max_tokens=min(config.max_tokens, self.backbone_.max_positions),
-            continues=config.backbone.kind == "compact",
-        )
+        self.layout_ = self._new_layout(layout_options(config, codebook, self.backbone_, users))
         self.answers_ = TaskAnswers(
             config,
             self.prompts_,
@@ -291,9 +282,10 @@ class P5(GenerativeRecommender):
             self.users_,
         )
 
-    def _new_layout(self, *args: Any, **options: Any) -> EncoderLayout:
+    def _new_layout(self, options: dict[str, Any]) -> EncoderLayout:
+        """The layout of questions; `options`: see `layout_options`."""
         words = WordTable(self.config.word_vectors, self.backbone_.num_words)
-        return EncoderLayout(*args, words=words, **options)
+        return EncoderLayout(words=words, **options)
 
     # -- answering, as a `genrec.tasks.recommender.TaskRecommender` --------------------------------------------
 

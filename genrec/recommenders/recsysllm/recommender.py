@@ -21,7 +21,7 @@ from genrec.data.split import some_users
 from genrec.prompts.profiles import AttributeProfiles
 from genrec.recommenders.base import register
 from genrec.recommenders.language.codebook import Codebook
-from genrec.recommenders.language.generative import tuning
+from genrec.recommenders.language.generative import compact_sizes, tuning
 from genrec.recommenders.options import Passes, Pretraining
 from genrec.recommenders.p5.recommender import P5, TaskConfig, TaskTraining
 from genrec.recommenders.recsysllm.infilling import InfillingLayout
@@ -88,13 +88,9 @@ class PrefixModel:
                 config.backbone.path, start_token=start_token, tables=config.two_dimensional, **tuning(config)
             )
         return CompactPrefixBackbone(
-            tokenizer.vocab_size,
-            depth=config.backbone.depth,
-            width=config.backbone.width,
-            dropout=config.backbone.dropout,
-            num_nodes=codebook.trie.num_nodes if config.backbone.node_vectors else 0,
             start_token=tokenizer.end[0],
             tables=config.two_dimensional,
+            **compact_sizes(config.backbone, codebook),
         )
 
     def load(self, folder: Path, compact: bool) -> Backbone:
@@ -168,10 +164,10 @@ class RecSysLLM(P5):
         masks = _MASKS.values() if self.config.backbone.kind == "compact" else ()
         return [*spelt, *AttributeProfiles(self.catalogue).words], [*words, *masks]
 
-    def _new_layout(self, *args: Any, **options: Any) -> EncoderLayout:
+    def _new_layout(self, options: dict[str, Any]) -> EncoderLayout:
         config, mask = self.config, mask_token(self.codebook_.tokenizer, "entity")
         return InfillingLayout(
-            *args, mask=mask, two_dimensional=config.two_dimensional, dynamic=config.dynamic, **options
+            mask=mask, two_dimensional=config.two_dimensional, dynamic=config.dynamic, **options
         )
 
 
