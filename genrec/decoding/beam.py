@@ -37,6 +37,7 @@ from genrec.backbones.children import child_logits
 from genrec.decoding.cache import SearchCache
 from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.decoding.frontier import Candidates, Found, Frontier
+from genrec.decoding.prior import Prior
 from genrec.errors import ConfigError
 
 Normalise = Literal["children", "vocabulary"]
@@ -64,7 +65,9 @@ class BeamSearch:
         self.backbone, self.trie, self.normalise = backbone, trie, normalise
 
     @torch.inference_mode()
-    def search(self, prefix: Prefix, constraint: Constraint, k: int, width: int) -> Found:
+    def search(
+        self, prefix: Prefix, constraint: Constraint, k: int, width: int, prior: Prior | None = None
+    ) -> Found:
         """The best k allowed items of each row by a beam; all k are found whenever the constraint allows k.
 
         Args:
@@ -72,38 +75,55 @@ class BeamSearch:
             constraint: filters of the same B users.
             k: items wanted.
             width: prefixes kept per user and step; raised to k where it is smaller.
+            prior: what an item model expects of the same B users; None: the language model writes alone.
+
+        Raises:
+            ConfigError: a prior with probabilities over the vocabulary.
         """
-        return self._search(prefix, constraint, k, width, 0)
+        return self._search(prefix, constraint, k, width, 0, prior)
 
     @torch.inference_mode()
     def search_best_first(
-        self, prefix: Prefix | SearchCache, constraint: Constraint, k: int, width: int
+        self,
+        prefix: Prefix | SearchCache,
+        constraint: Constraint,
+        k: int,
+        width: int,
+        prior: Prior | None = None,
     ) -> Found:
         """The best k allowed items of each row, tried best first: almost always proved, and in fewer steps.
 
         Args:
-            prefix, constraint, k: as in `search`; histories that were read already are used up.
+            prefix, constraint, k, prior: as in `search`; histories that were read already are used up.
             width: of the beam that goes on where a proof would take very many steps, as with a model that finds
                 everything equally likely.
+
+        Raises:
+            ConfigError: as in `search`.
         """
-        return self._search(prefix, constraint, k, width, _MOST_STEPS)
+        return self._search(prefix, constraint, k, width, _MOST_STEPS, prior)
 
     @torch.inference_mode()
     def search_exact(
-        self, prefix: Prefix, constraint_of: Callable[[Tensor], Constraint], k: int, width: int
+        self,
+        prefix: Prefix,
+        constraint_of: Callable[[Tensor], Constraint],
+        k: int,
+        width: int,
+        prior: Prior | None = None,
     ) -> Found:
         """The true best k allowed items of each row: best first, then by wider and wider beams until all is proved.
 
         Args:
-            prefix, k: as in `search`.
+            prefix, k, prior: as in `search`.
             constraint_of: rows (int64 tensor) to the `Constraint` of those users.
             width: as in `search_best_first`; the beams after it start at twice as many.
 
         Raises:
-            ConfigError: beams of some thousands do not prove every list.
+            ConfigError: as in `search`; beams of some thousands do not prove every list.
         """
         rows = torch.arange(len(prefix.length_B), device=prefix.length_B.device)
-        found = self.search_best_first(prefix, constraint_of(rows), k, width)
+        found = self.search_best_first(prefix, constraint_of(rows), k, width, prior)
         width = max(width, k)
         while not bool(found.exact_B.all()):
             open_rows = torch.nonzero(~found.exact_B).squeeze(1)
@@ -115,20 +135,32 @@ class BeamSearch:
             width *= 2
             # Attention of so many beams to each other: few users at a time, or the masks fill the cache.
             for part in torch.split(open_rows, max(1, _WIDEST // width)):
-                found.put(part, self.search(prefix.take(part), constraint_of(part), k, width))
+                own = None if prior is None else prior.take(part)
+                found.put(part, self.search(prefix.take(part), constraint_of(part), k, width, own))
         return found
 
     def _search(
-        self, prefix: Prefix | SearchCache, constraint: Constraint, k: int, width: int, most_steps: int
+        self,
+        prefix: Prefix | SearchCache,
+        constraint: Constraint,
+        k: int,
+        width: int,
+        most_steps: int,
+        prior: Prior | None,
     ) -> Found:
         """Go best first for `most_steps`, then on with a beam."""
+        if prior is not None and self.normalise == "vocabulary":
+            raise ConfigError(
+                "a prior weighs the children of trie nodes, and this model's probabilities are over its vocabulary: "
+                "train it with objective=catalogue"
+            )
         cache = prefix if isinstance(prefix, SearchCache) else SearchCache(self.backbone, prefix)
         device = cache.start_R.device
         user_R = row_F = torch.arange(len(cache.start_R), device=device)
         zeros_F = torch.zeros_like(row_F)
         lists, found = (Found.nothing(len(row_F), k, device) for _ in range(2))
         edges = self._children(
-            cache, row_F, zeros_F, zeros_F, found.score_Bk.new_zeros(len(row_F)), cache.hidden_RD
+            cache, prior, row_F, zeros_F, zeros_F, found.score_Bk.new_zeros(len(row_F)), cache.hidden_RD
         )
         frontier = Frontier(found.score_Bk[:, :0], found.item_Bk[:, :0], found.item_Bk[:, :0])
         for step in itertools.count():
@@ -151,11 +183,12 @@ class BeamSearch:
                 user_R, found = user_R[alive_R], found.take(alive_R)
                 frontier, tried = frontier.take(alive_R), tried.take(alive_R)
                 cache.take(alive_R)
+                prior = None if prior is None else prior.take(alive_R)
             if not best_first:  # nothing else waits for the slots
                 cache.keep(tried.slot_RC, tried.score_RC > -torch.inf)
             slot_F = tried.slot_RC[row_F, rank_F] if best_first else rank_F
             node_F, score_F = tried.node_RC[row_F, rank_F], tried.score_RC[row_F, rank_F]
-            edges = self._extend(cache, row_F, rank_F, slot_F, node_F, score_F)
+            edges = self._extend(cache, prior, row_F, rank_F, slot_F, node_F, score_F)
         lists.put(user_R, found)
         return lists
 
@@ -170,6 +203,7 @@ class BeamSearch:
     def _extend(
         self,
         cache: SearchCache,
+        prior: Prior | None,
         row_F: Tensor,
         rank_F: Tensor,
         slot_F: Tensor,
@@ -194,7 +228,7 @@ class BeamSearch:
         open_F = torch.nonzero(~ended_F).squeeze(1)
         hidden_FD = hidden_RQD[row_F[open_F], place_FL[open_F, length_F[open_F] - 1]]
         edges = self._children(
-            cache, row_F[open_F], slot_F[open_F], last_F[open_F], score_F[open_F], hidden_FD
+            cache, prior, row_F[open_F], slot_F[open_F], last_F[open_F], score_F[open_F], hidden_FD
         )
         if len(open_F) == len(row_F):
             return edges
@@ -236,6 +270,7 @@ class BeamSearch:
     def _children(
         self,
         cache: SearchCache,
+        prior: Prior | None,
         row_F: Tensor,
         slot_F: Tensor,
         node_F: Tensor,
@@ -257,7 +292,10 @@ class BeamSearch:
             offset_F = count_F.cumsum(0) - count_F
             score_E = torch.empty(len(parent_E), device=node_F.device)
             for part in child_logits(self.backbone, hidden_FD, node_F, trie.token_N, trie.first_child_N1):
-                score_NC = part.logits_NC.log_softmax(1)
+                logits_NC = part.logits_NC
+                if prior is not None:
+                    logits_NC = prior.join(logits_NC, row_F[part.group_N], node_F[part.group_N])
+                score_NC = logits_NC.log_softmax(1)
                 within_C = torch.arange(score_NC.shape[1], device=node_F.device)
                 real_NC = within_C < part.num_children_N[:, None]
                 score_E[(offset_F[part.group_N, None] + within_C)[real_NC]] = score_NC[real_NC]

@@ -7,6 +7,7 @@ wanted.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +24,23 @@ from genrec.decoding.beam import BeamSearch, Normalise
 from genrec.decoding.cache import SearchCache
 from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.decoding.frontier import Found
+from genrec.decoding.prior import Prior, PriorOf
+
+_MASSES_AT_ONCE = 1 << 24  # of a prior: users times items; 128 MB
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A choice on the way along an item's code.
+
+    `tokens`: those of the chosen child, and the forced ones after it. `probability` of the choice among the children.
+    With a prior also what each voice says of it alone: `words`, the language model, and `items`, the item model.
+    """
+
+    tokens: list[int]
+    probability: float
+    words: float | None = None
+    items: float | None = None
 
 
 class Questions(Protocol):
@@ -57,7 +75,14 @@ class TrieRanker:
         self.search = BeamSearch(backbone, self.tensors, normalise)
 
     def rank(
-        self, questions: Questions, k: int, seen: Histories | None, allowed: BoolArray | None, *, exact: bool
+        self,
+        questions: Questions,
+        k: int,
+        seen: Histories | None,
+        allowed: BoolArray | None,
+        *,
+        exact: bool,
+        prior: PriorOf | None = None,
     ) -> Rankings:
         """The best `k` items that may answer each question, as in `Recommender.rank`.
 
@@ -67,27 +92,41 @@ class TrieRanker:
             seen: items that each must not be answered with; None: no such items.
             allowed: mask (num_items,) of what may be answered; None: everything.
             exact: search until every list is proved.
+            prior: what an item model expects of the questions of some rows; None: the language model writes alone.
+
+        Raises:
+            ConfigError: as in `BeamSearch.search_exact`.
         """
         open_to_all = Constraint(self.tensors, allowed=allowed)
 
         def best(prefix: Prefix, group: IntArray) -> Found:
+            own = None if prior is None else prior(group)
+
             def constraint(rows: Tensor) -> Constraint:
                 return open_to_all.hiding(None if seen is None else seen.take(group[rows.cpu().numpy()]))
 
             if exact:
-                return self.search.search_exact(prefix, constraint, k, self.width)
+                return self.search.search_exact(prefix, constraint, k, self.width, own)
             search = self.search.search_best_first if self.best_first else self.search.search
-            return search(prefix, constraint(torch.arange(len(group))), k, self.width)
+            return search(prefix, constraint(torch.arange(len(group))), k, self.width, own)
 
-        return _in_groups(questions, k, best)
+        return _in_groups(questions, k, best, self._most(prior))
 
-    def rank_candidates(self, questions: Questions, candidates_BC: IntArray, k: int) -> Rankings:
-        """The best `k` of the candidates of each question, always best first."""
-        return _in_groups(questions, k, lambda prefix, group: self._among(prefix, candidates_BC[group], k))
+    def rank_candidates(
+        self, questions: Questions, candidates_BC: IntArray, k: int, prior: PriorOf | None = None
+    ) -> Rankings:
+        """The best `k` of the candidates of each question, always best first; `prior` as in `rank`."""
 
-    def log_likelihood(self, questions: Questions, candidates_BC: IntArray) -> FloatArray:
+        def best(prefix: Prefix, group: IntArray) -> Found:
+            return self._among(prefix, candidates_BC[group], k, None if prior is None else prior(group))
+
+        return _in_groups(questions, k, best, self._most(prior))
+
+    def log_likelihood(
+        self, questions: Questions, candidates_BC: IntArray, prior: PriorOf | None = None
+    ) -> FloatArray:
         """log p(item | question) (B, C) of the candidates, by a search that goes through their trie to the end."""
-        found = self.rank_candidates(questions, candidates_BC, candidates_BC.shape[1])
+        found = self.rank_candidates(questions, candidates_BC, candidates_BC.shape[1], prior)
         # Both by item, padding first: places of equal rank belong together.
         order_BC, place_BC = np.argsort(candidates_BC, axis=1), np.argsort(found.items_BK, axis=1)
         scores_BC = np.empty(candidates_BC.shape, np.float32)
@@ -95,48 +134,74 @@ class TrieRanker:
         return scores_BC
 
     @torch.inference_mode()
-    def write_list(self, questions: Questions, candidates_BC: IntArray, k: int) -> IntArray:
-        """A list (B, k) of the candidates, written one after another, none twice. Questions are read once."""
+    def write_list(
+        self, questions: Questions, candidates_BC: IntArray, k: int, prior: PriorOf | None = None
+    ) -> IntArray:
+        """A list (B, k) of the candidates, written one after another, none twice. Questions are read once.
+
+        The language model goes by what is written already; a prior, as in `rank`, by the question alone.
+        """
         written_Bk = np.full((len(candidates_BC), k), -1, np.int32)
-        for group in _of_like_length(questions.lengths):
+        for group in _of_like_length(questions.lengths, self._most(prior)):
+            own = None if prior is None else prior(group)
             cache = SearchCache(self.backbone, questions.prefix(group))
             left_BC = candidates_BC[group]
             for place in range(min(k, left_BC.shape[1])):
                 if place:
                     cache.follow(*self._written(written_Bk[group, place - 1]))
-                found_B = self._among(cache.fork(), left_BC, 1).item_Bk[:, 0].cpu().numpy()
+                found_B = self._among(cache.fork(), left_BC, 1, own).item_Bk[:, 0].cpu().numpy()
                 if (found_B < 0).all():  # nobody has candidates left
                     break
                 written_Bk[group, place] = found_B
                 left_BC[left_BC == found_B[:, None]] = -1
         return written_Bk
 
-    def decisions(self, states_LD: Tensor, item: int) -> list[tuple[list[int], float]]:
-        """The tokens of an item's code up to each decision, and the probability of that choice among the children.
+    def decisions(self, states_LD: Tensor, item: int, prior: Prior | None = None) -> list[Decision]:
+        """The decisions along an item's code; their probabilities multiply to that of the item.
 
         Args:
             states_LD: the states from which each token of the code is predicted.
             item: it is written.
+            prior: of this question alone, one row; None: the language model writes alone.
         """
-        trie, pieces = self.trie, list[tuple[list[int], float]]()
+        trie, found = self.trie, list[Decision]()
+        row_1 = torch.zeros(1, dtype=torch.int64, device=device())
         path = zip(trie.codes[item].tolist(), trie.paths[item].tolist(), strict=True)
         for place, (token, node) in enumerate(path):
             parent = int(trie.parent_N[node])
             first, last = trie.first_child_N1[parent], trie.first_child_N1[parent + 1]
-            if pieces and (node == 0 or last - first == 1):  # the item's tail, or a forced token
-                pieces[-1][0].append(token)
+            if found and (node == 0 or last - first == 1):  # the item's tail, or a forced token
+                found[-1].tokens.append(token)
                 continue
             nodes_C = torch.arange(int(first), int(last), device=device())
             vectors_CD = self.backbone.edge_vectors(self.tensors.token_N[nodes_C], nodes_C)
-            chance_C = torch.softmax((vectors_CD.to(states_LD.dtype) @ states_LD[place]).float(), dim=0)
-            pieces.append(([token], float(chance_C[node - int(first)])))
-        return pieces
+            logits_C = (vectors_CD.to(states_LD.dtype) @ states_LD[place]).float()
+            taken = node - int(first)
+            if prior is None:
+                found.append(Decision([token], _chance(logits_C, taken)))
+                continue
+            parent_1 = torch.full_like(row_1, parent)
+            found.append(
+                Decision(
+                    [token],
+                    _chance(prior.join(logits_C[None], row_1, parent_1)[0], taken),
+                    words=_chance(logits_C / prior.temperature, taken),
+                    items=float(prior.shares(row_1, parent_1, len(nodes_C))[0, taken]),
+                )
+            )
+        return found
 
-    def _among(self, prefix: Prefix | SearchCache, candidates_BC: IntArray, k: int) -> Found:
+    def _most(self, prior: PriorOf | None) -> int | None:
+        """Questions that may be searched at once."""
+        return None if prior is None else max(1, _MASSES_AT_ONCE // self.tensors.num_items)
+
+    def _among(
+        self, prefix: Prefix | SearchCache, candidates_BC: IntArray, k: int, prior: Prior | None
+    ) -> Found:
         """The best `k` candidates of some questions."""
         offered = Histories.from_lists([row[row >= 0] for row in candidates_BC])
         constraint = Constraint(self.tensors).offering(offered)
-        return self.search.search_best_first(prefix, constraint, k, self.width)
+        return self.search.search_best_first(prefix, constraint, k, self.width, prior)
 
     def _written(self, items_B: IntArray) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens and nodes (B, L) of an item each, padded on the right, and how many they are (B,); none of item -1."""
@@ -150,16 +215,26 @@ class TrieRanker:
         return tokens, nodes, lengths
 
 
-def _of_like_length(lengths: Sequence[int]) -> list[IntArray]:
-    """The rows in groups of about the same length, so that few tokens are padding."""
+def _chance(logits_C: Tensor, taken: int) -> float:
+    """The probability of one of the children."""
+    return float(torch.softmax(logits_C, dim=0)[taken])
+
+
+def _of_like_length(lengths: Sequence[int], most: int | None) -> list[IntArray]:
+    """The rows in groups of about the same length, so that few tokens are padding, each of at most `most` rows."""
     steps = np.ceil(np.log2(np.array(lengths) + 16) * 3).astype(int)  # a step is a quarter of the length
-    return [np.flatnonzero(steps == step) for step in np.unique(steps)]
+    groups: list[IntArray] = [np.flatnonzero(steps == step) for step in np.unique(steps)]
+    if most is None:
+        return groups
+    return [group[start : start + most] for group in groups for start in range(0, len(group), most)]
 
 
-def _in_groups(questions: Questions, k: int, best: Callable[[Prefix, IntArray], Found]) -> Rankings:
-    """The lists that `best` finds for questions of like length, which it is given with their rows."""
+def _in_groups(
+    questions: Questions, k: int, best: Callable[[Prefix, IntArray], Found], most: int | None
+) -> Rankings:
+    """The lists that `best` finds for questions of like length, at most `most`, which it is given with their rows."""
     found = Found.nothing(len(questions.lengths), k, device())
-    for group in _of_like_length(questions.lengths):
+    for group in _of_like_length(questions.lengths, most):
         found.put(torch.from_numpy(group).to(device()), best(questions.prefix(group), group))
     return Rankings(
         found.item_Bk.cpu().numpy().astype(np.int32),

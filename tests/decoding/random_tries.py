@@ -36,8 +36,13 @@ class Case:
         return BeamSearch(self.model, self.tensors, normalise)
 
     @torch.inference_mode()
-    def log_probabilities(self, normalise: Normalise = "children") -> Tensor:
-        """log p(item | history) of each user and item (B, I): whole rows, no cache, no beam."""
+    def log_probabilities(
+        self, normalise: Normalise = "children", offset_BN: Tensor | None = None, temperature: float = 1.0
+    ) -> Tensor:
+        """log p(item | history) of each user and item (B, I): whole rows, no cache, no beam.
+
+        `offset_BN` is added to the logit of each node over `temperature`, among the children.
+        """
         prefix, rows = self.prefix, []
         codes = [torch.tensor(code) for code in self.codes]
         paths = [torch.from_numpy(path).long() for path in self.trie.paths]
@@ -55,7 +60,10 @@ class Case:
             states_ILD = hidden_ITD[:, length - 1 : -1]
             if normalise == "children":
                 vectors_ND = self.model.edge_vectors(token_N.clamp_min(0), torch.arange(len(token_N)))
-                logits_ILN = (states_ILD @ vectors_ND.T).masked_fill(~choices_ILN, -torch.inf)
+                logits_ILN = states_ILD @ vectors_ND.T / temperature
+                if offset_BN is not None:
+                    logits_ILN = logits_ILN + offset_BN[user]
+                logits_ILN = logits_ILN.masked_fill(~choices_ILN, -torch.inf)
                 log_p_IL = logits_ILN.log_softmax(2).gather(2, path_IL[:, :, None]).squeeze(2)
             else:
                 logits_ILV = states_ILD @ self.model.vocabulary_vectors().T

@@ -88,8 +88,9 @@ def test_decisions_multiply_to_the_probability_of_their_item(case: Case) -> None
                 ],
             )
             decisions = ranker(case).decisions(hidden_1TD[0, length - 1 : -1], item)
-        assert [token for tokens, _ in decisions for token in tokens] == [*code]
-        assert sum(np.log(chance) for _, chance in decisions) == pytest.approx(
+        assert [token for decision in decisions for token in decision.tokens] == [*code]
+        assert {(decision.words, decision.items) for decision in decisions} == {(None, None)}
+        assert sum(np.log(decision.probability) for decision in decisions) == pytest.approx(
             float(log_p_BI[1, item]), rel=1e-4, abs=1e-4
         )
 

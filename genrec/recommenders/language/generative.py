@@ -162,7 +162,7 @@ class GenerativeRecommender(Recommender):
     def _why(self, history: list[int], item: int) -> list[tuple[str, float]]:
         """The pieces of the item's code up to its last decision, each with its probability among the choices."""
         decisions = self.ranker_.decisions(self._states_before(np.asarray(history, np.int32), item), item)
-        return [(self.codebook_.tokenizer.decode(tokens), chance) for tokens, chance in decisions]
+        return [(self.codebook_.tokenizer.decode(one.tokens), one.probability) for one in decisions]
 
     # -- the catalogue lives ---------------------------------------------------------------------------------
 

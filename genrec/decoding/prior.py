@@ -1,0 +1,154 @@
+"""Writing with a prior: what a model of whole items expects next, added to the logits of the children of trie nodes.
+
+While a name is written, the logit of a child is
+
+    language model's logit / temperature + weight x log(mass of the item model below the child),
+
+and the softmax over the children of a node is what it was. With equal language logits and weight 1 the steps of a code
+multiply to the item model's probability of the item. That distribution, written along the trie, is no language model:
+what the words add is the first part alone. It is a product of experts (Hinton 2002,
+https://doi.org/10.1162/089976602760128018) that is normalised at every choice, as translation models are joined with
+language models (shallow fusion, Gulcehre et al. 2015, https://arxiv.org/abs/1503.03535).
+
+Items are sorted by their codes, so those below a node are a range of the leaves, and their mass is a difference of two
+running sums: two look-ups a child, whatever stands below it, and nothing in a step is as large as the catalogue.
+
+How exact that is. The sums are float64, and a difference of two is off by about 1e-16 an item between them. Every item
+gets `LEAST` on top, so that no mass is nothing and every logarithm is finite. So the probability of an item of at
+least 1e-9 is the item model's to 1e-5 of it; less likely ones are lifted towards 1e-15, and all masses stay sums of
+their items' to within the rounding. Whatever a look-up gives, the softmax makes a distribution of it: lists and their
+proofs are those of the very numbers that training sees, if it takes its offsets from here too.
+
+Shape suffixes: B users of the table, R rows (users whose search goes on), N places, C children (padded), I items in
+the order of the leaves, D width, P users of a part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from genrec.backbones.hardware import device_bytes
+from genrec.data.interactions import IntArray
+from genrec.data.memory import check_fits
+from genrec.decoding.constraint import TrieTensors
+
+LEAST = 1e-15  # probability that every item has on top of the item model's
+_AT_ONCE = 1 << 20  # logits that are turned into running sums at once: they stay in the cache
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What an item model expects of some users, laid out by leaf of the trie.
+
+    `before_BI1`: the mass (float64) of the items before each leaf, and last of all: (B, I + 1). `row_R`: the users
+    that the rows of the search stand for. `weight` of the prior's logarithms, from 0; `temperature`, above 0, that the
+    language model's logits are divided by.
+    """
+
+    trie: TrieTensors
+    before_BI1: Tensor
+    row_R: Tensor
+    weight: float = 1.0
+    temperature: float = 1.0
+
+    @classmethod
+    def of_logits(
+        cls, trie: TrieTensors, logits_BI: Tensor, *, weight: float = 1.0, temperature: float = 1.0
+    ) -> Prior:
+        """The prior of an item model's logits, or log-probabilities, (B, I) in the order of the leaves.
+
+        `logits_BI[:, trie.item_of_leaf_I]` is that order where they stand by item.
+
+        Raises:
+            ConfigError: the running sums (8 bytes a user and item) do not fit into memory.
+        """
+        return cls._of(trie, lambda part: logits_BI[part], len(logits_BI), weight, temperature)
+
+    @classmethod
+    def of_states(
+        cls,
+        trie: TrieTensors,
+        states_BD: Tensor,
+        vectors_ID: Tensor,
+        *,
+        weight: float = 1.0,
+        temperature: float = 1.0,
+    ) -> Prior:
+        """The prior of logits `states_BD @ vectors_ID.T`, which are never held together.
+
+        Args:
+            trie: codes of the catalogue.
+            states_BD: the item model's state of each user.
+            vectors_ID: its output vectors of items, in the order of the leaves.
+            weight, temperature: as in the class.
+
+        Raises:
+            ConfigError: as in `of_logits`.
+        """
+        vectors_DI = vectors_ID.T
+        return cls._of(trie, lambda part: states_BD[part] @ vectors_DI, len(states_BD), weight, temperature)
+
+    @classmethod
+    @torch.no_grad()
+    def _of(
+        cls,
+        trie: TrieTensors,
+        logits: Callable[[slice], Tensor],
+        num_users: int,
+        weight: float,
+        temperature: float,
+    ) -> Prior:
+        device, num_items = trie.token_N.device, trie.num_items
+        check_fits(
+            f"the item model's probabilities of {num_items:,} items for each of {num_users:,} users at once",
+            8.0 * num_users * (num_items + 1),
+            "lower the users that are ranked at once (ranking_batch, --batch-size)",
+            device_bytes(device),
+        )
+        before_BI1 = torch.empty((num_users, num_items + 1), dtype=torch.float64, device=device)
+        before_BI1[:, 0] = 0
+        at_once = max(1, _AT_ONCE // num_items)
+        for start in range(0, num_users, at_once):
+            part = slice(start, start + at_once)
+            chance_PI = logits(part).float().softmax(dim=1).add_(LEAST)
+            torch.cumsum(chance_PI, dim=1, dtype=torch.float64, out=before_BI1[part, 1:])
+        return cls(trie, before_BI1, torch.arange(num_users, device=device), weight, temperature)
+
+    def take(self, rows: Tensor) -> Prior:
+        """The prior of the rows at `rows`; nothing is copied."""
+        return replace(self, row_R=self.row_R[rows])
+
+    def shares(self, row_N: Tensor, node_N: Tensor, width: int) -> Tensor:
+        """What share (N, C), float32, of the mass below a node the item model has below each of its children.
+
+        Args:
+            row_N: the row of each place.
+            node_N: the node that is reached there.
+            width: C; beyond the children of a node stands something above 0.
+        """
+        trie = self.trie
+        within_C1 = torch.arange(width + 1, device=node_N.device)
+        first_N, end_N = trie.first_child_N1[node_N], trie.first_child_N1[node_N + 1]
+        edge_NC1 = first_N[:, None] + within_C1
+        # Where one child's leaves end, the next one's begin; the last one's end with those of the node.
+        leaf_NC1 = trie.first_leaf_N[edge_NC1.clamp_max(len(trie.token_N) - 1)]
+        leaf_NC1 = torch.where(edge_NC1 < end_N[:, None], leaf_NC1, trie.last_leaf_N[node_N][:, None])
+        before_NC1 = self.before_BI1[self.row_R[row_N][:, None], leaf_NC1]
+        mass_NC = before_NC1.diff(dim=1).clamp_min_(LEAST)
+        return mass_NC.div_(before_NC1[:, -1:] - before_NC1[:, :1]).float()
+
+    def offsets(self, row_N: Tensor, node_N: Tensor, width: int) -> Tensor:
+        """What is added (N, C) to the logits of the children of each node; arguments as in `shares`."""
+        return self.shares(row_N, node_N, width).log_().mul_(self.weight)
+
+    def join(self, logits_NC: Tensor, row_N: Tensor, node_N: Tensor) -> Tensor:
+        """The logits (N, C) of the children with the prior, given the language model's."""
+        return logits_NC / self.temperature + self.offsets(row_N, node_N, logits_NC.shape[1])
+
+
+PriorOf = Callable[[IntArray], Prior]
+"""The prior of some of the questions, given their rows: made when they are searched."""
