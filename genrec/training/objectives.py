@@ -6,6 +6,7 @@ Shape suffixes: N places that are learnt, D width, V vocabulary, I items.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
@@ -136,6 +137,7 @@ def catalogue_loss(
     token_of_node: Tensor,
     first_child: Tensor,
     dtype: torch.dtype = torch.float32,
+    offset: Callable[[Tensor, int], Tensor] | None = None,
 ) -> Tensor:
     """Cross-entropy over the children of each place's trie node, summed over places.
 
@@ -149,6 +151,10 @@ def catalogue_loss(
         token_of_node: (num_nodes,) token on the edge into each node.
         first_child: (num_nodes + 1,) first child of each node.
         dtype: of the products at wide nodes, as in `item_loss`.
+        offset: what is added to the logits, given some of the places (P,) and a width C: (P, C) for the children of
+            their nodes, any finite number beyond them; it gets no gradient. With that of a prior
+            (`genrec.decoding.prior.Prior.offsets`) the loss is -log p(item | history) of what a search with the
+            prior finds, and the language model learns what the prior does not know. None: nothing.
     """
     # An empty sum with a gradient of zeros, so that a batch without any choice is a step like any other.
     total = hidden_ND[:0].sum()
@@ -162,14 +168,31 @@ def catalogue_loss(
     states, taken = torch.split(hidden_ND.index_select(0, order_N), sizes), torch.split(taken_N, sizes)
     for part, states_ND, taken_of_part_N in zip(parts, states, taken, strict=True):
         if part.vectors.dim() == 2:
-            loss = item_loss(states_ND, part.vectors, taken_of_part_N, dtype) * len(states_ND)
+            own = None if offset is None else _of_places(offset, part.group_N, len(part.vectors))
+            loss = item_loss(states_ND, part.vectors, taken_of_part_N, dtype, own) * len(states_ND)
         else:
-            loss = F.cross_entropy(part.logits(states_ND), taken_of_part_N, reduction="sum")
+            logits_NC = part.logits(states_ND)
+            if offset is not None:
+                logits_NC = logits_NC + offset(part.group_N, logits_NC.shape[1]).detach()
+            loss = F.cross_entropy(logits_NC, taken_of_part_N, reduction="sum")
         total = total + loss
     return total
 
 
-def item_loss(hidden_ND: Tensor, vectors_ID: Tensor, target_N: Tensor, dtype: torch.dtype) -> Tensor:
+def _of_places(
+    offset: Callable[[Tensor, int], Tensor], place_N: Tensor, num_children: int
+) -> Callable[[slice], Tensor]:
+    """The offsets of a part of the places at one node."""
+    return lambda part: offset(place_N[part], num_children)
+
+
+def item_loss(
+    hidden_ND: Tensor,
+    vectors_ID: Tensor,
+    target_N: Tensor,
+    dtype: torch.dtype,
+    offset: Callable[[slice], Tensor] | None = None,
+) -> Tensor:
     """Mean cross-entropy of the target items among the whole catalogue, or of children among those of one node.
 
     Equal to `F.cross_entropy(hidden_ND @ vectors_ID.T, target_N)`, and differentiable once. The gradients are taken
@@ -181,8 +204,10 @@ def item_loss(hidden_ND: Tensor, vectors_ID: Tensor, target_N: Tensor, dtype: to
         vectors_ID: output vectors of all items.
         target_N: the item that came next.
         dtype: of logits and probabilities; bfloat16 is several times faster where the processor has it.
+        offset: what is added to the logits of a part of the places, without a gradient; logits and probabilities
+            are float32 then, as a prior's logarithms are large. None: nothing.
     """
-    loss: Tensor = _ItemLoss.apply(hidden_ND, vectors_ID, target_N, dtype)  # type: ignore[no-untyped-call]
+    loss: Tensor = _ItemLoss.apply(hidden_ND, vectors_ID, target_N, dtype, offset)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -192,7 +217,12 @@ PLACES_AT_ONCE = 256  # enough for fast products, few enough for their logits to
 class _ItemLoss(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, hidden_ND: Tensor, vectors_ID: Tensor, target_N: Tensor, dtype: torch.dtype
+        ctx: Any,
+        hidden_ND: Tensor,
+        vectors_ID: Tensor,
+        target_N: Tensor,
+        dtype: torch.dtype,
+        offset: Callable[[slice], Tensor] | None,
     ) -> Tensor:
         # Noughts fill the last block: a product of a new size makes and keeps new machine code, hundreds of MB in all.
         places, padding = PLACES_AT_ONCE, -len(target_N) % PLACES_AT_ONCE
@@ -205,14 +235,21 @@ class _ItemLoss(torch.autograd.Function):
         for start in range(0, len(target_N), places):
             target_P, low_PD = target_N[start : start + places], low_ND[start : start + places]
             torch.mm(low_PD, low_ID.T, out=chance_PI)
-            torch.softmax(chance_PI, dim=1, out=chance_PI)
-            loss -= chance_PI[: len(target_P)].gather(1, target_P[:, None]).float().log().sum()
+            if offset is None:
+                torch.softmax(chance_PI, dim=1, out=chance_PI)
+                loss -= chance_PI[: len(target_P)].gather(1, target_P[:, None]).float().log().sum()
+            else:
+                logits_PI = chance_PI[: len(target_P)].float() + offset(slice(start, start + places))
+                log_p_PI = logits_PI.log_softmax(dim=1)
+                loss -= log_p_PI.gather(1, target_P[:, None]).sum()
+                torch.exp(log_p_PI, out=log_p_PI)
+                chance_PI[: len(target_P)] = log_p_PI
             hidden_grad_ND[start : start + places] += torch.mm(chance_PI, low_ID)[: len(target_P)]
             vectors_grad_ID += torch.mm(chance_PI.T, low_PD)
         ctx.save_for_backward(hidden_grad_ND / len(target_N), vectors_grad_ID / len(target_N))
         return loss / len(target_N)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None, None]:  # type: ignore[override]
         hidden_grad_ND, vectors_grad_ID = ctx.saved_tensors
-        return grad * hidden_grad_ND, grad * vectors_grad_ID, None, None
+        return grad * hidden_grad_ND, grad * vectors_grad_ID, None, None, None
