@@ -70,17 +70,13 @@ class Tfidf(Recommender):
 
     def _index(self) -> None:
         """Weigh the words of the catalogue's texts, as they ask (queries) and as they answer (answers)."""
-        if not self.catalogue.titled:
-            raise CatalogueError(
-                f"{self.name} compares the texts of items, and these {len(self.catalogue)} items have only ids: "
-                "read the data with titles, or use itemknn"
-            )
-        counts_IW = _word_counts(self.catalogue)
+        check_titled(self.catalogue, self.name, "use itemknn")
+        counts_IW = word_counts(self.catalogue)
         if self.config.weighting == "bm25":
             self.queries_IW_ = _binary(counts_IW)
             self.answers_WI_ = _bm25(counts_IW, self.config.saturation, self.config.length_penalty).T.tocsr()
         else:
-            self.queries_IW_ = _unit_tfidf(counts_IW)
+            self.queries_IW_ = unit_tfidf(counts_IW)
             self.answers_WI_ = self.queries_IW_.T.tocsr()
 
     def _score(self, histories: Histories) -> FloatArray:
@@ -110,6 +106,24 @@ class Tfidf(Recommender):
         self.popularity_I_ = np.pad(self.popularity_I_, (0, len(self.catalogue) - len(trained)))
 
 
+def check_titled(catalogue: Catalogue, who: str, otherwise: str) -> None:
+    """Raise where there are no texts to compare.
+
+    Args:
+        catalogue: the items.
+        who: compares them.
+        otherwise: what to do about items without titles.
+
+    Raises:
+        CatalogueError: the items have only ids.
+    """
+    if not catalogue.titled:
+        raise CatalogueError(
+            f"{who} compares the texts of items, and these {len(catalogue)} items have only ids: "
+            f"read the data with titles, or {otherwise}"
+        )
+
+
 def text_fields(catalogue: Catalogue) -> list[str]:
     """Names of the fields that hold a string or a list of strings, without the id; the title is one of them."""
     return [
@@ -119,7 +133,7 @@ def text_fields(catalogue: Catalogue) -> list[str]:
     ]
 
 
-def _word_counts(catalogue: Catalogue) -> Any:
+def word_counts(catalogue: Catalogue) -> Any:
     """How often each word stands in an item's text; sparse (num_items, words), case and punctuation aside."""
     texts = [""] * len(catalogue)
     for name in text_fields(catalogue):
@@ -162,7 +176,7 @@ def _bm25(counts_IW: Any, saturation: float, length_penalty: float) -> Any:
     return _without_zeros(weights_IW)
 
 
-def _unit_tfidf(counts_IW: Any) -> Any:
+def unit_tfidf(counts_IW: Any) -> Any:
     """(1 + log count) * rarity, each item's vector of length 1; sparse (num_items, words)."""
     weights_IW = counts_IW.copy()
     weights_IW.data = (1 + np.log(counts_IW.data)) * _rarity(counts_IW)[counts_IW.indices]
