@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from genrec.backbones.dropout import Dropout
+from genrec.backbones.item_vectors import Bags
 from genrec.recommenders.base import register
 from genrec.recommenders.sasrec import Attention, SASRec, SASRecConfig, SASRecNetwork, past
 
@@ -96,15 +97,14 @@ class BSARecNetwork(SASRecNetwork):
 
     Block: ClassVar[type[nn.Module]] = BSARecBlock
 
-    def __init__(self, num_items: int, config: BSARecConfig) -> None:
-        super().__init__(num_items, config)
-        nn.init.normal_(self.item_vectors, std=0.02)
+    def __init__(self, bags: Bags, config: BSARecConfig) -> None:
+        super().__init__(bags, config)
+        self.vectors.draw(0.02)
         nn.init.normal_(self.age_vectors, std=0.02)
 
-    def forward(self, items_RT: Tensor, ages_RT: Tensor, segments_RT: Tensor) -> Tensor:
+    def forward(self, vectors_RTD: Tensor, ages_RT: Tensor, segments_RT: Tensor) -> Tensor:
         past_RTT = past(segments_RT)
-        vectors_RTD = F.embedding(items_RT, self.item_vectors) + F.embedding(ages_RT, self.age_vectors)
-        x_RTD: Tensor = self.dropout(self.norm(vectors_RTD))
+        x_RTD: Tensor = self.dropout(self.norm(vectors_RTD + F.embedding(ages_RT, self.age_vectors)))
         for block in self.blocks:
             x_RTD = block(x_RTD, past_RTT)
         return x_RTD
@@ -124,5 +124,5 @@ class BSARec(SASRec):
     paper: ClassVar[str] = "Shin et al. 2024, https://arxiv.org/abs/2312.10325"
     tiny: ClassVar[dict[str, Any]] = SASRec.tiny
 
-    def _new_network(self, num_items: int) -> BSARecNetwork:
-        return BSARecNetwork(num_items, self.config)
+    def _new_network(self, bags: Bags) -> BSARecNetwork:
+        return BSARecNetwork(bags, self.config)

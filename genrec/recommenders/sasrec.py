@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -22,11 +23,13 @@ from torch import Tensor, nn
 from genrec.backbones.base import twin
 from genrec.backbones.dropout import Dropout
 from genrec.backbones.hardware import built, device, full_precision, num_replicas, prepare_threads
+from genrec.backbones.item_vectors import Bags, ItemVectors
 from genrec.data.catalogue import Catalogue
 from genrec.data.files import read_safetensors, write_atomically
 from genrec.data.interactions import FloatArray, Histories, Interactions, Targets
 from genrec.errors import ConfigError
 from genrec.recommenders.base import Recommender, register
+from genrec.recommenders.features import Features, Vocabulary
 from genrec.recommenders.options import (
     Config,
     Evaluations,
@@ -55,7 +58,19 @@ class SASRecTraining(Group):
     )
     batch_size: int = Field(512, ge=1, le=1_000_000, description="histories in a batch of the training")
     learning_rate: float = Field(
-        1e-3, gt=0, le=10, description="of Adam, the same all the time; larger ones diverge on small data"
+        1e-3, gt=0, le=10, description="of Adam at its highest; larger ones diverge on small data"
+    )
+    lr_scheduler_type: Literal["constant", "linear"] = Field(
+        "constant", description="the learning rate stays, or falls to 0 by the last epoch"
+    )
+    warmup_steps: int = Field(
+        0, ge=0, le=10**9, description="updates over which the learning rate rises from 0 to its highest"
+    )
+    sampled_items: int = Field(
+        0,
+        ge=0,
+        le=10**7,
+        description="items that stand in a step for all that its batch does not hold; 0: all items are scored",
     )
     weight_decay: float = Field(0.0, ge=0, le=10, description="part of the gradient, as in Adam")
     evaluations: Evaluations = 20
@@ -73,6 +88,13 @@ class SASRecConfig(Config):
     width: int = Field(64, ge=1, le=16_384, description="size of the item vectors")
     num_heads: int = Field(1, ge=1, le=1024, description="attention heads of a block; a divisor of the width")
     dropout: float = Field(0.6, ge=0, lt=1, description="on vectors, attention and feed-forward layers")
+    features: Features = ()
+    own_dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the items that are known in a step by their features alone; for unknown items",
+    )
     max_items: MaxItems = 50
     training: SASRecTraining
     validation_users: ValidationUsers = 25_000
@@ -83,6 +105,10 @@ class SASRecConfig(Config):
     def _fits_together(self) -> SASRecConfig:
         if self.width % self.num_heads:
             raise ValueError(f"num_heads={self.num_heads} does not divide width={self.width}")
+        if self.own_dropout and not self.features:
+            raise ValueError(
+                f"own_dropout={self.own_dropout} leaves items without any vector: name features, or take own_dropout=0"
+            )
         return self
 
 
@@ -142,9 +168,11 @@ class SASRecNetwork(nn.Module):
 
     Block: ClassVar[type[nn.Module]] = SASRecBlock
 
-    def __init__(self, num_items: int, config: SASRecConfig) -> None:
+    def __init__(self, bags: Bags, config: SASRecConfig) -> None:
         super().__init__()
-        self.item_vectors = nn.Parameter(nn.init.xavier_normal_(torch.empty(num_items, config.width)))
+        # Of Xavier's rule for a table of items.
+        std = math.sqrt(2 / (len(bags.words) + config.width))
+        self.vectors = ItemVectors(bags, config.width, std, config.own_dropout)
         # By age, so that the newest item always stands at the same place.
         self.age_vectors = nn.Parameter(nn.init.xavier_normal_(torch.empty(config.max_items, config.width)))
         self.blocks = nn.ModuleList(self.Block(config) for _ in range(config.depth))
@@ -152,9 +180,10 @@ class SASRecNetwork(nn.Module):
         # Of each head scores, shares and what dropout left of them, and once which places may look.
         self.attention_copies = config.depth * (3 * config.num_heads + 1)
 
-    def forward(self, items_RT: Tensor, ages_RT: Tensor, segments_RT: Tensor) -> Tensor:
+    def forward(self, vectors_RTD: Tensor, ages_RT: Tensor, segments_RT: Tensor) -> Tensor:
+        """States (R, T, D) after each item, given the vectors of the items."""
         past_RTT = past(segments_RT)
-        vectors_RTD = F.embedding(items_RT, self.item_vectors) * math.sqrt(self.item_vectors.shape[1])
+        vectors_RTD = vectors_RTD * math.sqrt(vectors_RTD.shape[2])
         x_RTD = self.dropout(vectors_RTD + F.embedding(ages_RT, self.age_vectors))
         for block in self.blocks:
             x_RTD = block(x_RTD, past_RTT)
@@ -163,27 +192,78 @@ class SASRecNetwork(nn.Module):
 
 
 class ItemLoss:
-    """Mean loss of a target of a batch, among all items."""
+    """Mean loss of a target of a batch, among all items or among some."""
 
-    def __init__(self, dtype: torch.dtype) -> None:
-        self.dtype = dtype  # of the products
+    def __init__(self, dtype: torch.dtype, sampled_items: int) -> None:
+        self.dtype = dtype  # of the products, where all items are scored
+        self.sampled_items = sampled_items
 
     def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
-        hidden_RTD = model(batch["items"], batch["ages"], batch["segments"])
-        learnt_RT = batch["targets"] >= 0
         network = unwrapped(model)
         assert isinstance(network, SASRecNetwork)
-        return item_loss(hidden_RTD[learnt_RT], network.item_vectors, batch["targets"][learnt_RT], self.dtype)
+        learned_RT = batch["targets"] >= 0
+        target_N = batch["targets"][learned_RT]
+        if not self.sampled_items:
+            table_ID = network.vectors.table()
+            vectors_RTD = F.embedding(batch["items"], table_ID)
+            hidden_RTD = model(vectors_RTD, batch["ages"], batch["segments"])
+            return item_loss(hidden_RTD[learned_RT], table_ID, target_N, self.dtype)
+        drawn = sampled(batch["items"], target_N, network, self.sampled_items)
+        vectors_CD = network.vectors(drawn.item_C)
+        vectors_RTD = F.embedding(drawn.column_I[batch["items"]], vectors_CD)
+        hidden_RTD = model(vectors_RTD, batch["ages"], batch["segments"])
+        logits_NC = hidden_RTD[learned_RT] @ vectors_CD.T + drawn.log_stand_for_C
+        return F.cross_entropy(logits_NC, drawn.column_I[target_N])
 
     def num_items(self, batch: Batch) -> int:
         return int((batch["targets"] >= 0).sum())
 
     def num_scores(self, model: nn.Module, batch: Batch) -> int:
-        """Those of some places at a time among all items, and a copy of the items' vectors with its gradient."""
+        """Those of all items, at some places at a time, with a copy of the items' vectors and its gradient; or those of
+        the sampled ones at all places, with their gradients."""
         network = unwrapped(model)
         assert isinstance(network, SASRecNetwork)
-        num_items, width = network.item_vectors.shape
-        return num_items * (PLACES_AT_ONCE + 2 * width)
+        num_items, width = network.vectors.own.shape
+        if not self.sampled_items:
+            return num_items * (PLACES_AT_ONCE + 2 * width)
+        num_targets = self.num_items(batch)
+        return 3 * num_targets * (self.sampled_items + batch["items"].numel() + num_targets)
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Items that a loss is taken among: those of the batch, and others that stand for all the rest.
+
+    `item_C`; `column_I`, where each item of the batch is among them; `log_stand_for_C`, the logarithm of how many items
+    each stands for, which is added to its logit so that the sum over them estimates that over the catalogue.
+    """
+
+    item_C: Tensor
+    column_I: Tensor
+    log_stand_for_C: Tensor
+
+
+def sampled(item_RT: Tensor, target_N: Tensor, network: SASRecNetwork, count: int) -> Sampled:
+    """The items of a batch and up to `count` others, drawn alike from all and with the dropout's generator.
+
+    An importance-sampled softmax (Bengio & Senécal 2003, https://www.iro.umontreal.ca/~lisa/pointeurs/senecal_aistats2003.pdf)
+    whose proposal is even over the items that the batch does not hold, and in which the batch's own count in full.
+    """
+    num_items, at = len(network.vectors.own), item_RT.device
+    here_I = torch.zeros(num_items, dtype=torch.bool, device=at)
+    here_I[item_RT.flatten()] = True
+    here_I[target_N] = True
+    generator = network.vectors.own_dropout.generator if item_RT.is_cpu else None
+    drawn_I = torch.zeros_like(here_I)
+    drawn_I[torch.randint(num_items, (count,), generator=generator, device=at)] = True
+    drawn_I &= ~here_I
+    of_batch_C, others_C = (torch.nonzero(mask_I).squeeze(1) for mask_I in (here_I, drawn_I))
+    item_C = torch.cat([of_batch_C, others_C])
+    column_I = torch.zeros(num_items, dtype=torch.int64, device=at)
+    column_I[item_C] = torch.arange(len(item_C), device=at)
+    log_C = torch.zeros(len(item_C), device=at)
+    log_C[len(of_batch_C) :] = math.log((num_items - len(of_batch_C)) / max(1, len(others_C)))
+    return Sampled(item_C, column_I, log_C)
 
 
 @register("sasrec")
@@ -211,9 +291,10 @@ class SASRec(Recommender):
     }
 
     network_: SASRecNetwork
+    vocabulary_: Vocabulary
 
-    def _new_network(self, num_items: int) -> SASRecNetwork:
-        return SASRecNetwork(num_items, self.config)
+    def _new_network(self, bags: Bags) -> SASRecNetwork:
+        return SASRecNetwork(bags, self.config)
 
     def _fit(
         self, train_data: Interactions, validation: Targets | None, run: Path | None, resume: bool
@@ -224,7 +305,9 @@ class SASRec(Recommender):
         counts_I = np.bincount(train_data.histories.items, minlength=train_data.num_items) + 1.0
         self.popularity_I_: FloatArray = np.log(counts_I / counts_I.sum()).astype(np.float32)
         lower = "width, depth or max_items"
-        self.network_ = built(lambda: self._new_network(train_data.num_items), lower).to(device())
+        self.vocabulary_ = Vocabulary.of(self.catalogue, config.features)
+        bags = self.vocabulary_.bags(self.catalogue)
+        self.network_ = built(lambda: self._new_network(bags), lower).to(device())
         steps = ItemSteps(
             train_data.histories,
             max_items=config.max_items,
@@ -240,8 +323,8 @@ class SASRec(Recommender):
             coupled_decay=True,
             adam_beta2=0.999,
             max_grad_norm=0.0,
-            warmup_steps=0,
-            lr_scheduler_type="constant",
+            warmup_steps=training.warmup_steps,
+            lr_scheduler_type=training.lr_scheduler_type,
             gradient_accumulation_steps=1,
             bf16=False,  # products this small gain nothing; the loss has its own
             seed=config.seed,
@@ -255,7 +338,29 @@ class SASRec(Recommender):
         validate = ranking_validation(self.rank, validation, config.validation_users, config.seed)
         with tempfile.TemporaryDirectory() as scratch:
             folder = run if run is not None else Path(scratch)
-            train(self.network_, ItemLoss(dtype), steps, options, folder, validate=validate, resume=resume)
+            loss = ItemLoss(dtype, training.sampled_items)
+            train(self.network_, loss, steps, options, folder, validate=validate, resume=resume)
+
+    @torch.inference_mode()
+    def item_table(self) -> Tensor:
+        """The vectors (I, D) of all items, as they are read and predicted."""
+        return self.network_.vectors.table()
+
+    @torch.inference_mode()
+    def states(self, histories: Histories, table_ID: Tensor) -> Tensor:
+        """The states (B, D) after histories of at least one item; a product with an item's vector is its logit.
+
+        Args:
+            histories: B of them.
+            table_ID: what `item_table` gave.
+        """
+        newest = [items[-self.config.max_items :] for items in histories]
+        batch, start_S = pack(newest, max(map(len, newest)))
+        items_RT, ages_RT, segments_RT = (batch[name].to(device()) for name in ("items", "ages", "segments"))
+        hidden_RTD = self.network_(F.embedding(items_RT, table_ID), ages_RT, segments_RT)
+        last_S = torch.from_numpy(start_S + [len(items) - 1 for items in newest]).to(device())
+        states_BD: Tensor = hidden_RTD.flatten(0, 1)[last_S]
+        return states_BD
 
     @torch.inference_mode()
     def _score(self, histories: Histories) -> FloatArray:
@@ -263,20 +368,15 @@ class SASRec(Recommender):
         # Who has no history yet is offered what is popular.
         scores_BI = np.tile(self.popularity_I_, (len(histories), 1))
         if len(known):
-            newest = [items[-self.config.max_items :] for items in histories.take(known)]
-            batch, start_S = pack(newest, max(map(len, newest)))
-            hidden_RTD = self.network_(*(batch[name].to(device()) for name in ("items", "ages", "segments")))
-            last_S = torch.from_numpy(start_S + [len(items) - 1 for items in newest]).to(device())
-            logits_SI = hidden_RTD.flatten(0, 1)[last_S] @ self.network_.item_vectors.T
+            table_ID = self.item_table()
+            logits_SI = self.states(histories.take(known), table_ID) @ table_ID.T
             scores_BI[known] = torch.log_softmax(logits_SI, dim=1).cpu().numpy()
         return scores_BI
 
     def _catalogue_changed(self, trained: Catalogue) -> None:
         num_new = len(self.catalogue) - len(trained)
-        vectors_ID = self.network_.item_vectors.detach()
-        mean_ND = vectors_ID.mean(dim=0).expand(num_new, -1)
         self.network_ = twin(self.network_)
-        self.network_.item_vectors = nn.Parameter(torch.cat([vectors_ID, mean_ND]))
+        self.network_.vectors = self.network_.vectors.grown(self.vocabulary_.bags(self.catalogue))
         self.popularity_I_ = np.pad(
             self.popularity_I_, (0, num_new), constant_values=self.popularity_I_.min()
         )
@@ -284,11 +384,19 @@ class SASRec(Recommender):
     def _save(self, folder: Path) -> None:
         state = {**self.network_.state_dict(), "popularity": torch.from_numpy(self.popularity_I_)}
         write_atomically(folder / f"{self.name}.safetensors", lambda path: save_file(state, path))
+        if self.config.features:
+            self.vocabulary_.save(folder / "features.json")
 
     def _load(self, folder: Path) -> None:
         prepare_threads(self.config.threads)
         state = read_safetensors(folder / f"{self.name}.safetensors", ["popularity"], framework="pt")
+        if "item_vectors" in state:  # before items had features
+            state["vectors.own"] = state.pop("item_vectors")
+            state["vectors.words"] = state["vectors.own"][:0]
         self.popularity_I_ = state.pop("popularity").numpy()
-        self.network_ = self._new_network(len(self.popularity_I_))
+        self.vocabulary_ = (
+            Vocabulary.load(folder / "features.json") if self.config.features else Vocabulary({})
+        )
+        self.network_ = self._new_network(self.vocabulary_.bags(self.catalogue))
         self.network_.load_state_dict(state)
         self.network_.to(device()).eval()

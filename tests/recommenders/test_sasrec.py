@@ -51,7 +51,8 @@ def hidden(model: Any, histories: list[list[int]]) -> list[torch.Tensor]:
     """Hidden states of each history, packed together."""
     batch, start_S = pack([np.array(items) for items in histories], model.config.max_items)
     with torch.inference_mode():
-        flat = model.network_(batch["items"], batch["ages"], batch["segments"]).flatten(0, 1)
+        vectors = model.item_table()[batch["items"]]
+        flat = model.network_(vectors, batch["ages"], batch["segments"]).flatten(0, 1)
     return [flat[start : start + len(items)] for items, start in zip(histories, start_S, strict=True)]
 
 
@@ -109,9 +110,9 @@ def test_a_newcomer_is_offered_what_is_popular(
 
 def test_an_added_item_has_the_mean_vector(fitted: Callable[..., Recommender]) -> None:
     model: Any = copy(fitted("sasrec"))
-    before = model.network_.item_vectors.detach().clone()
+    before = model.network_.vectors.own.detach().clone()
     model.add_items(pl.DataFrame({"item_id": ["new"], "title": ["New Film"]}))
-    after = model.network_.item_vectors.detach()
+    after = model.network_.vectors.own.detach()
     torch.testing.assert_close(after[:NUM_ITEMS], before)
     torch.testing.assert_close(after[NUM_ITEMS], before.mean(0))
 
