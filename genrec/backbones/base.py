@@ -78,6 +78,7 @@ class Backbone(nn.Module, ABC):
         positions_BT: Tensor,
         mask_BTK: Tensor | None = None,
         cache: Any = None,
+        real_BT: Tensor | None = None,
     ) -> Tensor:
         """Hidden states (B, T, D) after the last layer's norm.
 
@@ -88,6 +89,8 @@ class Backbone(nn.Module, ABC):
             mask_BTK: True where a token may look; None: everything up to itself (padding on the right is then out
                 of reach by itself), which is for an empty cache or none.
             cache: a `new_cache()` that holds keys and values of earlier calls and takes these; None: no cache.
+            real_BT: which tokens are no padding, of those in a mask; the states of the others may be anything, and
+                need not be computed. None: all are.
         """
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:

@@ -21,6 +21,7 @@ import torch.nn.functional as F  # noqa: N812
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AttentionInterface, LlamaConfig, LlamaForCausalLM
+from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
 from genrec.backbones.base import Backbone, twin
 from genrec.backbones.cache import GrowingCache
@@ -145,11 +146,21 @@ class CompactBackbone(Backbone):
         positions_BT: Tensor,
         mask_BTK: Tensor | None = None,
         cache: Any = None,
+        real_BT: Tensor | None = None,
     ) -> Tensor:
-        return self.states(self.edge_vectors(tokens_BT, nodes_BT), positions_BT, mask_BTK, cache)
+        return self.states(self.edge_vectors(tokens_BT, nodes_BT), positions_BT, mask_BTK, cache, real_BT)
 
-    def states(self, embedded_BTD: Tensor, places_BT: Tensor, mask_BTK: Tensor | None, cache: Any) -> Tensor:
+    def states(
+        self,
+        embedded_BTD: Tensor,
+        places_BT: Tensor,
+        mask_BTK: Tensor | None,
+        cache: Any,
+        real_BT: Tensor | None = None,
+    ) -> Tensor:
         """States (B, T, D) after the last layer, given embeddings; the rest is as in `hidden`."""
+        if real_BT is not None and mask_BTK is not None and cache is not None and not self.training:
+            return self._states_of(real_BT, embedded_BTD, places_BT, mask_BTK, cache)
         states_BTD: Tensor = self.lm.model(
             inputs_embeds=self.dropout(embedded_BTD),
             attention_mask=None if mask_BTK is None else self.additive(mask_BTK, embedded_BTD.dtype),
@@ -157,6 +168,42 @@ class CompactBackbone(Backbone):
             past_key_values=cache,
             use_cache=cache is not None,
         ).last_hidden_state
+        return states_BTD
+
+    def _states_of(
+        self, real_BT: Tensor, embedded_BTD: Tensor, places_BT: Tensor, mask_BTK: Tensor, cache: Any
+    ) -> Tensor:
+        """`states` where only some tokens are real: padding takes part in attention alone, where it is not seen.
+
+        Step by step what transformers' model does. A step of a search has tokens for few rows: more than half of the
+        table is padding.
+        """
+        model, shape_BT = self.lm.model, places_BT.shape
+        place_G = torch.nonzero(real_BT.flatten()).squeeze(1)
+
+        def table(vectors_GHD: Tensor) -> Tensor:
+            """One row of vectors a row of tokens (B, H, T, D), nothing in padding."""
+            flat = vectors_GHD.new_zeros((real_BT.numel(), *vectors_GHD.shape[1:]))
+            flat.index_copy_(0, place_G, vectors_GHD)
+            return flat.view(*shape_BT, *vectors_GHD.shape[1:]).transpose(1, 2)
+
+        mask_B1TK = self.additive(mask_BTK, embedded_BTD.dtype)
+        states_GD = embedded_BTD.flatten(0, 1)[place_G]
+        cos, sin = model.rotary_emb(states_GD[None], places_BT.flatten()[None, place_G])
+        for number, layer in enumerate(model.layers):
+            attention = layer.self_attn
+            read_GD = layer.input_layernorm(states_GD)
+            query, key, value = (
+                part(read_GD).view(len(place_G), -1, attention.head_dim)
+                for part in (attention.q_proj, attention.k_proj, attention.v_proj)
+            )
+            query, key = (one[0] for one in apply_rotary_pos_emb(query[None], key[None], cos, sin, 2))
+            keys, values = cache.update(table(key), table(value), number)
+            attended_BTHD, _ = _attend(attention, table(query), keys, values, mask_B1TK)
+            states_GD = states_GD + attention.o_proj(attended_BTHD.flatten(0, 1).flatten(1)[place_G])
+            states_GD = states_GD + layer.mlp(layer.post_attention_layernorm(states_GD))
+        states_BTD = torch.zeros_like(embedded_BTD)
+        states_BTD.view(-1, states_BTD.shape[2]).index_copy_(0, place_G, model.norm(states_GD))
         return states_BTD
 
     def new_cache(self) -> GrowingCache:

@@ -47,7 +47,14 @@ class PrefixBackbone(Seq2SeqBackbone):
     position_vectors: nn.Embedding | None
 
     @abstractmethod
-    def states(self, embedded_BTD: Tensor, places_BT: Tensor, mask_BTK: Tensor | None, cache: Any) -> Tensor:
+    def states(
+        self,
+        embedded_BTD: Tensor,
+        places_BT: Tensor,
+        mask_BTK: Tensor | None,
+        cache: Any,
+        real_BT: Tensor | None = None,
+    ) -> Tensor:
         """States (B, T, D) after the last layer; `places_BT` are the positions that the decoder itself is told."""
 
     @abstractmethod
@@ -61,11 +68,12 @@ class PrefixBackbone(Seq2SeqBackbone):
         positions_BT: Tensor,
         mask_BTK: Tensor | None = None,
         cache: Any = None,
+        real_BT: Tensor | None = None,
     ) -> Tensor:
         # The first token of an answer is the next one after its mask.
         inter_BT, intra_BT = _both_positions(positions_BT)
         embedded_BTD = self._placed(self.embedded(tokens_BT, nodes_BT), inter_BT, intra_BT)
-        return self.states(embedded_BTD, inter_BT + intra_BT, mask_BTK, cache)
+        return self.states(embedded_BTD, inter_BT + intra_BT, mask_BTK, cache, real_BT)
 
     def prefill_source(
         self, tokens_BT: Tensor, nodes_BT: Tensor, positions_BT: Tensor, words_BT: Tensor, reach_BT: Tensor

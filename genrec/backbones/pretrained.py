@@ -151,6 +151,7 @@ class PretrainedBackbone(Backbone):
         positions_BT: Tensor,
         mask_BTK: Tensor | None = None,
         cache: Any = None,
+        real_BT: Tensor | None = None,
     ) -> Tensor:
         return self.run(positions_BT, mask_BTK, cache, input_ids=tokens_BT)
 

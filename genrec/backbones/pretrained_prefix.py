@@ -53,7 +53,14 @@ class PretrainedPrefixBackbone(PrefixBackbone, PretrainedBackbone):
             return tuple(name for name in _PAPER_TARGETS if name in names)
         return PretrainedBackbone._usual_targets(model)
 
-    def states(self, embedded_BTD: Tensor, places_BT: Tensor, mask_BTK: Tensor | None, cache: Any) -> Tensor:
+    def states(
+        self,
+        embedded_BTD: Tensor,
+        places_BT: Tensor,
+        mask_BTK: Tensor | None,
+        cache: Any,
+        real_BT: Tensor | None = None,
+    ) -> Tensor:
         # A long answer to a long source may pass the last position of a checkpoint that counts them in a table.
         return self.run(places_BT.clamp_max(self._last_position), mask_BTK, cache, inputs_embeds=embedded_BTD)
 

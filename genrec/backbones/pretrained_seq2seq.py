@@ -162,6 +162,7 @@ class PretrainedSeq2SeqBackbone(EncoderDecoder, PretrainedBackbone):
         positions_BT: Tensor,
         mask_BTK: Tensor | None = None,
         cache: Any = None,
+        real_BT: Tensor | None = None,
     ) -> Tensor:
         family, stack = self._family, self._model.get_decoder()
         cache.positions_BK = torch.cat([cache.positions_BK, positions_BT], dim=1)

@@ -124,7 +124,12 @@ class SearchCache:
         past_RQK &= (rank_RQ >= 0)[:, :, None]
         own_RQQ = (rank_RQ[:, :, None] == rank_RQ[:, None]) & (step_RQ[:, :, None] >= step_RQ[:, None])
         hidden_RQD = self.backbone.hidden(
-            table(token_FL), table(node_FL), position_RQ, torch.cat([past_RQK, own_RQQ], dim=2), self.cache
+            table(token_FL),
+            table(node_FL),
+            position_RQ,
+            torch.cat([past_RQK, own_RQQ], dim=2),
+            self.cache,
+            rank_RQ >= 0,
         )
 
         num_new = int(rank_F.max()) + 1

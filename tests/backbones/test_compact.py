@@ -62,6 +62,30 @@ def test_mask_and_cache_give_what_one_pass_gives() -> None:
 
 
 @torch.no_grad()
+def test_padding_in_a_step_of_a_search_is_left_out_and_changes_nothing() -> None:
+    """Eight tokens, some of which only their own branch sees, and six that are none."""
+    model, ran = backbone(), list[int]()
+    model.lm.model.layers[0].mlp.down_proj.register_forward_hook(
+        lambda _, given, out: ran.append(out[..., 0].numel())
+    )
+    real_BT = torch.tensor([[True] * 6 + [False], [True] * 2 + [False] * 5])
+    tokens_BT, nodes_BT = (torch.nn.functional.pad(one, (0, 1)) for one in (TOKENS, NODES))
+    past_BTT = torch.ones(2, 7, 6, dtype=torch.bool) & real_BT[:, :, None]
+    own_BTT = torch.ones(7, 7, dtype=torch.bool).tril() & (
+        (torch.arange(7) % 2)[:, None] == torch.arange(7) % 2
+    )
+    mask_BTK = torch.cat([past_BTT, own_BTT.expand(2, -1, -1)], dim=2)
+    found = []
+    for real in (None, real_BT):
+        cache = model.new_cache()
+        model.hidden(TOKENS, NODES, POSITIONS, cache=cache)
+        places_BT = (6 + torch.arange(7)).expand(2, -1)
+        found.append(model.hidden(tokens_BT, nodes_BT, places_BT, mask_BTK, cache, real)[real_BT])
+    torch.testing.assert_close(*found, atol=1e-6, rtol=1e-6)
+    assert ran == [12, 14, 12, 8]
+
+
+@torch.no_grad()
 def test_node_vectors_stand_at_both_ends() -> None:
     model = backbone()
     assert model.node_vectors is not None
