@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import log1p, sqrt
 from pathlib import Path
 
 import numpy as np
@@ -45,11 +44,7 @@ def slow_scores(walks: list[list[int]], history: list[int], model: Transitions) 
     scores = np.zeros(NUM_ITEMS)
     counts = slow_counts(walks, config.gap, config.reverse)
     for place, item in enumerate(reversed(history[-config.max_items :])):
-        edges = [
-            log1p(count) if config.edges == "log" else count / sqrt(max(taken[other], 1))
-            for other, count in enumerate(counts[item])
-        ]
-        scores += config.decay**place * np.array(edges) / (max(edges) or 1)
+        scores += config.decay**place * np.log1p(counts[item])
     return np.where(scores > 0, scores, taken / (taken.max() + 1) - 1)
 
 
@@ -57,13 +52,10 @@ def slow_scores(walks: list[list[int]], history: list[int], model: Transitions) 
 @given(
     walks=lists,
     history=st.lists(st.integers(0, NUM_ITEMS - 1), max_size=5),
-    edges=st.sampled_from(["log", "cosine"]),
     reverse=st.sampled_from([0.0, 0.25, 0.7]),
 )
-def test_scores_follow_the_definition(
-    walks: list[list[int]], history: list[int], edges: str, reverse: float
-) -> None:
-    model = Transitions(gap=3, max_items=3, decay=0.5, edges=edges, reverse=reverse)
+def test_scores_follow_the_definition(walks: list[list[int]], history: list[int], reverse: float) -> None:
+    model = Transitions(gap=3, max_items=3, decay=0.5, reverse=reverse)
     found = model.fit(interactions(walks, NUM_ITEMS))._score(Histories.from_lists([history]))
     np.testing.assert_allclose(found[0], slow_scores(walks, history, model), rtol=1e-5)
 
