@@ -42,12 +42,14 @@ files there, not the page. [protocol.md](protocol.md) describes what is measured
 [experiments.md](experiments.md) what led to the options.
 
 **Ours.** Leave-one-out by time, test targets, the whole catalogue ranked, seen items excluded (and allowed, in the last
-metric columns), ties counted against the model. Mean ± standard deviation over seeds; `popular` and `itemknn` are
-deterministic and have one run. "Exact lists" is the share of lists proven to be the model's own top k. Training is wall
-time of one run with the given number of threads, while other work may have shared the machine. Options and checkpoints
-were chosen on the validation targets, the defaults of `itemknn` on those of MovieLens 100K and Beauty
-together. Choices made after test figures had been seen are marked in [experiments.md](experiments.md), above all that
-`recsysllm-best` has no pre-training. Repeat a row with `python benchmarks/seeds.py RECOMMENDER OPTIONS --data PATH`.
+metric columns), ties counted against the model. Mean ± standard deviation over seeds; `popular`, `itemknn` and
+`transitions` (`transitions-text` is that with `text=tfidf`) are deterministic and have one run. "Exact lists" is the
+share of lists proven to be the model's own top k. Training is wall time of one run with the given number of threads,
+while other work may have shared the machine. Options and checkpoints were chosen on the validation targets, the
+defaults of `itemknn` on those of MovieLens 100K and Beauty together, those of `transitions` on those of all four.
+Choices made after test figures had been seen are marked in [experiments.md](experiments.md), above all that
+`recsysllm-best` has no pre-training; the test part was opened twice for `transitions`. Repeat a row with `python
+benchmarks/seeds.py RECOMMENDER OPTIONS --data PATH`.
 
 **Tasks** of multi-task recommenders are listed with baselines for the same questions, fitted on the same training part;
 texts (BLEU, ROUGE) in percent. "new" prompts describe an item by its attributes only.
