@@ -25,7 +25,8 @@ Q tokens to run of one row (padded), G places whose next token is forced, H some
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -33,7 +34,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from genrec.backbones.base import Backbone, Prefix
-from genrec.backbones.children import child_logits
+from genrec.backbones.children import ChildLogits, child_logits
 from genrec.decoding.cache import SearchCache
 from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.decoding.frontier import Candidates, Found, Frontier
@@ -43,6 +44,9 @@ from genrec.errors import ConfigError
 Normalise = Literal["children", "vocabulary"]
 
 _SIDE_BY_SIDE = 16  # prefixes of a user that are tried in one step of a best first search
+_WIDE_ROOT = 8  # children of the root for each item wanted from which most of them cannot matter
+# With a prior fewer pay, and no more tokens of each than this: one long title makes everybody's row as long.
+_SIDE_BY_SIDE_WITH_PRIOR, _LONGEST_WITH_PRIOR = 8, 6
 _LARGEST_FRONTIER = 1024  # prefixes of a user that may wait
 _MOST_STEPS = 64  # steps before a search gives the proof up and goes on as a beam
 _WIDEST = 4096  # beams after which a search for a proof is given up
@@ -156,16 +160,17 @@ class BeamSearch:
             )
         cache = prefix if isinstance(prefix, SearchCache) else SearchCache(self.backbone, prefix)
         device = cache.start_R.device
-        user_R = row_F = torch.arange(len(cache.start_R), device=device)
-        zeros_F = torch.zeros_like(row_F)
-        lists, found = (Found.nothing(len(row_F), k, device) for _ in range(2))
-        edges = self._children(
-            cache, prior, row_F, zeros_F, zeros_F, found.score_Bk.new_zeros(len(row_F)), cache.hidden_RD
-        )
+        user_R = torch.arange(len(cache.start_R), device=device)
+        lists, found = (Found.nothing(len(user_R), k, device) for _ in range(2))
+        edges = self._first(cache, prior, constraint, k)
         frontier = Frontier(found.score_Bk[:, :0], found.item_Bk[:, :0], found.item_Bk[:, :0])
+        side_by_side, longest = _SIDE_BY_SIDE, None
+        if prior is not None:
+            side_by_side, longest = _SIDE_BY_SIDE_WITH_PRIOR, _LONGEST_WITH_PRIOR
         for step in itertools.count():
             best_first = step < most_steps
-            num_tried = _SIDE_BY_SIDE if best_first else max(width, k)
+            num_tried = side_by_side if best_first else max(width, k)
+            edges = edges.take(torch.nonzero(edges.score_E >= found.score_Bk[edges.row_E, -1]).squeeze(1))
             if not constraint.is_open:
                 allowed_E = constraint.allows(user_R[edges.row_E], edges.node_E)
                 edges = edges.take(torch.nonzero(allowed_E).squeeze(1))
@@ -188,9 +193,39 @@ class BeamSearch:
                 cache.keep(tried.slot_RC, tried.score_RC > -torch.inf)
             slot_F = tried.slot_RC[row_F, rank_F] if best_first else rank_F
             node_F, score_F = tried.node_RC[row_F, rank_F], tried.score_RC[row_F, rank_F]
-            edges = self._extend(cache, prior, row_F, rank_F, slot_F, node_F, score_F)
+            edges = self._extend(cache, prior, row_F, rank_F, slot_F, node_F, score_F, longest)
         lists.put(user_R, found)
         return lists
+
+    def _first(self, cache: SearchCache, prior: Prior | None, constraint: Constraint, k: int) -> Candidates:
+        """The children of the root; of a wide one those that may enter a list."""
+        trie, device = self.trie, cache.start_R.device
+        row_R = torch.arange(len(cache.start_R), device=device)
+        zeros_R = torch.zeros_like(row_R)
+        first, last = trie.first_child_N1[:2].tolist()
+        if self.normalise == "vocabulary" or last - first < _WIDE_ROOT * k:
+            score_R = torch.zeros(len(row_R), device=device)
+            return self._children(cache, prior, row_R, zeros_R, zeros_R, score_R, cache.hidden_RD)
+        (part,) = self._scores(prior, row_R, zeros_R, cache.hidden_RD)
+        score_RC = part.logits_NC[:, : last - first]
+        node_C = torch.arange(first, last, device=device)
+        alone_C = trie.last_leaf_N[node_C] - trie.first_leaf_N[node_C] == 1
+        # Of a thousand children a few dozen matter. The best that are items by themselves tell which: nothing below
+        # the k-th of those can enter a list. Where filters hide too many of them, all children stay.
+        tip_W = torch.nonzero(alone_C).squeeze(1)
+        if len(tip_W) < 2 * k:
+            bound_R = score_RC.new_full((len(row_R),), -torch.inf)
+        else:
+            tips_RW, place_RW = score_RC[:, tip_W].topk(2 * k, dim=1)
+            if not constraint.is_open:
+                row_E = row_R.repeat_interleave(2 * k)
+                allowed_E = constraint.allows(row_E, node_C[tip_W][place_RW].flatten())
+                tips_RW = tips_RW.masked_fill(~allowed_E.view_as(tips_RW), -torch.inf)
+            bound_R = tips_RW.topk(k, dim=1).values[:, -1]
+        row_E, column_E = torch.nonzero(score_RC >= bound_R[:, None], as_tuple=True)
+        return Candidates(
+            row_E, torch.zeros_like(row_E), node_C[column_E], score_RC[row_E, column_E], alone_C[column_E]
+        )
 
     def _collect(self, edges: Candidates, found: Found) -> None:
         """Take what is finished into the lists."""
@@ -209,9 +244,10 @@ class BeamSearch:
         slot_F: Tensor,
         node_F: Tensor,
         score_F: Tensor,
+        longest: int | None,
     ) -> Candidates:
         """Run the prefixes' last tokens, and the forced ones after them, and look at what may follow."""
-        token_FL, node_FL, length_F, last_F = self._runs(node_F, cache.depth(row_F, slot_F))
+        token_FL, node_FL, length_F, last_F = self._runs(node_F, cache.depth(row_F, slot_F), longest)
         ended_F = self.trie.num_children(last_F) == 0  # the code is whole: nothing follows its last token
         hidden_RQD, place_FL, slot_F = cache.run(
             row_F, slot_F, rank_F, token_FL, node_FL, length_F - ended_F.long()
@@ -235,8 +271,10 @@ class BeamSearch:
         ended = Candidates(row_F, slot_F, last_F, score_F, ended_F).take(torch.nonzero(ended_F).squeeze(1))
         return edges.merge(ended)
 
-    def _runs(self, node_F: Tensor, depth_F: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The tokens from `node_F` on down to the next choice or the code's end.
+    def _runs(
+        self, node_F: Tensor, depth_F: Tensor, longest: int | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The tokens from `node_F` on down to the next choice or the code's end, or `longest` of them.
 
         Returns:
             token_FL and node_FL, the nodes that they write, 0 for none; length_F; last_F, the last node.
@@ -244,7 +282,7 @@ class BeamSearch:
         trie, run = self.trie, [node_F]
         while True:
             forced_F = trie.num_children(run[-1]) == 1
-            if not bool(forced_F.any()):
+            if len(run) == longest or not bool(forced_F.any()):
                 break
             run.append(torch.where(forced_F, trie.first_child_N1[run[-1]].long(), run[-1]))
         node_FL, last_F = torch.stack(run, dim=1), run[-1]
@@ -290,16 +328,26 @@ class BeamSearch:
         else:
             count_F = trie.num_children(node_F)
             offset_F = count_F.cumsum(0) - count_F
-            score_E = torch.empty(len(parent_E), device=node_F.device)
-            for part in child_logits(self.backbone, hidden_FD, node_F, trie.token_N, trie.first_child_N1):
-                logits_NC = part.logits_NC
-                if prior is not None:
-                    logits_NC = prior.join(logits_NC, row_F[part.group_N], node_F[part.group_N])
-                score_NC = logits_NC.log_softmax(1)
+            score_E = torch.empty(len(parent_E) + 1, device=node_F.device)  # the last is for padding
+            for part in self._scores(prior, row_F, node_F, hidden_FD):
+                score_NC = part.logits_NC
                 within_C = torch.arange(score_NC.shape[1], device=node_F.device)
-                real_NC = within_C < part.num_children_N[:, None]
-                score_E[(offset_F[part.group_N, None] + within_C)[real_NC]] = score_NC[real_NC]
+                edge_NC = offset_F[part.group_N, None] + within_C
+                edge_NC.masked_fill_(within_C >= part.num_children_N[:, None], len(parent_E))
+                score_E.index_copy_(0, edge_NC.flatten(), score_NC.flatten())
+            score_E = score_E[:-1]
         return Candidates(row_F[parent_E], slot_F[parent_E], child_E, score_F[parent_E] + score_E, done_E)
+
+    def _scores(
+        self, prior: Prior | None, row_F: Tensor, node_F: Tensor, hidden_FD: Tensor
+    ) -> Iterator[ChildLogits]:
+        """Log-probabilities among the children of each node, in the groups of `child_logits`."""
+        trie = self.trie
+        for part in child_logits(self.backbone, hidden_FD, node_F, trie.token_N, trie.first_child_N1):
+            logits_NC = part.logits_NC
+            if prior is not None:
+                logits_NC = prior.join(logits_NC, row_F[part.group_N], node_F[part.group_N])
+            yield replace(part, logits_NC=logits_NC.log_softmax(1))
 
     def _log_p(self, hidden_GD: Tensor, place_E: Tensor, token_E: Tensor) -> Tensor:
         """Log-probability (E,) among the vocabulary of each token at its place, an index into hidden_GD."""

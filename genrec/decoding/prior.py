@@ -37,6 +37,7 @@ from genrec.data.memory import check_fits
 from genrec.decoding.constraint import TrieTensors
 
 LEAST = 1e-15  # probability that every item has on top of the item model's
+_WIDE = 64  # children of a node for which it pays to ask whether all places are at that one
 _AT_ONCE = 1 << 20  # logits that are turned into running sums at once: they stay in the cache
 
 
@@ -130,14 +131,18 @@ class Prior:
             node_N: the node that is reached there.
             width: C; beyond the children of a node stands something above 0.
         """
-        trie = self.trie
+        trie, user_N = self.trie, self.row_R[row_N]
+        if width > _WIDE and bool(
+            (node_N == node_N[0]).all()
+        ):  # the root above all: the same leaves for everybody
+            node_N = node_N[:1]
         within_C1 = torch.arange(width + 1, device=node_N.device)
         first_N, end_N = trie.first_child_N1[node_N], trie.first_child_N1[node_N + 1]
         edge_NC1 = first_N[:, None] + within_C1
         # Where one child's leaves end, the next one's begin; the last one's end with those of the node.
         leaf_NC1 = trie.first_leaf_N[edge_NC1.clamp_max(len(trie.token_N) - 1)]
         leaf_NC1 = torch.where(edge_NC1 < end_N[:, None], leaf_NC1, trie.last_leaf_N[node_N][:, None])
-        before_NC1 = self.before_BI1[self.row_R[row_N][:, None], leaf_NC1]
+        before_NC1 = self.before_BI1[user_N[:, None], leaf_NC1]
         mass_NC = before_NC1.diff(dim=1).clamp_min_(LEAST)
         return mass_NC.div_(before_NC1[:, -1:] - before_NC1[:, :1]).float()
 

@@ -96,13 +96,16 @@ def test_exact_search_finds_the_true_best(data: st.DataObject, case: Case, k: in
 
 
 @settings(deadline=None, max_examples=20)
-@given(st.data(), cases(), ks, widths, st.sampled_from([0, 1, 3, 64]))
-def test_best_first_lists(data: st.DataObject, case: Case, k: int, width: int, most_steps: int) -> None:
+@given(st.data(), cases(), ks, widths, st.sampled_from([0, 1, 3, 64]), st.sampled_from([0, 8]))
+def test_best_first_lists(
+    data: st.DataObject, case: Case, k: int, width: int, most_steps: int, wide: int
+) -> None:
     """Also where it goes on as a beam after a few steps; proved whenever it does not have to."""
     seen, allowed, permitted_BI = data.draw(filters(case))
     constraint = Constraint(case.tensors, seen=seen, allowed=allowed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("genrec.decoding.beam._MOST_STEPS", most_steps)
+        patch.setattr("genrec.decoding.beam._WIDE_ROOT", wide)
         found = case.search().search_best_first(case.prefix, constraint, k, width)
     check(found, case.log_probabilities(), permitted_BI, k)
     assert most_steps < 64 or found.exact_B.all()
@@ -234,6 +237,28 @@ def test_a_root_wider_than_the_padded_groups(node_vectors: bool) -> None:
     case = Case(model, trie, codes, replace(case.prefix, nodes_BT=torch.zeros_like(case.prefix.nodes_BT)))
     found = case.search().search(case.prefix, Constraint(case.tensors), k=10, width=20)
     check(found, case.log_probabilities(), everything(case), k=10)
+
+
+@pytest.mark.parametrize("best_first", [True, False])
+def test_filters_that_hide_the_best_of_a_wide_root(best_first: bool) -> None:
+    """100 items alone below the root and 40 below shared tokens: one user has seen nearly all of the 100."""
+    codes = [(token,) for token in range(100)] + [
+        (100 + first, second) for first in range(20) for second in (0, 1)
+    ]
+    torch.manual_seed(1)
+    trie = Trie.build(Codes.from_lists(codes))
+    case = make([(0,)], 1, num_users=3)
+    model = CompactBackbone(120, depth=1, width=32, dropout=0.0, num_nodes=trie.num_nodes).eval()
+    model.lm.model.embed_tokens.weight.data *= 10
+    case = Case(model, trie, codes, replace(case.prefix, nodes_BT=torch.zeros_like(case.prefix.nodes_BT)))
+    seen = Histories.from_lists([list(range(99)), [], [3, 5, 120]])
+    permitted_BI = everything(case)
+    for user, items in enumerate(seen):
+        permitted_BI[user, items.tolist()] = False
+    search = case.search().search_best_first if best_first else case.search().search
+    found = search(case.prefix, Constraint(case.tensors, seen=seen), 5, 30)
+    check(found, case.log_probabilities(), permitted_BI, k=5)
+    assert found.exact_B.all()
 
 
 def test_a_proof_that_takes_too_many_beams_is_refused(hard: Case, monkeypatch: pytest.MonkeyPatch) -> None:

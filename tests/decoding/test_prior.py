@@ -81,16 +81,20 @@ def test_probabilities_with_a_prior_add_up_to_one(asked: Weighed) -> None:
 
 
 @settings(deadline=None, max_examples=20)
-@given(st.data(), weighed_cases(), ks, widths, st.sampled_from([0, 1, 3, 64]))
+@given(st.data(), weighed_cases(), ks, widths, st.sampled_from([0, 1, 3, 64]), st.sampled_from([1, 2, 6]))
 def test_best_first_lists_with_a_prior(
-    data: st.DataObject, asked: Weighed, k: int, width: int, most_steps: int
+    data: st.DataObject, asked: Weighed, k: int, width: int, most_steps: int, longest: int
 ) -> None:
-    """Also where users drop out and where it goes on as a beam; proved whenever it does not have to."""
+    """Also where users drop out, where forced tokens take several steps and where it goes on as a beam.
+
+    Proved whenever it does not have to.
+    """
     case = asked.case
     seen, allowed, permitted_BI = data.draw(filters(case))
     constraint = Constraint(case.tensors, seen=seen, allowed=allowed)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("genrec.decoding.beam._MOST_STEPS", most_steps)
+        patch.setattr("genrec.decoding.beam._LONGEST_WITH_PRIOR", longest)
         found = case.search().search_best_first(case.prefix, constraint, k, width, asked.prior())
     check(found, asked.log_p_BI(), permitted_BI, k)
     assert most_steps < 64 or found.exact_B.all()
