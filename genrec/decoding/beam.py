@@ -45,8 +45,9 @@ Normalise = Literal["children", "vocabulary"]
 
 _SIDE_BY_SIDE = 16  # prefixes of a user that are tried in one step of a best first search
 _WIDE_ROOT = 8  # children of the root for each item wanted from which most of them cannot matter
-# With a prior fewer pay, and no more tokens of each than this: one long title makes everybody's row as long.
-_SIDE_BY_SIDE_WITH_PRIOR, _LONGEST_WITH_PRIOR = 8, 6
+# With a prior fewer pay; and while many prefixes are tried, so many tokens of each: one long title makes the rows of
+# all users as long.
+_SIDE_BY_SIDE_WITH_PRIOR, _LONGEST_WITH_PRIOR, _MANY = 8, 4, 128
 _LARGEST_FRONTIER = 1024  # prefixes of a user that may wait
 _MOST_STEPS = 64  # steps before a search gives the proof up and goes on as a beam
 _WIDEST = 4096  # beams after which a search for a proof is given up
@@ -167,6 +168,7 @@ class BeamSearch:
         side_by_side, longest = _SIDE_BY_SIDE, None
         if prior is not None:
             side_by_side, longest = _SIDE_BY_SIDE_WITH_PRIOR, _LONGEST_WITH_PRIOR
+            most_steps *= _SIDE_BY_SIDE // side_by_side  # as many prefixes
         for step in itertools.count():
             best_first = step < most_steps
             num_tried = side_by_side if best_first else max(width, k)
@@ -193,7 +195,8 @@ class BeamSearch:
                 cache.keep(tried.slot_RC, tried.score_RC > -torch.inf)
             slot_F = tried.slot_RC[row_F, rank_F] if best_first else rank_F
             node_F, score_F = tried.node_RC[row_F, rank_F], tried.score_RC[row_F, rank_F]
-            edges = self._extend(cache, prior, row_F, rank_F, slot_F, node_F, score_F, longest)
+            at_once = longest if len(row_F) >= _MANY else None
+            edges = self._extend(cache, prior, row_F, rank_F, slot_F, node_F, score_F, at_once)
         lists.put(user_R, found)
         return lists
 

@@ -26,7 +26,10 @@ from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.decoding.frontier import Found
 from genrec.decoding.prior import Prior, PriorOf
 
-_MASSES_AT_ONCE = 1 << 24  # of a prior: users times items; 128 MB
+# With a prior:
+_MASSES_AT_ONCE = 1 << 24  # users times items; 128 MB
+_MOST_ROWS = 256  # questions that are searched at once
+_SHORT = 64  # tokens of questions that may be read together, whatever their length
 
 
 @dataclass(frozen=True)
@@ -193,7 +196,7 @@ class TrieRanker:
 
     def _most(self, prior: PriorOf | None) -> int | None:
         """Questions that may be searched at once."""
-        return None if prior is None else max(1, _MASSES_AT_ONCE // self.tensors.num_items)
+        return None if prior is None else max(1, min(_MOST_ROWS, _MASSES_AT_ONCE // self.tensors.num_items))
 
     def _among(
         self, prefix: Prefix | SearchCache, candidates_BC: IntArray, k: int, prior: Prior | None
@@ -221,12 +224,22 @@ def _chance(logits_C: Tensor, taken: int) -> float:
 
 
 def _of_like_length(lengths: Sequence[int], most: int | None) -> list[IntArray]:
-    """The rows in groups of about the same length, so that few tokens are padding, each of at most `most` rows."""
-    steps = np.ceil(np.log2(np.array(lengths) + 16) * 3).astype(int)  # a step is a quarter of the length
-    groups: list[IntArray] = [np.flatnonzero(steps == step) for step in np.unique(steps)]
+    """The rows in groups of about the same length, so that few tokens are padding.
+
+    Given `most`, a group has no more rows, and short ones stand together: a step of many costs little more than one of
+    few, and with a prior that is more than their padding.
+    """
+    length_B = np.array(lengths)
+    steps_B = np.ceil(np.log2(length_B + 16) * 3).astype(int)  # a step is a quarter of the length
     if most is None:
-        return groups
-    return [group[start : start + most] for group in groups for start in range(0, len(group), most)]
+        return [np.flatnonzero(steps_B == step) for step in np.unique(steps_B)]
+    steps_B[length_B <= _SHORT] = 0
+    order_B = np.argsort(length_B, kind="stable")
+    groups: list[IntArray] = []
+    for step in np.unique(steps_B):
+        group = order_B[steps_B[order_B] == step]
+        groups += np.array_split(group, -(-len(group) // most))
+    return groups
 
 
 def _in_groups(
