@@ -14,6 +14,7 @@ from genrec.cli.recommend import print_answer
 from genrec.cli.tables import print_evaluation
 from genrec.cli.terminal import note, print_table, progress, stdout, stoppable
 from genrec.runs.answers import answer_for
+from genrec.runs.floor import FLOOR, floor_options
 from genrec.runs.recipe import Recipe, read_recipe
 from genrec.runs.source import SYNTHETIC
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from genrec.pages.report import ShownUser
     from genrec.recommenders.base import Recommender
 
-_BASELINES = ("itemknn", "popular")
+_BASELINES = (FLOOR, "itemknn", "popular")
 _USERS, _SEED = 3, 7  # whose lists are shown, always the same
 
 
@@ -38,7 +39,7 @@ def demo(
     ] = Path("runs/demo"),
     recipe: Annotated[str, typer.Option("--recipe", metavar="RECIPE", help="What to train.")] = "genrec",
 ) -> None:
-    """Train, measure beside two baselines, recommend to three users, and write DIR/report.html.
+    """Train, measure beside three baselines, recommend to three users, and write DIR/report.html.
 
     A demo that was stopped goes on where it was; one that is trained already is only measured and shown.
     """
@@ -58,7 +59,8 @@ def demo(
     models, measured = {own: run.model}, {}
     for name in (own, *_BASELINES):
         if name not in models:
-            models[name] = genrec.create(name).fit(parts.train, parts.validation)
+            options = floor_options(dataset.catalogue) if name == FLOOR else {}
+            models[name] = genrec.create(name, **options).fit(parts.train, parts.validation)
         if name not in measured:
             with progress(f"measuring {name}") as tick:
                 if name == own:

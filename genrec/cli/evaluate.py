@@ -43,6 +43,13 @@ def evaluate(
             help="Measure tasks, beside simple answers to the same questions.",
         ),
     ] = None,
+    floor: Annotated[
+        bool | None,
+        typer.Option(
+            "--floor/--no-floor",
+            help="Measure `transitions`, which trains nothing, on the same users; [default: on]",
+        ),
+    ] = None,
     data: Annotated[
         str | None,
         typer.Option("--data", metavar="PATH", help="Data behind --rankings; or where a run's data lie now."),
@@ -67,7 +74,8 @@ def evaluate(
         with progress("measuring") as tick:
             options: dict[str, Any] = {"users": users, "batch_size": batch_size, "progress": tick}
             if task is None:
-                what, found = "exact" if exact else "", opened.evaluate(split, exact=exact, **options)
+                what = "exact" if exact else ""
+                found = opened.evaluate(split, exact=exact, floor=floor is not False, **options)
             else:
                 tasks = task if task == "all" else task.split(",")
                 what, found = "tasks", opened.evaluate_tasks(tasks, split, **options)
@@ -83,6 +91,7 @@ def evaluate(
         (batch_size is not None, "--batch-size is about ranking"),
         (exact, "--exact is about searching"),
         (task is not None, "--task is about asking a recommender"),
+        (floor is not None, "--floor and --no-floor are about runs"),
     ):
         if given:
             raise ConfigError(f"{what}, and the lists of --rankings are there: leave it out")

@@ -14,6 +14,7 @@ _PERCENT = ("BLEU", "ROUGE")
 def print_evaluation(measured: Mapping[str, Any], title: str) -> None:
     """Print the protocol's table: each metric with its interval, and without the seen filter beside it."""
     from genrec.recommenders.options import flattened
+    from genrec.runs.floor import floor_line
 
     unfiltered, about = measured["unfiltered"], measured["provenance"]
     rows = [
@@ -22,7 +23,9 @@ def print_evaluation(measured: Mapping[str, Any], title: str) -> None:
     ]
     as_given = "list as given" if "rankings" in about else "seen allowed"
     print_table(["metric", "seen excluded", "95 % interval", as_given], rows, title)
+    floor = measured.get("floor")
     facts = {
+        "floor": None if floor is None else floor_line(floor),
         **data_facts(about),
         "protocol": f"{about['protocol']}, all {measured['num_items']:,} items ranked",
         "users": int(measured["num_users"]),

@@ -137,8 +137,21 @@ def _quality(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
         if all(metric in metrics for metrics in evaluations.values())
     )
     return (
-        f'<section><h2>What it finds</h2>{sentence}<p class="soft">{_PROTOCOL}</p>'
+        f'<section><h2>What it finds</h2>{sentence}{_floor(own)}<p class="soft">{_PROTOCOL}</p>'
         f'<div class="panels">{panels}</div></section>'
+    )
+
+
+def _floor(own: Mapping[str, Any]) -> str:
+    """What is found on the same questions without training, where that was measured."""
+    floor = own.get("floor")
+    if floor is None:
+        return ""
+    below = "below" if own["NDCG@10"] < floor["NDCG@10"] else "not below"
+    return (
+        f"<p>The floor, counts of what follows what ({escape(floor['recommender'])}), needs no training and has "
+        f"HR@10 {floor['HR@10']:.4f} and NDCG@10 {floor['NDCG@10']:.4f}: by NDCG@10 this recommender is "
+        f"<b>{below}</b> it.</p>"
     )
 
 

@@ -109,7 +109,7 @@ def _sequential(
     popular = per_user(popularity_ranks(run.parts.train, targets), protocol.CUT_OFFS)
     popularity = {name: float(values_B.mean()) for name, values_B in popular.items()}
     prompted = isinstance(model, TaskRecommender)
-    lists = run.evaluate(split, users=users, batch_size=batch_size, progress=progress)
+    lists = run.evaluate(split, users=users, floor=False, batch_size=batch_size, progress=progress)
     yield "seen" if prompted else model.name, {**count, **{name: lists[name] for name in popularity}}
     if isinstance(model, TaskRecommender) and SEQUENTIAL in model.tasks("unseen"):
         unseen = model.asked_with("unseen").rank

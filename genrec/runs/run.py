@@ -182,6 +182,7 @@ class Run:
         users: int | None = None,
         exact: bool = False,
         keep_lists: bool = True,
+        floor: bool = True,
         batch_size: int | None = None,
         progress: Progress | None = None,
     ) -> dict[str, Any]:
@@ -192,11 +193,13 @@ class Run:
             users: size of the sample that is measured, always the same one; None: all.
             exact: search on until every list is proved to be the model's true top.
             keep_lists: keep the lists as well, for `genrec.compare`.
+            floor: measure `transitions` on the same questions as well, where that takes less than a minute, and warn if
+                the run is below it.
             batch_size: users ranked at once; None: what the run's option `ranking_batch` says.
             progress: called with (users done, users in all).
 
         Returns:
-            Metrics, `intervals`, `unfiltered` and `provenance`, as they stand in `metrics.json`: see
+            Metrics, `intervals`, `unfiltered`, `floor` and `provenance`, as they stand in `metrics.json`: see
             `genrec.evaluation.protocol.Evaluation`.
 
         Raises:
@@ -207,6 +210,7 @@ class Run:
         from genrec.audit.run import measured_findings
         from genrec.data.ranking_file import write_rankings
         from genrec.evaluation import protocol
+        from genrec.runs.floor import FLOOR, measured_floor, warn_below_floor
         from genrec.runs.measure import asked, check_asked
 
         check_asked(split, users)
@@ -214,11 +218,18 @@ class Run:
         name, targets = asked(self.parts, split, users, "exact" if exact else "")
         options: dict[str, Any] = {"exact": exact, "batch_size": batch_size}
         result = protocol.evaluate(rank, targets, progress=progress, **options)
-        metrics = {**result.to_json(), "provenance": self.provenance(split)}
+        beside = measured_floor(self.parts.train, targets) if floor and self.model.name != FLOOR else None
+        metrics = {
+            **result.to_json(),
+            **({} if beside is None else {"floor": beside}),
+            "provenance": self.provenance(split),
+        }
         if keep_lists:
             write_rankings(self.rankings_path(name), result.rankings, targets)
         self.add_metrics(name, metrics)
         warn(measured_findings(name, metrics, self.parts.train, targets))
+        if beside is not None:
+            warn_below_floor(name, metrics)
         return metrics
 
     def evaluate_tasks(

@@ -70,7 +70,9 @@ def train(
             f"validation on {len(sampled):,} of {len(run.parts.validation):,} users (validation_users), "
             f"{config.ranking_batch:,} at once (ranking_batch)"
         )
-        run.evaluate("validation", users=config.validation_users, keep_lists=False, progress=progress)
+        run.evaluate(
+            "validation", users=config.validation_users, keep_lists=False, floor=False, progress=progress
+        )
     return run
 
 

@@ -160,9 +160,10 @@ def test_codes_and_questions_of_genrec_give_nothing_away(cli, tmp_path: Path) ->
         assert faults == {"below popularity"}
         assert any(finding["where"] == "codes" for finding in found["findings"]) == (code == "sequential")
     measured = cli("evaluate", tmp_path / "title", "--users", 100)
-    (line,) = [line for line in measured.err.splitlines() if line.startswith("warning: ")]
-    assert line.startswith("warning: test-100-users: HR@10 0.0")
-    assert "is below that of popularity, 0." in line
+    popular, floor = [line for line in measured.err.splitlines() if line.startswith("warning: ")]
+    assert popular.startswith("warning: test-100-users: HR@10 0.0")
+    assert "is below that of popularity, 0." in popular
+    assert "is below the floor, 0." in floor
 
 
 def test_training_on_untitled_leaking_ids_warns_and_its_run_is_a_leak(
@@ -191,7 +192,7 @@ def test_a_prompt_that_names_an_answer(cli, tmp_path: Path, titled: Path) -> Non
 
 
 def test_train_and_evaluate_are_silent_where_nothing_is_wrong(cli, run: Path) -> None:
-    assert cli("evaluate", run).err == ""
+    assert cli("evaluate", run, "--no-floor").err == ""
 
 
 def test_a_run_that_is_not_finished_or_none(mistake, run: Path, tmp_path: Path) -> None:

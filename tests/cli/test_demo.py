@@ -26,7 +26,8 @@ def test_the_demo_measures_shows_and_reports(cli, small: Path, tmp_path: Path) -
             assert text in shown
             assert text in page
     assert shown.count("took next:") == 3
-    for name in ("itemknn", "popular"):
+    assert "The floor, counts of what follows what (transitions), needs no training" in page
+    for name in ("transitions", "itemknn", "popular"):
         assert name in shown
         assert name in page
     (run,) = [entry for entry in out.iterdir() if entry.is_dir()]

@@ -91,6 +91,20 @@ def test_the_table_names_metrics_and_where_they_come_from(cli, run: Path) -> Non
         assert word in shown
 
 
+def test_the_floor_is_a_line_of_the_table_or_left_out(
+    cli, mistake, run: Path, shop: Path, foreign: Path
+) -> None:
+    shown = cli("evaluate", run)
+    (line,) = [line for line in shown.out.splitlines() if line.strip().startswith("floor")]
+    assert "by transitions text=tfidf, without training" in line
+    assert "is below the floor" in shown.err
+    without = cli("evaluate", run, "--no-floor")
+    assert "without training" not in without.out
+    assert without.err == ""
+    given = ("--rankings", foreign, "--data", shop / "sales.csv", "--untitled", "id")
+    assert "--no-floor are about runs" in mistake("evaluate", *given, "--no-floor")
+
+
 def test_moved_data_are_asked_for_and_checked(cli, mistake, shop: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     items = ("--items", shop / "goods.csv")

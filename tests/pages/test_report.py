@@ -171,3 +171,19 @@ def test_the_old_report_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> 
     written(tmp_path, title="yesterday")
     assert "yesterday" not in written(tmp_path).text
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["report.html"]
+
+
+def test_the_floor_is_told_where_it_was_measured(tmp_path: Path) -> None:
+    for ndcg, word in ((0.2, "below"), (0.092, "not below")):
+        floor = {"recommender": "transitions", "HR@10": 0.3, "NDCG@10": ndcg}
+        told = {"genrec": METRICS | {"floor": floor}}
+        page = write_report(
+            tmp_path / "r.html", title="x", data_summary=SUMMARY, evaluations=told, synthetic=False
+        ).read_text()
+        assert (
+            f"HR@10 0.3000 and NDCG@10 {ndcg:.4f}: by NDCG@10 this recommender is <b>{word}</b> it." in page
+        )
+    page = write_report(
+        tmp_path / "r.html", title="x", data_summary=SUMMARY, evaluations={"genrec": METRICS}, synthetic=False
+    )
+    assert "The floor" not in page.read_text()
