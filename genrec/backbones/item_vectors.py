@@ -76,17 +76,20 @@ class ItemVectors(nn.Module):
     weight_E: Tensor
     first_I1: Tensor
 
-    def __init__(self, bags: Bags, width: int, std: float, own_dropout: float = 0.0) -> None:
+    def __init__(
+        self, bags: Bags, width: int, std: float, *, own: bool = True, own_dropout: float = 0.0
+    ) -> None:
         """Fresh vectors.
 
         Args:
             bags: the words of each item.
             width: D.
             std: standard deviation of an item's vector at the start. With words, own vectors start at nought.
+            own: whether items have vectors of their own; False: they are their words alone.
             own_dropout: share of the items whose own vectors are left out in a step of the training.
         """
         super().__init__()
-        self.own = nn.Parameter(torch.empty(len(bags.words), width))
+        self.own = nn.Parameter(torch.empty(len(bags.words) if own else 0, width))
         self.words = nn.Parameter(torch.empty(bags.num_words, width))
         self.own_dropout = Dropout(own_dropout)
         self.use(bags)
@@ -97,6 +100,7 @@ class ItemVectors(nn.Module):
         self._table: tuple[Any, Tensor] | None = None
         # The squared weights of an item's words add up to its kinds of words: each kind gets an equal part of `std`.
         self._num_kinds = float(np.square(bags.weights).sum()) / max(1, len(bags.words))
+        self.num_items = len(bags.words)
         parts = (bags.words.items.astype(np.int64), bags.words.offsets.astype(np.int64), bags.weights)
         for name, part in zip(("word_E", "first_I1", "weight_E"), parts, strict=True):
             self.register_buffer(name, torch.from_numpy(part).to(self.own.device), persistent=False)
@@ -114,10 +118,9 @@ class ItemVectors(nn.Module):
         return self._of(items_N)
 
     def _of(self, items_N: Tensor) -> Tensor:
-        own_ND: Tensor = F.embedding(items_N, self.own)
         if not len(self.words):
+            own_ND: Tensor = F.embedding(items_N, self.own)
             return own_ND
-        own_ND = own_ND * self.own_dropout(own_ND.new_ones(len(own_ND), 1))
         count_N = self.first_I1[items_N + 1] - self.first_I1[items_N]
         first_N = count_N.cumsum(0) - count_N
         place_E = torch.repeat_interleave(self.first_I1[items_N] - first_N, count_N)
@@ -125,14 +128,17 @@ class ItemVectors(nn.Module):
         words_ND: Tensor = F.embedding_bag(
             self.word_E[place_E], self.words, first_N, mode="sum", per_sample_weights=self.weight_E[place_E]
         )
-        return own_ND + words_ND
+        if not len(self.own):
+            return words_ND
+        left_N1 = self.own_dropout(words_ND.new_ones(len(items_N), 1))
+        return words_ND + left_N1 * F.embedding(items_N, self.own)
 
     def table(self) -> Tensor:
         """The vectors (I, D) of all items."""
         if not len(self.words):
             own_ID: Tensor = self.own
             return own_ID
-        everything_I = torch.arange(len(self.own), device=self.own.device)
+        everything_I = torch.arange(self.num_items, device=self.own.device)
         if self.training or torch.is_grad_enabled():
             return self._of(everything_I)
         # Put together once: many batches of users are ranked by the same vectors.
@@ -147,9 +153,9 @@ class ItemVectors(nn.Module):
         Args:
             bags: the words of the trained items, as they are now, and then those of further items.
         """
-        num_new = len(bags.words) - len(self.own)
-        own_ID = self.own.detach()
+        num_new, own_ID = len(bags.words) - self.num_items, self.own.detach()
         other = twin(self)
-        other.own = nn.Parameter(torch.cat([own_ID, own_ID.mean(dim=0).expand(num_new, -1)]))
+        if len(own_ID):
+            other.own = nn.Parameter(torch.cat([own_ID, own_ID.mean(dim=0).expand(num_new, -1)]))
         other.use(bags)
         return other

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -21,9 +21,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from genrec.backbones.base import twin
-from genrec.backbones.dropout import Dropout
 from genrec.backbones.hardware import built, device, full_precision, num_replicas, prepare_threads
-from genrec.backbones.item_vectors import Bags, ItemVectors
+from genrec.backbones.item_encoder import SASRecNetwork, Sizes
+from genrec.backbones.item_vectors import Bags
 from genrec.data.catalogue import Catalogue
 from genrec.data.files import read_safetensors, write_atomically
 from genrec.data.interactions import FloatArray, Histories, Interactions, Targets
@@ -101,6 +101,11 @@ class SASRecConfig(Config):
     seed: Seed = 0
     threads: Threads | None = Field(None, description="CPU threads; null: as many as help")
 
+    @property
+    def sizes(self) -> Sizes:
+        """Of the encoder."""
+        return Sizes(**self.model_dump(include={field.name for field in fields(Sizes)}))
+
     @model_validator(mode="after")
     def _fits_together(self) -> SASRecConfig:
         if self.width % self.num_heads:
@@ -110,85 +115,6 @@ class SASRecConfig(Config):
                 f"own_dropout={self.own_dropout} leaves items without any vector: name features, or take own_dropout=0"
             )
         return self
-
-
-def past(segments_RT: Tensor) -> Tensor:
-    """Which places (R, T, T) each place may look at: those of its own history up to itself."""
-    return (segments_RT[:, :, None] == segments_RT[:, None]).tril()
-
-
-class Attention(nn.Module):
-    """Attention of each place to those that its row of `past_RTT` allows."""
-
-    def __init__(self, config: SASRecConfig) -> None:
-        super().__init__()
-        self.num_heads, self.dropout = config.num_heads, Dropout(config.dropout)
-        self.query, self.key, self.value, self.out = (nn.Linear(config.width, config.width) for _ in range(4))
-        for layer in (self.query, self.key, self.value, self.out):
-            nn.init.zeros_(layer.bias)
-        # Glorot's rule for the three as one matrix (3D, D), as torch's own attention is drawn: smaller scores at first.
-        for layer in (self.query, self.key, self.value):
-            nn.init.xavier_uniform_(layer.weight, gain=math.sqrt(0.5))
-        nn.init.xavier_normal_(self.out.weight)
-
-    def forward(self, queries_RTD: Tensor, x_RTD: Tensor, past_RTT: Tensor) -> Tensor:
-        num_rows, num_places, width = x_RTD.shape
-
-        def heads(vectors: Tensor) -> Tensor:
-            return vectors.view(num_rows, num_places, self.num_heads, -1).transpose(1, 2)
-
-        query, key, value = heads(self.query(queries_RTD)), heads(self.key(x_RTD)), heads(self.value(x_RTD))
-        scores_RHTT = query @ key.transpose(2, 3) / math.sqrt(query.shape[3])
-        scores_RHTT = scores_RHTT.masked_fill(~past_RTT[:, None], -torch.inf)
-        seen = self.dropout(scores_RHTT.softmax(dim=3)) @ value
-        out: Tensor = self.out(seen.transpose(1, 2).reshape(num_rows, num_places, width))
-        return out
-
-
-class SASRecBlock(nn.Module):
-    """Attention and a feed-forward layer; the norm stands before the queries only, and the second residual starts
-    after it."""
-
-    def __init__(self, config: SASRecConfig) -> None:
-        super().__init__()
-        self.attention = Attention(config)
-        self.query_norm, self.norm = nn.LayerNorm(config.width), nn.LayerNorm(config.width)
-        self.inner, self.outer = nn.Linear(config.width, config.width), nn.Linear(config.width, config.width)
-        self.dropout = Dropout(config.dropout)
-
-    def forward(self, x_RTD: Tensor, past_RTT: Tensor) -> Tensor:
-        x_RTD = x_RTD + self.attention(self.query_norm(x_RTD), x_RTD, past_RTT)
-        x_RTD = self.norm(x_RTD)
-        out: Tensor = x_RTD + self.dropout(self.outer(self.dropout(self.inner(x_RTD)).relu()))
-        return out
-
-
-class SASRecNetwork(nn.Module):
-    """Packed histories in, hidden states out; the item vectors serve as output vectors too."""
-
-    Block: ClassVar[type[nn.Module]] = SASRecBlock
-
-    def __init__(self, bags: Bags, config: SASRecConfig) -> None:
-        super().__init__()
-        # Of Xavier's rule for a table of items.
-        std = math.sqrt(2 / (len(bags.words) + config.width))
-        self.vectors = ItemVectors(bags, config.width, std, config.own_dropout)
-        # By age, so that the newest item always stands at the same place.
-        self.age_vectors = nn.Parameter(nn.init.xavier_normal_(torch.empty(config.max_items, config.width)))
-        self.blocks = nn.ModuleList(self.Block(config) for _ in range(config.depth))
-        self.dropout, self.norm = Dropout(config.dropout), nn.LayerNorm(config.width)
-        # Of each head scores, shares and what dropout left of them, and once which places may look.
-        self.attention_copies = config.depth * (3 * config.num_heads + 1)
-
-    def forward(self, vectors_RTD: Tensor, ages_RT: Tensor, segments_RT: Tensor) -> Tensor:
-        """States (R, T, D) after each item, given the vectors of the items."""
-        past_RTT = past(segments_RT)
-        vectors_RTD = vectors_RTD * math.sqrt(vectors_RTD.shape[2])
-        x_RTD = self.dropout(vectors_RTD + F.embedding(ages_RT, self.age_vectors))
-        for block in self.blocks:
-            x_RTD = block(x_RTD, past_RTT)
-        out: Tensor = self.norm(x_RTD)
-        return out
 
 
 class ItemLoss:
@@ -223,7 +149,7 @@ class ItemLoss:
         the sampled ones at all places, with their gradients."""
         network = unwrapped(model)
         assert isinstance(network, SASRecNetwork)
-        num_items, width = network.vectors.own.shape
+        num_items, width = network.vectors.num_items, network.age_vectors.shape[1]
         if not self.sampled_items:
             return num_items * (PLACES_AT_ONCE + 2 * width)
         num_targets = self.num_items(batch)
@@ -249,7 +175,7 @@ def sampled(item_RT: Tensor, target_N: Tensor, network: SASRecNetwork, count: in
     An importance-sampled softmax (Bengio & Senécal 2003, https://www.iro.umontreal.ca/~lisa/pointeurs/senecal_aistats2003.pdf)
     whose proposal is even over the items that the batch does not hold, and in which the batch's own count in full.
     """
-    num_items, at = len(network.vectors.own), item_RT.device
+    num_items, at = network.vectors.num_items, item_RT.device
     here_I = torch.zeros(num_items, dtype=torch.bool, device=at)
     here_I[item_RT.flatten()] = True
     here_I[target_N] = True
@@ -294,7 +220,7 @@ class SASRec(Recommender):
     vocabulary_: Vocabulary
 
     def _new_network(self, bags: Bags) -> SASRecNetwork:
-        return SASRecNetwork(bags, self.config)
+        return SASRecNetwork(bags, self.config.sizes, own_dropout=self.config.own_dropout)
 
     def _fit(
         self, train_data: Interactions, validation: Targets | None, run: Path | None, resume: bool

@@ -15,11 +15,11 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from genrec.backbones.item_encoder import FrequencyFilter, past
 from genrec.data.interactions import Histories, Interactions, Targets
 from genrec.errors import ConfigError
 from genrec.recommenders.base import Recommender, create
-from genrec.recommenders.bsarec import BSARecConfig, FrequencyFilter
-from genrec.recommenders.sasrec import past
+from genrec.recommenders.bsarec import BSARecConfig
 from genrec.testing import interactions
 from genrec.training.sequences import pack
 
