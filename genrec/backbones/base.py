@@ -62,8 +62,20 @@ class Prefilled:
     visible_BK: Tensor
 
 
-class Backbone(nn.Module, ABC):
-    """A language model behind the few calls that training and decoding need.
+class NodeModel(nn.Module, ABC):
+    """A model whose states predict the children of trie nodes: what the catalogue objective and the search need."""
+
+    @abstractmethod
+    def edge_vectors(self, tokens_E: Tensor, nodes_E: Tensor) -> Tensor:
+        """Output vectors (E, D) of trie edges; an edge's logit is their product with the hidden state."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write weights (safetensors) and configuration to `folder`."""
+
+
+class Backbone(NodeModel):
+    """A language model over tokens, behind the few calls that training and decoding need.
 
     `max_positions`: largest position + 1 that it can tell apart from others.
     """
@@ -110,10 +122,6 @@ class Backbone(nn.Module, ABC):
         """An empty KV cache."""
 
     @abstractmethod
-    def edge_vectors(self, tokens_E: Tensor, nodes_E: Tensor) -> Tensor:
-        """Output vectors (E, D) of trie edges; an edge's logit is their product with the hidden state."""
-
-    @abstractmethod
     def vocabulary_vectors(self) -> Tensor:
         """Output vectors (V, D) of the whole vocabulary."""
 
@@ -148,7 +156,3 @@ class Backbone(nn.Module, ABC):
         return torch.zeros(mask_BTK.shape, dtype=dtype, device=mask_BTK.device).masked_fill_(
             ~mask_BTK, -torch.inf
         )[:, None]
-
-    @abstractmethod
-    def save(self, folder: Path) -> None:
-        """Write weights (safetensors) and configuration to `folder`."""

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from genrec.backbones.base import Backbone
+from genrec.backbones.base import NodeModel
 
 _WIDTHS = (2, 4, 8, 16, 32, 64)  # a node with more children than the last gets a product of its own
 
@@ -51,7 +51,7 @@ class ChildLogits:
 
 
 def child_logits(
-    backbone: Backbone, hidden_ND: Tensor, node_N: Tensor, token_of_node: Tensor, first_child: Tensor
+    backbone: NodeModel, hidden_ND: Tensor, node_N: Tensor, token_of_node: Tensor, first_child: Tensor
 ) -> Iterator[ChildLogits]:
     """Logits (float32) of the children of `node_N`, in groups that together cover every place with children once.
 
@@ -67,7 +67,7 @@ def child_logits(
 
 
 def child_vectors(
-    backbone: Backbone, node_N: Tensor, token_of_node: Tensor, first_child: Tensor, dtype: torch.dtype
+    backbone: NodeModel, node_N: Tensor, token_of_node: Tensor, first_child: Tensor, dtype: torch.dtype
 ) -> Iterator[ChildVectors]:
     """Output vectors, in `dtype`, of the children of `node_N`, grouped as in `child_logits`."""
     # One look-up of every edge vector that is needed, parents in the order of their width: each group's vectors are a

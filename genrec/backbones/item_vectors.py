@@ -130,7 +130,7 @@ class ItemVectors(nn.Module):
         )
         if not len(self.own):
             return words_ND
-        left_N1 = self.own_dropout(words_ND.new_ones(len(items_N), 1))
+        left_N1: Tensor = self.own_dropout(words_ND.new_ones(len(items_N), 1))
         return words_ND + left_N1 * F.embedding(items_N, self.own)
 
     def table(self) -> Tensor:
@@ -147,15 +147,18 @@ class ItemVectors(nn.Module):
             self._table = state, self._of(everything_I)
         return self._table[1]
 
-    def grown(self, bags: Bags) -> ItemVectors:
+    def grown(self, bags: Bags, words: Tensor | None = None) -> ItemVectors:
         """These for an edited catalogue, whose further items have the mean of the trained ones' own vectors.
 
         Args:
             bags: the words of the trained items, as they are now, and then those of further items.
+            words: the vectors of the words (W, D) from now on; None: as they are.
         """
         num_new, own_ID = len(bags.words) - self.num_items, self.own.detach()
         other = twin(self)
         if len(own_ID):
             other.own = nn.Parameter(torch.cat([own_ID, own_ID.mean(dim=0).expand(num_new, -1)]))
+        if words is not None:
+            other.words = nn.Parameter(words)
         other.use(bags)
         return other

@@ -33,9 +33,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from genrec.backbones.base import Backbone, Prefix
+from genrec.backbones.base import Backbone, NodeModel, Prefix
 from genrec.backbones.children import ChildLogits, child_logits
-from genrec.decoding.cache import SearchCache
+from genrec.decoding.cache import FixedStates, SearchCache
 from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.decoding.frontier import Candidates, Found, Frontier
 from genrec.decoding.prior import Prior
@@ -57,7 +57,7 @@ _HEAD_ROWS = 256  # places whose logits over the whole vocabulary are held at on
 class BeamSearch:
     """Search of one backbone over one trie."""
 
-    def __init__(self, backbone: Backbone, trie: TrieTensors, normalise: Normalise = "children") -> None:
+    def __init__(self, backbone: NodeModel, trie: TrieTensors, normalise: Normalise = "children") -> None:
         """Search with a model.
 
         Args:
@@ -71,7 +71,12 @@ class BeamSearch:
 
     @torch.inference_mode()
     def search(
-        self, prefix: Prefix, constraint: Constraint, k: int, width: int, prior: Prior | None = None
+        self,
+        prefix: Prefix | FixedStates,
+        constraint: Constraint,
+        k: int,
+        width: int,
+        prior: Prior | None = None,
     ) -> Found:
         """The best k allowed items of each row by a beam; all k are found whenever the constraint allows k.
 
@@ -90,7 +95,7 @@ class BeamSearch:
     @torch.inference_mode()
     def search_best_first(
         self,
-        prefix: Prefix | SearchCache,
+        prefix: Prefix | SearchCache | FixedStates,
         constraint: Constraint,
         k: int,
         width: int,
@@ -111,7 +116,7 @@ class BeamSearch:
     @torch.inference_mode()
     def search_exact(
         self,
-        prefix: Prefix,
+        prefix: Prefix | FixedStates,
         constraint_of: Callable[[Tensor], Constraint],
         k: int,
         width: int,
@@ -146,7 +151,7 @@ class BeamSearch:
 
     def _search(
         self,
-        prefix: Prefix | SearchCache,
+        prefix: Prefix | SearchCache | FixedStates,
         constraint: Constraint,
         k: int,
         width: int,
@@ -159,7 +164,7 @@ class BeamSearch:
                 "a prior weighs the children of trie nodes, and this model's probabilities are over its vocabulary: "
                 "train it with objective=catalogue"
             )
-        cache = prefix if isinstance(prefix, SearchCache) else SearchCache(self.backbone, prefix)
+        cache = self.cache(prefix)
         device = cache.start_R.device
         user_R = torch.arange(len(cache.start_R), device=device)
         lists, found = (Found.nothing(len(user_R), k, device) for _ in range(2))
@@ -189,9 +194,9 @@ class BeamSearch:
                 row_F = torch.searchsorted(alive_R, row_F)
                 user_R, found = user_R[alive_R], found.take(alive_R)
                 frontier, tried = frontier.take(alive_R), tried.take(alive_R)
-                cache.take(alive_R)
+                cache = cache.take(alive_R)
                 prior = None if prior is None else prior.take(alive_R)
-            if not best_first:  # nothing else waits for the slots
+            if not best_first and isinstance(cache, SearchCache):  # nothing else waits for the slots
                 cache.keep(tried.slot_RC, tried.score_RC > -torch.inf)
             slot_F = tried.slot_RC[row_F, rank_F] if best_first else rank_F
             node_F, score_F = tried.node_RC[row_F, rank_F], tried.score_RC[row_F, rank_F]
@@ -200,7 +205,14 @@ class BeamSearch:
         lists.put(user_R, found)
         return lists
 
-    def _first(self, cache: SearchCache, prior: Prior | None, constraint: Constraint, k: int) -> Candidates:
+    def cache(self, prefix: Prefix | SearchCache | FixedStates) -> SearchCache | FixedStates:
+        """What a search goes on from: histories are run now, unless they were already."""
+        if isinstance(prefix, SearchCache | FixedStates):
+            return prefix
+        assert isinstance(self.backbone, Backbone)
+        return SearchCache(self.backbone, prefix)
+
+    def _first(self, cache: SearchCache | FixedStates, prior: Prior | None, constraint: Constraint, k: int) -> Candidates:
         """The children of the root; of a wide one those that may enter a list."""
         trie, device = self.trie, cache.start_R.device
         row_R = torch.arange(len(cache.start_R), device=device)
@@ -240,7 +252,7 @@ class BeamSearch:
 
     def _extend(
         self,
-        cache: SearchCache,
+        cache: SearchCache | FixedStates,
         prior: Prior | None,
         row_F: Tensor,
         rank_F: Tensor,
@@ -250,6 +262,9 @@ class BeamSearch:
         longest: int | None,
     ) -> Candidates:
         """Run the prefixes' last tokens, and the forced ones after them, and look at what may follow."""
+        if isinstance(cache, FixedStates):
+            last_F = self._last_forced(node_F)
+            return self._children(cache, prior, row_F, slot_F, last_F, score_F, cache.hidden_RD[row_F])
         token_FL, node_FL, length_F, last_F = self._runs(node_F, cache.depth(row_F, slot_F), longest)
         ended_F = self.trie.num_children(last_F) == 0  # the code is whole: nothing follows its last token
         hidden_RQD, place_FL, slot_F = cache.run(
@@ -273,6 +288,12 @@ class BeamSearch:
             return edges
         ended = Candidates(row_F, slot_F, last_F, score_F, ended_F).take(torch.nonzero(ended_F).squeeze(1))
         return edges.merge(ended)
+
+    def _last_forced(self, node_F: Tensor) -> Tensor:
+        """The nodes at which there is a choice again, or no item but one is left."""
+        while bool((forced_F := self.trie.num_children(node_F) == 1).any()):
+            node_F = torch.where(forced_F, self.trie.first_child_N1[node_F].long(), node_F)
+        return node_F
 
     def _runs(
         self, node_F: Tensor, depth_F: Tensor, longest: int | None
@@ -310,7 +331,7 @@ class BeamSearch:
 
     def _children(
         self,
-        cache: SearchCache,
+        cache: SearchCache | FixedStates,
         prior: Prior | None,
         row_F: Tensor,
         slot_F: Tensor,
@@ -327,6 +348,7 @@ class BeamSearch:
             score_E = self._log_p(hidden_FD, parent_E, trie.token_N[child_E])
             item_E = trie.item_of_leaf_I[trie.first_leaf_N[child_E]]
             length_E = trie.code_start_I1[item_E + 1] - trie.code_start_I1[item_E]
+            assert isinstance(cache, SearchCache)
             done_E &= length_E == cache.depth(row_F, slot_F)[parent_E] + 1
         else:
             count_F = trie.num_children(node_F)
@@ -354,6 +376,7 @@ class BeamSearch:
 
     def _log_p(self, hidden_GD: Tensor, place_E: Tensor, token_E: Tensor) -> Tensor:
         """Log-probability (E,) among the vocabulary of each token at its place, an index into hidden_GD."""
+        assert isinstance(self.backbone, Backbone)
         vectors_VD = self.backbone.vocabulary_vectors().to(hidden_GD.dtype)
         log_p_E = torch.empty(len(place_E), device=hidden_GD.device)
         for start in range(0, len(hidden_GD), _HEAD_ROWS):

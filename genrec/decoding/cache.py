@@ -45,11 +45,12 @@ class SearchCache:
         self.keep(slot_R[:, None], torch.ones_like(slot_R[:, None], dtype=torch.bool))
         self.start_R = self.next_RS[:, 0]
 
-    def take(self, rows_R: Tensor) -> None:
+    def take(self, rows_R: Tensor) -> SearchCache:
         """Forget all rows but these."""
         self.backbone.keep_rows(self.cache, rows_R)
         self.visible_RSK, self.next_RS = self.visible_RSK[rows_R], self.next_RS[rows_R]
         self.start_R = self.start_R[rows_R]
+        return self
 
     def depth(self, row_F: Tensor, slot_F: Tensor) -> Tensor:
         """Tokens of the answer in each prefix."""
@@ -145,3 +146,28 @@ class SearchCache:
         next_RS[row_F, new_F] = self.next_RS[row_F, slot_F] + length_F
         self.visible_RSK, self.next_RS = visible_RSK, next_RS
         return hidden_RQD, place_FL, new_F
+
+
+class FixedStates:
+    """In place of histories and of their cache: states that predict every token of an answer, whatever was written.
+
+    What was written shows in the node that a prefix has reached, whose children have vectors of their own. So nothing
+    is run while a name is written, and there is nothing to keep.
+    """
+
+    def __init__(self, hidden_RD: Tensor) -> None:
+        self.hidden_RD = hidden_RD
+
+    @property
+    def start_R(self) -> Tensor:
+        """Where answers start, in positions."""
+        return torch.zeros(len(self.hidden_RD), dtype=torch.int64, device=self.hidden_RD.device)
+
+    @property
+    def length_B(self) -> Tensor:
+        """Tokens that a search would read."""
+        return self.start_R
+
+    def take(self, rows_R: Tensor) -> FixedStates:
+        """The states of these rows."""
+        return FixedStates(self.hidden_RD[rows_R])

@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genrec.backbones.base import Backbone, Prefix
+from genrec.backbones.base import NodeModel, Prefix
 from genrec.backbones.hardware import device
 from genrec.codes.trie import Trie
 from genrec.data.catalogue import BoolArray
 from genrec.data.interactions import FloatArray, Histories, IntArray
 from genrec.data.ranking import Rankings
 from genrec.decoding.beam import BeamSearch, Normalise
-from genrec.decoding.cache import SearchCache
+from genrec.decoding.cache import FixedStates, SearchCache
 from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.decoding.frontier import Found
 from genrec.decoding.prior import Prior, PriorOf
@@ -52,9 +52,10 @@ class Questions(Protocol):
     `lengths`: tokens of each question.
     """
 
-    lengths: list[int]
+    @property
+    def lengths(self) -> Sequence[int]: ...
 
-    def prefix(self, rows: IntArray) -> Prefix:
+    def prefix(self, rows: IntArray) -> Prefix | FixedStates:
         """Those of `rows` as tensors."""
 
 
@@ -62,7 +63,7 @@ class TrieRanker:
     """A model and the trie of the codes that it writes."""
 
     def __init__(
-        self, backbone: Backbone, trie: Trie, normalise: Normalise, *, width: int, best_first: bool
+        self, backbone: NodeModel, trie: Trie, normalise: Normalise, *, width: int, best_first: bool
     ) -> None:
         """A ranker.
 
@@ -102,7 +103,7 @@ class TrieRanker:
         """
         open_to_all = Constraint(self.tensors, allowed=allowed)
 
-        def best(prefix: Prefix, group: IntArray) -> Found:
+        def best(prefix: Prefix | FixedStates, group: IntArray) -> Found:
             own = None if prior is None else prior(group)
 
             def constraint(rows: Tensor) -> Constraint:
@@ -120,7 +121,7 @@ class TrieRanker:
     ) -> Rankings:
         """The best `k` of the candidates of each question, always best first; `prior` as in `rank`."""
 
-        def best(prefix: Prefix, group: IntArray) -> Found:
+        def best(prefix: Prefix | FixedStates, group: IntArray) -> Found:
             return self._among(prefix, candidates_BC[group], k, None if prior is None else prior(group))
 
         return _in_groups(questions, k, best, self._most(prior))
@@ -147,7 +148,8 @@ class TrieRanker:
         written_Bk = np.full((len(candidates_BC), k), -1, np.int32)
         for group in _of_like_length(questions.lengths, self._most(prior)):
             own = None if prior is None else prior(group)
-            cache = SearchCache(self.backbone, questions.prefix(group))
+            cache = self.search.cache(questions.prefix(group))
+            assert isinstance(cache, SearchCache)  # fixed states do not know what is written already
             left_BC = candidates_BC[group]
             for place in range(min(k, left_BC.shape[1])):
                 if place:
@@ -199,7 +201,7 @@ class TrieRanker:
         return None if prior is None else max(1, min(_MOST_ROWS, _MASSES_AT_ONCE // self.tensors.num_items))
 
     def _among(
-        self, prefix: Prefix | SearchCache, candidates_BC: IntArray, k: int, prior: Prior | None
+        self, prefix: Prefix | SearchCache | FixedStates, candidates_BC: IntArray, k: int, prior: Prior | None
     ) -> Found:
         """The best `k` candidates of some questions."""
         offered = Histories.from_lists([row[row >= 0] for row in candidates_BC])
@@ -243,7 +245,7 @@ def _of_like_length(lengths: Sequence[int], most: int | None) -> list[IntArray]:
 
 
 def _in_groups(
-    questions: Questions, k: int, best: Callable[[Prefix, IntArray], Found], most: int | None
+    questions: Questions, k: int, best: Callable[[Prefix | FixedStates, IntArray], Found], most: int | None
 ) -> Rankings:
     """The lists that `best` finds for questions of like length, at most `most`, which it is given with their rows."""
     found = Found.nothing(len(questions.lengths), k, device())

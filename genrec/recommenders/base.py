@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
 import polars as pl
@@ -75,6 +75,18 @@ class Ranking:
     exact: bool
 
 
+class Choice(NamedTuple):
+    """A decision along an item's name, with its probability among what the catalogue allows there.
+
+    Where names are written with a prior, `words` is what the language model alone says of it, `items` the prior alone.
+    """
+
+    text: str
+    probability: float
+    words: float | None = None
+    items: float | None = None
+
+
 class Recommender(LivingCatalogue, ABC):
     """Fit on interactions, then rank the catalogue for any history, of known users or not."""
 
@@ -101,6 +113,10 @@ class Recommender(LivingCatalogue, ABC):
     def _score(self, histories: Histories) -> FloatArray:
         """Scores (B, num_items) float32 of every item for each history, higher is better."""
         raise AssertionError(f"{self.name} has neither _score nor _rank")
+
+    def _scores(self, histories: Histories) -> dict[str, FloatArray]:
+        """The scores (B, num_items) that `_score` adds up, by name, for whoever weighs them otherwise."""
+        return {self.name: self._score(histories)}
 
     def _rank(
         self, histories: Histories, k: int, *, exclude_seen: bool, allowed: BoolArray | None, exact: bool
@@ -293,11 +309,11 @@ class Recommender(LivingCatalogue, ABC):
         ]
         return Ranking(items, bool(rankings.exact_B[row]))
 
-    def why(self, history: Sequence[str | int], item: str | int) -> list[tuple[str, float]]:
-        """How the recommender came to `item`: each decision along its name, and the probability of that choice.
+    def why(self, history: Sequence[str | int], item: str | int) -> list[Choice]:
+        """How the recommender came to `item`: each decision along its name.
 
-        Their product is p(item | history), the probability of the item in an exact list. In `palr` it is one of the
-        scores that a list weighs.
+        The product of the probabilities is p(item | history), that of the item in an exact list. In `palr` it is one of
+        the scores that a list weighs.
 
         Raises:
             NotFittedError: before `fit`.
@@ -313,7 +329,7 @@ class Recommender(LivingCatalogue, ABC):
         """What is worth knowing of how it was fitted and asked so far, a sentence each; nothing by default."""
         return []
 
-    def _why(self, history: list[int], item: int) -> list[tuple[str, float]]:
+    def _why(self, history: list[int], item: int) -> list[Choice]:
         raise ConfigError(f"{self.name} does not write names, so there are no decisions to show")
 
     # -- saving ----------------------------------------------------------------------------------------------

@@ -7,27 +7,38 @@ docs/genrec.md; the recipes `genrec-paper` and `genrec-best` stand for both ways
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 from torch import Tensor
 
-from genrec.backbones.base import Backbone
 from genrec.data.interactions import Histories, IntArray, Interactions, Targets
 from genrec.errors import ConfigError
 from genrec.prompts.template import load_paraphrases, own_texts
 from genrec.recommenders.base import register
 from genrec.recommenders.language.codebook import Codebook
-from genrec.recommenders.language.decoder import TINY_DECODER, DecoderConfig, DecoderOnly, Rows, states_before
-from genrec.recommenders.language.generative import GenerativeRecommender
+from genrec.recommenders.language.config import Compact
+from genrec.recommenders.language.decoder import (
+    TINY_DECODER,
+    DecoderConfig,
+    DecoderOnly,
+    PretrainedDecoder,
+    Rows,
+    states_before,
+)
+from genrec.recommenders.language.generative import Architecture, GenerativeRecommender
+from genrec.recommenders.language.item_reading import ItemQuestions, ItemReading, Items
 from genrec.recommenders.options import Name
 from genrec.training.decoder_rows import DecoderLayout, HistoryRows
 from genrec.training.histories import history_mixture
+from genrec.training.mixture import Batches
+from genrec.training.sequences import ItemSteps
 
 
 class GenRecConfig(DecoderConfig):
     """Options of `genrec`; the defaults are the recipe `genrec-best`."""
 
+    backbone: Annotated[Items | Compact | PretrainedDecoder, Field(discriminator="kind")]  # type: ignore[assignment]
     stride: int = Field(
         0, ge=0, le=10_000, description="positions from item to item; 0: positions count tokens"
     )
@@ -39,6 +50,25 @@ class GenRecConfig(DecoderConfig):
     learn_prompt: bool = Field(
         False, description="learn the prompt's and history's tokens too (token objective)"
     )
+
+    @model_validator(mode="after")
+    def _items_are_read_as_they_are(self) -> GenRecConfig:
+        if self.backbone.kind != "items":
+            return self
+        if self.backbone.width % self.backbone.num_heads:
+            raise ValueError(
+                f"num_heads={self.backbone.num_heads} does not divide width={self.backbone.width}"
+            )
+        fixed = {"stride": 0, "prompt": "none", "examples": "packed", "learn_prompt": False}
+        for name, only in fixed.items():
+            if (value := getattr(self, name)) != only:
+                raise ValueError(
+                    f"{name}={value} is about tokens, and backbone=items reads items: leave it out, or take "
+                    "backbone=compact"
+                )
+        if self.training.objective != "catalogue":
+            raise ValueError("backbone=items is trained by objective=catalogue: leave objective out")
+        return self
 
     @model_validator(mode="after")
     def _fits_together(self) -> GenRecConfig:
@@ -65,18 +95,39 @@ class GenRec(GenerativeRecommender):
     )
     paper = "Ji et al. 2023, https://arxiv.org/abs/2307.00457"
 
-    architecture = DecoderOnly()
-    tiny = TINY_DECODER
+    tiny = TINY_DECODER | {"backbone": "compact"}
 
     rows_: HistoryRows
+
+    def __init__(self, config: BaseModel | None = None, /, **options: Any) -> None:
+        super().__init__(config, **options)
+        self.architecture: Architecture = ItemReading() if self._reads_items else DecoderOnly()
+
+    @property
+    def _reads_items(self) -> bool:
+        return bool(self.config.backbone.kind == "items")
 
     def _fit(
         self, train_data: Interactions, validation: Targets | None, run: Path | None, resume: bool
     ) -> None:
-        config = self.config
+        experts = self._fit_experts(train_data, validation, run, resume)
         codebook = self._new_codebook(train_data, self.prompt_texts())
         self._use(codebook, self._new_backbone(codebook))
-        steps = history_mixture(
+        self._train(self._steps(train_data), self._validation(validation), run, resume)
+        self._use_experts(experts, validation)
+
+    def _steps(self, train_data: Interactions) -> Batches:
+        config: GenRecConfig = self.config
+        if isinstance(config.backbone, Items):
+            return ItemSteps(
+                train_data.histories,
+                max_items=config.max_items,
+                batch_size=config.backbone.batch_size,
+                num_epochs=config.training.epochs,
+                seed=config.seed,
+                max_steps=config.training.max_steps,
+            )
+        return history_mixture(
             train_data.histories,
             self.rows_,
             way=config.examples,
@@ -85,13 +136,14 @@ class GenRec(GenerativeRecommender):
             seed=config.seed,
             max_steps=config.training.max_steps,
         )
-        self._train(steps, self._validation(validation), run, resume)
 
     def prompt_texts(self) -> list[str]:
         return [text for template in load_paraphrases(self.config.prompt) for text in own_texts(template)]
 
-    def _use(self, codebook: Codebook, backbone: Backbone) -> None:
+    def _use(self, codebook: Codebook, backbone: Any) -> None:
         super()._use(codebook, backbone)
+        if self._reads_items:
+            return
         config, tokenizer, max_positions = self.config, codebook.tokenizer, backbone.max_positions
         furthest = config.max_items * config.stride + int(codebook.codes.lengths.max())
         if config.stride and furthest > max_positions:
@@ -109,9 +161,14 @@ class GenRec(GenerativeRecommender):
         )
         self.rows_ = HistoryRows(layout, load_paraphrases(config.prompt), learn_prompt=config.learn_prompt)
 
-    def questions(self, histories: Histories) -> Rows:
+    def questions(self, histories: Histories) -> Rows | ItemQuestions:
+        if self._reads_items:
+            return ItemQuestions(self.backbone_, histories)
         return Rows([self.rows_.question(history) for history in histories])
 
     def _states_before(self, history: IntArray, item: int) -> Tensor:
+        if self._reads_items:
+            states_1D = ItemQuestions(self.backbone_, Histories.from_lists([history])).states_BD
+            return states_1D.expand(len(self.codebook_.codes[item]), -1)
         row = self.rows_.single(history, item)
         return states_before(self.backbone_, row, len(self.codebook_.codes[item]))

@@ -42,7 +42,7 @@ from genrec.recommenders.options import (
 )
 from genrec.training.mixture import Batch
 from genrec.training.objectives import PLACES_AT_ONCE, item_loss, unwrapped
-from genrec.training.sequences import ItemSteps, pack
+from genrec.training.sequences import ItemSteps, newest_states
 from genrec.training.trainer import TrainingOptions, train
 from genrec.training.validation import ranking_validation
 
@@ -268,34 +268,13 @@ class SASRec(Recommender):
             train(self.network_, loss, steps, options, folder, validate=validate, resume=resume)
 
     @torch.inference_mode()
-    def item_table(self) -> Tensor:
-        """The vectors (I, D) of all items, as they are read and predicted."""
-        return self.network_.vectors.table()
-
-    @torch.inference_mode()
-    def states(self, histories: Histories, table_ID: Tensor) -> Tensor:
-        """The states (B, D) after histories of at least one item; a product with an item's vector is its logit.
-
-        Args:
-            histories: B of them.
-            table_ID: what `item_table` gave.
-        """
-        newest = [items[-self.config.max_items :] for items in histories]
-        batch, start_S = pack(newest, max(map(len, newest)))
-        items_RT, ages_RT, segments_RT = (batch[name].to(device()) for name in ("items", "ages", "segments"))
-        hidden_RTD = self.network_(F.embedding(items_RT, table_ID), ages_RT, segments_RT)
-        last_S = torch.from_numpy(start_S + [len(items) - 1 for items in newest]).to(device())
-        states_BD: Tensor = hidden_RTD.flatten(0, 1)[last_S]
-        return states_BD
-
-    @torch.inference_mode()
     def _score(self, histories: Histories) -> FloatArray:
         known = np.flatnonzero(histories.lengths)
         # Who has no history yet is offered what is popular.
         scores_BI = np.tile(self.popularity_I_, (len(histories), 1))
         if len(known):
-            table_ID = self.item_table()
-            logits_SI = self.states(histories.take(known), table_ID) @ table_ID.T
+            states_SD = newest_states(self.network_, histories.take(known), self.config.max_items)
+            logits_SI = states_SD @ self.network_.vectors.table().T
             scores_BI[known] = torch.log_softmax(logits_SI, dim=1).cpu().numpy()
         return scores_BI
 

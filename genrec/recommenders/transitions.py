@@ -88,17 +88,23 @@ class Transitions(Recommender):
             self.words_WI_ = self.words_IW_.T.tocsr()
 
     def _score(self, histories: Histories) -> FloatArray:
+        parts = self._scores(histories)
+        scores_BI = parts["transitions"]
+        if "text" in parts:
+            scores_BI = scores_BI + self.config.text_weight * parts["text"]
+        return np.where(scores_BI > 0, scores_BI, self.popularity_I_ - 1)  # below all that was reached
+
+    def _scores(self, histories: Histories) -> dict[str, FloatArray]:
         from_end = np.repeat(histories.offsets[1:], histories.lengths) - 1 - np.arange(len(histories.items))
         weights = np.where(
             from_end < self.config.max_items, np.power(self.config.decay, from_end, dtype=np.float32), 0
         )
         weights_BI = history_matrix(histories, weights, len(self.catalogue))
         weights_BI.eliminate_zeros()
-        scores_BI = (weights_BI @ self.edges_II_).toarray()
+        parts = {"transitions": (weights_BI @ self.edges_II_).toarray()}
         if self.config.text == "tfidf":
-            words_BW = weights_BI @ self.words_IW_
-            scores_BI += self.config.text_weight * (words_BW @ self.words_WI_).toarray()
-        return np.where(scores_BI > 0, scores_BI, self.popularity_I_ - 1)  # below all that was reached
+            parts["text"] = (weights_BI @ self.words_IW_ @ self.words_WI_).toarray()
+        return parts
 
     def _save(self, folder: Path) -> None:
         edges = self.edges_II_

@@ -85,7 +85,9 @@ def answer_for(
         row = {"rank": rank, **asdict(item)}
         if why:
             steps = model.why(names, item.item_id)
-            row["why"] = [{"text": text, "probability": probability} for text, probability in steps]
+            row["why"] = [
+                {name: value for name, value in step._asdict().items() if value is not None} for step in steps
+            ]
         items.append(row)
     catalogue = model.catalogue
     rows = catalogue.rows(names)

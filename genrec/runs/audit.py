@@ -96,15 +96,21 @@ def _question_findings(model: GenerativeRecommender, split: Split) -> list[Findi
     import numpy as np
 
     from genrec.audit.run import question_findings
+    from genrec.backbones.base import Prefix
     from genrec.data.interactions import Histories
+    from genrec.recommenders.language.item_reading import ItemQuestions
 
     trie = model.codebook_.trie
     item_N = np.where(trie.num_children_N == 0, trie.item_of_leaf_I[trie.first_leaf_N], -1)
     questions = model.questions(split.test.histories)
+    if isinstance(questions, ItemQuestions):
+        return question_findings(questions.histories, [], split.test)
     written = []
     for start in range(0, len(split.test), 256):
         rows = np.arange(start, min(start + 256, len(split.test)))
-        for node_T in questions.prefix(rows).nodes_BT.numpy(force=True):
+        prefix = questions.prefix(rows)
+        assert isinstance(prefix, Prefix)
+        for node_T in prefix.nodes_BT.numpy(force=True):
             item_T = item_N[node_T]  # padding is at the root, where no item ends
             written.append(item_T[item_T >= 0])
     return question_findings(Histories.from_lists(written), model.prompt_texts(), split.test)

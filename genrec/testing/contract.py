@@ -378,7 +378,7 @@ class RecommenderContract:
                 assert len(ranking.items) == NUM_ITEMS
                 for item in ranking.items:
                     decisions = writer.why(history, item.item_id)
-                    product = np.prod([chance for _, chance in decisions])
+                    product = np.prod([chance for _, chance, *_ in decisions])
                     assert product == pytest.approx(item.probability, rel=1e-5, abs=1e-8)
                     assert decisions == again.why(history, item.item_id)
 

@@ -1,7 +1,8 @@
 """What is learnt: the next token among the vocabulary, or among the children of its node in the trie; the next item
 among the whole catalogue.
 
-Shape suffixes: N places that are learnt, D width, V vocabulary, I items.
+Shape suffixes: N places that are learnt, D width, V vocabulary, I items, R rows of packed histories, T places of a row,
+S items that are learnt, E decisions along all codes.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from genrec.backbones.base import Backbone
+from genrec.backbones.base import Backbone, NodeModel
 from genrec.backbones.children import child_vectors
+from genrec.backbones.item_reader import ItemReader
 from genrec.codes.trie import Trie
 from genrec.training.mixture import Batch
 
@@ -91,6 +94,53 @@ class CodeLoss:
         return int(batch["learnt"].sum()) if self.objective == "token" else 0
 
 
+class ItemCodeLoss(CodeLoss):
+    """Mean loss of an item for a model that reads items and not tokens: what the decisions along its code cost.
+
+    The first item of a history is predicted as well, from the state of somebody of whom nothing is known.
+    """
+
+    def __init__(self, trie: Trie, objective: str, device: torch.device, dtype: torch.dtype) -> None:
+        super().__init__(trie, objective, device, dtype)
+        paths = trie.paths
+        decided = (paths.items > 0) & self.chosen_N.numpy(force=True)[paths.items]
+        first_I1 = np.concatenate([[0], np.cumsum(decided)])[paths.offsets]
+        self.decision_E = torch.as_tensor(paths.items[decided], dtype=torch.int64, device=device)
+        self.first_I1 = torch.as_tensor(first_I1, dtype=torch.int64, device=device)
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
+        reader = unwrapped(model)
+        assert isinstance(reader, ItemReader)
+        hidden_RTD = model(batch)
+        known_RT, first_RT = batch["targets"] >= 0, _firsts(batch)
+        target_S = torch.cat([batch["targets"][known_RT], batch["items"][first_RT]])
+        num_first = len(target_S) - int(known_RT.sum())
+        state_SD = torch.cat([hidden_RTD[known_RT], reader.nobody_D.expand(num_first, -1)])
+        count_S = self.first_I1[target_S + 1] - self.first_I1[target_S]
+        start_S = count_S.cumsum(0) - count_S
+        place_N = torch.repeat_interleave(self.first_I1[target_S] - start_S, count_S)
+        node_N = self.decision_E[place_N + torch.arange(len(place_N), device=place_N.device)]
+        state_ND = state_SD.repeat_interleave(count_S, dim=0)
+        loss = catalogue_loss(
+            reader, state_ND, self.parent_N[node_N], node_N, self.token_N, self.first_child_N1, self.dtype
+        )
+        return loss / len(target_S)
+
+    def num_items(self, batch: Batch) -> int:
+        return int((batch["targets"] >= 0).sum() + _firsts(batch).sum())
+
+    def num_scores(self, model: nn.Module, batch: Batch) -> int:
+        """Those of the root's children, the widest node's, at some places at a time, and their gradients."""
+        return 3 * PLACES_AT_ONCE * int(self.first_child_N1[1] - self.first_child_N1[0])
+
+
+def _firsts(batch: Batch) -> Tensor:
+    """The places (R, T) of the first items of histories."""
+    segments_RT = batch["segments"]
+    before_RT = F.pad(segments_RT[:, :-1], (1, 0), value=-1)
+    return (segments_RT >= 0) & (segments_RT != before_RT)
+
+
 class TaskLoss(CodeLoss):
     """Mean loss of an answer of a batch: of an item as in `CodeLoss`, of a text the mean over its tokens.
 
@@ -130,7 +180,7 @@ def token_loss(
 
 
 def catalogue_loss(
-    backbone: Backbone,
+    backbone: NodeModel,
     hidden_ND: Tensor,
     node_N: Tensor,
     target_N: Tensor,

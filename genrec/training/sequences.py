@@ -3,7 +3,7 @@
 Several histories share a row, told apart by a segment number, so that hardly a place is padding: on Amazon Beauty,
 with 7 training items a user, rows of 50 with one history each would be seven eighths empty.
 
-Shape suffixes: R rows, T places of a row, S histories (segments) of the batch.
+Shape suffixes: R rows, T places of a row, S histories (segments) of the batch, B histories, D width.
 """
 
 from __future__ import annotations
@@ -13,8 +13,12 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
 from torch.utils.data import Dataset
 
+from genrec.backbones.hardware import device
+from genrec.backbones.item_encoder import SASRecNetwork
 from genrec.data.interactions import Histories, IntArray
 from genrec.data.streams import stream
 from genrec.training.mixture import Batch, Calendar
@@ -62,6 +66,17 @@ def _places(lengths: IntArray, width: int) -> IntArray:
     return start
 
 
+def newest_states(network: SASRecNetwork, histories: Histories, max_items: int) -> Tensor:
+    """The states (B, D) after histories of at least one item, of which the newest `max_items` are read."""
+    newest = [items[-max_items:] for items in histories]
+    batch, start_S = pack(newest, max(map(len, newest)))
+    items_RT, ages_RT, segments_RT = (batch[name].to(device()) for name in ("items", "ages", "segments"))
+    hidden_RTD = network(F.embedding(items_RT, network.vectors.table()), ages_RT, segments_RT)
+    last_S = torch.from_numpy(start_S + [len(items) - 1 for items in newest]).to(device())
+    states_BD: Tensor = hidden_RTD.flatten(0, 1)[last_S]
+    return states_BD
+
+
 class ItemSteps(Dataset[Batch]):
     """The batches of a whole training, one a step; every item of a history but its first is a target.
 
@@ -70,7 +85,14 @@ class ItemSteps(Dataset[Batch]):
     """
 
     def __init__(
-        self, histories: Histories, *, max_items: int, batch_size: int, num_epochs: int, seed: int
+        self,
+        histories: Histories,
+        *,
+        max_items: int,
+        batch_size: int,
+        num_epochs: int,
+        seed: int,
+        max_steps: int | None = None,
     ) -> None:
         """Plan the steps.
 
@@ -80,13 +102,14 @@ class ItemSteps(Dataset[Batch]):
             batch_size: histories (or windows of them) in a batch.
             num_epochs: passes over the data.
             seed: of the order and of the cuts.
+            max_steps: end after that many, wherever in an epoch; None: with the last epoch.
         """
         self.histories, self.max_items, self.batch_size, self.seed = histories, max_items, batch_size, seed
         # Rows longer than any history would be padding.
         self.places = min(max_items, max(1, int(histories.lengths.max(initial=0)) - 1))
         self.windows = lru_cache(maxsize=1)(self._windows)
         self.calendar = Calendar(
-            -(-int(self._cut(number)[2].sum()) // batch_size) for number in range(num_epochs)
+            (-(-int(self._cut(number)[2].sum()) // batch_size) for number in range(num_epochs)), max_steps
         )
 
     def __len__(self) -> int:

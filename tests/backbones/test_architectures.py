@@ -167,7 +167,7 @@ def test_it_is_trained_and_what_is_searched_is_what_was_trained(kind: str, tmp_p
     for history in ([], ["i3"], [f"i{row}" for row in range(10)]):
         (ranking,) = model.recommend([history], k=len(TITLES), exclude_seen=False, exact=True)
         for item in ranking.items:
-            chances = [chance for _, chance in model.why(history, item.item_id)]
+            chances = [chance for _, chance, *_ in model.why(history, item.item_id)]
             assert np.log(chances).sum() == pytest.approx(np.log(item.probability), abs=1e-5)
 
 

@@ -105,14 +105,16 @@ def test_why_multiplies_to_the_probability(
     for row, history in enumerate(HISTORIES):
         for item in range(NUM_ITEMS):
             steps = model.why([f"i{seen}" for seen in history], f"i{item}")
-            assert np.prod([chance for _, chance in steps]) == pytest.approx(expected[row, item], rel=1e-3)
+            assert np.prod([chance for _, chance, *_ in steps]) == pytest.approx(
+                expected[row, item], rel=1e-3
+            )
 
 
 def test_why_names_the_decisions(fitted: Callable[..., Recommender]) -> None:
     steps = fitted(code_length="full").why(["i0"], "i6")
-    assert "".join(text for text, _ in steps).split() == ["Silent", "Orchard", "2"]
+    assert "".join(text for text, *_ in steps).split() == ["Silent", "Orchard", "2"]
     assert len(steps) >= 2
-    assert all(0 < chance <= 1 for _, chance in steps)
+    assert all(0 < chance <= 1 for _, chance, *_ in steps)
 
 
 def test_codes_of_numbers_are_their_numbers(fitted: Callable[..., Recommender], walks: Interactions) -> None:
@@ -170,7 +172,7 @@ def test_what_was_fitted_here_can_be_edited_without_the_disk(
         pl.DataFrame({"item_id": ["i5", "new"], "title": ["Renamed", "Home Alone"]})
     )
     for item in other.recommend([["i1", "new"]], k=NUM_ITEMS, exact=True)[0].items:
-        chances = [chance for _, chance in other.why(["i1", "new"], item.item_id)]
+        chances = [chance for _, chance, *_ in other.why(["i1", "new"], item.item_id)]
         assert np.prod(chances) == pytest.approx(item.probability, rel=1e-3)
     np.testing.assert_array_equal(probabilities(model), before)  # a copy is edited alone
 

@@ -51,7 +51,7 @@ def hidden(model: Any, histories: list[list[int]]) -> list[torch.Tensor]:
     """Hidden states of each history, packed together."""
     batch, start_S = pack([np.array(items) for items in histories], model.config.max_items)
     with torch.inference_mode():
-        vectors = model.item_table()[batch["items"]]
+        vectors = model.network_.vectors.table()[batch["items"]]
         flat = model.network_(vectors, batch["ages"], batch["segments"]).flatten(0, 1)
     return [flat[start : start + len(items)] for items, start in zip(histories, start_S, strict=True)]
 

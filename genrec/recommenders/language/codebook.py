@@ -58,7 +58,7 @@ class Codebook:
         """
         backbone, titles, coded = config.backbone, train.catalogue.titles, None
         if config.code.kind == "collaborative":
-            if backbone.kind != "compact":
+            if backbone.kind == "pretrained":
                 raise ConfigError(
                     "code=collaborative needs backbone=compact: a checkpoint has no embeddings for words of our own; "
                     "take code=title or code=sequential with it"
@@ -68,7 +68,7 @@ class Codebook:
         numbers = _numbers(config, train)
         names = _names(titles, numbers)
         tokenizer: TextTokenizer
-        if backbone.kind == "compact":
+        if backbone.kind != "pretrained":
             spelt = [*(names if coded is None else ()), *texts]
             digit_pairs = numbers is not None
             tokenizer = TrainedTokenizer.train(spelt, backbone.vocab_size, digit_pairs=digit_pairs)
@@ -140,9 +140,9 @@ class Codebook:
             titles: of the trained items.
         """
         arrays = read_safetensors(folder / "codes.safetensors", ["tokens", "offsets"])
-        compact = config.backbone.kind == "compact"
+        small = config.backbone.kind != "pretrained"
         tokenizer: TextTokenizer = (
-            TrainedTokenizer.load(folder) if compact else PretrainedTokenizer(str(folder))
+            TrainedTokenizer.load(folder) if small else PretrainedTokenizer(str(folder))
         )
         if (folder / "words.json").exists():
             tokenizer = WordTokenizer.load(folder, tokenizer)
@@ -168,4 +168,4 @@ def _names(titles: Sequence[str], numbers: IntArray | None) -> Sequence[str]:
 
 def _always_close(config: GenerativeConfig) -> bool:
     # A model that learns to write from nothing but these codes needs no word for "the title ends here".
-    return config.backbone.kind != "compact" or config.code.length == "full"
+    return config.backbone.kind == "pretrained" or config.code.length == "full"

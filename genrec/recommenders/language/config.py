@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -153,6 +153,18 @@ class GenerativeConfig(Config):
     code: Code
     search: Search
     training: Training
+    prior: Names = Field(
+        (),
+        description="recommenders, or runs, whose scores of whole items are weighed into what is written; none: the "
+        "language model writes alone",
+    )
+    prior_options: dict[Name, Any] = Field({}, description="of recommenders of the prior, by their names")
+    calibration_users: int = Field(
+        2000,
+        ge=1,
+        le=10**9,
+        description="validation users from whose next items weights are learned; all if no more",
+    )
     max_items: MaxItems = 50
     max_tokens: int = Field(
         4096, ge=16, le=1_000_000, description="longest row in tokens; oldest items are left out first"

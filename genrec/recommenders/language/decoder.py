@@ -79,8 +79,8 @@ class DecoderOnly:
             return PretrainedBackbone(config.backbone.path, **tuning(config))
         return CompactBackbone(**compact_sizes(config.backbone, codebook))
 
-    def load(self, folder: Path, compact: bool) -> Backbone:
-        if compact:
+    def load(self, folder: Path, config: Any, codebook: Codebook) -> Backbone:
+        if config.backbone.kind == "compact":
             return CompactBackbone.load(folder)
         from genrec.backbones.pretrained import PretrainedBackbone
 

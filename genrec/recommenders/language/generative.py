@@ -11,23 +11,29 @@ from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from genrec.backbones.base import Backbone
+from genrec.backbones.base import NodeModel
+from genrec.backbones.children import child_logits
 from genrec.backbones.compact import CompactBackbone
 from genrec.backbones.hardware import built, device, full_precision, num_replicas, prepare_threads
+from genrec.backbones.item_reader import ItemReader
 from genrec.data.catalogue import BoolArray, Catalogue
 from genrec.data.interactions import Histories, IntArray, Interactions, Targets
 from genrec.data.ranking import Rankings
+from genrec.decoding.prior import PriorOf
 from genrec.decoding.ranker import Questions, TrieRanker
-from genrec.errors import RunError
-from genrec.recommenders.base import Recommender
+from genrec.errors import ConfigError, RunError
+from genrec.recommenders.base import Choice, Recommender
+from genrec.recommenders.held import fitted_part
 from genrec.recommenders.language.codebook import Codebook
 from genrec.recommenders.language.config import Compact, GenerativeConfig
+from genrec.recommenders.language.experts import Decisions, Experts
+from genrec.recommenders.language.item_reading import item_bags
 from genrec.training.mixture import Batches
 from genrec.training.objectives import CodeLoss
 from genrec.training.trainer import TrainingOptions, Validate, train
@@ -45,22 +51,23 @@ class Architecture(Protocol):
     def check(self, checkpoint: str) -> None:
         """Raise ConfigError where a checkpoint is none of this kind."""
 
-    def new(self, config: Any, codebook: Codebook, num_users: int) -> Backbone:
+    def new(self, config: Any, codebook: Codebook, num_users: int) -> NodeModel:
         """A backbone before its training; `num_users`: users who may have vectors of their own."""
 
-    def load(self, folder: Path, compact: bool) -> Backbone:
-        """The backbone that was saved there; `compact`: it is no checkpoint."""
+    def load(self, folder: Path, config: Any, codebook: Codebook) -> NodeModel:
+        """The backbone that was saved there, with the codebook of its training."""
 
 
 class GenerativeRecommender(Recommender):
     """A recommender that writes the next item's name and looks for the likeliest in the catalogue's trie."""
 
     probabilistic = True
-    architecture: ClassVar[Architecture]
+    architecture: Architecture
 
     codebook_: Codebook
-    backbone_: Backbone
+    backbone_: Any  # a NodeModel: what the architecture makes
     ranker_: TrieRanker
+    experts_: Experts | None = None  # None: the language model writes alone
 
     # -- what such a recommender brings, beside `_fit` -------------------------------------------------------
 
@@ -76,7 +83,7 @@ class GenerativeRecommender(Recommender):
         """What stands in questions beside names."""
         return []
 
-    def _use(self, codebook: Codebook, backbone: Backbone) -> None:
+    def _use(self, codebook: Codebook, backbone: Any) -> None:
         """Read and write with these from now on: after the training's first step, a load, and each edit."""
         self.codebook_, self.backbone_ = codebook, backbone
         self.ranker_ = TrieRanker(
@@ -95,19 +102,19 @@ class GenerativeRecommender(Recommender):
         """See `Codebook.build`."""
         config: GenerativeConfig = self.config
         prepare_threads(config.threads)
-        if config.backbone.kind != "compact":
+        if config.backbone.kind == "pretrained":
             # What is no such checkpoint is told before its tokenizer is missed.
             self.architecture.check(config.backbone.path)
         return Codebook.build(config, train_data, texts, words)
 
-    def _new_backbone(self, codebook: Codebook, num_users: int = 0) -> Backbone:
+    def _new_backbone(self, codebook: Codebook, num_users: int = 0) -> Any:
         """See `Architecture.new`."""
 
-        def new() -> Backbone:
+        def new() -> NodeModel:
             return self.architecture.new(self.config, codebook, num_users)
 
         torch.manual_seed(self.config.seed)
-        if self.config.backbone.kind != "compact":
+        if self.config.backbone.kind == "pretrained":
             return new().to(device())
         return built(new, "depth, width or vocab_size, or take node_vectors=false").to(device())
 
@@ -143,34 +150,112 @@ class GenerativeRecommender(Recommender):
             patience=config.training.patience,
             report_to=config.training.report_to,
             # A checkpoint's products are large enough for torch's own threads.
-            replicas=num_replicas() if config.backbone.kind == "compact" else 1,
+            replicas=1 if config.backbone.kind == "pretrained" else num_replicas(),
         )
 
     def _loss(self) -> CodeLoss:
         dtype = torch.bfloat16 if self._mixed_precision else torch.float32
         return self.architecture.loss(self.codebook_.trie, self.config.training.objective, device(), dtype)
 
+    def _fit_experts(
+        self, train_data: Interactions, validation: Targets | None, run: Path | None, resume: bool
+    ) -> list[Recommender]:
+        """The recommenders of the prior, fitted; used from `_use_experts` on."""
+        config: GenerativeConfig = self.config
+        usual = {name: getattr(config, name) for name in ("seed", "threads", "ranking_batch")}
+        found = []
+        for place, name in enumerate(config.prior):
+            if name == self.name:
+                raise ConfigError(f"{name} cannot be part of its own prior: choose other recommenders")
+            options = config.prior_options.get(name, {})
+            home = None if run is None else run / "prior" / str(place)
+            found.append(fitted_part(name, options, usual, train_data, validation, home, resume))
+        return found
+
+    @torch.no_grad()
+    def _use_experts(self, models: Sequence[Recommender], validation: Targets | None) -> None:
+        """Write with these from now on, weighed by what validation users took next."""
+        if not models:
+            return
+        config: GenerativeConfig = self.config
+        self.experts_ = Experts.of(models)
+        if validation is None:
+            return
+        asked = validation.sample(config.calibration_users, config.seed, "users that the prior is weighed on")
+        self.backbone_.eval()
+        experts = self.experts_.fitted(asked, config.ranking_batch)
+        prior = experts.prior(asked.histories, self.ranker_.tensors)(np.arange(len(asked)))
+        self.experts_ = experts.balanced(self._decisions(asked), prior)
+
+    def _decisions(self, asked: Targets) -> list[Decisions]:
+        """The choices on the way to what was taken, with the language model's logits."""
+        trie, tensors = self.codebook_.trie, self.ranker_.tensors
+        rows, nodes, states = list[int](), list[int](), list[Tensor]()
+        for row, item in enumerate(asked.items.tolist()):
+            states_LD = self._states_before(asked.histories[row], item)
+            for place, node in enumerate(trie.paths[item].tolist()):
+                if node and trie.num_children_N[trie.parent_N[node]] > 1:
+                    rows.append(row)
+                    nodes.append(node)
+                    states.append(states_LD[place])
+        row_N, node_N = (torch.tensor(part, device=device()) for part in (rows, nodes))
+        parent_N = torch.from_numpy(trie.parent_N.astype(np.int64)).to(device())[node_N]
+        groups = child_logits(
+            self.backbone_, torch.stack(states), parent_N, tensors.token_N, tensors.first_child_N1
+        )
+        return [
+            Decisions(
+                row_N[one.group_N],
+                parent_N[one.group_N],
+                one.logits_NC,
+                node_N[one.group_N] - tensors.first_child_N1[parent_N[one.group_N]],
+            )
+            for one in groups
+        ]
+
     # -- answering -------------------------------------------------------------------------------------------
 
     def _rank(
         self, histories: Histories, k: int, *, exclude_seen: bool, allowed: BoolArray | None, exact: bool
     ) -> Rankings:
-        seen = histories if exclude_seen else None
-        return self.ranker_.rank(self.questions(histories), k, seen, allowed, exact=exact)
+        seen, prior = histories if exclude_seen else None, self._prior(histories)
+        return self.ranker_.rank(self.questions(histories), k, seen, allowed, exact=exact, prior=prior)
+
+    def _prior(self, histories: Histories) -> PriorOf | None:
+        """What the experts expect of histories, by their rows."""
+        return None if self.experts_ is None else self.experts_.prior(histories, self.ranker_.tensors)
 
     @torch.inference_mode()
-    def _why(self, history: list[int], item: int) -> list[tuple[str, float]]:
+    def _why(self, history: list[int], item: int) -> list[Choice]:
         """The pieces of the item's code up to its last decision, each with its probability among the choices."""
-        decisions = self.ranker_.decisions(self._states_before(np.asarray(history, np.int32), item), item)
-        return [(self.codebook_.tokenizer.decode(one.tokens), one.probability) for one in decisions]
+        of = self._prior(Histories.from_lists([history]))
+        prior = None if of is None else of(np.zeros(1, np.int32))
+        states_LD = self._states_before(np.asarray(history, np.int32), item)
+        decode = self.codebook_.tokenizer.decode
+        return [
+            Choice(decode(one.tokens), one.probability, one.words, one.items)
+            for one in self.ranker_.decisions(states_LD, item, prior)
+        ]
+
+    def notes(self) -> list[str]:
+        """The weights of the prior."""
+        return [] if self.experts_ is None else self.experts_.notes()
 
     # -- the catalogue lives ---------------------------------------------------------------------------------
 
     def _catalogue_changed(self, trained: Catalogue) -> None:
         codebook, moved = self.codebook_.grown(self.catalogue.titles)
         backbone = self.backbone_
-        if isinstance(backbone, CompactBackbone) and codebook is not self.codebook_:
-            backbone = backbone.with_nodes(torch.from_numpy(moved), codebook.trie.num_nodes)
+        if codebook is not self.codebook_:
+            new_node_of_old, num_nodes = torch.from_numpy(moved), codebook.trie.num_nodes
+            if isinstance(backbone, CompactBackbone):
+                backbone = backbone.with_nodes(new_node_of_old, num_nodes)
+            elif isinstance(backbone, ItemReader):
+                titled = codebook.trained is not None and codebook.numbers is None
+                bags = item_bags(codebook, self.catalogue.titles if titled else None)
+                backbone = backbone.with_nodes(new_node_of_old, num_nodes, bags)
+        if self.experts_ is not None:
+            self.experts_ = self.experts_.grown(self.catalogue)
         self._use(codebook, backbone)
 
     # -- saving ----------------------------------------------------------------------------------------------
@@ -178,15 +263,20 @@ class GenerativeRecommender(Recommender):
     def _save(self, folder: Path) -> None:
         self.backbone_.save(folder / "backbone")
         self.codebook_.save(folder)
+        if self.experts_ is not None:
+            self.experts_.save(folder / "prior")
 
     def _load(self, folder: Path) -> None:
         self._use(*self._saved(folder))
 
-    def _saved(self, folder: Path) -> tuple[Codebook, Backbone]:
+    def _saved(self, folder: Path) -> tuple[Codebook, Any]:
         """The parts that `_save` wrote."""
-        prepare_threads(self.config.threads)
-        codebook = Codebook.load(folder, self.config, self.catalogue.titles)
-        backbone = self.architecture.load(folder / "backbone", self.config.backbone.kind == "compact")
+        config: GenerativeConfig = self.config
+        prepare_threads(config.threads)
+        if config.prior:
+            self.experts_ = Experts.load(folder / "prior", len(config.prior))
+        codebook = Codebook.load(folder, config, self.catalogue.titles)
+        backbone = self.architecture.load(folder / "backbone", config, codebook)
         if isinstance(backbone, CompactBackbone):
             num_nodes, wanted = backbone.arguments["num_nodes"], codebook.trie.num_nodes
             if num_nodes not in (0, wanted):

@@ -85,8 +85,8 @@ class EncoderDecoder:
         sizes = compact_sizes(config.backbone, codebook)
         return CompactSeq2SeqBackbone(num_words=num_words, start_token=start_token, **sizes)
 
-    def load(self, folder: Path, compact: bool) -> Backbone:
-        if compact:
+    def load(self, folder: Path, config: Any, codebook: Codebook) -> Backbone:
+        if config.backbone.kind == "compact":
             return CompactSeq2SeqBackbone.load(folder)
         from genrec.backbones.pretrained_seq2seq import PretrainedSeq2SeqBackbone
 

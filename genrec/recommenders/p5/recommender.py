@@ -139,7 +139,7 @@ class P5(GenerativeRecommender):
     """
 
     Config: ClassVar[type[TaskConfig]] = P5Config
-    architecture: ClassVar[Architecture] = EncoderDecoder()
+    architecture: Architecture = EncoderDecoder()
     backbone_: Seq2SeqBackbone
     layout_: EncoderLayout
     users_: dict[str, int]

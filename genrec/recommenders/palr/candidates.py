@@ -5,8 +5,6 @@ Shapes: B histories, I items, K or N entries of a list, P proposals, D draws of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,10 +13,10 @@ from scipy import sparse
 
 from genrec.data.catalogue import BoolArray, Catalogue
 from genrec.data.flat import Draw, any_of, distinct, places, rows_of
-from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
+from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions
 from genrec.data.ranking import Rankings
 from genrec.errors import ConfigError, DataError
-from genrec.recommenders.base import Recommender, create, load, recommender_class
+from genrec.recommenders.base import Recommender
 from genrec.recommenders.itemknn import co_consumed
 from genrec.recommenders.palr.affinity import SHRINK
 from genrec.recommenders.tfidf import text_fields
@@ -61,35 +59,6 @@ def retrieve(
     _check_candidates(retriever, found, asked, k, exclude_seen, allowed_there)
     items_BK = np.where(found.items_BK < 0, -1, back_I[found.items_BK]).astype(np.int32)
     return Rankings(items_BK, found.scores_BK, found.exact_B)
-
-
-def fitted_retriever(
-    name: str,
-    options: Mapping[str, Any],
-    usual: Mapping[str, Any],
-    train_data: Interactions,
-    validation: Targets | None,
-    run: Path | None,
-    resume: bool,
-) -> Recommender:
-    """The recommender that was fitted in the run `name`, or one of that name, fitted now.
-
-    Args:
-        name: of a recommender, or the folder of a run.
-        options: for a recommender that is fitted now.
-        usual: options that it gets as well, where it has them.
-        train_data, validation, resume: as in `Recommender.fit`.
-        run: it is fitted in the folder `retriever` of that run.
-    """
-    if Path(name).is_dir():
-        return load(name)
-    config = recommender_class(name).Config
-    known = config.names()
-    ours = config.merged({key: value for key, value in usual.items() if key in known}, options)
-    folder = None if run is None else run / "retriever"
-    return create(name, **ours).fit(
-        train_data, validation, run=folder, resume=resume and folder is not None and folder.exists()
-    )
 
 
 def _matched(retriever: Recommender, catalogue: Catalogue) -> IntArray:

@@ -29,10 +29,11 @@ from genrec.errors import ConfigError
 from genrec.prompts.profiles import Profile
 from genrec.prompts.template import own_texts
 from genrec.recommenders.base import Recommender, load, register
+from genrec.recommenders.held import fitted_part
 from genrec.recommenders.language.codebook import Codebook
 from genrec.recommenders.language.decoder import TINY_DECODER, DecoderOnly, Rows, states_before
 from genrec.recommenders.language.generative import GenerativeRecommender
-from genrec.recommenders.palr.candidates import filled_up, fitted_retriever, retrieve
+from genrec.recommenders.palr.candidates import filled_up, retrieve
 from genrec.recommenders.palr.choice import ChoiceModel
 from genrec.recommenders.palr.config import PalrConfig
 from genrec.recommenders.palr.lists import load_list_prompts
@@ -86,13 +87,13 @@ class Palr(GenerativeRecommender):
         config = self.config
         if config.retriever == self.name:
             raise ConfigError("palr cannot retrieve for itself: choose another retriever")
-        self.retriever_ = fitted_retriever(
+        self.retriever_ = fitted_part(
             config.retriever,
             config.retriever_options,
             {name: getattr(config, name) for name in ("seed", "threads", "ranking_batch")},
             train_data,
             validation,
-            run,
+            None if run is None else run / "retriever",
             resume,
         )
         self.profiles_ = ProfileTexts(config, self.catalogue)

@@ -93,8 +93,8 @@ class PrefixModel:
             **compact_sizes(config.backbone, codebook),
         )
 
-    def load(self, folder: Path, compact: bool) -> Backbone:
-        if compact:
+    def load(self, folder: Path, config: Any, codebook: Codebook) -> Backbone:
+        if config.backbone.kind == "compact":
             return CompactPrefixBackbone.load(folder)
         from genrec.backbones.pretrained_prefix import PretrainedPrefixBackbone
 

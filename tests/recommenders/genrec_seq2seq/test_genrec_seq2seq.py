@@ -198,7 +198,7 @@ def test_why_names_the_pieces_of_the_code(walks: Interactions) -> None:
     chances_BI = probabilities(model, Histories.from_lists([[1, 2]]))
     for item in range(NUM_ITEMS):
         steps = model.why(["11", "12"], str(10 + item))
-        assert np.prod([chance for _, chance in steps]) == pytest.approx(chances_BI[0, item], rel=1e-3)
+        assert np.prod([chance for _, chance, *_ in steps]) == pytest.approx(chances_BI[0, item], rel=1e-3)
 
 
 def test_a_run_is_trained_measured_and_audited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -140,7 +140,9 @@ def test_likelihoods_are_the_products_of_the_decisions(fitted: Palr) -> None:
     found_BC = scored(fitted, "recommend", Histories.from_lists([history]), candidates_BC)
     for place, item in enumerate([9, 5, 1]):
         decisions = fitted.why([f"i{one}" for one in history], f"i{item}")
-        assert found_BC[0, place] == pytest.approx(sum(np.log(chance) for _, chance in decisions), abs=1e-5)
+        assert found_BC[0, place] == pytest.approx(
+            sum(np.log(chance) for _, chance, *_ in decisions), abs=1e-5
+        )
     assert np.isneginf(found_BC[0, 3])
 
 
@@ -150,7 +152,8 @@ def test_without_other_scores_a_list_shares_out_what_why_tells(
     monkeypatch.setattr(fitted, "weights_", np.array([1.0, 0.0, 0.0, 0.0]))
     (ranking,) = fitted.recommend([["i3", "i4"]], k=6)
     products = [
-        np.prod([chance for _, chance in fitted.why(["i3", "i4"], item.item_id)]) for item in ranking.items
+        np.prod([chance for _, chance, *_ in fitted.why(["i3", "i4"], item.item_id)])
+        for item in ranking.items
     ]
     found = [item.probability for item in ranking.items]
     np.testing.assert_allclose(found, products / np.sum(products), rtol=1e-5)

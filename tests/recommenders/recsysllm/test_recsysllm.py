@@ -198,7 +198,7 @@ def test_what_is_searched_is_what_was_trained_within_windows_too(tmp_path: Path,
         model = recsysllm(backbone=str(checkpoint), **options).fit(reviewed())
     (ranking,) = model.recommend([model.catalogue.ids[:4]], k=5, exclude_seen=False, exact=True)
     for item in ranking.items:
-        chances = [chance for _, chance in model.why(model.catalogue.ids[:4], item.item_id)]
+        chances = [chance for _, chance, *_ in model.why(model.catalogue.ids[:4], item.item_id)]
         assert np.prod(chances) == pytest.approx(item.probability, rel=1e-5)
 
 

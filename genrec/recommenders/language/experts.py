@@ -1,0 +1,221 @@
+"""What else is asked beside the language model: recommenders that score every item, weighed into one prior.
+
+Their scores are added up with weights, the softmax over the catalogue makes of the sum the mass of every item, and
+names are written with that mass as a prior (`genrec.decoding.prior`). All weights are fitted to the items that
+validation users took next, in two convex problems: first those of the experts among the whole catalogue (the
+conditional logit of McFadden 1974, https://eml.berkeley.edu/reprints/mcfadden/zarembka.pdf), then those of the prior
+and of the language model among the children of the nodes on the way to these items.
+
+Shape suffixes: B users, I items in the order of the leaves of the trie, E experts' scores, N decisions, C children.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from pydantic import BaseModel
+from scipy.optimize import minimize
+from torch import Tensor
+
+from genrec.backbones.hardware import device
+from genrec.data.catalogue import Catalogue
+from genrec.data.files import read_json, write_json
+from genrec.data.interactions import FloatArray, Histories, IntArray, Targets
+from genrec.data.new_items import fitted_to
+from genrec.decoding.constraint import TrieTensors
+from genrec.decoding.prior import Prior, PriorOf
+from genrec.errors import ConfigError
+from genrec.recommenders.base import Recommender, load
+
+_NUMBERS_HELD = 1 << 28  # scores that are held while weights are fitted: 1 GB
+_WORST = np.float32(-1e4)  # in place of -inf, whose product with a weight of 0 is no number
+_LEAST_WEIGHT = 1e-6
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """The choices on the way to the items that were taken, of nodes with about as many children.
+
+    `row_N`: the users; `node_N`: where they stood; `logits_NC`: the language model's, -inf beyond the children;
+    `taken_N`: the child on the way.
+    """
+
+    row_N: Tensor
+    node_N: Tensor
+    logits_NC: Tensor
+    taken_N: Tensor
+
+
+@dataclass(frozen=True)
+class Experts:
+    """Fitted recommenders, and the weight of each of their scores by its name.
+
+    `prior_weight` and `words_weight`: of the prior's logarithms and of the language model's logits in writing.
+    """
+
+    models: Sequence[Recommender]
+    weights: Mapping[str, float]
+    prior_weight: float = 1.0
+    words_weight: float = 1.0
+
+    @classmethod
+    def of(cls, models: Sequence[Recommender]) -> Self:
+        """Experts whose weights are not fitted: the first score alone counts.
+
+        Raises:
+            ConfigError: two of them give a score of the same name, or one does not score every item.
+        """
+        names = [name for model in models for name in scores_of(model, Histories.from_lists([[]]))]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ConfigError(f"the prior has two scores {twice[0]!r}: name each of its recommenders once")
+        return cls(models, {name: float(place == 0) for place, name in enumerate(names)})
+
+    def logits(self, histories: Histories) -> FloatArray:
+        """The weighed scores (B, I) by item."""
+        total_BI = np.zeros((len(histories), len(self.models[0].catalogue)), np.float32)
+        for model in self.models:
+            for name, scores_BI in scores_of(model, histories).items():
+                if weight := np.float32(self.weights[name]):
+                    total_BI += weight * scores_BI
+        return total_BI
+
+    def prior(self, histories: Histories, trie: TrieTensors) -> PriorOf:
+        """What is expected of some of these histories, given their rows."""
+        temperature = 1 / max(self.words_weight, _LEAST_WEIGHT)
+
+        def of(rows: IntArray) -> Prior:
+            logits_BI = torch.from_numpy(self.logits(histories.take(rows))).to(device())
+            in_order_BI = logits_BI[:, trie.item_of_leaf_I.long()]
+            return Prior.of_logits(trie, in_order_BI, weight=self.prior_weight, temperature=temperature)
+
+        return of
+
+    def fitted(self, asked: Targets, at_once: int) -> Experts:
+        """These with weights that fit what users took next; `at_once`: users that are scored together."""
+        num_scores = len(self.weights)
+        most = max(1, _NUMBERS_HELD // (num_scores * len(self.models[0].catalogue)))
+        asked = asked.take(np.arange(min(len(asked), most)))
+        parts = []
+        for start in range(0, len(asked), at_once):
+            some = asked.histories.take(np.arange(start, min(start + at_once, len(asked))))
+            scores_EBI = [scores for model in self.models for scores in scores_of(model, some).values()]
+            parts.append(torch.from_numpy(np.stack(scores_EBI)))
+        weights_E = _fit_weights(parts, torch.from_numpy(asked.items.astype(np.int64)))
+        return replace(self, weights=dict(zip(self.weights, weights_E, strict=True)))
+
+    def balanced(self, decisions: Sequence[Decisions], prior: Prior) -> Experts:
+        """These with the prior and the language model weighed against each other.
+
+        Args:
+            decisions: on the way to what users took next.
+            prior: of the same users, of weight and temperature 1.
+        """
+        offsets = [prior.offsets(one.row_N, one.node_N, one.logits_NC.shape[1]) for one in decisions]
+
+        def losses(weights_2: Tensor) -> Iterator[Tensor]:
+            for one, offset_NC in zip(decisions, offsets, strict=True):
+                there_NC = one.logits_NC > -torch.inf
+                words_NC = one.logits_NC.masked_fill(~there_NC, 0)
+                logits_NC = weights_2[0] * offset_NC + weights_2[1] * words_NC
+                logits_NC = logits_NC.masked_fill(~there_NC, -torch.inf)
+                yield F.cross_entropy(logits_NC, one.taken_N, reduction="sum") / len(prior.row_R)
+
+        prior_weight, words_weight = _minimum(losses, [1.0, 0.2])
+        return replace(self, prior_weight=max(prior_weight, _LEAST_WEIGHT), words_weight=words_weight)
+
+    def grown(self, catalogue: Catalogue) -> Experts:
+        """These for an edited catalogue."""
+        return replace(self, models=[_edited(model, catalogue) for model in self.models])
+
+    def notes(self) -> list[str]:
+        """The weights, in a sentence."""
+        shares = [f"{name} {weight:.3g}" for name, weight in self.weights.items()]
+        return [
+            f"weights of the prior's scores: {', '.join(shares)}; in writing the prior has {self.prior_weight:.3g} and "
+            f"the language model {self.words_weight:.3g}"
+        ]
+
+    def save(self, folder: Path) -> None:
+        """Write the recommenders and the weights."""
+        for place, model in enumerate(self.models):
+            model.save(folder / str(place))
+        numbers = {name: value for name, value in vars(self).items() if name != "models"}
+        write_json(folder / "weights.json", numbers, indent=None)
+
+    @classmethod
+    def load(cls, folder: Path, count: int) -> Experts:
+        """Read what `save` wrote of so many recommenders."""
+        saved = read_json(folder / "weights.json", _Saved)
+        return cls([load(folder / str(place)) for place in range(count)], **saved.model_dump())
+
+
+class _Saved(BaseModel):
+    """What `weights.json` holds."""
+
+    weights: dict[str, float]
+    prior_weight: float
+    words_weight: float
+
+
+def scores_of(model: Recommender, histories: Histories) -> dict[str, FloatArray]:
+    """The scores (B, I) float32 of a recommender by their names; never NaN or infinite.
+
+    Raises:
+        ConfigError: it ranks without a score for every item.
+    """
+    if type(model)._score is Recommender._score:
+        raise ConfigError(
+            f"{model.name} gives no score to every item, so it can be no part of a prior: take sasrec, bsarec, "
+            "transitions or another one that does"
+        )
+    return {
+        name: np.minimum(np.fmax(scores_BI, _WORST), -_WORST).astype(np.float32, copy=False)
+        for name, scores_BI in model._scores(histories).items()
+    }
+
+
+def _edited(model: Recommender, catalogue: Catalogue) -> Recommender:
+    return model.with_items(fitted_to(model.catalogue, catalogue.table), model.removed_ids)
+
+
+def _fit_weights(parts: Sequence[Tensor], taken_B: Tensor) -> list[float]:
+    """Weights (E,), none below 0, under which the softmax over the catalogue fits what was taken best.
+
+    Args:
+        parts: scores (E, b, I) of some of the users after another.
+        taken_B: the items.
+    """
+    spread_E = torch.stack([part.std(dim=(1, 2)) for part in parts]).mean(dim=0)
+    scale_E = torch.where(spread_E > 0, spread_E, torch.inf)  # what is the same for all has no say
+    taken = torch.split(taken_B, [part.shape[1] for part in parts])
+
+    def losses(weights_E: Tensor) -> Iterator[Tensor]:
+        for part_EbI, taken_b in zip(parts, taken, strict=True):
+            logits_bI = torch.einsum("e,ebi->bi", weights_E / scale_E, part_EbI)
+            yield F.cross_entropy(logits_bI, taken_b, reduction="sum") / len(taken_B)
+
+    found = _minimum(losses, [1.0] * len(scale_E))
+    return [value / scale for value, scale in zip(found, scale_E.tolist(), strict=True)]
+
+
+def _minimum(losses: Callable[[Tensor], Iterator[Tensor]], start: Sequence[float]) -> list[float]:
+    """Where a sum of convex functions of numbers of at least 0 is least, by L-BFGS-B."""
+
+    def value(numbers: FloatArray) -> tuple[float, FloatArray]:
+        total = 0.0
+        with torch.enable_grad():
+            at = torch.tensor(numbers, dtype=torch.float32, device=device(), requires_grad=True)
+            for loss in losses(at):
+                loss.backward()  # type: ignore[no-untyped-call]
+                total += loss.item()
+        assert at.grad is not None
+        return total, at.grad.double().numpy(force=True)
+
+    found = minimize(value, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(start))
+    return [float(number) for number in found.x]

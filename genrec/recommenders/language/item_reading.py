@@ -1,0 +1,116 @@
+"""Reading items and writing names: the options, the architecture and the questions of models that read item by item."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from genrec.backbones.item_encoder import Sizes
+from genrec.backbones.item_reader import Encoder, ItemReader
+from genrec.backbones.item_vectors import Bags
+from genrec.data.interactions import Histories, IntArray
+from genrec.decoding.cache import FixedStates
+from genrec.recommenders.language.codebook import Codebook
+from genrec.recommenders.options import Group
+from genrec.training.objectives import CodeLoss, ItemCodeLoss
+from genrec.training.sequences import newest_states
+
+
+class Items(Group):
+    """A model that reads one position an item, from scratch."""
+
+    called = "a model that reads items (backbone=items)"
+    defaults: ClassVar = {
+        "training": {
+            "learning_rate": 1e-3,
+            "epochs": 15,
+            "weight_decay": 0.0,
+            "warmup_steps": 50,
+            "max_grad_norm": 0.0,
+            "evaluations": 1,
+        }
+    }
+
+    kind: Literal["items"] = Field("items", description="histories are read item by item, not token by token")
+    encoder: Encoder = Field("sasrec", description="whose blocks read the items")
+    depth: int = Field(2, ge=1, le=64, description="blocks")
+    width: int = Field(64, ge=1, le=16_384, description="size of the vectors")
+    num_heads: int = Field(1, ge=1, le=1024, description="attention heads of a block; a divisor of the width")
+    dropout: float = Field(0.5, ge=0, lt=1, description="on vectors, attention and feed-forward layers")
+    vocab_size: int = Field(
+        8000, ge=260, le=1_000_000, description="most tokens of the vocabulary, trained on titles"
+    )
+    batch_size: int = Field(128, ge=1, le=1_000_000, description="histories in a batch of the training")
+
+
+def item_bags(codebook: Codebook, names: Sequence[str] | None) -> Bags:
+    """What each item is read as: the tokens of its name, and the nodes on its code's path, numbered after them.
+
+    Args:
+        codebook: of these items.
+        names: of the items; None: codes are all that there is to read.
+    """
+    trie, num_tokens = codebook.trie, codebook.tokenizer.vocab_size
+    tokens = codebook.codes if names is None else codebook.tokenizer.encode(list(names))
+    bags = Bags.of_lists([list(row) for row in tokens], num_tokens)
+    nodes = Bags.of_lists([row[row > 0].tolist() for row in trie.paths], trie.num_nodes)
+    return Bags.joined([bags, nodes])
+
+
+class ItemReading:
+    """Models that read items, from scratch."""
+
+    loss: type[CodeLoss] = ItemCodeLoss
+
+    def check(self, checkpoint: str) -> None:
+        raise AssertionError("no checkpoint reads items")
+
+    def new(self, config: Any, codebook: Codebook, num_users: int) -> ItemReader:
+        options: Items = config.backbone
+        sizes = Sizes(options.depth, options.width, options.num_heads, options.dropout, config.max_items)
+        bags = item_bags(codebook, _names(codebook))
+        return ItemReader(bags, codebook.tokenizer.vocab_size, options.encoder, sizes)
+
+    def load(self, folder: Path, config: Any, codebook: Codebook) -> ItemReader:
+        return ItemReader.load(folder, item_bags(codebook, _names(codebook)))
+
+
+def _names(codebook: Codebook) -> Sequence[str] | None:
+    """Of the trained items, where they are titles."""
+    return None if codebook.trained is None or codebook.numbers is not None else codebook.trained.names
+
+
+@dataclass(frozen=True)
+class ItemQuestions:
+    """Histories that are read item by item: each is a state, all of them read at once."""
+
+    reader: ItemReader
+    histories: Histories
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each question: none."""
+        return [0] * len(self.histories)
+
+    @cached_property
+    @torch.inference_mode()
+    def states_BD(self) -> Tensor:
+        """The state of each; of an empty history that of nobody."""
+        reader, known = self.reader, np.flatnonzero(self.histories.lengths)
+        states_BD = reader.nobody_D.detach().repeat(len(self.histories), 1)
+        if len(known):
+            histories, max_items = self.histories.take(known), reader.sizes.max_items
+            states_BD[torch.from_numpy(known)] = newest_states(reader.network, histories, max_items)
+        return states_BD
+
+    def prefix(self, rows: IntArray) -> FixedStates:
+        """The states of some of them."""
+        return FixedStates(self.states_BD[torch.from_numpy(np.asarray(rows, np.int64))])
