@@ -313,7 +313,7 @@ class Recommender(LivingCatalogue, ABC):
         """How the recommender came to `item`: each decision along its name.
 
         The product of the probabilities is p(item | history), that of the item in an exact list. In `palr` it is one of
-        the scores that a list weighs.
+        the scores that a list weighs. With a prior it is that of a list without the items of the history.
 
         Raises:
             NotFittedError: before `fit`.

@@ -17,7 +17,7 @@ from genrec.errors import ConfigError
 from genrec.prompts.template import load_paraphrases, own_texts
 from genrec.recommenders.base import register
 from genrec.recommenders.language.codebook import Codebook
-from genrec.recommenders.language.config import Compact
+from genrec.recommenders.language.config import Compact, PriorOptions
 from genrec.recommenders.language.decoder import (
     TINY_DECODER,
     DecoderConfig,
@@ -35,7 +35,7 @@ from genrec.training.mixture import Batches
 from genrec.training.sequences import ItemSteps
 
 
-class GenRecConfig(DecoderConfig):
+class GenRecConfig(DecoderConfig, PriorOptions):
     """Options of `genrec`; the defaults are the recipe `genrec-best`."""
 
     backbone: Annotated[Items | Compact | PretrainedDecoder, Field(discriminator="kind")]  # type: ignore[assignment]
@@ -81,6 +81,27 @@ class GenRecConfig(DecoderConfig):
         return self
 
 
+# What items are expected by, unless told otherwise; chosen on the validation part of Amazon Beauty.
+PRIOR: dict[str, dict[str, Any]] = {
+    "bsarec": {
+        "features": ["title", "beginnings", "attributes"],
+        "width": 128,
+        "own_dropout": 0.15,
+        "training": {
+            "epochs": 12,
+            "batch_size": 128,
+            "learning_rate": 1e-3,
+            "lr_scheduler_type": "linear",
+            "warmup_steps": 50,
+            "sampled_items": 2048,
+            "evaluations": 1,
+            "patience": 0,
+        },
+    },
+    "transitions": {"text": "tfidf"},
+}
+
+
 @register("genrec")
 class GenRec(GenerativeRecommender):
     """history -> titles as tokens -> decoder-only language model -> beam search over the catalogue's trie.
@@ -110,7 +131,12 @@ class GenRec(GenerativeRecommender):
     def _fit(
         self, train_data: Interactions, validation: Targets | None, run: Path | None, resume: bool
     ) -> None:
-        experts = self._fit_experts(train_data, validation, run, resume)
+        names, options = self.config.prior, self.config.prior_options
+        if names is None:
+            names = tuple(PRIOR) if self._reads_items else ()
+            text = "tfidf" if self.catalogue.titled else "none"
+            options = PRIOR | {"transitions": {"text": text}} | dict(options)
+        experts = self._fit_experts(names, options, train_data, validation, run, resume)
         codebook = self._new_codebook(train_data, self.prompt_texts())
         self._use(codebook, self._new_backbone(codebook))
         self._train(self._steps(train_data), self._validation(validation), run, resume)

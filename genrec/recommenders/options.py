@@ -218,10 +218,14 @@ def _choices(groups: Mapping[str, tuple[type[Group], ...]]) -> dict[str, tuple[t
 
 
 def _kind(kinds: Sequence[type[Group]], inner: Mapping[str, Any]) -> type[Group]:
-    """The kind of a group with these options: the one that is named, or that a path is given for, or the first."""
+    """The kind of a group with these options: the one that is named, or that a path is given for, or the first that has
+    them all."""
     named = [kind for kind in kinds if kind.model_fields["kind"].default == inner.get("kind", ...)]
     placed = [kind for kind in kinds if "path" in inner and "path" in kind.model_fields]
-    return [*named, *placed, kinds[0]][0]
+    having = [
+        kind for kind in kinds if "path" not in kind.model_fields and inner.keys() <= kind.model_fields.keys()
+    ]
+    return [*named, *placed, *having, kinds[0]][0]
 
 
 def _foreign(kinds: Sequence[type[Group]], inner: Mapping[str, Any]) -> list[tuple[type[Group], set[str]]]:

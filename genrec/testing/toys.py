@@ -26,6 +26,7 @@ TITLES = [
 
 # A generative recommender that trains in a second; `TINY | {...}` for what a test needs otherwise.
 TINY: dict[str, Any] = {
+    "backbone": "compact",
     "depth": 1,
     "width": 16,
     "vocab_size": 400,  # enough for every word, so that titles begin differently

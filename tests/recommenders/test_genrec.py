@@ -285,8 +285,14 @@ def test_the_best_validation_is_kept(walks: Interactions, monkeypatch: pytest.Mo
         ({"depth": 0}, "option backbone.depth=0"),
         ({"objective": "magic"}, "objective='magic'"),
         ({"lr_scheduler_type": "magic"}, "lr_scheduler_type='magic'"),
-        ({"learn_prompt": True, "examples": "last"}, "learn_prompt needs objective=token"),
-        ({"learn_prompt": True, "objective": "token"}, "learn_prompt needs examples=last or prefixes"),
+        (
+            {"backbone": "compact", "learn_prompt": True, "examples": "last"},
+            "learn_prompt needs objective=token",
+        ),
+        (
+            {"backbone": "compact", "learn_prompt": True, "objective": "token"},
+            "learn_prompt needs examples=last or prefixes",
+        ),
     ],
 )
 def test_options_that_do_not_fit(options: dict[str, Any], message: str) -> None:

@@ -169,7 +169,7 @@ def test_a_checkpoint_has_defaults_of_its_own(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "given", "told"),
     [
-        ("genrec", {"lora_rank": 8}, "lora_rank belongs to a checkpoint .*; backbone is compact"),
+        ("genrec", {"lora_rank": 8}, "lora_rank belongs to a checkpoint .*; backbone is items"),
         (
             "p5",
             {"backbone": "compact", "tuning": "full"},
@@ -178,7 +178,7 @@ def test_a_checkpoint_has_defaults_of_its_own(name: str) -> None:
         (
             "genrec",
             {"backbone": {"path": "x/y"}, "depth": 2},
-            "depth belongs to a model from scratch .* is x/y",
+            "depth belongs to a model that reads items .* is x/y",
         ),
         ("genrec", {"backbone": {"kind": "compact", "path": "x"}}, "no option 'backbone.path'"),
         ("genrec", {"backbone": {"kind": "other"}}, "'other' found using 'kind'"),
@@ -226,8 +226,8 @@ def test_wrong_options_of_a_group_are_told_by_their_place(given: dict[str, Any],
         ("genrec", "report_to", "wandb", "valid tuple"),
         ("genrec", "report_to", [3], "valid string"),
         ("genrec", "report_to", ["t"] * 51, "at most 50"),
-        ("genrec", "width", 100, "take a multiple of 32"),
-        ("genrec", "width", 33, "take a multiple of 32"),
+        ("palr", "width", 100, "take a multiple of 32"),
+        ("palr", "width", 33, "take a multiple of 32"),
         ("sasrec", "num_heads", 3, "does not divide"),
         ("bsarec", "num_frequencies", 26, "no more than 25"),
         ("p5", "times", {"next": 1001}, "times.next=1001"),

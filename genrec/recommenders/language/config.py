@@ -153,18 +153,6 @@ class GenerativeConfig(Config):
     code: Code
     search: Search
     training: Training
-    prior: Names = Field(
-        (),
-        description="recommenders, or runs, whose scores of whole items are weighed into what is written; none: the "
-        "language model writes alone",
-    )
-    prior_options: dict[Name, Any] = Field({}, description="of recommenders of the prior, by their names")
-    calibration_users: int = Field(
-        2000,
-        ge=1,
-        le=10**9,
-        description="validation users from whose next items weights are learned; all if no more",
-    )
     max_items: MaxItems = 50
     max_tokens: int = Field(
         4096, ge=16, le=1_000_000, description="longest row in tokens; oldest items are left out first"
@@ -172,3 +160,20 @@ class GenerativeConfig(Config):
     validation_users: ValidationUsers = 500
     seed: Seed = 0
     threads: Threads | None = Field(None, description="CPU threads; null: as many as help")
+
+
+class PriorOptions(Config):
+    """Options of a recommender that can write with a prior."""
+
+    prior: Names | None = Field(
+        None,
+        description="recommenders, or runs, whose scores of whole items are weighed into what is written; null: bsarec "
+        "and transitions where items are read (backbone=items), else none",
+    )
+    prior_options: dict[Name, Any] = Field({}, description="of recommenders of the prior, by their names")
+    calibration_users: int = Field(
+        2000,
+        ge=1,
+        le=10**9,
+        description="validation users from whose next items the weights of a prior are learned; all if no more",
+    )

@@ -76,37 +76,46 @@ class Experts:
             raise ConfigError(f"the prior has two scores {twice[0]!r}: name each of its recommenders once")
         return cls(models, {name: float(place == 0) for place, name in enumerate(names)})
 
-    def logits(self, histories: Histories) -> FloatArray:
-        """The weighed scores (B, I) by item."""
+    def logits(self, histories: Histories, exclude_seen: bool) -> FloatArray:
+        """The weighed scores (B, I) by item; `exclude_seen`: items of the history are not expected."""
         total_BI = np.zeros((len(histories), len(self.models[0].catalogue)), np.float32)
         for model in self.models:
             for name, scores_BI in scores_of(model, histories).items():
                 if weight := np.float32(self.weights[name]):
                     total_BI += weight * scores_BI
+        if exclude_seen:
+            total_BI[_seen(histories)] = _WORST
         return total_BI
 
-    def prior(self, histories: Histories, trie: TrieTensors) -> PriorOf:
-        """What is expected of some of these histories, given their rows."""
+    def prior(self, histories: Histories, trie: TrieTensors, exclude_seen: bool) -> PriorOf:
+        """What is expected of some of these histories, given their rows; `exclude_seen` as in `logits`."""
         temperature = 1 / max(self.words_weight, _LEAST_WEIGHT)
 
         def of(rows: IntArray) -> Prior:
-            logits_BI = torch.from_numpy(self.logits(histories.take(rows))).to(device())
+            logits_BI = torch.from_numpy(self.logits(histories.take(rows), exclude_seen)).to(device())
             in_order_BI = logits_BI[:, trie.item_of_leaf_I.long()]
             return Prior.of_logits(trie, in_order_BI, weight=self.prior_weight, temperature=temperature)
 
         return of
 
     def fitted(self, asked: Targets, at_once: int) -> Experts:
-        """These with weights that fit what users took next; `at_once`: users that are scored together."""
+        """These with weights that fit what users took next, which was new to them.
+
+        Args:
+            asked: users and what they took.
+            at_once: users that are scored together.
+        """
         num_scores = len(self.weights)
         most = max(1, _NUMBERS_HELD // (num_scores * len(self.models[0].catalogue)))
         asked = asked.take(np.arange(min(len(asked), most)))
-        parts = []
+        parts, seen = [], []
         for start in range(0, len(asked), at_once):
             some = asked.histories.take(np.arange(start, min(start + at_once, len(asked))))
             scores_EBI = [scores for model in self.models for scores in scores_of(model, some).values()]
             parts.append(torch.from_numpy(np.stack(scores_EBI)))
-        weights_E = _fit_weights(parts, torch.from_numpy(asked.items.astype(np.int64)))
+            rows, items = _seen(some)
+            seen.append((torch.from_numpy(rows), torch.from_numpy(items.astype(np.int64))))
+        weights_E = _fit_weights(parts, seen, torch.from_numpy(asked.items.astype(np.int64)))
         return replace(self, weights=dict(zip(self.weights, weights_E, strict=True)))
 
     def balanced(self, decisions: Sequence[Decisions], prior: Prior) -> Experts:
@@ -146,13 +155,14 @@ class Experts:
         for place, model in enumerate(self.models):
             model.save(folder / str(place))
         numbers = {name: value for name, value in vars(self).items() if name != "models"}
+        numbers["num_models"] = len(self.models)
         write_json(folder / "weights.json", numbers, indent=None)
 
     @classmethod
-    def load(cls, folder: Path, count: int) -> Experts:
-        """Read what `save` wrote of so many recommenders."""
-        saved = read_json(folder / "weights.json", _Saved)
-        return cls([load(folder / str(place)) for place in range(count)], **saved.model_dump())
+    def load(cls, folder: Path) -> Experts:
+        """Read what `save` wrote."""
+        saved = read_json(folder / "weights.json", _Saved).model_dump()
+        return cls([load(folder / str(place)) for place in range(saved.pop("num_models"))], **saved)
 
 
 class _Saved(BaseModel):
@@ -161,6 +171,7 @@ class _Saved(BaseModel):
     weights: dict[str, float]
     prior_weight: float
     words_weight: float
+    num_models: int
 
 
 def scores_of(model: Recommender, histories: Histories) -> dict[str, FloatArray]:
@@ -184,11 +195,19 @@ def _edited(model: Recommender, catalogue: Catalogue) -> Recommender:
     return model.with_items(fitted_to(model.catalogue, catalogue.table), model.removed_ids)
 
 
-def _fit_weights(parts: Sequence[Tensor], taken_B: Tensor) -> list[float]:
+def _seen(histories: Histories) -> tuple[IntArray, IntArray]:
+    """Row and item of everything in the histories."""
+    return np.repeat(np.arange(len(histories)), histories.lengths), histories.items
+
+
+def _fit_weights(
+    parts: Sequence[Tensor], seen: Sequence[tuple[Tensor, Tensor]], taken_B: Tensor
+) -> list[float]:
     """Weights (E,), none below 0, under which the softmax over the catalogue fits what was taken best.
 
     Args:
         parts: scores (E, b, I) of some of the users after another.
+        seen: of each part row and item of what cannot be taken.
         taken_B: the items.
     """
     spread_E = torch.stack([part.std(dim=(1, 2)) for part in parts]).mean(dim=0)
@@ -196,8 +215,9 @@ def _fit_weights(parts: Sequence[Tensor], taken_B: Tensor) -> list[float]:
     taken = torch.split(taken_B, [part.shape[1] for part in parts])
 
     def losses(weights_E: Tensor) -> Iterator[Tensor]:
-        for part_EbI, taken_b in zip(parts, taken, strict=True):
+        for part_EbI, gone, taken_b in zip(parts, seen, taken, strict=True):
             logits_bI = torch.einsum("e,ebi->bi", weights_E / scale_E, part_EbI)
+            logits_bI = logits_bI.index_put(gone, logits_bI.new_tensor(float(_WORST)))
             yield F.cross_entropy(logits_bI, taken_b, reduction="sum") / len(taken_B)
 
     found = _minimum(losses, [1.0] * len(scale_E))

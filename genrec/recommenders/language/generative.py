@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -158,18 +158,25 @@ class GenerativeRecommender(Recommender):
         return self.architecture.loss(self.codebook_.trie, self.config.training.objective, device(), dtype)
 
     def _fit_experts(
-        self, train_data: Interactions, validation: Targets | None, run: Path | None, resume: bool
+        self,
+        names: Sequence[str],
+        options: Mapping[str, Mapping[str, Any]],
+        train_data: Interactions,
+        validation: Targets | None,
+        run: Path | None,
+        resume: bool,
     ) -> list[Recommender]:
-        """The recommenders of the prior, fitted; used from `_use_experts` on."""
-        config: GenerativeConfig = self.config
+        """The recommenders of a prior, fitted with their options; used from `_use_experts` on."""
+        config = self.config
         usual = {name: getattr(config, name) for name in ("seed", "threads", "ranking_batch")}
         found = []
-        for place, name in enumerate(config.prior):
+        for place, name in enumerate(names):
             if name == self.name:
                 raise ConfigError(f"{name} cannot be part of its own prior: choose other recommenders")
-            options = config.prior_options.get(name, {})
             home = None if run is None else run / "prior" / str(place)
-            found.append(fitted_part(name, options, usual, train_data, validation, home, resume))
+            found.append(
+                fitted_part(name, options.get(name, {}), usual, train_data, validation, home, resume)
+            )
         return found
 
     @torch.no_grad()
@@ -177,14 +184,18 @@ class GenerativeRecommender(Recommender):
         """Write with these from now on, weighed by what validation users took next."""
         if not models:
             return
-        config: GenerativeConfig = self.config
+        config = self.config
         self.experts_ = Experts.of(models)
         if validation is None:
             return
         asked = validation.sample(config.calibration_users, config.seed, "users that the prior is weighed on")
+        pairs = zip(asked.items.tolist(), asked.histories, strict=True)
+        asked = asked.take(np.flatnonzero([item not in history for item, history in pairs]))
+        if not len(asked):
+            return
         self.backbone_.eval()
         experts = self.experts_.fitted(asked, config.ranking_batch)
-        prior = experts.prior(asked.histories, self.ranker_.tensors)(np.arange(len(asked)))
+        prior = experts.prior(asked.histories, self.ranker_.tensors, exclude_seen=True)(np.arange(len(asked)))
         self.experts_ = experts.balanced(self._decisions(asked), prior)
 
     def _decisions(self, asked: Targets) -> list[Decisions]:
@@ -218,17 +229,18 @@ class GenerativeRecommender(Recommender):
     def _rank(
         self, histories: Histories, k: int, *, exclude_seen: bool, allowed: BoolArray | None, exact: bool
     ) -> Rankings:
-        seen, prior = histories if exclude_seen else None, self._prior(histories)
+        seen, prior = histories if exclude_seen else None, self._prior(histories, exclude_seen)
         return self.ranker_.rank(self.questions(histories), k, seen, allowed, exact=exact, prior=prior)
 
-    def _prior(self, histories: Histories) -> PriorOf | None:
+    def _prior(self, histories: Histories, exclude_seen: bool) -> PriorOf | None:
         """What the experts expect of histories, by their rows."""
-        return None if self.experts_ is None else self.experts_.prior(histories, self.ranker_.tensors)
+        experts, trie = self.experts_, self.ranker_.tensors
+        return None if experts is None else experts.prior(histories, trie, exclude_seen)
 
     @torch.inference_mode()
     def _why(self, history: list[int], item: int) -> list[Choice]:
         """The pieces of the item's code up to its last decision, each with its probability among the choices."""
-        of = self._prior(Histories.from_lists([history]))
+        of = self._prior(Histories.from_lists([history]), exclude_seen=item not in history)
         prior = None if of is None else of(np.zeros(1, np.int32))
         states_LD = self._states_before(np.asarray(history, np.int32), item)
         decode = self.codebook_.tokenizer.decode
@@ -273,8 +285,8 @@ class GenerativeRecommender(Recommender):
         """The parts that `_save` wrote."""
         config: GenerativeConfig = self.config
         prepare_threads(config.threads)
-        if config.prior:
-            self.experts_ = Experts.load(folder / "prior", len(config.prior))
+        if (folder / "prior").is_dir():
+            self.experts_ = Experts.load(folder / "prior")
         codebook = Codebook.load(folder, config, self.catalogue.titles)
         backbone = self.architecture.load(folder / "backbone", config, codebook)
         if isinstance(backbone, CompactBackbone):

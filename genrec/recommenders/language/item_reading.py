@@ -19,7 +19,7 @@ from genrec.backbones.item_vectors import Bags
 from genrec.data.interactions import Histories, IntArray
 from genrec.decoding.cache import FixedStates
 from genrec.recommenders.language.codebook import Codebook
-from genrec.recommenders.options import Group
+from genrec.recommenders.options import Depth, Group, Width
 from genrec.training.objectives import CodeLoss, ItemCodeLoss
 from genrec.training.sequences import newest_states
 
@@ -41,8 +41,8 @@ class Items(Group):
 
     kind: Literal["items"] = Field("items", description="histories are read item by item, not token by token")
     encoder: Encoder = Field("sasrec", description="whose blocks read the items")
-    depth: int = Field(2, ge=1, le=64, description="blocks")
-    width: int = Field(64, ge=1, le=16_384, description="size of the vectors")
+    depth: Depth = 2
+    width: Width = Field(64, description="size of the vectors")
     num_heads: int = Field(1, ge=1, le=1024, description="attention heads of a block; a divisor of the width")
     dropout: float = Field(0.5, ge=0, lt=1, description="on vectors, attention and feed-forward layers")
     vocab_size: int = Field(
