@@ -212,7 +212,9 @@ class BeamSearch:
         assert isinstance(self.backbone, Backbone)
         return SearchCache(self.backbone, prefix)
 
-    def _first(self, cache: SearchCache | FixedStates, prior: Prior | None, constraint: Constraint, k: int) -> Candidates:
+    def _first(
+        self, cache: SearchCache | FixedStates, prior: Prior | None, constraint: Constraint, k: int
+    ) -> Candidates:
         """The children of the root; of a wide one those that may enter a list."""
         trie, device = self.trie, cache.start_R.device
         row_R = torch.arange(len(cache.start_R), device=device)
