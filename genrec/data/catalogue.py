@@ -62,6 +62,15 @@ class Catalogue:
         """Titles with HTML entities decoded; may repeat; (num_items,)."""
         return self.table["title"].to_list()
 
+    @property
+    def text_fields(self) -> list[str]:
+        """Names of the fields that hold a string or a list of strings, without the id; the title is one of them."""
+        return [
+            name
+            for name, dtype in self.table.schema.items()
+            if name != "item_id" and dtype in (pl.String, pl.List(pl.String))
+        ]
+
     @cached_property
     def _row_of_id(self) -> dict[str, int]:
         return {item_id: row for row, item_id in enumerate(self.ids)}

@@ -22,7 +22,6 @@ from pydantic import Field
 from genrec.backbones.item_vectors import Bags
 from genrec.data.catalogue import Catalogue
 from genrec.data.files import read_json, write_json
-from genrec.recommenders.tfidf import text_fields
 
 Feature = Literal["title", "beginnings", "attributes"]
 Features = Annotated[
@@ -78,7 +77,7 @@ _BEGINNINGS = "title:beginnings"  # no name of a field: a colon ends names in th
 
 
 def _kinds(catalogue: Catalogue, features: Sequence[Feature]) -> list[str]:
-    fields = text_fields(catalogue)
+    fields = catalogue.text_fields
     kinds = {
         "title": ["title"] if catalogue.titled else [],
         "beginnings": [_BEGINNINGS] if catalogue.titled else [],

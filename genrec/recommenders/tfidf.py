@@ -124,19 +124,10 @@ def check_titled(catalogue: Catalogue, who: str, otherwise: str) -> None:
         )
 
 
-def text_fields(catalogue: Catalogue) -> list[str]:
-    """Names of the fields that hold a string or a list of strings, without the id; the title is one of them."""
-    return [
-        name
-        for name, dtype in catalogue.table.schema.items()
-        if name != "item_id" and dtype in (pl.String, pl.List(pl.String))
-    ]
-
-
 def word_counts(catalogue: Catalogue) -> Any:
     """How often each word stands in an item's text; sparse (num_items, words), case and punctuation aside."""
     texts = [""] * len(catalogue)
-    for name in text_fields(catalogue):
+    for name in catalogue.text_fields:
         column = catalogue.table[name]
         if column.dtype != pl.String:
             column = column.list.join(" ", ignore_nulls=True)

@@ -16,7 +16,7 @@ from genrec.data.read import read
 from genrec.errors import CatalogueError, ConfigError
 from genrec.evaluation.protocol import evaluate
 from genrec.recommenders.base import create, load
-from genrec.recommenders.tfidf import Tfidf, text_fields
+from genrec.recommenders.tfidf import Tfidf
 from genrec.testing import toys
 
 TITLES = [
@@ -86,7 +86,7 @@ def test_scores_follow_the_definition(
 
 
 def test_text_is_the_title_and_every_field_of_words() -> None:
-    assert text_fields(interactions([]).catalogue) == ["title", "brand", "tags", "shop"]
+    assert interactions([]).catalogue.text_fields == ["title", "brand", "tags", "shop"]
     model = Tfidf().fit(interactions([[6]]))
     found = {name: [item.title for item in model.recommend([[name]], k=3)[0].items] for name in ("i2", "i4")}
     assert found["i2"] == ["Red Shampoo", "Ægir's Oil", "Brush"]  # by the title, by the tag, by popularity

@@ -19,7 +19,6 @@ from genrec.errors import ConfigError, DataError
 from genrec.recommenders.base import Recommender
 from genrec.recommenders.itemknn import co_consumed
 from genrec.recommenders.palr.affinity import SHRINK
-from genrec.recommenders.tfidf import text_fields
 
 NUM_NEIGHBOURS = 50  # co-consumed items of each item that negatives are drawn from
 NUM_RECENT = 20  # last items of a history that negatives are similar to
@@ -292,7 +291,7 @@ class CandidateLists:
 def _attribute_values(catalogue: Catalogue) -> Any:
     """Which values of its fields each item holds, the title aside; sparse (num_items, V) of ones."""
     held = [sparse.csr_array((len(catalogue), 0))]
-    for name in text_fields(catalogue):
+    for name in catalogue.text_fields:
         if name == "title":
             continue
         column = pl.DataFrame({"row": np.arange(len(catalogue)), "value": catalogue.table[name]})
