@@ -57,20 +57,20 @@ def test_the_page_of_results_is_what_the_files_make(pages: ModuleType) -> None:
 def test_results_of_leaky_codes_are_marked(pages: ModuleType, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(RESULTS, tmp_path / "results"))
     already = pages.results_page(folder).count("(leaky codes)")
-    path = folder / "ml-100k" / "genrec-best.json"
+    path = folder / "ml-100k" / "genrec-tokens.json"
     changed = path.read_text().replace("code: title", "code: original")
     assert changed != path.read_text()
     path.write_text(changed)
     marked = [line for line in pages.results_page(folder).splitlines() if "(leaky codes)" in line]
     assert len(marked) == already + 2
-    assert {"| [`genrec-best`]", "- [`genrec-best`]"} <= {line.split("(")[0] for line in marked}
+    assert {"| [`genrec-tokens`]", "- [`genrec-tokens`]"} <= {line.split("(")[0] for line in marked}
 
 
 def test_tasks_have_a_table_each_beside_simple_answers(pages: ModuleType, tmp_path: Path) -> None:
     def of(**row: float) -> dict[str, dict[str, float]]:
         return {key: {"mean": value, "sd": value / 10} for key, value in row.items()}
 
-    result = json.loads((RESULTS / "ml-100k" / "genrec-best.json").read_text())
+    result = json.loads((RESULTS / "ml-100k" / "genrec-tokens.json").read_text())
     tasks = {
         "rating": {
             "unseen": of(num_questions=943, RMSE=1.0404),

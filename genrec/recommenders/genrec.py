@@ -89,6 +89,7 @@ PRIOR: dict[str, dict[str, Any]] = {
         "own_dropout": 0.15,
         "training": {
             "epochs": 12,
+            "min_steps": 2000,
             "batch_size": 128,
             "learning_rate": 1e-3,
             "lr_scheduler_type": "linear",
@@ -151,6 +152,7 @@ class GenRec(GenerativeRecommender):
                 batch_size=config.backbone.batch_size,
                 num_epochs=config.training.epochs,
                 seed=config.seed,
+                min_steps=config.backbone.min_steps,
                 max_steps=config.training.max_steps,
             )
         return history_mixture(

@@ -56,6 +56,9 @@ class SASRecTraining(Group):
         le=10_000,
         description="passes over the training part, if patience does not end them sooner",
     )
+    min_steps: int = Field(
+        0, ge=0, le=10**9, description="epochs are repeated until there are so many updates, on small data"
+    )
     batch_size: int = Field(512, ge=1, le=1_000_000, description="histories in a batch of the training")
     learning_rate: float = Field(
         1e-3, gt=0, le=10, description="of Adam at its highest; larger ones diverge on small data"
@@ -240,6 +243,7 @@ class SASRec(Recommender):
             batch_size=training.batch_size,
             num_epochs=training.epochs,
             seed=config.seed,
+            min_steps=training.min_steps,
         )
         if not len(steps):
             raise ConfigError(f"no history has two items, so there is nothing for {self.name} to learn")

@@ -92,6 +92,7 @@ class ItemSteps(Dataset[Batch]):
         batch_size: int,
         num_epochs: int,
         seed: int,
+        min_steps: int = 0,
         max_steps: int | None = None,
     ) -> None:
         """Plan the steps.
@@ -102,15 +103,18 @@ class ItemSteps(Dataset[Batch]):
             batch_size: histories (or windows of them) in a batch.
             num_epochs: passes over the data.
             seed: of the order and of the cuts.
+            min_steps: repeat epochs until there are so many.
             max_steps: end after that many, wherever in an epoch; None: with the last epoch.
         """
         self.histories, self.max_items, self.batch_size, self.seed = histories, max_items, batch_size, seed
         # Rows longer than any history would be padding.
         self.places = min(max_items, max(1, int(histories.lengths.max(initial=0)) - 1))
         self.windows = lru_cache(maxsize=1)(self._windows)
-        self.calendar = Calendar(
-            (-(-int(self._cut(number)[2].sum()) // batch_size) for number in range(num_epochs)), max_steps
-        )
+        num_epochs = max(num_epochs, -(-min_steps // max(1, self._num_steps(0))))
+        self.calendar = Calendar((self._num_steps(number) for number in range(num_epochs)), max_steps)
+
+    def _num_steps(self, epoch: int) -> int:
+        return -(-int(self._cut(epoch)[2].sum()) // self.batch_size)
 
     def __len__(self) -> int:
         return len(self.calendar)

@@ -108,7 +108,7 @@ def test_another_backbone_leaves_out_what_a_recipe_says_of_its_own(tmp_path) -> 
     assert (other["path"], other["tuning"], other["lora_rank"]) == ("another/path", "full", 8)
     large = read_recipe("genrec-best").with_overrides(["backbone=another/path"])
     assert create("genrec", **large.config).config.backbone.path == "another/path"
-    with pytest.raises(ConfigError, match=r"lora_rank belongs to a checkpoint .*; backbone is compact"):
+    with pytest.raises(ConfigError, match=r"lora_rank belongs to a checkpoint .*; backbone is items"):
         create("genrec", **read_recipe("genrec-best").with_overrides(["lora_rank=4"]).config)
 
 

@@ -40,7 +40,7 @@ class Items(Group):
     }
 
     kind: Literal["items"] = Field("items", description="histories are read item by item, not token by token")
-    encoder: Encoder = Field("sasrec", description="whose blocks read the items")
+    encoder: Encoder = Field("bsarec", description="whose blocks read the items")
     depth: Depth = 2
     width: Width = Field(64, description="size of the vectors")
     num_heads: int = Field(1, ge=1, le=1024, description="attention heads of a block; a divisor of the width")
@@ -49,6 +49,9 @@ class Items(Group):
         8000, ge=260, le=1_000_000, description="most tokens of the vocabulary, trained on titles"
     )
     batch_size: int = Field(128, ge=1, le=1_000_000, description="histories in a batch of the training")
+    min_steps: int = Field(
+        2000, ge=0, le=10**9, description="epochs are repeated until there are so many updates, on small data"
+    )
 
 
 def item_bags(codebook: Codebook, names: Sequence[str] | None) -> Bags:
@@ -75,7 +78,14 @@ class ItemReading:
 
     def new(self, config: Any, codebook: Codebook, num_users: int) -> ItemReader:
         options: Items = config.backbone
-        sizes = Sizes(options.depth, options.width, options.num_heads, options.dropout, config.max_items)
+        sizes = Sizes(
+            options.depth,
+            options.width,
+            options.num_heads,
+            options.dropout,
+            config.max_items,
+            num_frequencies=min(2, config.max_items // 2),  # there are no more
+        )
         bags = item_bags(codebook, _names(codebook))
         return ItemReader(bags, codebook.tokenizer.vocab_size, options.encoder, sizes)
 
