@@ -138,6 +138,10 @@ class Experts:
         prior_weight, words_weight = _minimum(losses, [1.0, 0.2])
         return replace(self, prior_weight=max(prior_weight, _LEAST_WEIGHT), words_weight=words_weight)
 
+    def silenced(self) -> Experts:
+        """These without the language model: what is written is the prior alone."""
+        return replace(self, prior_weight=1.0, words_weight=0.0)
+
     def grown(self, catalogue: Catalogue) -> Experts:
         """These for an edited catalogue."""
         return replace(self, models=[_edited(model, catalogue) for model in self.models])
