@@ -4,6 +4,7 @@ The runs are of one recipe and one data set, a seed each. Of every run its parts
 each model of the prior alone, the language model alone, and products of them, whose weights are fitted to the
 validation items anew. The last columns compare a row with the first model of the prior: the mean difference of NDCG@10
 over users, each of them averaged over the seeds, and the p-value of a paired permutation test.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +28,9 @@ import pages
 
 def main() -> None:
     """Measure and publish."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--split", choices=["validation", "test"], default="test")
     pages.add_out(parser)
