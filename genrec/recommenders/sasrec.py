@@ -191,7 +191,8 @@ def sampled(item_RT: Tensor, target_N: Tensor, network: SASRecNetwork, count: in
     column_I = torch.zeros(num_items, dtype=torch.int64, device=at)
     column_I[item_C] = torch.arange(len(item_C), device=at)
     log_C = torch.zeros(len(item_C), device=at)
-    log_C[len(of_batch_C) :] = math.log((num_items - len(of_batch_C)) / max(1, len(others_C)))
+    if len(others_C):  # a batch of a small catalogue may hold every item
+        log_C[len(of_batch_C) :] = math.log((num_items - len(of_batch_C)) / len(others_C))
     return Sampled(item_C, column_I, log_C)
 
 

@@ -165,6 +165,15 @@ def test_sampled_items_stand_for_the_others(train_data: Interactions) -> None:
     assert np.mean(some) == pytest.approx(full, rel=0.02)
 
 
+def test_a_batch_may_hold_every_item() -> None:
+    """Then nothing is drawn, and the loss is that among all."""
+    data = interactions([[row % 6 for row in range(start, start + 6)] for start in range(6)], 6)
+    model: Any = small("sasrec", epochs=1, dropout=0.0, own_dropout=0.0).fit(data)
+    batch = ItemSteps(data.histories, max_items=6, batch_size=6, num_epochs=1, seed=0)[0]
+    one, other = (ItemLoss(torch.float32, count)(model.network_, batch) for count in (8, 0))
+    torch.testing.assert_close(one, other)
+
+
 def test_own_vectors_cannot_be_left_out_where_nothing_else_is() -> None:
     with pytest.raises(ConfigError, match="name features"):
         create("sasrec", own_dropout=0.1)
