@@ -13,9 +13,9 @@ from pydantic import BaseModel, Field, model_validator
 from torch import Tensor
 
 from genrec.data.interactions import Histories, IntArray, Interactions, Targets
-from genrec.errors import ConfigError
+from genrec.errors import ConfigError, shown
 from genrec.prompts.template import load_paraphrases, own_texts
-from genrec.recommenders.base import register
+from genrec.recommenders.base import recommender_class, register
 from genrec.recommenders.language.codebook import Codebook
 from genrec.recommenders.language.config import Compact, PriorOptions
 from genrec.recommenders.language.decoder import (
@@ -33,6 +33,27 @@ from genrec.training.decoder_rows import DecoderLayout, HistoryRows
 from genrec.training.histories import history_mixture
 from genrec.training.mixture import Batches
 from genrec.training.sequences import ItemSteps
+
+# What items are expected by, unless told otherwise; chosen on the validation part of Amazon Beauty.
+PRIOR: dict[str, dict[str, Any]] = {
+    "bsarec": {
+        "features": ["title", "beginnings", "attributes"],
+        "width": 128,
+        "own_dropout": 0.15,
+        "training": {
+            "epochs": 12,
+            "min_steps": 2000,
+            "batch_size": 128,
+            "learning_rate": 1e-3,
+            "lr_scheduler_type": "linear",
+            "warmup_steps": 50,
+            "sampled_items": 2048,
+            "evaluations": 1,
+            "patience": 0,
+        },
+    },
+    "transitions": {"text": "tfidf"},
+}
 
 
 class GenRecConfig(DecoderConfig, PriorOptions):
@@ -70,6 +91,27 @@ class GenRecConfig(DecoderConfig, PriorOptions):
             raise ValueError("backbone=items is trained by objective=catalogue: leave objective out")
         return self
 
+    @property
+    def expected_by(self) -> tuple[str, ...]:
+        """What the prior is made of."""
+        if self.prior is None:
+            return tuple(PRIOR) if self.backbone.kind == "items" else ()
+        return self.prior
+
+    @model_validator(mode="after")
+    def _prior_fits(self) -> GenRecConfig:
+        names = self.expected_by
+        if strange := [name for name in self.prior_options if name not in names]:
+            raise ValueError(
+                f"options for {shown(strange[0])}, which is no part of the prior: it has {', '.join(names) or 'none'}"
+            )
+        if names and self.training.objective == "token":
+            raise ValueError(
+                "a prior weighs the children of trie nodes, which objective=token does not learn: take "
+                "objective=catalogue, or leave prior out"
+            )
+        return self
+
     @model_validator(mode="after")
     def _fits_together(self) -> GenRecConfig:
         if self.learn_prompt and self.training.objective == "catalogue":
@@ -79,28 +121,6 @@ class GenRecConfig(DecoderConfig, PriorOptions):
                 "packed examples learn every item anyway: learn_prompt needs examples=last or prefixes"
             )
         return self
-
-
-# What items are expected by, unless told otherwise; chosen on the validation part of Amazon Beauty.
-PRIOR: dict[str, dict[str, Any]] = {
-    "bsarec": {
-        "features": ["title", "beginnings", "attributes"],
-        "width": 128,
-        "own_dropout": 0.15,
-        "training": {
-            "epochs": 12,
-            "min_steps": 2000,
-            "batch_size": 128,
-            "learning_rate": 1e-3,
-            "lr_scheduler_type": "linear",
-            "warmup_steps": 50,
-            "sampled_items": 2048,
-            "evaluations": 1,
-            "patience": 0,
-        },
-    },
-    "transitions": {"text": "tfidf"},
-}
 
 
 @register("genrec")
@@ -132,12 +152,12 @@ class GenRec(GenerativeRecommender):
     def _fit(
         self, train_data: Interactions, validation: Targets | None, run: Path | None, resume: bool
     ) -> None:
-        names, options = self.config.prior, self.config.prior_options
-        if names is None:
-            names = tuple(PRIOR) if self._reads_items else ()
-            text = "tfidf" if self.catalogue.titled else "none"
-            options = PRIOR | {"transitions": {"text": text}} | dict(options)
-        experts = self._fit_experts(names, options, train_data, validation, run, resume)
+        options = dict(self.config.prior_options)
+        if self.config.prior is None:
+            usual = PRIOR | {"transitions": {"text": "tfidf" if self.catalogue.titled else "none"}}
+            for name in self.config.expected_by:
+                options[name] = recommender_class(name).Config.merged(usual[name], options.get(name, {}))
+        experts = self._fit_experts(self.config.expected_by, options, train_data, validation, run, resume)
         codebook = self._new_codebook(train_data, self.prompt_texts())
         self._use(codebook, self._new_backbone(codebook))
         self._train(self._steps(train_data), self._validation(validation), run, resume)

@@ -367,20 +367,27 @@ class RecommenderContract:
     def test_why_multiplies_to_the_probability_in_the_list(
         self, cls: type[Recommender], data: Interactions, tmp_path: Path
     ) -> None:
-        """Also where it was trained in mixed precision, as it is when `fit` returns, and as it is loaded."""
+        """Also where it was trained in mixed precision, as it is when `fit` returns, and as it is loaded.
+
+        A prior expects no item of the history, unless it is asked of one.
+        """
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("genrec.recommenders.language.generative.full_precision", lambda: False)
             writer = create(cls.name, **(cls.tiny | {"bf16": True, "epochs": 4})).fit(data)
         again = load(writer.save(tmp_path / "saved"))
         for history in ([], ["i05"], ["i03", "i04", "i05"], ["i22", "i23", "i00", "i22"]):
             for model in (writer, again):
-                (ranking,) = model.recommend([history], k=NUM_ITEMS, exclude_seen=False, exact=True)
-                assert len(ranking.items) == NUM_ITEMS
-                for item in ranking.items:
-                    decisions = writer.why(history, item.item_id)
+                whole, unseen = (
+                    model.recommend([history], k=NUM_ITEMS, exclude_seen=seen, exact=True)[0].items
+                    for seen in (False, True)
+                )
+                found = {item.item_id: item.probability for item in [*whole, *unseen]}
+                assert len(whole) == len(found) == NUM_ITEMS
+                for item_id, probability in found.items():
+                    decisions = writer.why(history, item_id)
                     product = np.prod([chance for _, chance, *_ in decisions])
-                    assert product == pytest.approx(item.probability, rel=1e-5, abs=1e-8)
-                    assert decisions == again.why(history, item.item_id)
+                    assert product == pytest.approx(probability, rel=1e-5, abs=1e-8)
+                    assert decisions == again.why(history, item_id)
 
     @_only(lambda contract, cls: cls.sequential)
     def test_learns_that_the_next_item_follows(self, fitted: Recommender) -> None:

@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 
 # One step at least in which there is nothing to choose, for each way of learning.
 WAYS: dict[str, list[dict[str, Any]]] = {
-    "genrec": [{}, {"examples": "last"}, {"code": "collaborative"}, {"objective": "token"}],
+    "genrec": [
+        {},
+        {"examples": "last"},
+        {"code": "collaborative"},
+        {"objective": "token"},
+        {"backbone": "items", "min_steps": 0, "prior": ()},
+        {"backbone": "items", "min_steps": 3, "code": "collaborative", "prior": ("popular",)},
+        {"backbone": "items", "min_steps": 0, "prior_options": {"bsarec": {"min_steps": 0, "width": 16}}},
+    ],
     "genrec-seq2seq": [{}, {"pretraining_epochs": 1}, {"reads_users": True, "code": "sequential"}],
     "palr": [{}, {"packed": False, "tasks": ("recommend", "candidates")}],
     "recsysllm": [{"pretraining_epochs": 0}, {"pretraining_epochs": 1}],

@@ -170,7 +170,9 @@ class PriorOptions(Config):
         description="recommenders, or runs, whose scores of whole items are weighed into what is written; null: bsarec "
         "and transitions where items are read (backbone=items), else none",
     )
-    prior_options: dict[Name, Any] = Field({}, description="of recommenders of the prior, by their names")
+    prior_options: dict[Name, dict[Name, Any]] = Field(
+        {}, description="of recommenders of the prior, by their names; others stay at their defaults"
+    )
     calibration_users: int = Field(
         2000,
         ge=1,

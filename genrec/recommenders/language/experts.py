@@ -33,7 +33,9 @@ from genrec.decoding.prior import Prior, PriorOf
 from genrec.errors import ConfigError
 from genrec.recommenders.base import Recommender, load
 
-_NUMBERS_HELD = 1 << 28  # scores that are held while weights are fitted: 1 GB
+_NUMBERS_HELD = (
+    1 << 28
+)  # scores that are held while weights are fitted: 1 GB, as is the prior of the same users
 _WORST = np.float32(-1e4)  # in place of -inf, whose product with a weight of 0 is no number
 _LEAST_WEIGHT = 1e-6
 
@@ -69,11 +71,10 @@ class Experts:
         """Experts whose weights are not fitted: the first score alone counts.
 
         Raises:
-            ConfigError: two of them give a score of the same name, or one does not score every item.
+            ConfigError: two of them give a score of the same name.
         """
         names = [name for model in models for name in scores_of(model, Histories.from_lists([[]]))]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ConfigError(f"the prior has two scores {twice[0]!r}: name each of its recommenders once")
+        _check_differ(names)
         return cls(models, {name: float(place == 0) for place, name in enumerate(names)})
 
     def logits(self, histories: Histories, exclude_seen: bool) -> FloatArray:
@@ -92,30 +93,32 @@ class Experts:
         temperature = 1 / max(self.words_weight, _LEAST_WEIGHT)
 
         def of(rows: IntArray) -> Prior:
-            logits_BI = torch.from_numpy(self.logits(histories.take(rows), exclude_seen)).to(device())
+            logits_BI = _there(self.logits(histories.take(rows), exclude_seen))
             in_order_BI = logits_BI[:, trie.item_of_leaf_I.long()]
             return Prior.of_logits(trie, in_order_BI, weight=self.prior_weight, temperature=temperature)
 
         return of
 
+    @property
+    def most_users(self) -> int:
+        """Users whose scores, and whose prior, may be held together."""
+        return max(1, _NUMBERS_HELD // (max(2, len(self.weights)) * len(self.models[0].catalogue)))
+
     def fitted(self, asked: Targets, at_once: int) -> Experts:
         """These with weights that fit what users took next, which was new to them.
 
         Args:
-            asked: users and what they took.
+            asked: users, at most `most_users`, and what they took.
             at_once: users that are scored together.
         """
-        num_scores = len(self.weights)
-        most = max(1, _NUMBERS_HELD // (num_scores * len(self.models[0].catalogue)))
-        asked = asked.take(np.arange(min(len(asked), most)))
         parts, seen = [], []
         for start in range(0, len(asked), at_once):
             some = asked.histories.take(np.arange(start, min(start + at_once, len(asked))))
             scores_EBI = [scores for model in self.models for scores in scores_of(model, some).values()]
-            parts.append(torch.from_numpy(np.stack(scores_EBI)))
+            parts.append(_there(np.stack(scores_EBI)))
             rows, items = _seen(some)
-            seen.append((torch.from_numpy(rows), torch.from_numpy(items.astype(np.int64))))
-        weights_E = _fit_weights(parts, seen, torch.from_numpy(asked.items.astype(np.int64)))
+            seen.append((_there(rows), _there(items.astype(np.int64))))
+        weights_E = _fit_weights(parts, seen, _there(asked.items.astype(np.int64)))
         return replace(self, weights=dict(zip(self.weights, weights_E, strict=True)))
 
     def balanced(self, decisions: Sequence[Decisions], prior: Prior) -> Experts:
@@ -178,17 +181,24 @@ class _Saved(BaseModel):
     num_models: int
 
 
-def scores_of(model: Recommender, histories: Histories) -> dict[str, FloatArray]:
-    """The scores (B, I) float32 of a recommender by their names; never NaN or infinite.
+def check_experts(models: Sequence[Recommender]) -> None:
+    """Raise ConfigError where one ranks without a score for every item, or two are of the same kind."""
+    for model in models:
+        if type(model)._score is Recommender._score:
+            raise ConfigError(
+                f"{model.name} gives no score to every item, so it can be no part of a prior: take sasrec, bsarec, "
+                "transitions or another one that does"
+            )
+    _check_differ([model.name for model in models])
 
-    Raises:
-        ConfigError: it ranks without a score for every item.
-    """
-    if type(model)._score is Recommender._score:
-        raise ConfigError(
-            f"{model.name} gives no score to every item, so it can be no part of a prior: take sasrec, bsarec, "
-            "transitions or another one that does"
-        )
+
+def _check_differ(names: Sequence[str]) -> None:
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(f"the prior has two scores {twice[0]!r}: name each of its recommenders once")
+
+
+def scores_of(model: Recommender, histories: Histories) -> dict[str, FloatArray]:
+    """The scores (B, I) float32 of a recommender by their names; never NaN or infinite."""
     return {
         name: np.minimum(np.fmax(scores_BI, _WORST), -_WORST).astype(np.float32, copy=False)
         for name, scores_BI in model._scores(histories).items()
@@ -197,6 +207,11 @@ def scores_of(model: Recommender, histories: Histories) -> dict[str, FloatArray]
 
 def _edited(model: Recommender, catalogue: Catalogue) -> Recommender:
     return model.with_items(fitted_to(model.catalogue, catalogue.table), model.removed_ids)
+
+
+def _there(array: FloatArray | IntArray) -> Tensor:
+    """An array on the device."""
+    return torch.from_numpy(array).to(device())
 
 
 def _seen(histories: Histories) -> tuple[IntArray, IntArray]:

@@ -27,12 +27,12 @@ from genrec.data.interactions import Histories, IntArray, Interactions, Targets
 from genrec.data.ranking import Rankings
 from genrec.decoding.prior import PriorOf
 from genrec.decoding.ranker import Questions, TrieRanker
-from genrec.errors import ConfigError, RunError
+from genrec.errors import RunError
 from genrec.recommenders.base import Choice, Recommender
-from genrec.recommenders.held import fitted_part
+from genrec.recommenders.held import fitted, part
 from genrec.recommenders.language.codebook import Codebook
 from genrec.recommenders.language.config import Compact, GenerativeConfig
-from genrec.recommenders.language.experts import Decisions, Experts
+from genrec.recommenders.language.experts import Decisions, Experts, check_experts
 from genrec.recommenders.language.item_reading import item_bags
 from genrec.training.mixture import Batches
 from genrec.training.objectives import CodeLoss
@@ -165,38 +165,39 @@ class GenerativeRecommender(Recommender):
         validation: Targets | None,
         run: Path | None,
         resume: bool,
-    ) -> list[Recommender]:
-        """The recommenders of a prior, fitted with their options; used from `_use_experts` on."""
+    ) -> Experts | None:
+        """The recommenders of a prior, fitted with their options; used from `_use_experts` on.
+
+        What is wrong with any of them is told before the first is trained.
+        """
         config = self.config
         usual = {name: getattr(config, name) for name in ("seed", "threads", "ranking_batch")}
-        found = []
-        for place, name in enumerate(names):
-            if name == self.name:
-                raise ConfigError(f"{name} cannot be part of its own prior: choose other recommenders")
-            home = None if run is None else run / "prior" / str(place)
-            found.append(
-                fitted_part(name, options.get(name, {}), usual, train_data, validation, home, resume)
-            )
-        return found
+        parts = [part(name, options.get(name, {}), usual, self.catalogue) for name in names]
+        check_experts(parts)
+        homes = [None if run is None else run / "prior" / str(place) for place in range(len(parts))]
+        models = [
+            fitted(model, train_data, validation, home, resume)
+            for model, home in zip(parts, homes, strict=True)
+        ]
+        return Experts.of(models) if models else None
 
     @torch.no_grad()
-    def _use_experts(self, models: Sequence[Recommender], validation: Targets | None) -> None:
+    def _use_experts(self, experts: Experts | None, validation: Targets | None) -> None:
         """Write with these from now on, weighed by what validation users took next."""
-        if not models:
-            return
-        config = self.config
-        self.experts_ = Experts.of(models)
-        if validation is None:
+        config, self.experts_ = self.config, experts
+        if experts is None or validation is None:
             return
         asked = validation.sample(config.calibration_users, config.seed, "users that the prior is weighed on")
         pairs = zip(asked.items.tolist(), asked.histories, strict=True)
         asked = asked.take(np.flatnonzero([item not in history for item, history in pairs]))
+        asked = asked.take(np.arange(min(len(asked), experts.most_users)))
         if not len(asked):
             return
         self.backbone_.eval()
-        experts = self.experts_.fitted(asked, config.ranking_batch)
+        experts = experts.fitted(asked, config.ranking_batch)
         prior = experts.prior(asked.histories, self.ranker_.tensors, exclude_seen=True)(np.arange(len(asked)))
-        self.experts_ = experts.balanced(self._decisions(asked), prior)
+        decisions = self._decisions(asked)
+        self.experts_ = experts.balanced(decisions, prior) if decisions else experts
 
     def _decisions(self, asked: Targets) -> list[Decisions]:
         """The choices on the way to what was taken, with the language model's logits."""
@@ -209,6 +210,8 @@ class GenerativeRecommender(Recommender):
                     rows.append(row)
                     nodes.append(node)
                     states.append(states_LD[place])
+        if not nodes:  # a single item leaves nothing to choose
+            return []
         row_N, node_N = (torch.tensor(part, device=device()) for part in (rows, nodes))
         parent_N = torch.from_numpy(trie.parent_N.astype(np.int64)).to(device())[node_N]
         groups = child_logits(

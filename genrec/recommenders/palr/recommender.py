@@ -29,7 +29,7 @@ from genrec.errors import ConfigError
 from genrec.prompts.profiles import Profile
 from genrec.prompts.template import own_texts
 from genrec.recommenders.base import Recommender, load, register
-from genrec.recommenders.held import fitted_part
+from genrec.recommenders.held import fitted, part
 from genrec.recommenders.language.codebook import Codebook
 from genrec.recommenders.language.decoder import TINY_DECODER, DecoderOnly, Rows, states_before
 from genrec.recommenders.language.generative import GenerativeRecommender
@@ -87,15 +87,10 @@ class Palr(GenerativeRecommender):
         config = self.config
         if config.retriever == self.name:
             raise ConfigError("palr cannot retrieve for itself: choose another retriever")
-        self.retriever_ = fitted_part(
-            config.retriever,
-            config.retriever_options,
-            {name: getattr(config, name) for name in ("seed", "threads", "ranking_batch")},
-            train_data,
-            validation,
-            None if run is None else run / "retriever",
-            resume,
-        )
+        usual = {name: getattr(config, name) for name in ("seed", "threads", "ranking_batch")}
+        retriever = part(config.retriever, config.retriever_options, usual, self.catalogue)
+        home = None if run is None else run / "retriever"
+        self.retriever_ = fitted(retriever, train_data, validation, home, resume)
         self.profiles_ = ProfileTexts(config, self.catalogue)
         spelt = [*self.prompt_texts(), *self.profiles_.words, *map(str, range(1, 21))]
         codebook = self._new_codebook(train_data, spelt)
