@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -112,6 +112,12 @@ class ItemVectors(nn.Module):
             return
         nn.init.zeros_(self.own)
         nn.init.normal_(self.words, std=std / math.sqrt(max(self._num_kinds, 1.0)))
+
+    def train(self, mode: bool = True) -> Self:
+        self._table = (
+            None  # a checkpoint that was loaded in between does not show in the versions of the weights
+        )
+        return super().train(mode)
 
     def forward(self, items_N: Tensor) -> Tensor:
         """The vectors (N, D) of these items."""

@@ -13,7 +13,7 @@ import pytest
 import torch
 from genrec.backbones.item_vectors import Bags, ItemVectors
 from genrec.data.catalogue import Catalogue
-from genrec.data.interactions import Histories, Interactions
+from genrec.data.interactions import Histories, Interactions, Targets
 from genrec.errors import ConfigError
 from genrec.recommenders.base import Recommender, create
 from genrec.recommenders.features import Vocabulary
@@ -136,6 +136,17 @@ def test_items_of_no_training_are_found_by_their_words(name: str, train_data: In
     )
     new = np.arange(26) >= 24
     assert model.rank(histories.take(np.array([0, 2])), 1, allowed=new).items_BK[:, 0].tolist() == [25, 24]
+
+
+@BOTH
+def test_the_best_checkpoint_is_asked_with_its_own_vectors(name: str, train_data: Interactions) -> None:
+    """A table of vectors is kept for many batches of users; that of the last validation is of other weights."""
+    histories = train_data.histories
+    asked = Targets(train_data.catalogue, train_data.users, histories, np.full(len(histories), 3, np.int32))
+    model: Any = small(name, epochs=6, evaluations=6).fit(train_data, asked)
+    vectors = model.network_.vectors
+    with torch.inference_mode():
+        torch.testing.assert_close(vectors.table(), vectors(torch.arange(24)), rtol=0, atol=0)
 
 
 @BOTH
