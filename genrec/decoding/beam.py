@@ -48,6 +48,7 @@ _WIDE_ROOT = 8  # children of the root for each item wanted from which most of t
 # With a prior fewer pay; and while many prefixes are tried, so many tokens of each: one long title makes the rows of
 # all users as long.
 _SIDE_BY_SIDE_WITH_PRIOR, _LONGEST_WITH_PRIOR, _MANY = 8, 4, 128
+_SIDE_BY_SIDE_WITH_FIXED_STATES = 32  # nothing is run: a prefix costs little, and a step of few as much as one of many
 _LARGEST_FRONTIER = 1024  # prefixes of a user that may wait
 _MOST_STEPS = 64  # steps before a search gives the proof up and goes on as a beam
 _WIDEST = 4096  # beams after which a search for a proof is given up
@@ -171,9 +172,11 @@ class BeamSearch:
         edges = self._first(cache, prior, constraint, k)
         frontier = Frontier(found.score_Bk[:, :0], found.item_Bk[:, :0], found.item_Bk[:, :0])
         side_by_side, longest = _SIDE_BY_SIDE, None
-        if prior is not None:
+        if isinstance(cache, FixedStates):
+            side_by_side = _SIDE_BY_SIDE_WITH_FIXED_STATES
+        elif prior is not None:
             side_by_side, longest = _SIDE_BY_SIDE_WITH_PRIOR, _LONGEST_WITH_PRIOR
-            most_steps *= _SIDE_BY_SIDE // side_by_side  # as many prefixes
+        most_steps = most_steps * _SIDE_BY_SIDE // side_by_side  # as many prefixes
         for step in itertools.count():
             best_first = step < most_steps
             num_tried = side_by_side if best_first else max(width, k)

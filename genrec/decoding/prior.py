@@ -38,7 +38,7 @@ from genrec.decoding.constraint import TrieTensors
 
 LEAST = 1e-15  # probability that every item has on top of the item model's
 _WIDE = 64  # children of a node for which it pays to ask whether all places are at that one
-_AT_ONCE = 1 << 20  # logits that are turned into running sums at once: they stay in the cache
+_AT_ONCE = 1 << 18  # logits that are turned into running sums at once: they stay in the cache
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -272,15 +273,25 @@ class SASRec(Recommender):
             loss = ItemLoss(dtype, training.sampled_items)
             train(self.network_, loss, steps, options, folder, validate=validate, resume=resume)
 
-    @torch.inference_mode()
     def _score(self, histories: Histories) -> FloatArray:
+        return self._after(histories, lambda logits_SI: torch.log_softmax(logits_SI, dim=1))
+
+    def _scores(self, histories: Histories) -> dict[str, FloatArray]:
+        # What is added to all scores of a user changes no softmax over them.
+        return {self.name: self._after(histories, lambda logits_SI: logits_SI)}
+
+    @torch.inference_mode()
+    def _after(self, histories: Histories, scores: Callable[[Tensor], Tensor]) -> FloatArray:
+        """What becomes of the logits; who has no history yet is offered what is popular."""
         known = np.flatnonzero(histories.lengths)
-        # Who has no history yet is offered what is popular.
+        if not len(known):
+            return np.tile(self.popularity_I_, (len(histories), 1))
+        states_SD = newest_states(self.network_, histories.take(known), self.config.max_items)
+        scores_SI = scores(states_SD @ self.network_.vectors.table().T).numpy(force=True)
+        if len(known) == len(histories):
+            return scores_SI
         scores_BI = np.tile(self.popularity_I_, (len(histories), 1))
-        if len(known):
-            states_SD = newest_states(self.network_, histories.take(known), self.config.max_items)
-            logits_SI = states_SD @ self.network_.vectors.table().T
-            scores_BI[known] = torch.log_softmax(logits_SI, dim=1).cpu().numpy()
+        scores_BI[known] = scores_SI
         return scores_BI
 
     def _catalogue_changed(self, trained: Catalogue) -> None:

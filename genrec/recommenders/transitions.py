@@ -1,6 +1,6 @@
 """Transitions: what came soon after the last items of a history in other histories, and what reads like them.
 
-Shapes: B users, I items, N interactions, W words.
+Shapes: B users, U some of them, I items, N interactions, W words.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class TransitionsConfig(Config):
 
 
 BLOCK_PAIRS = 2**24  # pairs of items that are counted at once
+_USERS_AT_ONCE = 32  # whose words are compared
 
 
 @register("transitions")
@@ -85,7 +86,6 @@ class Transitions(Recommender):
         if self.config.text == "tfidf":
             check_titled(self.catalogue, f"{self.name} with text=tfidf", "leave out text=tfidf")
             self.words_IW_ = unit_tfidf(word_counts(self.catalogue))
-            self.words_WI_ = self.words_IW_.T.tocsr()
 
     def _score(self, histories: Histories) -> FloatArray:
         parts = self._scores(histories)
@@ -103,8 +103,20 @@ class Transitions(Recommender):
         weights_BI.eliminate_zeros()
         parts = {"transitions": (weights_BI @ self.edges_II_).toarray()}
         if self.config.text == "tfidf":
-            parts["text"] = (weights_BI @ self.words_IW_ @ self.words_WI_).toarray()
+            parts["text"] = self._cosines(weights_BI @ self.words_IW_)
         return parts
+
+    def _cosines(self, weights_BW: Any) -> FloatArray:
+        """The products (B, I) of weighted words with those of the items.
+
+        Most items share a word with a history, so these are dense: a few users' at a time, all their words side by side
+        in the cache, they take a quarter of the time of a product of sparse matrices.
+        """
+        scores_BI = np.empty((weights_BW.shape[0], len(self.catalogue)), np.float32)
+        for start in range(0, len(scores_BI), _USERS_AT_ONCE):
+            some_WU = weights_BW[start : start + _USERS_AT_ONCE].T.toarray(order="C")
+            scores_BI[start : start + _USERS_AT_ONCE] = (self.words_IW_ @ some_WU).T
+        return scores_BI
 
     def _save(self, folder: Path) -> None:
         edges = self.edges_II_

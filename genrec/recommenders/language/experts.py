@@ -94,7 +94,7 @@ class Experts:
 
         def of(rows: IntArray) -> Prior:
             logits_BI = _there(self.logits(histories.take(rows), exclude_seen))
-            in_order_BI = logits_BI[:, trie.item_of_leaf_I.long()]
+            in_order_BI = logits_BI.index_select(1, trie.item_of_leaf_I)
             return Prior.of_logits(trie, in_order_BI, weight=self.prior_weight, temperature=temperature)
 
         return of
@@ -199,10 +199,13 @@ def _check_differ(names: Sequence[str]) -> None:
 
 def scores_of(model: Recommender, histories: Histories) -> dict[str, FloatArray]:
     """The scores (B, I) float32 of a recommender by their names; never NaN or infinite."""
-    return {
-        name: np.minimum(np.fmax(scores_BI, _WORST), -_WORST).astype(np.float32, copy=False)
-        for name, scores_BI in model._scores(histories).items()
-    }
+    return {name: _bounded(scores_BI) for name, scores_BI in model._scores(histories).items()}
+
+
+def _bounded(scores_BI: FloatArray) -> FloatArray:
+    if scores_BI.min(initial=0) < _WORST or not scores_BI.max(initial=0) <= -_WORST:  # neither holds of NaN
+        scores_BI = np.minimum(np.fmax(scores_BI, _WORST), -_WORST)
+    return scores_BI.astype(np.float32, copy=False)
 
 
 def _edited(model: Recommender, catalogue: Catalogue) -> Recommender:
