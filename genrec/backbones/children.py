@@ -4,7 +4,7 @@ Both the catalogue objective and the constrained search ask for them. Places are
 node has: narrow nodes gather their children's output vectors, padded to a common width; places at the same wide node
 (above all the root) share one dense product.
 
-Shape suffixes: N places, C children, D width.
+Shape suffixes: N places, C children, E children of all places side by side, D width.
 """
 
 from __future__ import annotations
@@ -18,7 +18,15 @@ from torch import Tensor
 
 from genrec.backbones.base import NodeModel
 
-_WIDTHS = (2, 4, 8, 16, 32, 64)  # a node with more children than the last gets a product of its own
+WIDEST_TOGETHER = 64  # children
+_WIDTHS = (
+    2,
+    4,
+    8,
+    16,
+    32,
+    WIDEST_TOGETHER,
+)  # a node with more children than the last gets a product of its own
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,15 @@ class ChildLogits:
     group_N: Tensor
     logits_NC: Tensor
     num_children_N: Tensor
+
+
+def log_softmax_of_runs(logits_E: Tensor, count_N: Tensor) -> Tensor:
+    """Log-probabilities (E,) among the children of each place, which stand side by side, `count_N` of them a place."""
+    place_E = torch.repeat_interleave(count_N, output_size=len(logits_E))
+    highest_N = torch.segment_reduce(logits_E, "max", lengths=count_N.long(), unsafe=True)
+    logits_E = logits_E - highest_N.index_select(0, place_E)
+    sum_N = torch.segment_reduce(logits_E.exp(), "sum", lengths=count_N.long(), unsafe=True)
+    return logits_E.sub_(sum_N.log_().index_select(0, place_E))
 
 
 def child_logits(

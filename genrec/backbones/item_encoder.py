@@ -3,7 +3,7 @@
 The blocks of SASRec (Kang & McAuley 2018, https://arxiv.org/abs/1808.09781) and of BSARec (Shin et al. 2024,
 https://arxiv.org/abs/2312.10325). What differs from the papers is told in docs/baselines.md.
 
-Shape suffixes: R rows of packed histories, T places of a row, D width, I items, L lags.
+Shape suffixes: R rows of packed histories, T places of a row, S some places of all rows, D width, I items, L lags.
 """
 
 from __future__ import annotations
@@ -36,6 +36,11 @@ class Sizes:
 def past(segments_RT: Tensor) -> Tensor:
     """Which places (R, T, T) each place may look at: those of its own history up to itself."""
     return (segments_RT[:, :, None] == segments_RT[:, None]).tril()
+
+
+def _at(x_RTD: Tensor, place_S: Tensor | None) -> Tensor:
+    """What stands at some places of all rows (S, D); None: everything as it is."""
+    return x_RTD if place_S is None else x_RTD.flatten(0, 1).index_select(0, place_S)
 
 
 class Attention(nn.Module):
@@ -77,9 +82,9 @@ class SASRecBlock(nn.Module):
         self.inner, self.outer = nn.Linear(sizes.width, sizes.width), nn.Linear(sizes.width, sizes.width)
         self.dropout = Dropout(sizes.dropout)
 
-    def forward(self, x_RTD: Tensor, past_RTT: Tensor) -> Tensor:
+    def forward(self, x_RTD: Tensor, past_RTT: Tensor, place_S: Tensor | None = None) -> Tensor:
         x_RTD = x_RTD + self.attention(self.query_norm(x_RTD), x_RTD, past_RTT)
-        x_RTD = self.norm(x_RTD)
+        x_RTD = self.norm(_at(x_RTD, place_S))
         out: Tensor = x_RTD + self.dropout(self.outer(self.dropout(self.inner(x_RTD)).relu()))
         return out
 
@@ -108,14 +113,22 @@ class SASRecNetwork(nn.Module):
         # Of each head scores, shares and what dropout left of them, and once which places may look.
         self.attention_copies = sizes.depth * (3 * sizes.num_heads + 1)
 
-    def forward(self, vectors_RTD: Tensor, ages_RT: Tensor, segments_RT: Tensor) -> Tensor:
-        """States (R, T, D) after each item, given the vectors of the items."""
-        past_RTT = past(segments_RT)
+    def forward(
+        self, vectors_RTD: Tensor, ages_RT: Tensor, segments_RT: Tensor, place_S: Tensor | None = None
+    ) -> Tensor:
+        """States (R, T, D) after each item, given the vectors of the items; or those (S, D) at these flat places."""
         vectors_RTD = vectors_RTD * math.sqrt(vectors_RTD.shape[2])
         x_RTD = self.dropout(vectors_RTD + F.embedding(ages_RT, self.age_vectors))
-        for block in self.blocks:
+        out: Tensor = self.norm(self._through_blocks(x_RTD, segments_RT, place_S))
+        return out
+
+    def _through_blocks(self, x_RTD: Tensor, segments_RT: Tensor, place_S: Tensor | None) -> Tensor:
+        """The last block feeds forward what is asked for alone."""
+        past_RTT = past(segments_RT)
+        *blocks, last = self.blocks
+        for block in blocks:
             x_RTD = block(x_RTD, past_RTT)
-        out: Tensor = self.norm(x_RTD)
+        out: Tensor = last(x_RTD, past_RTT, place_S)
         return out
 
 
@@ -162,11 +175,11 @@ class BSARecBlock(nn.Module):
         self.filter_norm, self.attention_norm, self.norm = (nn.LayerNorm(sizes.width) for _ in range(3))
         self.dropout = Dropout(sizes.dropout)
 
-    def forward(self, x_RTD: Tensor, past_RTT: Tensor) -> Tensor:
+    def forward(self, x_RTD: Tensor, past_RTT: Tensor, place_S: Tensor | None = None) -> Tensor:
         filtered_RTD = self.filter_norm(x_RTD + self.dropout(self.filter(x_RTD, past_RTT)))
         attended_RTD = self.attention(x_RTD, x_RTD, past_RTT)
         attended_RTD = self.attention_norm(x_RTD + self.dropout(attended_RTD))
-        x_RTD = self.share * filtered_RTD + (1 - self.share) * attended_RTD
+        x_RTD = _at(self.share * filtered_RTD + (1 - self.share) * attended_RTD, place_S)
         out: Tensor = self.norm(x_RTD + self.dropout(self.outer(F.gelu(self.inner(x_RTD)))))
         return out
 
@@ -181,9 +194,8 @@ class BSARecNetwork(SASRecNetwork):
         self.vectors.draw(0.02)
         nn.init.normal_(self.age_vectors, std=0.02)
 
-    def forward(self, vectors_RTD: Tensor, ages_RT: Tensor, segments_RT: Tensor) -> Tensor:
-        past_RTT = past(segments_RT)
-        x_RTD: Tensor = self.dropout(self.norm(vectors_RTD + F.embedding(ages_RT, self.age_vectors)))
-        for block in self.blocks:
-            x_RTD = block(x_RTD, past_RTT)
-        return x_RTD
+    def forward(
+        self, vectors_RTD: Tensor, ages_RT: Tensor, segments_RT: Tensor, place_S: Tensor | None = None
+    ) -> Tensor:
+        x_RTD = self.dropout(self.norm(vectors_RTD + F.embedding(ages_RT, self.age_vectors)))
+        return self._through_blocks(x_RTD, segments_RT, place_S)

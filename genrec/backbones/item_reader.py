@@ -58,7 +58,12 @@ class ItemReader(NodeModel):
 
     def edge_vectors(self, tokens_E: Tensor, nodes_E: Tensor) -> Tensor:
         words = self.network.vectors.words
-        return F.embedding(tokens_E, words) + F.embedding(nodes_E + self.num_tokens, words)
+        nodes_E = nodes_E + self.num_tokens
+        if torch.is_grad_enabled():
+            return F.embedding(tokens_E, words) + F.embedding(nodes_E, words)
+        pair_E2 = torch.stack([tokens_E.long(), nodes_E], dim=1)
+        sum_ED: Tensor = F.embedding_bag(pair_E2, words, mode="sum")  # the same, written once
+        return sum_ED
 
     def with_nodes(self, new_node_of_old: Tensor, num_nodes: int, bags: Bags) -> ItemReader:
         """This model for another trie, all else shared: node vectors renumbered, those of new nodes zero.

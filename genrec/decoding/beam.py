@@ -34,7 +34,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from genrec.backbones.base import Backbone, NodeModel, Prefix
-from genrec.backbones.children import ChildLogits, child_logits
+from genrec.backbones.children import WIDEST_TOGETHER, ChildLogits, child_logits, log_softmax_of_runs
 from genrec.decoding.cache import FixedStates, SearchCache
 from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.decoding.frontier import Candidates, Found, Frontier
@@ -48,10 +48,13 @@ _WIDE_ROOT = 8  # children of the root for each item wanted from which most of t
 # With a prior fewer pay; and while many prefixes are tried, so many tokens of each: one long title makes the rows of
 # all users as long.
 _SIDE_BY_SIDE_WITH_PRIOR, _LONGEST_WITH_PRIOR, _MANY = 8, 4, 128
-_SIDE_BY_SIDE_WITH_FIXED_STATES = 32  # nothing is run: a prefix costs little, and a step of few as much as one of many
+_SIDE_BY_SIDE_WITH_FIXED_STATES = (
+    32  # nothing is run: a prefix costs little, and a step of few as much as one of many
+)
 _LARGEST_FRONTIER = 1024  # prefixes of a user that may wait
 _MOST_STEPS = 64  # steps before a search gives the proof up and goes on as a beam
 _WIDEST = 4096  # beams after which a search for a proof is given up
+_AT_ONCE = 1 << 17  # numbers of the output vectors that are held at once: they stay in the cache
 _HEAD_ROWS = 256  # places whose logits over the whole vocabulary are held at once
 
 
@@ -268,8 +271,9 @@ class BeamSearch:
     ) -> Candidates:
         """Run the prefixes' last tokens, and the forced ones after them, and look at what may follow."""
         if isinstance(cache, FixedStates):
-            last_F = self._last_forced(node_F)
-            return self._children(cache, prior, row_F, slot_F, last_F, score_F, cache.hidden_RD[row_F])
+            last_F = self.trie.last_forced_N.index_select(0, node_F).long()
+            hidden_FD = cache.hidden_RD.index_select(0, row_F)
+            return self._children(cache, prior, row_F, slot_F, last_F, score_F, hidden_FD)
         token_FL, node_FL, length_F, last_F = self._runs(node_F, cache.depth(row_F, slot_F), longest)
         ended_F = self.trie.num_children(last_F) == 0  # the code is whole: nothing follows its last token
         hidden_RQD, place_FL, slot_F = cache.run(
@@ -293,12 +297,6 @@ class BeamSearch:
             return edges
         ended = Candidates(row_F, slot_F, last_F, score_F, ended_F).take(torch.nonzero(ended_F).squeeze(1))
         return edges.merge(ended)
-
-    def _last_forced(self, node_F: Tensor) -> Tensor:
-        """The nodes at which there is a choice again, or no item but one is left."""
-        while bool((forced_F := self.trie.num_children(node_F) == 1).any()):
-            node_F = torch.where(forced_F, self.trie.first_child_N1[node_F].long(), node_F)
-        return node_F
 
     def _runs(
         self, node_F: Tensor, depth_F: Tensor, longest: int | None
@@ -348,13 +346,18 @@ class BeamSearch:
         trie = self.trie
         edges = trie.edges(row_F, node_F, len(cache.start_R))
         parent_E, child_E = edges.beam_E, edges.child_E
-        done_E = trie.last_leaf_N[child_E] - trie.first_leaf_N[child_E] == 1
+        done_E = trie.num_below(child_E) == 1
         if self.normalise == "vocabulary":
             score_E = self._log_p(hidden_FD, parent_E, trie.token_N[child_E])
             item_E = trie.item_of_leaf_I[trie.first_leaf_N[child_E]]
             length_E = trie.code_start_I1[item_E + 1] - trie.code_start_I1[item_E]
             assert isinstance(cache, SearchCache)
             done_E &= length_E == cache.depth(row_F, slot_F)[parent_E] + 1
+        elif len(child_E) and int(trie.num_children(node_F).max()) <= WIDEST_TOGETHER:
+            score_E = self._logits(hidden_FD, parent_E, child_E)
+            if prior is not None:
+                score_E = prior.join_edges(score_E, row_F, node_F, parent_E, child_E)
+            score_E = log_softmax_of_runs(score_E, trie.num_children(node_F))
         else:
             count_F = trie.num_children(node_F)
             offset_F = count_F.cumsum(0) - count_F
@@ -366,7 +369,8 @@ class BeamSearch:
                 edge_NC.masked_fill_(within_C >= part.num_children_N[:, None], len(parent_E))
                 score_E.index_copy_(0, edge_NC.flatten(), score_NC.flatten())
             score_E = score_E[:-1]
-        return Candidates(row_F[parent_E], slot_F[parent_E], child_E, score_F[parent_E] + score_E, done_E)
+        row_E, slot_E, before_E = (part.index_select(0, parent_E) for part in (row_F, slot_F, score_F))
+        return Candidates(row_E, slot_E, child_E, before_E + score_E, done_E)
 
     def _scores(
         self, prior: Prior | None, row_F: Tensor, node_F: Tensor, hidden_FD: Tensor
@@ -378,6 +382,19 @@ class BeamSearch:
             if prior is not None:
                 logits_NC = prior.join(logits_NC, row_F[part.group_N], node_F[part.group_N])
             yield replace(part, logits_NC=logits_NC.log_softmax(1))
+
+    def _logits(self, hidden_FD: Tensor, parent_E: Tensor, child_E: Tensor) -> Tensor:
+        """Logits (E,), float32, of edges out of the prefixes `parent_E`; without padding, and some at a time."""
+        logits_E = torch.empty(len(child_E), device=hidden_FD.device)
+        at_once = max(1, _AT_ONCE // hidden_FD.shape[1])
+        for start in range(0, len(child_E), at_once):
+            part = slice(start, start + at_once)
+            vectors_ED = self.backbone.edge_vectors(
+                self.trie.token_N.index_select(0, child_E[part]), child_E[part]
+            )
+            vectors_ED = vectors_ED.to(hidden_FD.dtype).mul_(hidden_FD.index_select(0, parent_E[part]))
+            logits_E[part] = vectors_ED.sum(dim=1)
+        return logits_E
 
     def _log_p(self, hidden_GD: Tensor, place_E: Tensor, token_E: Tensor) -> Tensor:
         """Log-probability (E,) among the vocabulary of each token at its place, an index into hidden_GD."""

@@ -72,6 +72,21 @@ class TrieTensors:
         """Children of each node; 0 at a tip."""
         return self.first_child_N1[node + 1] - self.first_child_N1[node]
 
+    def num_below(self, node_E: Tensor) -> Tensor:
+        """Items below each node."""
+        return self.last_leaf_N.index_select(0, node_E) - self.first_leaf_N.index_select(0, node_E)
+
+    @cached_property
+    def last_forced_N(self) -> Tensor:
+        """The node after the forced tokens below each: there is a choice again, or no item but one is left."""
+        first_N, last_N = self.first_child_N1[:-1], self.first_child_N1[1:]
+        next_N = torch.where(
+            last_N - first_N == 1, first_N, torch.arange(len(first_N), device=first_N.device).int()
+        )
+        while not torch.equal(further_N := next_N.index_select(0, next_N), next_N):
+            next_N = further_N
+        return next_N
+
     def edges(self, user_F: Tensor, node_F: Tensor, num_users: int) -> Edges:
         """All edges out of beams.
 

@@ -68,9 +68,8 @@ class Candidates:
 
     def take(self, edges: Tensor) -> Candidates:
         """The candidates at `edges`, in that order."""
-        return Candidates(
-            self.row_E[edges], self.slot_E[edges], self.node_E[edges], self.score_E[edges], self.done_E[edges]
-        )
+        parts = (self.row_E, self.slot_E, self.node_E, self.score_E, self.done_E)
+        return Candidates(*(part.index_select(0, edges) for part in parts))
 
     def merge(self, other: Candidates) -> Candidates:
         """These and others."""

@@ -154,6 +154,32 @@ class Prior:
         """The logits (N, C) of the children with the prior, given the language model's."""
         return logits_NC / self.temperature + self.offsets(row_N, node_N, logits_NC.shape[1])
 
+    def join_edges(
+        self, logits_E: Tensor, row_F: Tensor, node_F: Tensor, parent_E: Tensor, child_E: Tensor
+    ) -> Tensor:
+        """The logits (E,) of edges with the prior, as `join` has them.
+
+        Args:
+            logits_E: the language model's.
+            row_F: the row of each prefix.
+            node_F: the node that it has reached.
+            parent_E: the prefix that each edge starts from.
+            child_E: the node that it leads to.
+        """
+        base_F = self.row_R.index_select(0, row_F) * self.before_BI1.shape[1]
+        mass_E = self._mass(base_F.index_select(0, parent_E), child_E).clamp_min_(LEAST)
+        mass_E /= self._mass(base_F, node_F).index_select(0, parent_E)
+        return (logits_E / self.temperature).add_(mass_E.float().log_(), alpha=self.weight)
+
+    def _mass(self, base_E: Tensor, node_E: Tensor) -> Tensor:
+        """The mass (E,) below nodes, given where each one's running sums start."""
+        before = self.before_BI1.view(-1)
+        first_E, last_E = (
+            before.index_select(0, base_E + leaf_N.index_select(0, node_E))
+            for leaf_N in (self.trie.first_leaf_N, self.trie.last_leaf_N)
+        )
+        return last_E - first_E
+
 
 PriorOf = Callable[[IntArray], Prior]
 """The prior of some of the questions, given their rows: made when they are searched."""

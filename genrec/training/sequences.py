@@ -71,9 +71,8 @@ def newest_states(network: SASRecNetwork, histories: Histories, max_items: int) 
     newest = [items[-max_items:] for items in histories]
     batch, start_S = pack(newest, max(map(len, newest)))
     items_RT, ages_RT, segments_RT = (batch[name].to(device()) for name in ("items", "ages", "segments"))
-    hidden_RTD = network(F.embedding(items_RT, network.vectors.table()), ages_RT, segments_RT)
     last_S = torch.from_numpy(start_S + [len(items) - 1 for items in newest]).to(device())
-    states_BD: Tensor = hidden_RTD.flatten(0, 1)[last_S]
+    states_BD: Tensor = network(F.embedding(items_RT, network.vectors.table()), ages_RT, segments_RT, last_S)
     return states_BD
 
 
