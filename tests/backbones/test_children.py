@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from genrec.backbones.children import child_logits
+from genrec.backbones.children import child_logits, log_softmax_of_runs
 from genrec.backbones.compact import CompactBackbone
 from genrec.codes.trie import Codes, Trie
 from genrec.decoding.constraint import TrieTensors
@@ -84,3 +84,11 @@ def test_no_places(trie: TrieTensors) -> None:
     nobody = torch.zeros(0, dtype=torch.int64)
     parts = child_logits(backbone(trie, False), torch.zeros(0, 32), nobody, trie.token_N, trie.first_child_N1)
     assert list(parts) == []
+
+
+def test_probabilities_of_children_side_by_side() -> None:
+    torch.manual_seed(0)
+    runs = [300 * torch.randn(count) for count in FANS]
+    expected_E = torch.cat([run.log_softmax(0) for run in runs])
+    count_N = torch.tensor(FANS, dtype=torch.int32)
+    torch.testing.assert_close(log_softmax_of_runs(torch.cat(runs), count_N), expected_E, atol=1e-4, rtol=0)

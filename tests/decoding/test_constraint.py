@@ -194,3 +194,13 @@ def test_no_edges() -> None:
     assert edges.most == len(edges.child_E) == 0
     score_Bk, edge_Bk = edges.best(torch.zeros(0), 3)
     assert score_Bk.shape == edge_Bk.shape == (2, 0)
+
+
+@settings(deadline=None)
+@given(code_lists)
+def test_forced_tokens_lead_to_the_next_choice(codes: list[tuple[int, ...]]) -> None:
+    trie, tensors = catalogue(codes)
+    for node, found in enumerate(tensors.last_forced_N.tolist()):
+        while trie.num_children_N[node] == 1:
+            node = int(trie.first_child_N1[node])
+        assert found == node

@@ -21,7 +21,7 @@ from genrec.errors import ConfigError
 from genrec.recommenders.base import Recommender, create
 from genrec.recommenders.bsarec import BSARecConfig
 from genrec.testing import interactions
-from genrec.training.sequences import pack
+from genrec.training.sequences import newest_states, pack
 
 NUM_ITEMS = 40
 BOTH = pytest.mark.parametrize("name", ["sasrec", "bsarec"])
@@ -158,3 +158,26 @@ def test_films_are_learnt_far_beyond_popularity(name: str, shared_data: Callable
     popular = create("popular").fit(data.train)
     found, known = (genrec.evaluate(each.rank, data.validation).metrics for each in (model, popular))
     assert found["HR@10"] > 2 * known["HR@10"]
+
+
+@BOTH
+def test_scores_to_be_weighed_differ_from_log_probabilities_by_a_number_a_user(
+    name: str, fitted: Callable[..., Recommender]
+) -> None:
+    model = fitted(name)
+    histories = Histories.from_lists([[3, 4, 5], [], [7]])
+    chances_BI, scores_BI = model._score(histories), model._scores(histories)[name]
+    gap_BI = scores_BI - chances_BI
+    np.testing.assert_allclose(gap_BI, np.broadcast_to(gap_BI[:, :1], gap_BI.shape), atol=1e-5)
+    assert abs(gap_BI[0, 0]) > 0.1
+    np.testing.assert_array_equal(scores_BI[1], chances_BI[1])
+
+
+@BOTH
+def test_states_that_are_asked_for_are_those_of_all(name: str, fitted: Callable[..., Recommender]) -> None:
+    model = fitted(name)
+    lists = [[3, 4, 5], [7, 8], [1], [9, 10, 11, 12]]
+    expected_BD = torch.stack([states_TD[-1] for states_TD in hidden(model, lists)])
+    with torch.inference_mode():
+        found_BD = newest_states(model.network_, Histories.from_lists(lists), model.config.max_items)
+    torch.testing.assert_close(found_BD, expected_BD, atol=1e-5, rtol=0)
