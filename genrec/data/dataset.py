@@ -13,7 +13,7 @@ import polars as pl
 
 from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Interactions, Targets
-from genrec.data.split import Split, split
+from genrec.data.split import Split, before_test, split
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,10 @@ class Dataset:
     def split(self, protocol: str = "leave-one-out") -> Split:
         """See `genrec.data.split.split`."""
         return split(self.interactions, protocol)
+
+    def before_test(self, protocol: str = "leave-one-out") -> Interactions:
+        """See `genrec.data.split.before_test`."""
+        return before_test(self.interactions, protocol)
 
     @cached_property
     def _leave_one_out(self) -> Split:

@@ -36,11 +36,28 @@ def split(interactions: Interactions, protocol: str = "leave-one-out") -> Split:
         ConfigError: no such protocol.
         DataError: no user has enough interactions for it.
     """
-    if protocol == "leave-one-out":
-        return leave_one_out(interactions)
+    _check_protocol(protocol)
+    return temporal(interactions) if protocol == "temporal" else leave_one_out(interactions)
+
+
+def _check_protocol(protocol: str) -> None:
+    if protocol not in PROTOCOLS:
+        raise ConfigError(f"the split {protocol!r} is not known; choose one of {', '.join(PROTOCOLS)}")
+
+
+def before_test(interactions: Interactions, protocol: str = "leave-one-out") -> Interactions:
+    """What stands before the test targets: the training part and the validation items, which `leave_one_out` and
+    `temporal` hold out; of users who are asked at the test, the histories of their questions.
+
+    Raises:
+        ConfigError: no such protocol.
+        DataError: a temporal split of data without times.
+    """
+    _check_protocol(protocol)
     if protocol == "temporal":
-        return temporal(interactions)
-    raise ConfigError(f"the split {protocol!r} is not known; choose one of {', '.join(PROTOCOLS)}")
+        return _cut(interactions, _cuts(interactions)[1])
+    lengths = interactions.histories.lengths
+    return _cut(interactions, interactions.histories.offsets[1:] - np.where(lengths >= 3, 1, 0))
 
 
 def leave_one_out(interactions: Interactions) -> Split:
@@ -79,20 +96,8 @@ def temporal(interactions: Interactions, validation: float = 0.1, test: float = 
     Raises:
         DataError: the data have no times, or no user acts on both sides of a cut.
     """
-    if interactions.times is None:
-        raise DataError(
-            "the temporal split needs times, and these data have only an order: use leave-one-out"
-        )
-    histories, times = interactions.histories, interactions.times
-    first_cut, second_cut = np.quantile(times, [1 - validation - test, 1 - test], method="higher")
-    starts = histories.offsets[:-1]
-    rows = np.repeat(np.arange(len(histories)), histories.lengths)
-
-    def position(cut: float) -> np.ndarray:  # first interaction of each user at or after the cut
-        return starts + np.bincount(rows[times < cut], minlength=len(histories))
-
-    ends = histories.offsets[1:]
-    at_first, at_second = position(first_cut), position(second_cut)
+    at_first, at_second = _cuts(interactions, validation, test)
+    starts, ends = interactions.histories.offsets[:-1], interactions.histories.offsets[1:]
     asked_validation = np.flatnonzero((at_first > starts) & (at_first < at_second))
     asked_test = np.flatnonzero((at_second > starts) & (at_second < ends))
     if not len(asked_validation) or not len(asked_test):
@@ -106,6 +111,23 @@ def temporal(interactions: Interactions, validation: float = 0.1, test: float = 
         validation=_questions(interactions, asked_validation, at_first[asked_validation]),
         test=_questions(interactions, asked_test, at_second[asked_test]),
     )
+
+
+def _cuts(
+    interactions: Interactions, validation: float = 0.1, test: float = 0.1
+) -> tuple[np.ndarray, np.ndarray]:
+    """The first interaction of each user at or after the cut before validation, and the one before the test."""
+    if interactions.times is None:
+        raise DataError(
+            "the temporal split needs times, and these data have only an order: use leave-one-out"
+        )
+    histories, times = interactions.histories, interactions.times
+    rows = np.repeat(np.arange(len(histories)), histories.lengths)
+    first, second = (
+        histories.offsets[:-1] + np.bincount(rows[times < cut], minlength=len(histories))
+        for cut in np.quantile(times, [1 - validation - test, 1 - test], method="higher")
+    )
+    return first, second
 
 
 def some_users(interactions: Interactions, share: float, seed: int = 0) -> Interactions:

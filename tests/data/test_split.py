@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from genrec.data.interactions import Histories, Interactions
 from genrec.data.read import read
-from genrec.data.split import leave_one_out, some_users, split, temporal
+from genrec.data.split import before_test, leave_one_out, some_users, split, temporal
 from genrec.errors import ConfigError, DataError
 from genrec.testing import toys
 from hypothesis import given, settings
@@ -36,6 +36,32 @@ def test_leave_one_out() -> None:
     assert parts.validation.items.tolist() == [3, 8]
     assert lists(parts.test.histories) == [[1, 2, 3], [7, 8]]  # the validation item is known by then
     assert parts.test.items.tolist() == [4, 9]
+
+
+@pytest.mark.parametrize("protocol", ["leave-one-out", "temporal"])
+def test_before_the_test_stands_what_its_questions_tell_and_no_target(protocol: str) -> None:
+    histories = [[1, 2, 3, 4], [5, 6], [7, 8, 9], [10], list(range(11, 19))]
+    times = [[1, 2, 30, 60], [2, 70], [3, 40, 90], [95], [1, 5, 10, 20, 45, 50, 55, 80]]
+    data = interactions(histories, times)
+    known, parts = before_test(data, protocol), split(data, protocol)
+    assert known.users.to_list() == data.users.to_list()
+    asked = [known.users.to_list().index(user) for user in parts.test.users]
+    assert lists(known.histories.take(np.array(asked))) == lists(parts.test.histories)
+    assert (known.histories.lengths >= parts.train.histories.lengths).all()
+    assert known.num_interactions > parts.train.num_interactions
+    assert len(known.times) == known.num_interactions
+    if protocol == "leave-one-out":
+        assert lists(known.histories) == [[1, 2, 3], [5, 6], [7, 8], [10], list(range(11, 18))]
+    else:
+        assert known.times.max() == 80
+        assert lists(known.histories)[3] == []  # who is not asked has nothing after the cut either
+
+
+def test_before_the_test_wants_a_known_protocol_and_its_times() -> None:
+    with pytest.raises(ConfigError, match="'random' is not known; choose one of leave-one-out, temporal"):
+        before_test(interactions([[1, 2, 3]]), "random")
+    with pytest.raises(DataError, match="needs times"):
+        before_test(interactions([[1, 2, 3]]), "temporal")
 
 
 def test_ties_in_time_stay_in_order_of_rows() -> None:
