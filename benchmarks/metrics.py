@@ -22,11 +22,10 @@ import numpy as np
 import polars as pl
 from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import FloatArray, Histories, Targets
-from genrec.data.ranking import Rankings
+from genrec.data.ranking import Rankings, best_columns
 from genrec.data.ranking_file import read_rankings, write_rankings
 from genrec.data.streams import stream
 from genrec.evaluation.protocol import evaluate_rankings
-from genrec.recommenders.base import _best
 
 import pages
 
@@ -73,8 +72,8 @@ def choosing(num_items: int, rounded: bool) -> str:
         (256, num_items), dtype=np.float32
     )
     scores_BI = scores_BI.round(1) if rounded else scores_BI
-    assert np.array_equal(_best(scores_BI, LENGTH + 1), full_sort(scores_BI, LENGTH + 1))
-    sort_s, best_s = (cpu_s(lambda way=way: way(scores_BI, LENGTH + 1)) for way in (full_sort, _best))
+    assert np.array_equal(best_columns(scores_BI, LENGTH + 1), full_sort(scores_BI, LENGTH + 1))
+    sort_s, best_s = (cpu_s(lambda way=way: way(scores_BI, LENGTH + 1)) for way in (full_sort, best_columns))
     kind = "often equal" if rounded else "different"
     return f"| {num_items:,} | {kind} | {1000 * sort_s:.0f} ms | {1000 * best_s:.0f} ms | {sort_s / best_s:.0f} × |"
 

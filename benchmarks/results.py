@@ -44,8 +44,10 @@ files there, not the page. [protocol.md](protocol.md) describes what is measured
 **Ours.** Leave-one-out by time, test targets, the whole catalogue ranked, seen items excluded (and allowed, in the last
 metric columns), ties counted against the model. Mean ± standard deviation over seeds; `popular`, `itemknn` and
 `transitions` (`transitions-text` is that with `text=tfidf`) are deterministic and have one run. "Exact lists" is the
-share of lists proven to be the model's own top k. Training is wall time of one run with the given number of threads,
-while other work may have shared the machine. Options and checkpoints were chosen on the validation targets, the
+share of lists proven to be the model's own top k. "Trained on" tells the state of the training data at the test: the
+training part, or training and validation items once validation had chosen ([`--refit`](evaluate.md#refit)). Training is
+wall time of one run with the given number of threads (of a refit, of the second training alone), while other work may
+have shared the machine. Options and checkpoints were chosen on the validation targets, the
 defaults of `itemknn` on those of MovieLens 100K and Beauty together, those of `transitions` on those of all four.
 Choices made after test figures had been seen are marked in [experiments.md](experiments.md), above all that
 `recsysllm-best` has no pre-training; the test part was opened twice for `transitions`. Repeat a row with `python
@@ -110,7 +112,17 @@ def _ours(found: list[dict[str, Any]], data: str) -> list[str]:
         f"`{data}`: {counts['num_users']:,} users, {counts['num_items']:,} items, "
         f"{counts['num_interactions']:,} interactions; fingerprint `{counts['fingerprint'][:12]}`."
     )
-    header = ["ours", *CELLS, "seen allowed: HR@10", "NDCG@10", "seeds", "exact lists", "training", "commit"]
+    header = [
+        "ours",
+        *CELLS,
+        "seen allowed: HR@10",
+        "NDCG@10",
+        "trained on",
+        "seeds",
+        "exact lists",
+        "training",
+        "commit",
+    ]
     machines = {
         f"{machine['cpu']}, {machine['num_cores']} cores, threads a run: {machine['num_threads']}"
         for machine in (result["environment"] for result in found)
@@ -118,7 +130,7 @@ def _ours(found: list[dict[str, Any]], data: str) -> list[str]:
     chosen = "\n".join(f"- {_chosen(result, data)}" for result in found)
     return [
         about,
-        table(header, [_our_row(result, data) for result in found]),
+        table(header, [row for result in found for row in _our_rows(result, data)]),
         f"Options other than the defaults, and the validation figure by which the checkpoint was chosen:\n\n{chosen}",
         f"Machine: {'; '.join(sorted(machines))}.",
     ]
@@ -157,17 +169,25 @@ def _link(result: dict[str, Any], data: str) -> str:
     )
 
 
-def _our_row(result: dict[str, Any], data: str) -> list[str]:
+def _our_rows(result: dict[str, Any], data: str) -> list[list[str]]:
+    """The row of a recommender, and the one of its refit, if that was measured."""
     num_seeds = len(result["seeds"])
-    seconds = [run["train_seconds"] for run in result["per_seed"]]
+    measured = [
+        {"trained_on": "training part", **result},
+        *([result["refit"]] if result.get("refit") else []),
+    ]
     return [
-        _link(result, data),
-        *(spread(result["mean"][name], num_seeds) for name in CELLS),
-        *(spread(result["mean_unfiltered"][name], num_seeds) for name in ("HR@10", "NDCG@10")),
-        "–" if result["seeds"] == [None] else str(num_seeds),
-        percent(result["mean"]["exact_rate"]["mean"]),
-        duration(statistics.fmean(seconds)),
-        commits(result),
+        [
+            _link(result, data),
+            *(spread(of["mean"][name], num_seeds) for name in CELLS),
+            *(spread(of["mean_unfiltered"][name], num_seeds) for name in ("HR@10", "NDCG@10")),
+            of["trained_on"],
+            "–" if result["seeds"] == [None] else str(num_seeds),
+            percent(of["mean"]["exact_rate"]["mean"]),
+            duration(statistics.fmean(run[seconds] for run in result["per_seed"])),
+            commits(result),
+        ]
+        for of, seconds in zip(measured, ("train_seconds", "refit_seconds"), strict=False)
     ]
 
 

@@ -35,7 +35,13 @@ RATES = ("exact_rate", "invalid_rate", "duplicate_rate", "seconds", "peak_memory
 
 def main() -> None:
     """Run all seeds and write the result."""
-    options = command_line(__doc__).parse_intermixed_args()
+    parser = command_line(__doc__)
+    parser.add_argument(
+        "--refit",
+        action="store_true",
+        help="measure each seed trained on training and validation items as well",
+    )
+    options = parser.parse_intermixed_args()
     path = result_path(options)
     runs = with_others(path, every_seed(options, one_seed))
     write(path, options.name or options.recipe, options.data, runs)
@@ -99,26 +105,28 @@ def options_of(run: dict[str, Any]) -> dict[str, Any]:
     return options | {"recommender": config["recommender"], "data": run["data"]["fingerprint"]}
 
 
-def trained(options: argparse.Namespace, seed: int | None) -> Path:
-    """The run of a seed; one that is finished already is not trained again."""
+def trained(options: argparse.Namespace, seed: int | None, *more: str) -> Path:
+    """The run of a seed, trained with `more` words; one that is finished already is not trained again."""
     name = options.name or options.recipe
     run: Path = options.runs / Path(options.data).name / (name if seed is None else f"{name}-seed{seed}")
     train = ["train", options.recipe, "--data", options.data, "--out", str(run)]
     train += ["--resume"] if run.exists() else []
     overrides = [value.replace("{seed}", str(seed)) for value in options.overrides]
-    genrec(*train, *overrides, *([] if seed is None else [f"seed={seed}"]))
+    genrec(*train, *more, *overrides, *([] if seed is None else [f"seed={seed}"]))
     return run
 
 
 def one_seed(options: argparse.Namespace, seed: int | None) -> dict[str, Any]:
     """Train and evaluate one seed; what is done already is kept."""
-    run = trained(options, seed)
+    run = trained(options, seed, *(["--refit"] if options.refit else []))
     metrics_path = run / "metrics.json"
-    if "test" not in json.loads(metrics_path.read_text()):
+    before = json.loads(metrics_path.read_text()).get("test")
+    if before is None or (options.refit and "refit" not in before):
         genrec("evaluate", str(run), "--split", "test", "--json")
-    measured = json.loads(metrics_path.read_text())["test"]
-    test = {key: value for key, value in measured.items() if key != "provenance"}
-    return {"seed": seed, "test": test, **training(run)}
+    metrics = json.loads(metrics_path.read_text())
+    test = {key: value for key, value in metrics["test"].items() if key != "provenance"}
+    more = {"refit_seconds": metrics["refit"]["seconds"]} if "refit" in test else {}
+    return {"seed": seed, "test": test, **training(run), **more}
 
 
 def training(run: Path) -> dict[str, Any]:
@@ -150,20 +158,32 @@ def genrec(*arguments: str) -> None:
 def write(path: Path, name: str, data: str, runs: list[dict[str, Any]]) -> None:
     """One JSON file with every seed, the means and what is needed to repeat them."""
 
-    def over_seeds(metric: str, part: str | None = None) -> dict[str, float]:
-        return spread([(run["test"][part] if part else run["test"])[metric] for run in runs])
-
+    tests = [run["test"] for run in runs]
+    refits = [test["refit"] for test in tests if "refit" in test]
     result = {
         "recommender": name,
         "split": "test",
         "seeds": [run["seed"] for run in runs],
-        "mean": {metric: over_seeds(metric) for metric in (*METRICS, *RATES)},
-        "mean_unfiltered": {metric: over_seeds(metric, "unfiltered") for metric in METRICS},
+        "trained_on": "training part",
+        **means_of(tests),
+        # Of all seeds or none, so that both are of the same.
+        "refit": {"trained_on": refits[0]["trained_on"], **means_of(refits)}
+        if len(refits) == len(runs)
+        else None,
         **repeatable(data, runs),
     }
     save(path, result)
     means = {metric: round(result["mean"][metric]["mean"], 4) for metric in METRICS}
     print(f"{path}: {means}")
+
+
+def means_of(tests: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means over what was measured with each seed."""
+    unfiltered = [test["unfiltered"] for test in tests]
+    return {
+        "mean": {metric: spread([test[metric] for test in tests]) for metric in (*METRICS, *RATES)},
+        "mean_unfiltered": {metric: spread([test[metric] for test in unfiltered]) for metric in METRICS},
+    }
 
 
 def spread(values: list[float]) -> dict[str, float]:

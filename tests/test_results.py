@@ -134,15 +134,34 @@ def test_a_result_has_what_the_page_needs_and_no_impossible_number(path: Path) -
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_means_and_deviations_are_those_of_the_seeds(path: Path) -> None:
     result = json.loads(path.read_text())
-    tests = [run["test"] for run in result["per_seed"]]
-    for means, runs in (
-        (result["mean"], tests),
-        (result["mean_unfiltered"], [test["unfiltered"] for test in tests]),
-    ):
+    measured = [(result, [run["test"] for run in result["per_seed"]])]
+    if result.get("refit"):
+        measured.append((result["refit"], [run["test"]["refit"] for run in result["per_seed"]]))
+    parts = [(of["mean"], tests) for of, tests in measured]
+    parts += [(of["mean_unfiltered"], [test["unfiltered"] for test in tests]) for of, tests in measured]
+    for means, runs in parts:
         for name, entry in means.items():
             values = [run[name] for run in runs]
             sd = statistics.stdev(values) if len(values) > 1 else 0.0
             assert (entry["mean"], entry["sd"]) == pytest.approx((statistics.fmean(values), sd)), name
+
+
+def test_a_refit_has_a_row_of_its_own(pages: ModuleType, tmp_path: Path) -> None:
+    seeds = importlib.import_module("seeds")
+    of_file = json.loads((RESULTS / "ml-100k" / "popular.json").read_text())
+    run = of_file["per_seed"][0]
+    known = ("data", "environment", "config")
+    refit = {**run["test"], "HR@10": 0.4321, "trained_on": "training and validation"}
+    run = {**run, "test": {**run["test"], "refit": refit}, "refit_seconds": 77.0}
+    seeds.write(tmp_path / "popular.json", "popular", "ml-100k", [run | {key: of_file[key] for key in known}])
+    result = json.loads((tmp_path / "popular.json").read_text())
+    assert result["mean"] == of_file["mean"]
+    (first, second) = pages._our_rows(result, "ml-100k")
+    assert (first[7], second[7]) == ("training part", "training and validation")
+    assert (first[3], second[3]) == (".0838", ".4321")
+    assert second[10] == "77 s"
+    assert first[1:3] == second[1:3]
+    assert len(pages._our_rows(of_file, "ml-100k")) == 1  # of before there were refits
 
 
 def test_every_published_row_has_its_source_and_marks(measured: ModuleType) -> None:

@@ -75,6 +75,24 @@ def name_findings(measurements: Mapping[str, Mapping[str, Any]]) -> list[Finding
     return findings
 
 
+def training_findings(where: str, cost: Mapping[str, Any], known: Interactions) -> list[Finding]:
+    """Whether a training saw more than it may know.
+
+    Args:
+        where: name of the training.
+        cost: what was noted of it; `num_interactions` it learnt from.
+        known: all that stands before the test targets.
+    """
+    more = int(cost.get("num_interactions", 0)) - known.num_interactions
+    if more <= 0:
+        return []
+    what = (
+        f"it learnt from {known.num_interactions + more:,} interactions, and only {known.num_interactions:,} stand "
+        "before the test items"
+    )
+    return [Finding("leak", "training", where, what, more, "train again without the test items")]
+
+
 def rule_findings(
     where: str, metrics: Mapping[str, Any], train: Interactions, targets: Targets
 ) -> list[Finding]:

@@ -102,6 +102,7 @@ def _print(comparison: Comparison) -> None:
             **data_facts(about),
             "protocol": f"{about['protocol']}, all {about['num_items']:,} items ranked, seen excluded",
             "users": about["num_targets"],
+            "runs trained on": about["trained_on"],
             "commit": about["commit"],
         }
     )

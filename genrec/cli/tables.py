@@ -12,20 +12,34 @@ _PERCENT = ("BLEU", "ROUGE")
 
 
 def print_evaluation(measured: Mapping[str, Any], title: str) -> None:
-    """Print the protocol's table: each metric with its interval, and without the seen filter beside it."""
+    """Print the protocol's table: each metric with its interval, and without the seen filter beside it.
+
+    Of a run with a refit, its metrics stand in a further column.
+    """
     from genrec.recommenders.options import flattened
     from genrec.runs.floor import floor_line
 
     unfiltered, about = measured["unfiltered"], measured["provenance"]
     rows = [
-        (name, f"{measured[name]:.4f}", f"{low:.4f} – {high:.4f}", f"{unfiltered[name]:.4f}")
+        [name, f"{measured[name]:.4f}", f"{low:.4f} – {high:.4f}", f"{unfiltered[name]:.4f}"]
         for name, (low, high) in measured["intervals"].items()
     ]
-    as_given = "list as given" if "rankings" in about else "seen allowed"
-    print_table(["metric", "seen excluded", "95 % interval", as_given], rows, title)
-    floor = measured.get("floor")
+    header = [
+        "metric",
+        "seen excluded",
+        "95 % interval",
+        "list as given" if "rankings" in about else "seen allowed",
+    ]
+    floor, again, trained_on = measured.get("floor"), measured.get("refit"), about.get("trained_on")
+    if again is not None:
+        header.append("refit")
+        rows = [[*row, f"{again[row[0]]:.4f}"] for row in rows]
+        trained_on = f"{trained_on}; refit: {again['trained_on']}"
+    print_table(header, rows, title)
     facts = {
+        "trained on": trained_on,
         "floor": None if floor is None else floor_line(floor),
+        "floor of the refit": floor_line(again["floor"]) if again is not None and "floor" in again else None,
         **data_facts(about),
         "protocol": f"{about['protocol']}, all {measured['num_items']:,} items ranked",
         "users": int(measured["num_users"]),

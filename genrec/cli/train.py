@@ -32,6 +32,13 @@ def train(
     data_options: DataOptions = NONE_GIVEN,
     protocol: HeldOut = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit",
+            help="Then train again on training and validation items; the test is measured with both.",
+        ),
+    ] = False,
 ) -> None:
     """Train a recommender on a log of interactions.
 
@@ -44,7 +51,7 @@ def train(
     source = data_options.source(data, recipe.data)
     stopped = stoppable("go on with the same command and --resume")
     with stopped, progress("measuring on validation") as tick:
-        run = train_run(recipe, source, out, protocol=protocol, resume=resume, progress=tick)
+        run = train_run(recipe, source, out, protocol=protocol, resume=resume, refit=refit, progress=tick)
     name = asked(run.parts, "validation", run.model.config.validation_users)[0]
     measured = run.metrics.get(name)
     if measured is not None:

@@ -68,3 +68,21 @@ class Rankings:
         items_BK[rows] = np.where(free, -1, np.take_along_axis(self.items_BK[rows], order, axis=1))
         scores_BK[rows] = np.where(free, -np.inf, np.take_along_axis(self.scores_BK[rows], order, axis=1))
         return Rankings(items_BK, scores_BK, self.exact_B)
+
+
+def best_columns(scores_BI: FloatArray, k: int) -> IntArray:
+    """Columns of the `k` highest scores of each row, best first; (B, k) int32, k at most I.
+
+    Equal scores come in the order of the columns, on every machine, as in a stable sort of whole rows, of
+    which this does the part that is asked for. `scores_BI` has no NaN.
+    """
+    costs_BI = -scores_BI
+    cut_B1 = np.partition(costs_BI, k - 1, axis=1)[:, k - 1 : k]
+    kept_BI = costs_BI <= cut_B1
+    for row in np.flatnonzero(kept_BI.sum(axis=1) > k):  # a tie across the cut: the first columns stay
+        at_cut = np.flatnonzero(costs_BI[row] == cut_B1[row])
+        num_past = int(kept_BI[row].sum()) - k
+        kept_BI[row, at_cut[len(at_cut) - num_past :]] = False
+    items_BK = np.nonzero(kept_BI)[1].reshape(len(costs_BI), k)
+    order_BK = np.argsort(np.take_along_axis(costs_BI, items_BK, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(items_BK, order_BK, axis=1).astype(np.int32)

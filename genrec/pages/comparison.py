@@ -59,8 +59,8 @@ def write_comparison(
         analysis: of the lists.
         targets: the questions that the lists answer.
         origins: of the runs, in any order.
-        about: `data synthetic num_users num_items num_interactions fingerprint protocol split num_targets genrec
-            commit time command`.
+        about: `data synthetic num_users num_items num_interactions fingerprint protocol split num_targets
+            trained_on genrec commit time command`.
     """
     title = f"{len(analysis.groups)} recommenders on {about['data']}"
     sections = [
@@ -224,6 +224,7 @@ def _provenance(analysis: Analysis, origins: Sequence[Origin], about: Mapping[st
         f"{about['num_interactions']:,} interactions" + (" (SYNTHETIC)" if about["synthetic"] else ""),
         "fingerprint": about["fingerprint"],
         "held out": f"{about['protocol']}, {about['split']}: one target each of {about['num_targets']:,} users",
+        "runs trained on": about["trained_on"],
         "intervals": "95 %, percentiles of 2,000 resamples of users and, where there are several, of seeds",
         "p-values": "two-sided, from 10,000 random signs of the users' differences, Holm-corrected for each metric",
         "made with": f"genrec {about['genrec']}, commit {about['commit'] or 'unknown'}, {about['time']}",

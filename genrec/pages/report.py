@@ -137,7 +137,7 @@ def _quality(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
         if all(metric in metrics for metrics in evaluations.values())
     )
     return (
-        f'<section><h2>What it finds</h2>{sentence}{_floor(own)}<p class="soft">{_PROTOCOL}</p>'
+        f'<section><h2>What it finds</h2>{sentence}{_floor(own)}{_trained_on(own)}<p class="soft">{_PROTOCOL}</p>'
         f'<div class="panels">{panels}</div></section>'
     )
 
@@ -153,6 +153,20 @@ def _floor(own: Mapping[str, Any]) -> str:
         f"HR@10 {floor['HR@10']:.4f} and NDCG@10 {floor['NDCG@10']:.4f}: by NDCG@10 this recommender is "
         f"<b>{below}</b> it.</p>"
     )
+
+
+def _trained_on(own: Mapping[str, Any]) -> str:
+    """What the training data were, and the numbers of the model that has learnt from the validation items as well."""
+    trained_on = own.get("provenance", {}).get("trained_on")
+    if trained_on is None:
+        return ""
+    told, again = f"Trained on: {escape(trained_on)}.", own.get("refit")
+    if again is not None:
+        told += (
+            f" Trained again on {escape(again['trained_on'])}, it has HR@10 {again['HR@10']:.4f} and NDCG@10 "
+            f"{again['NDCG@10']:.4f}."
+        )
+    return f"<p>{told}</p>"
 
 
 def _bar(name: str, metrics: Mapping[str, Any], metric: str) -> Bar:

@@ -27,9 +27,9 @@ from pydantic import BaseModel, ValidationError
 import genrec.recommenders
 from genrec.data.catalogue import BoolArray, Catalogue
 from genrec.data.files import all_or_nothing, read_parquet, write_atomically
-from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
+from genrec.data.interactions import FloatArray, Histories, Interactions, Targets
 from genrec.data.memory import check_fits
-from genrec.data.ranking import Rankings
+from genrec.data.ranking import Rankings, best_columns
 from genrec.data.seal import (
     check_below,
     check_run,
@@ -45,14 +45,12 @@ from genrec.errors import (
     GenrecError,
     NotFittedError,
     RunError,
-    first_problem,
     one_line,
     shown,
-    suggestion,
 )
 from genrec.recommenders.asked import as_count, as_mask, check_learnable, check_rows, named_rows
 from genrec.recommenders.living_catalogue import LivingCatalogue
-from genrec.recommenders.options import Config
+from genrec.recommenders.options import Config, refusal
 
 Progress = Callable[[int, int], None]  # (users done, users in all)
 
@@ -101,7 +99,7 @@ class Recommender(LivingCatalogue, ABC):
         try:
             self.config: Any = config if config is not None else self.Config(**options)
         except ValidationError as error:
-            raise ConfigError(_first_line(error, self.name, self.Config)) from None
+            raise ConfigError(refusal(error, self.name, self.Config)) from None
         self._forget()
 
     # -- what a recommender brings ---------------------------------------------------------------------------
@@ -135,7 +133,7 @@ class Recommender(LivingCatalogue, ABC):
             scores_BI = np.where(allowed, scores_BI, -np.inf)
         if exclude_seen:
             scores_BI[np.repeat(np.arange(len(histories)), histories.lengths), histories.items] = -np.inf
-        items_BK = _best(scores_BI, k)
+        items_BK = best_columns(scores_BI, k)
         scores_BK = np.take_along_axis(scores_BI, items_BK, axis=1)
         items_BK = np.where(np.isneginf(scores_BK), np.int32(-1), items_BK)
         return Rankings(items_BK, scores_BK, np.ones(len(histories), bool))
@@ -182,6 +180,29 @@ class Recommender(LivingCatalogue, ABC):
             self._forget()
             raise
         return self
+
+    def refit(self, train: Interactions, *, run: str | Path | None = None, resume: bool = False) -> Self:
+        """A new recommender of these options, fitted on other data, with what was chosen on validation as it is here.
+
+        For the training and validation items together, once validation has chosen; this one stays as it is.
+
+        Args:
+            train: interactions of the same catalogue.
+            run: folder for checkpoints and logs, and for the length of each training in it, where one is planned there
+                (`genrec.training.length`); a temporary one if None.
+            resume: go on from the last checkpoint under `run`.
+
+        Raises:
+            NotFittedError: before `fit`.
+            DataError: as in `fit`.
+        """
+        _ = self.catalogue
+        again = type(self)(self.config).fit(train, run=run, resume=resume)
+        again._choose_as(self)
+        return again
+
+    def _choose_as(self, other: Self) -> None:
+        """Take over what another of the same options has chosen on validation, as weights; nothing by default."""
 
     def _forget(self) -> None:
         """Drop what was learnt: by custom, what ends in an underscore."""
@@ -375,24 +396,6 @@ class Recommender(LivingCatalogue, ABC):
         write_sealed(folder / _ABOUT, about, run=None, files=measured(folder, files_below(folder, _ABOUT)))
 
 
-def _best(scores_BI: FloatArray, k: int) -> IntArray:
-    """Columns of the `k` highest scores of each row, best first; (B, k) int32, k at most I.
-
-    Equal scores come in the order of the columns, on every machine, as in a stable sort of whole rows, of
-    which this does the part that is asked for. `scores_BI` has no NaN.
-    """
-    costs_BI = -scores_BI
-    cut_B1 = np.partition(costs_BI, k - 1, axis=1)[:, k - 1 : k]
-    kept_BI = costs_BI <= cut_B1
-    for row in np.flatnonzero(kept_BI.sum(axis=1) > k):  # a tie across the cut: the first columns stay
-        at_cut = np.flatnonzero(costs_BI[row] == cut_B1[row])
-        num_past = int(kept_BI[row].sum()) - k
-        kept_BI[row, at_cut[len(at_cut) - num_past :]] = False
-    items_BK = np.nonzero(kept_BI)[1].reshape(len(costs_BI), k)
-    order_BK = np.argsort(np.take_along_axis(costs_BI, items_BK, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(items_BK, order_BK, axis=1).astype(np.int32)
-
-
 _REGISTRY: dict[str, type[Recommender]] = {}
 _R = TypeVar("_R", bound=type[Recommender])
 
@@ -547,16 +550,3 @@ def load(folder: str | Path) -> Recommender:
         reason = one_line(f"{type(error).__name__}: {error}")
         raise RunError(f"{folder} is damaged ({reason}): {_ADVICE}") from error
     return recommender
-
-
-def _first_line(error: ValidationError, name: str, config: type[Config]) -> str:
-    """A validation error in one line."""
-    kind, place, value, told = first_problem(error)
-    if place and len(config.groups().get(place[0], ())) > 1:
-        del place[1:2]  # the kind of the group
-    where = ".".join(place)[:100]
-    if kind == "extra_forbidden":
-        known = config.all_options() if "." in where else config.names()
-        hint = suggestion(where, known)
-        return f"{name} has no option {shown(where)}; {hint}see `genrec recommenders {name}`"
-    return f"option {where}={shown(value)} of {name}: {told}" if where else f"options of {name}: {told}"

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Self, get_args
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from genrec.data.memory import MOST_THREADS
-from genrec.errors import ConfigError, one_line, shown
+from genrec.errors import ConfigError, first_problem, one_line, shown, suggestion
 
 # Names and paths, and lists of them; a list from a file will do.
 Name = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -244,3 +244,16 @@ def flattened(options: Mapping[str, Any]) -> dict[str, Any]:
             if option != "kind" or not grouped or "path" not in value:
                 found[name if option in _NAMING else _FLAT.get((name, option), str(option))] = entry
     return found
+
+
+def refusal(error: ValidationError, name: str, config: type[Config]) -> str:
+    """What pydantic says against the options of a recommender, in one line."""
+    kind, place, value, told = first_problem(error)
+    if place and len(config.groups().get(place[0], ())) > 1:
+        del place[1:2]  # the kind of the group
+    where = ".".join(place)[:100]
+    if kind == "extra_forbidden":
+        known = config.all_options() if "." in where else config.names()
+        hint = suggestion(where, known)
+        return f"{name} has no option {shown(where)}; {hint}see `genrec recommenders {name}`"
+    return f"option {where}={shown(value)} of {name}: {told}" if where else f"options of {name}: {told}"

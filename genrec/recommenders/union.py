@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from pydantic import BaseModel, Field, field_validator
@@ -83,6 +83,10 @@ class Union(Recommender):
             folder = None if run is None else run / member.name
             member.fit(train, validation, run=folder, resume=resume)
             member.removed_ = self.removed_  # one mask for all: a removal here reaches the members
+
+    def _choose_as(self, other: Self) -> None:
+        for member, chosen in zip(self.members_, other.members_, strict=True):
+            member._choose_as(chosen)
 
     def _rank(
         self, histories: Histories, k: int, *, exclude_seen: bool, allowed: BoolArray | None, exact: bool

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from genrec.runs.measure import SPLITS, asked
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from genrec.data.dataset import Dataset
     from genrec.data.interactions import Targets
     from genrec.data.split import Split
+    from genrec.recommenders.base import Recommender
     from genrec.recommenders.language.generative import GenerativeRecommender
     from genrec.runs.run import Run
 
@@ -74,10 +76,31 @@ def audit_run(run: Run) -> Audit:
             findings += _question_findings(model, split)
             written += f", and the questions of {len(split.test):,} test users"
         checked.append(written)
+    if run.refitted is not None:
+        findings += _refit_findings(run, run.refitted, measured)
+        checked.append("the same of the refit")
     return Audit(run.folder.name, ", ".join(checked), tuple(findings))
 
 
-def _code_findings(model: GenerativeRecommender, split: Split) -> list[Finding]:
+def _refit_findings(
+    run: Run, model: Recommender, measured: Mapping[str, tuple[dict[str, Any], Targets]]
+) -> list[Finding]:
+    """Test items in what was trained again, beside baselines that know the validation items too."""
+    from genrec.audit.run import measured_findings, training_findings
+    from genrec.recommenders.language.generative import GenerativeRecommender
+
+    known = run.data.before_test(run.recipe.protocol)
+    findings = training_findings("refit", run.metrics.get("refit", {}), known)
+    for name, (metrics, targets) in measured.items():
+        if "refit" in metrics:
+            findings += measured_findings(f"{name}, refit", metrics["refit"], known, targets)
+    if isinstance(model, GenerativeRecommender):
+        findings += _code_findings(model, run.parts, "codes of the refit")
+        findings += _question_findings(model, run.parts)
+    return findings
+
+
+def _code_findings(model: GenerativeRecommender, split: Split, where: str = "codes") -> list[Finding]:
     """Test items in the codes."""
     from genrec.audit.data import number_finding, numbers_in, popular_hit_rate
 
@@ -88,7 +111,7 @@ def _code_findings(model: GenerativeRecommender, split: Split) -> list[Finding]:
         return []
     advice = "train again with titles, or with code=sequential"
     numbers_I = numbers_I[: len(catalogue)]  # items that were added to the model are nobody's target
-    return [number_finding("codes", numbers_I, split, popular_hit_rate(split), advice)]
+    return [number_finding(where, numbers_I, split, popular_hit_rate(split), advice)]
 
 
 def _question_findings(model: GenerativeRecommender, split: Split) -> list[Finding]:

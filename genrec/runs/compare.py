@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from genrec.errors import ConfigError, RunError
 from genrec.runs.environment import environment
 from genrec.runs.measure import asked, check_asked
-from genrec.runs.run import Run, counted, open_run
+from genrec.runs.run import WITHOUT_VALIDATION, Run, counted, open_run
 
 if TYPE_CHECKING:
     from genrec.data.interactions import Targets
@@ -161,6 +161,7 @@ def compare(
         "protocol": first.recipe.protocol,
         "split": name,
         "num_targets": len(targets),
+        "trained_on": WITHOUT_VALIDATION,  # a refit's lists are not kept
         **{key: now[key] for key in ("genrec", "commit", "time", "command")},
     }
     return Comparison(analysis, targets, origins, about)

@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from genrec.data.dataset import Dataset
 
 # What a run has until its model is there; anything else in the folder is somebody else's.
-NAMES = (*SEALED, "data.json", "log.jsonl", "checkpoints", "pretraining", "retriever", "model.partial")
+NAMES = (
+    *SEALED,
+    "data.json",
+    "log.jsonl",
+    "checkpoints",
+    "pretraining",
+    "retriever",
+    "prior",
+    "model.partial",
+)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ environment.json   versions, commit, machine, time and command
 data.json          source, options, fingerprint, details and counts of the data; written last when a run begins
 log.jsonl, checkpoints/   what the recommender writes while it learns
 model/             the finished recommender; renamed into place, so that it is there as a whole or not at all
+refit/             of `--refit`: the same again, with a `model/` that has learnt from the validation items too
 metrics.json       cost of the training and the metrics of each split that was measured
 rankings-NAME.parquet   the lists behind the metrics called NAME, seen items excluded; see genrec.data.ranking_file
 
@@ -37,11 +38,15 @@ from genrec.runs.source import DataSource
 
 if TYPE_CHECKING:
     from genrec.data.dataset import Dataset
+    from genrec.data.interactions import Interactions
+    from genrec.data.ranking import Rankings
     from genrec.data.split import Split
     from genrec.evaluation.protocol import Progress
     from genrec.recommenders.base import Recommender
 
 
+# What a model was trained on, beside its numbers.
+WITHOUT_VALIDATION, WITH_VALIDATION = "training part", "training and validation"
 SEALED = ("recipe.yaml", "config.yaml", "environment.json")  # by `data.json`
 _ADVICE = (
     "restore what the training wrote, from a copy; a recipe that was changed is trained into another folder, with "
@@ -126,6 +131,27 @@ class Run:
             )
         return genrec.load(self.folder)
 
+    @property
+    def refit_folder(self) -> Path:
+        """Where the model lies, or is to lie, that was trained on the validation items as well."""
+        return self.folder / "refit"
+
+    @property
+    def refitted(self) -> Recommender | None:
+        """The recommender trained again on training and validation items, loaded once; None: there is none.
+
+        Raises:
+            RunError: its files are damaged, or of another run.
+        """
+        return self._refitted if (self.refit_folder / "model").exists() else None
+
+    @cached_property
+    def _refitted(self) -> Recommender:
+        about = self.refit_folder / "model" / "recommender.json"
+        advice = "move the folder `refit` away, and repeat the training's command with --refit and --resume"
+        check_run(about, read_sealed(about, dict[str, Any], advice=advice)[1], self.identity, advice=advice)
+        return genrec.load(self.refit_folder)
+
     @cached_property
     def data(self) -> Dataset:
         """The run's data, read once.
@@ -200,7 +226,7 @@ class Run:
 
         Returns:
             Metrics, `intervals`, `unfiltered`, `floor` and `provenance`, as they stand in `metrics.json`: see
-            `genrec.evaluation.protocol.Evaluation`.
+            `genrec.evaluation.protocol.Evaluation`. Of a run with a refit, the same of that under `refit` (test only).
 
         Raises:
             ConfigError: no such split, a sample of nobody, a recommender that was trained on other tasks only or that
@@ -214,22 +240,30 @@ class Run:
         from genrec.runs.measure import asked, check_asked
 
         check_asked(split, users)
-        rank = self.model.rank  # a run that has not finished is refused before its data are read
+        _ = self.model  # a run that has not finished is refused before its data are read
         name, targets = asked(self.parts, split, users, "exact" if exact else "")
-        options: dict[str, Any] = {"exact": exact, "batch_size": batch_size}
-        result = protocol.evaluate(rank, targets, progress=progress, **options)
-        beside = measured_floor(self.parts.train, targets) if floor and self.model.name != FLOOR else None
-        metrics = {
-            **result.to_json(),
-            **({} if beside is None else {"floor": beside}),
-            "provenance": self.provenance(split),
-        }
+        options: dict[str, Any] = {"exact": exact, "batch_size": batch_size, "progress": progress}
+
+        def measured_with(model: Recommender, train: Interactions) -> tuple[dict[str, Any], Rankings]:
+            result = protocol.evaluate(model.rank, targets, **options)
+            beside = measured_floor(train, targets) if floor and model.name != FLOOR else None
+            return {**result.to_json(), **({} if beside is None else {"floor": beside})}, result.rankings
+
+        metrics, rankings = measured_with(self.model, self.parts.train)
+        metrics["provenance"] = self.provenance(split)
+        findings = measured_findings(name, metrics, self.parts.train, targets)
+        again = self.refitted if split == "test" else None  # which has learnt what validation asks for
+        if again is not None:
+            known = self.data.before_test(self.recipe.protocol)
+            metrics["refit"] = {**measured_with(again, known)[0], "trained_on": WITH_VALIDATION}
+            findings += measured_findings(f"{name}, refit", metrics["refit"], known, targets)
         if keep_lists:
-            write_rankings(self.rankings_path(name), result.rankings, targets)
+            write_rankings(self.rankings_path(name), rankings, targets)
         self.add_metrics(name, metrics)
-        warn(measured_findings(name, metrics, self.parts.train, targets))
-        if beside is not None:
-            warn_below_floor(name, metrics)
+        warn(findings)
+        for where, found in ((name, metrics), (f"{name}, refit", metrics.get("refit", {}))):
+            if "floor" in found:
+                warn_below_floor(where, found)
         return metrics
 
     def evaluate_tasks(
@@ -300,13 +334,14 @@ class Run:
         options: dict[str, Any] = {"batch_size": batch_size, "progress": progress}
         return recommend_to_all(self, Path(out), k, fields, exclude, exact=exact, force=force, **options)
 
-    def save_model(self, recommender: Recommender) -> None:
-        """Put the fitted recommender under `model/`, as a whole."""
-        partial = self.folder / "model.partial"
+    def save_model(self, recommender: Recommender, folder: Path | None = None) -> None:
+        """Put a fitted recommender under `model/`, as a whole; of `folder`, or of the run."""
+        folder = folder or self.folder
+        partial = folder / "model.partial"
         shutil.rmtree(partial, ignore_errors=True)  # left by a save that was killed
         recommender.save(partial)
         bind(partial / "recommender.json", self.identity)
-        os.replace(partial, self.folder / "model")
+        os.replace(partial, folder / "model")
 
     def model_identity(self) -> str:
         """Changes whenever another model is put under `model/`."""
@@ -383,6 +418,7 @@ class Run:
             "num_interactions": counts["num_interactions"],
             "protocol": self.recipe.protocol,
             "split": split,
+            "trained_on": WITHOUT_VALIDATION,
             "seed": self.recipe.config.get("seed"),
             "config": self.recipe.config,
             "fingerprint": self.about_data["fingerprint"],

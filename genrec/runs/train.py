@@ -14,6 +14,7 @@ from genrec.runs.folder import NAMES, alone, begin, in_use
 from genrec.runs.measure import asked
 from genrec.runs.notes import note, warn
 from genrec.runs.recipe import Recipe, read_recipe
+from genrec.runs.refit import check_refit, refit_run
 from genrec.runs.run import Run
 from genrec.runs.source import DataSource
 
@@ -29,6 +30,7 @@ def train(
     read: Mapping[str, Any] | None = None,
     protocol: str | None = None,
     resume: bool = False,
+    refit: bool = False,
     progress: Progress | None = None,
     **options: Any,
 ) -> Run:
@@ -44,6 +46,8 @@ def train(
         protocol: how targets are held out, `leave-one-out` or `temporal`; None: as the recipe says.
         resume: go on with a run that was begun in `out` with the same recipe and data; one that is finished is measured
             again.
+        refit: train a second time, on training and validation items, as validation has chosen; the test is measured
+            with both. A run that has finished gets it with `resume`.
         progress: called with (users done, users in all) while validation is measured.
         options: of the recommender, before the recipe's.
 
@@ -51,7 +55,7 @@ def train(
         The finished run.
 
     Raises:
-        ConfigError: no such recipe, or an option that the recommender does not have.
+        ConfigError: no such recipe, or an option that the recommender does not have, or one that rules `refit` out.
         RunError: `out` holds something, or was begun differently, or another process trains there.
         DataError, CatalogueError: data that cannot be read.
     """
@@ -62,7 +66,7 @@ def train(
     if not isinstance(data, DataSource):
         given = {**recipe.data, **(read or {})}
         data = DataSource(str(data), given.pop("items", None), given)
-    run = train_run(Path(out), recipe, data, resume=resume)
+    run = train_run(Path(out), recipe, data, resume=resume, refit=refit)
     if recommends(run.model):
         config = run.model.config
         sampled = asked(run.parts, "validation", config.validation_users)[1]
@@ -73,10 +77,12 @@ def train(
         run.evaluate(
             "validation", users=config.validation_users, keep_lists=False, floor=False, progress=progress
         )
+    if refit:
+        refit_run(run)
     return run
 
 
-def train_run(folder: Path, recipe: Recipe, source: DataSource, *, resume: bool) -> Run:
+def train_run(folder: Path, recipe: Recipe, source: DataSource, *, resume: bool, refit: bool = False) -> Run:
     """`train` without measuring; a run that is finished already is left as it is.
 
     Args:
@@ -84,12 +90,15 @@ def train_run(folder: Path, recipe: Recipe, source: DataSource, *, resume: bool)
         recipe: what to train; its `data` was merged into `source`.
         source: what to train on.
         resume: take up a run that was begun with the same recipe and data.
+        refit: refuse what cannot be trained again on the validation items.
     """
     import genrec
     from genrec.audit.data import quick_findings
 
     recommender = genrec.create(recipe.recommender, **recipe.config)
     resolved = replace(recipe, config=recommender.config.model_dump(mode="json"), data=source.options)
+    if refit:
+        check_refit(recommender, resolved)
     dataset = source.read()
     with all_or_nothing(folder, names=NAMES, keep=lambda error: _goes_on(error, folder)), alone(folder):
         run = begin(folder, resolved, source, dataset, resume=resume)

@@ -31,13 +31,16 @@ class _Entry(BaseModel):
 class TrainingLog:
     """Takes what a training measures, and shows its steps per second, time left and latest figures."""
 
-    def __init__(self, path: Path, state: State, options: TrainingOptions, *, silent: bool) -> None:
+    def __init__(
+        self, path: Path, state: State, options: TrainingOptions, *, last: int, silent: bool
+    ) -> None:
         """Open the log.
 
         Args:
             path: the file; lines of steps that a resumed training will take again go, and one that was cut off.
             state: where the training stands.
             options: its options; `report_to` names the trackers.
+            last: the update that it ends with at the latest.
             silent: let another process of the training report.
 
         Raises:
@@ -59,7 +62,7 @@ class TrainingLog:
             console=Console(stderr=True),
             disable=silent,
         )
-        self._task = self._bar.add_task("", total=state.num_updates, completed=state.step, rate="", latest="")
+        self._task = self._bar.add_task("", total=last, completed=state.step, rate="", latest="")
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             if self._path.exists():

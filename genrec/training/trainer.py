@@ -36,6 +36,7 @@ from genrec.training.checkpoints import (
     trainable,
 )
 from genrec.training.footprint import check_step_fits
+from genrec.training.length import last_update
 from genrec.training.log import TrainingLog
 from genrec.training.mixture import Batch, Batches
 from genrec.training.objectives import Loss
@@ -143,7 +144,7 @@ def train(
         loss: of the model on a batch.
         steps: the batches, one a step.
         options: how to train.
-        folder: gets `checkpoints/` and `log.jsonl`.
+        folder: gets `checkpoints/` and `log.jsonl`; see `genrec.training.length` for what may be planned there.
         validate: metrics of the current model, among them `options.best`; None: no validation, and the last weights are
             kept.
         resume: go on from the newest whole checkpoint; from the start where there is none.
@@ -174,14 +175,15 @@ def train(
         if processes.rank == 0:
             remove_others(checkpoints, newest)
         threads = torch.get_num_threads()
-        log = TrainingLog(folder / "log.jsonl", state, options, silent=processes.rank > 0)
+        last = last_update(folder, state.num_updates)
+        log = TrainingLog(folder / "log.jsonl", state, options, last=last, silent=processes.rank > 0)
         # Replicas share the threads out among them: two that each start more stand in each other's way.
         with (
             closing(log),
             torch_threads(max(1, threads // options.replicas)),
             closing(Learner(model, loss, steps, options, processes)) as learner,
         ):
-            _loop(model, learner, state, checkpoints, log, validate, threads)
+            _loop(model, learner, state, last, checkpoints, log, validate, threads)
         processes.wait()
     load_trainable(model, best_checkpoint(checkpoints / f"checkpoint-{state.step}", state))
     processes.wait()  # the folder may go when the first process is through
@@ -196,12 +198,13 @@ def _loop(
     model: nn.Module,
     learner: Learner,
     state: State,
+    last: int,
     checkpoints: Path,
     log: TrainingLog,
     validate: Validate | None,
     threads: int,
 ) -> None:
-    """Take updates from `state` on, with checkpoints, to the last one or until validations get no better."""
+    """Take updates from `state` on, with checkpoints, to update `last` or until validations get no better."""
     options, processes = learner.options, learner.processes
     optimizer = new_optimizer(model, options)
     if state.step:
@@ -222,7 +225,7 @@ def _loop(
         optimizer.zero_grad()
         state.step += 1
         log.advance(state.step)
-        checks = state.step % check_every == 0 or state.step == state.num_updates
+        checks = state.step % check_every == 0 or state.step == last
         if checks or state.step % log_every == 0:  # checkpoints do not hold the sum of losses
             mean, total, logged = float(total) / (state.step - logged), nothing, state.step
             log.write(state.step, loss=mean, grad_norm=float(norm), learning_rate=group["lr"])
@@ -238,7 +241,7 @@ def _loop(
             log.write(state.step, **{f"eval_{name}": value for name, value in metrics.items()})
             state.judge(metrics[options.best], lower_is_better=options.best == "loss")
         if checks:
-            state.stopped = state.step == state.num_updates or 0 < options.patience <= state.failures
+            state.stopped = state.step == last or 0 < options.patience <= state.failures
             if processes.rank == 0:
                 save_checkpoint(checkpoints, state, model, optimizer)
     seconds = time.monotonic() - began

@@ -48,6 +48,7 @@ ABOUT = {
     "protocol": "leave-one-out",
     "split": "test",
     "num_targets": NUM_USERS,
+    "trained_on": "training part",
     "genrec": "1.2.3",
     "commit": "0123456789abcdef",
     "time": "2026-01-02T03:04:05+00:00",

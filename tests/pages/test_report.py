@@ -113,6 +113,15 @@ def test_everything_given_is_told(tmp_path: Path) -> None:
     assert "→ Alien" in text
 
 
+def test_what_it_was_trained_on_is_told(tmp_path: Path) -> None:
+    assert "Trained on" not in written(tmp_path).text
+    known = METRICS | {"provenance": {"trained_on": "training part"}}
+    assert "Trained on: training part. " in written(tmp_path, evaluations={"genrec": known}).text
+    again = {"trained_on": "training and validation", "HR@10": 0.2, "NDCG@10": 0.11}
+    text = written(tmp_path, evaluations={"genrec": known | {"refit": again}}).text
+    assert "Trained again on training and validation, it has HR@10 0.2000 and NDCG@10 0.1100." in text
+
+
 def test_names_are_escaped(tmp_path: Path) -> None:
     attack = "<script>alert('x')</script>\"&"
     page = written(

@@ -145,6 +145,12 @@ class Experts:
         """These without the language model: what is written is the prior alone."""
         return replace(self, prior_weight=1.0, words_weight=0.0)
 
+    def weighed_as(self, others: Experts) -> Experts:
+        """These with the weights of others of the same names, which their models take over from theirs as well."""
+        for model, other in zip(self.models, others.models, strict=True):
+            model._choose_as(other)
+        return replace(others, models=self.models)
+
     def grown(self, catalogue: Catalogue) -> Experts:
         """These for an edited catalogue."""
         return replace(self, models=[_edited(model, catalogue) for model in self.models])

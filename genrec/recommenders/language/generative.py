@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -198,6 +198,10 @@ class GenerativeRecommender(Recommender):
         prior = experts.prior(asked.histories, self.ranker_.tensors, exclude_seen=True)(np.arange(len(asked)))
         decisions = self._decisions(asked)
         self.experts_ = experts.balanced(decisions, prior) if decisions else experts
+
+    def _choose_as(self, other: Self) -> None:
+        if self.experts_ is not None and other.experts_ is not None:
+            self.experts_ = self.experts_.weighed_as(other.experts_)
 
     def _decisions(self, asked: Targets) -> list[Decisions]:
         """The choices on the way to what was taken, with the language model's logits."""

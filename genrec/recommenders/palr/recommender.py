@@ -193,6 +193,11 @@ class Palr(GenerativeRecommender):
         self.weights_, self.ceiling_ = weights_F, ceiling
         return self
 
+    def _choose_as(self, other: Self) -> None:
+        super()._choose_as(other)
+        self.weights_, self.ceiling_ = other.weights_.copy(), other.ceiling_
+        self.retriever_._choose_as(other.retriever_)
+
     def with_retriever(self, retriever: Recommender, validation: Targets | None = None) -> Self:
         """Take candidates from another fitted retriever from now on.
 
