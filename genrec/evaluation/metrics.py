@@ -58,6 +58,38 @@ def per_user(ranks_B: IntArray, ks: Sequence[int]) -> dict[str, FloatArray]:
     return values
 
 
+COUNTS = ((0, 0), (1, 3), (4, 8), (9, 20), (21, None))
+
+
+def by_training_count(
+    ranks_B: IntArray, targets_B: IntArray, taken: IntArray, num_items: int
+) -> dict[str, dict[str, float | None]]:
+    """HR@10 and NDCG@10 of users by how often their target was taken in training: `0`, `1-3`, ..., `21+`.
+
+    Targets of count 0 are cold: who knows items by interactions alone finds none of them.
+
+    Args:
+        ranks_B: of the targets.
+        targets_B: catalogue row of the item that each user did take.
+        taken: rows of all items taken in training, each as often as it was.
+        num_items: of the catalogue.
+
+    Returns:
+        Each range to `num_users`, `HR@10` and `NDCG@10`, which are None where there are no users.
+    """
+    count_B = np.bincount(taken, minlength=num_items)[targets_B]
+    found: dict[str, dict[str, float | None]] = {}
+    for low, high in COUNTS:
+        ranks_b = ranks_B[(count_B >= low) & (count_B <= (np.inf if high is None else high))]
+        name = f"{low}+" if high is None else str(low) if low == high else f"{low}-{high}"
+        values = {"HR@10": hit_rate(ranks_b, 10), "NDCG@10": ndcg(ranks_b, 10)}
+        means = {
+            metric: float(value_b.mean()) if len(ranks_b) else None for metric, value_b in values.items()
+        }
+        found[name] = {"num_users": len(ranks_b), **means}
+    return found
+
+
 def check_bounds(metrics: Mapping[str, float], tolerance: float = 1e-9) -> None:
     """Hold what arithmetic demands of HR@k and NDCG@k with one target per user.
 

@@ -53,7 +53,7 @@ def asked(parts: Split, split: str, users: int | None = None, what: str = "") ->
 def measure_file(
     path: str | Path, source: DataSource, protocol_name: str, split: str, users: int | None
 ) -> dict[str, Any]:
-    """Measure lists in a Parquet file: metrics, `intervals`, `unfiltered` and `provenance`.
+    """Measure lists in a Parquet file: metrics, `intervals`, `unfiltered`, `by_training_count` and `provenance`.
 
     Args:
         path: columns user_id, rank, item_id, score.
@@ -69,6 +69,7 @@ def measure_file(
     from genrec.audit.run import measured_findings
     from genrec.data.ranking_file import read_rankings
     from genrec.evaluation import protocol
+    from genrec.evaluation.metrics import by_training_count
 
     check_asked(split, users)
     dataset = source.read()
@@ -77,7 +78,11 @@ def measure_file(
     rankings = read_rankings(Path(path), everybody)
     if targets is not everybody:
         rankings = rankings.take(everybody.users.is_in(targets.users).arg_true().to_numpy())
-    result = protocol.evaluate_rankings(rankings, targets).to_json()
+    found = protocol.evaluate_rankings(rankings, targets)
+    result = found.to_json()
+    if "HR@10" in result:
+        taken, num_items = parts.train.histories.items, len(dataset.catalogue)
+        result["by_training_count"] = by_training_count(found.ranks_B, targets.items, taken, num_items)
     if result["depth"] < max(protocol.CUT_OFFS):
         note(
             f"the shortest list has {result['depth']} items once seen ones are dropped: deeper cut-offs are left out"

@@ -225,8 +225,9 @@ class Run:
             progress: called with (users done, users in all).
 
         Returns:
-            Metrics, `intervals`, `unfiltered`, `floor` and `provenance`, as they stand in `metrics.json`: see
-            `genrec.evaluation.protocol.Evaluation`. Of a run with a refit, the same of that under `refit` (test only).
+            Metrics, `intervals`, `unfiltered`, `by_training_count`, `floor` and `provenance`, as they stand in
+            `metrics.json`: see `genrec.evaluation.protocol.Evaluation`. Of a run with a refit, the same of that under
+            `refit` (test only).
 
         Raises:
             ConfigError: no such split, a sample of nobody, a recommender that was trained on other tasks only or that
@@ -236,6 +237,7 @@ class Run:
         from genrec.audit.run import measured_findings
         from genrec.data.ranking_file import write_rankings
         from genrec.evaluation import protocol
+        from genrec.evaluation.metrics import by_training_count
         from genrec.runs.floor import FLOOR, measured_floor, warn_below_floor
         from genrec.runs.measure import asked, check_asked
 
@@ -246,8 +248,11 @@ class Run:
 
         def measured_with(model: Recommender, train: Interactions) -> tuple[dict[str, Any], Rankings]:
             result = protocol.evaluate(model.rank, targets, **options)
+            taken, num_items = train.histories.items, len(targets.catalogue)
+            counts = by_training_count(result.ranks_B, targets.items, taken, num_items)
             beside = measured_floor(train, targets) if floor and model.name != FLOOR else None
-            return {**result.to_json(), **({} if beside is None else {"floor": beside})}, result.rankings
+            more = {"by_training_count": counts, **({} if beside is None else {"floor": beside})}
+            return {**result.to_json(), **more}, result.rankings
 
         metrics, rankings = measured_with(self.model, self.parts.train)
         metrics["provenance"] = self.provenance(split)

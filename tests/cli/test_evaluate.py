@@ -26,6 +26,11 @@ def test_json_has_the_protocol_and_nothing_else_is_printed(cli, run: Path) -> No
     found = cli("evaluate", run, "--json").json
     assert set(KEYS.split()) <= set(found)
     assert set(KEYS.split()) <= set(found["unfiltered"])
+    counts = found["by_training_count"]
+    assert list(counts) == ["0", "1-3", "4-8", "9-20", "21+"]
+    assert sum(entry["num_users"] for entry in counts.values()) == found["num_users"]
+    hits = sum(entry["num_users"] * (entry["HR@10"] or 0) for entry in counts.values())
+    assert hits / found["num_users"] == pytest.approx(found["HR@10"])
     assert set(found["intervals"]) == {"HR@5", "HR@10", "HR@20", "NDCG@5", "NDCG@10", "NDCG@20", "MRR"}
     about = found["provenance"]
     assert (about["recommender"], about["split"], about["synthetic"]) == ("popular", "test", True)
@@ -153,8 +158,8 @@ def test_the_lists_of_a_run_are_worth_what_the_run_is(cli, run: Path) -> None:
         expected = cli("evaluate", run, *users, "--json").json
         given = ("--rankings", run / "rankings-test.parquet", "--data", "synthetic", *users)
         found = cli("evaluate", *given, "--json").json
-        assert found["intervals"] == expected["intervals"]
-        assert found["num_users"] == expected["num_users"]
+        for name in ("intervals", "num_users", "by_training_count"):
+            assert found[name] == expected[name]
 
 
 def test_short_and_missing_lists_are_told(cli, mistake, shop: Path, foreign: Path) -> None:

@@ -7,7 +7,15 @@ import math
 import numpy as np
 import pytest
 from genrec.data.ranking import Rankings
-from genrec.evaluation.metrics import check_bounds, hit_rate, ndcg, per_user, ranks, reciprocal_rank
+from genrec.evaluation.metrics import (
+    by_training_count,
+    check_bounds,
+    hit_rate,
+    ndcg,
+    per_user,
+    ranks,
+    reciprocal_rank,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +33,18 @@ def test_rank_counts_from_one_and_absent_is_zero() -> None:
         [9, 4, 7],
     )
     assert found.tolist() == [3, 0, 1]
+
+
+def test_hits_by_how_often_the_target_was_taken_in_training() -> None:
+    taken = np.repeat([1, 2, 3, 4, 5, 6, 7], [1, 3, 4, 8, 20, 21, 300])
+    targets_B = np.array([0, 1, 2, 3, 4, 6, 7, 7])
+    found = by_training_count(np.array([1, 2, 0, 11, 10, 1, 1, 0]), targets_B, taken, num_items=9)
+    assert {name: entry["num_users"] for name, entry in found.items()} == {
+        **{"0": 1, "1-3": 2, "4-8": 2, "9-20": 0, "21+": 3}
+    }
+    assert [entry["HR@10"] for entry in found.values()] == [1, 0.5, 0.5, None, 2 / 3]
+    assert found["1-3"]["NDCG@10"] == pytest.approx(1 / math.log2(3) / 2)
+    assert found["9-20"]["NDCG@10"] is None
 
 
 def test_ties_stand_against_the_model() -> None:
