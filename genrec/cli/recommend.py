@@ -100,6 +100,13 @@ def tell_notes(model: Recommender, names: Sequence[str]) -> None:
         note(told)
 
 
+def _voices(step: Mapping[str, Any]) -> str:
+    """What the two parts of a product say of a choice, where a name was written with a prior."""
+    if "words" not in step:
+        return ""
+    return f"  (language model {step['words']:.2%}, item models {step['items']:.2%})"
+
+
 def print_answer(answer: Mapping[str, Any], num_history: int = 10) -> None:
     """Print the end of a history, what else the list is made from, and the list."""
     history = answer["history"]
@@ -117,7 +124,7 @@ def print_answer(answer: Mapping[str, Any], num_history: int = 10) -> None:
         value = f"{item['probability']:.2%}" if with_probability else f"{item['score']:.3f}"
         rows.append((item["rank"], value, item["title"], item["item_id"]))
         for step in item.get("why") or []:
-            rows.append(("", f"{step['probability']:.2%}", f"    {step['text']}", ""))
+            rows.append(("", f"{step['probability']:.2%}", f"    {step['text']}{_voices(step)}", ""))
     print_table(["rank", "probability" if with_probability else "score", "recommended", "id"], rows)
     if with_probability:
         proof = (

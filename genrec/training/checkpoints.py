@@ -123,8 +123,11 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
 def load_trainable(model: nn.Module, checkpoint: Path) -> None:
     """Take the weights of a checkpoint that `check_same_training` let through."""
     loaded = read_safetensors(checkpoint / _WEIGHTS, framework="pt", advice=_ADVICE)
-    for name, weight in trainable(model).items():
-        weight.data.copy_(loaded[name])
+    with (
+        torch.no_grad()
+    ):  # not by `data`, which hides the change from whoever keeps what follows from a weight
+        for name, weight in trainable(model).items():
+            weight.copy_(loaded[name])
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, checkpoint: Path) -> None:

@@ -134,7 +134,7 @@ def test_exact_lists_are_those_of_brute_force(
     for row, history in enumerate(HISTORIES):
         scores = np.array(
             [
-                sum(np.log(chance) for _, chance in model._why(history.tolist(), item))
+                sum(np.log(chance) for _, chance, *_ in model._why(history.tolist(), item))
                 for item in range(NUM_ITEMS)
             ]
         )

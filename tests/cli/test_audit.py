@@ -10,7 +10,16 @@ import polars as pl
 import pytest
 import yaml
 
-TINY = ("depth=1", "width=32", "vocab_size=300", "max_steps=2", "evaluations=1", "beams=5", "bf16=false")
+TINY = (
+    "backbone=compact",
+    "depth=1",
+    "width=32",
+    "vocab_size=300",
+    "max_steps=2",
+    "evaluations=1",
+    "beams=5",
+    "bf16=false",
+)
 
 
 @pytest.fixture

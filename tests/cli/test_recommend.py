@@ -5,6 +5,7 @@ from pathlib import Path
 import genrec
 import polars as pl
 import pytest
+from genrec.recommenders.base import Choice
 from genrec.recommenders.popular import Popular
 
 DATA = genrec.synthetic()
@@ -68,8 +69,8 @@ def test_the_printed_list_has_history_and_titles(cli, knn_run: Path) -> None:
 
 
 def test_why_shows_each_decision(cli, popular_run: Path, monkeypatch) -> None:
-    def why(self: Popular, history: list[str], item: str) -> list[tuple[str, float]]:
-        return [("The ", 0.5), (f"rest of {item}", 0.25)]
+    def why(self: Popular, history: list[str], item: str) -> list[Choice]:
+        return [Choice("The ", 0.5), Choice(f"rest of {item}", 0.25)]
 
     monkeypatch.setattr(Popular, "why", why, raising=False)
     words = ("recommend", popular_run, "--user", "user0001", "-k", 2, "--why")
@@ -79,6 +80,16 @@ def test_why_shows_each_decision(cli, popular_run: Path, monkeypatch) -> None:
         {"text": f"rest of {item['item_id']}", "probability": 0.25},
     ]
     assert "25.00%" in cli(*words).out
+
+
+def test_why_shows_both_voices(cli, popular_run: Path, monkeypatch) -> None:
+    monkeypatch.setattr(Popular, "why", lambda *_: [Choice("The ", 0.5, 0.125, 0.75)], raising=False)
+    words = ("recommend", popular_run, "--user", "user0001", "-k", 1, "--why")
+    (step,) = cli(*words, "--json").json["items"][0]["why"]
+    assert step == {"text": "The ", "probability": 0.5, "words": 0.125, "items": 0.75}
+    shown = cli(*words).out
+    assert "50.00%" in shown
+    assert "(language model 12.50%, item models 75.00%)" in " ".join(shown.split())
 
 
 def test_why_shows_what_a_list_is_made_from(cli, popular_run: Path, monkeypatch) -> None:

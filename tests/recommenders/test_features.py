@@ -114,6 +114,24 @@ def test_a_vector_is_that_of_the_item_and_those_of_its_words() -> None:
         torch.testing.assert_close(vectors.table(), expected - own)  # no table of before
 
 
+def test_vectors_follow_every_step() -> None:
+    """Fused optimisers count no change of a weight, so that a table of before would go unnoticed."""
+    vectors = ItemVectors(Bags.of_lists([[0, 1], [1]], 2), 4, 1.0)
+    optimizer = torch.optim.AdamW(vectors.parameters(), lr=0.1, fused=True)
+
+    def table() -> torch.Tensor:
+        vectors.eval()
+        with torch.inference_mode():
+            found = vectors.table()
+            torch.testing.assert_close(found, vectors._of(torch.arange(2)))
+        return found.clone()
+
+    first = table()
+    vectors.train().table().sum().backward()
+    optimizer.step()
+    assert not torch.equal(table(), first)
+
+
 def test_own_vectors_are_left_out_in_training_alone() -> None:
     vectors = ItemVectors(Bags.of_lists([[0]] * 500, 1), 4, 1.0, own_dropout=0.5)
     torch.nn.init.ones_(vectors.own)

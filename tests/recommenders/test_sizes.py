@@ -37,7 +37,12 @@ def data() -> Any:
 @pytest.mark.parametrize(
     ("name", "options", "told"),
     [
-        ("genrec", {"depth": 64, "width": 16_384}, r"weights .* needs about 2\.\d TB.*lower depth, width"),
+        (
+            "genrec",
+            {"backbone": "compact", "depth": 64, "width": 16_384},
+            r"weights .* needs about 2\.\d TB.*lower depth, width",
+        ),
+        ("genrec", {"depth": 64, "width": 16_384, "prior": ()}, "needs about .* TB.*lower depth, width"),
         ("genrec-seq2seq", {"depth": 64, "width": 16_384}, "needs about .* TB"),
         ("recsysllm", {"width": 16_384, "depth": 60, "families": ["sequential"]}, "needs about .* TB"),
         ("p5", {"width": 16_384, "depth": 60, "families": ["sequential"]}, "needs about .* TB"),
@@ -67,8 +72,9 @@ def test_to_look_before_building_changes_no_random_number() -> None:
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("genrec", {"batch_tokens": 20_000, "dropout": 0.0, "max_steps": 1}),
-        ("genrec", {"batch_tokens": 20_000, "objective": "token", "max_steps": 1}),
+        ("genrec", {"backbone": "compact", "batch_tokens": 20_000, "dropout": 0.0, "max_steps": 1}),
+        ("genrec", {"backbone": "compact", "batch_tokens": 20_000, "objective": "token", "max_steps": 1}),
+        ("genrec", {"batch_size": 2000, "max_steps": 1, "prior": ()}),
         ("genrec-seq2seq", {"batch_tokens": 20_000, "max_steps": 1}),
         ("sasrec", {"batch_size": 2000, "epochs": 1}),
     ],
@@ -100,12 +106,12 @@ def test_lists_of_neighbours_are_counted(data: Any, machine: Machine) -> None:
 def test_pairs_of_items_that_users_took_are_counted(data: Any, machine: Machine) -> None:
     machine(1e5)
     with pytest.raises(ConfigError, match="take another code"):
-        genrec.create("genrec", code="collaborative").fit(data.train)
+        genrec.create("genrec", code="collaborative", prior=()).fit(data.train)
 
 
 def test_what_a_search_tries_is_counted(data: Any, machine: Machine) -> None:
     options: dict[str, Any] = {"depth": 1, "width": 32, "max_steps": 1, "beams": 200, "search": "beam"}
-    model = genrec.create("genrec", **options, bf16=False).fit(data.train)
+    model = genrec.create("genrec", backbone="compact", **options, bf16=False).fit(data.train)
     machine(4e5)
     histories = Histories.from_lists([[row, row + 1] for row in range(64)])
     with pytest.raises(ConfigError, match="lower beams"):

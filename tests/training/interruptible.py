@@ -15,6 +15,7 @@ from genrec.testing import interactions, next_of
 
 # Dropout, validation and several windows an epoch: all that a resumed run could get wrong.
 OPTIONS = {
+    "backbone": "compact",
     "depth": 1,
     "width": 16,
     "vocab_size": 270,

@@ -129,7 +129,7 @@ def test_two_threads_learn_what_one_learns(name: str) -> None:
     """Without dropout the weights are the same; Adam may turn a rounding error into a step, so not to the bit."""
     options = {"epochs": 3, "seed": 1, "dropout": 0.0, "evaluations": 1, "bf16": False}
     options |= (
-        {"depth": 1, "width": 16, "vocab_size": 270, "batch_tokens": 60}
+        {"backbone": "compact", "depth": 1, "width": 16, "vocab_size": 270, "batch_tokens": 60}
         if name == "genrec"
         else {"width": 16}
     )
