@@ -22,6 +22,7 @@ import numpy as np
 from genrec.data.interactions import FloatArray
 from genrec.evaluation.metrics import hit_rate, ndcg, ranks
 from genrec.evaluation.significance import compare
+from genrec.recommenders.language.experts import Experts
 
 import pages
 
@@ -59,7 +60,7 @@ def measured(folder: Path, split: str) -> dict[str, FloatArray]:
 
     def product(models: Sequence[Any]) -> Any:
         other = copy(model)
-        other._use_experts(models, parts.validation)
+        other._use_experts(Experts.of(models), parts.validation)
         return other
 
     alone = copy(model)
