@@ -1,4 +1,4 @@
-"""Lists a second of models that read items: `python benchmarks/item_reading.py --run FOLDER | --items N [--out FILE.md]`.
+"""Lists a second of models that read items: `python benchmarks/item_reading.py --run FOLDER | --items N`.
 
 `--run`: a finished recommender of Amazon Beauty that reads items and writes with a prior, its parts alone, and the
 token-reading build (backbone=compact, depth 2, width 128, one epoch: how quick it is hardly depends on that), asked in
