@@ -1,7 +1,7 @@
 """Lists a second of models that read items: `python benchmarks/item_reading.py --run FOLDER | --items N`.
 
 `--run`: a finished recommender of Amazon Beauty that reads items and writes with a prior, its parts alone, and the
-token-reading build (backbone=compact, depth 2, width 128, one epoch: how quick it is hardly depends on that), asked in
+token-reading build (backbone=compact, depth 2, width 128, one epoch, which is unsure and so slower than a trained one), asked in
 turns in one process for lists of 10 with seen items left out. `--items`: an invented catalogue of so many; bsarec by
 words with a sampled softmax, and `genrec` with this prior, each after a few steps. CPU times of one thread.
 """
