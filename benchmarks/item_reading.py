@@ -1,8 +1,8 @@
 """Lists a second of models that read items: `python benchmarks/item_reading.py --run FOLDER | --items N`.
 
 `--run`: a finished recommender of Amazon Beauty that reads items and writes with a prior, its parts alone, and the
-token-reading build (backbone=compact, depth 2, width 128, one epoch, which is unsure and so slower than a trained one), asked in
-turns in one process for lists of 10 with seen items left out. `--items`: an invented catalogue of so many; bsarec by
+recipe genrec-tokens, trained here for `--epochs` (fewer than the recipe's 18 leave it unsure, and a search through what
+is unsure is slow), asked in turns in one process for lists of 10 with seen items left out. `--items`: an invented catalogue of so many; bsarec by
 words with a sampled softmax, and `genrec` with this prior, each after a few steps. CPU times of one thread.
 """
 
@@ -26,6 +26,7 @@ from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Histories, Interactions
 from genrec.data.streams import stream
 from genrec.recommenders.sasrec import ItemLoss
+from genrec.runs.recipe import read_recipe
 from genrec.testing import interactions
 from genrec.training.sequences import ItemSteps
 
@@ -76,11 +77,11 @@ def language_alone(model: Any, *asked: Any) -> Any:
         model.experts_ = experts
 
 
-def beauty(run: Path, users: int, repeats: int) -> str:
+def beauty(run: Path, epochs: int, users: int, repeats: int) -> str:
     """The run and its parts beside the token-reading build."""
     data = genrec.read(BEAUTY)
-    options = {"backbone": "compact", "prior": [], "depth": 2, "width": 128, "epochs": 1, "evaluations": 1}
-    tokens = genrec.create("genrec", threads=1, **options).fit(data.train)
+    recipe = read_recipe("genrec-tokens").with_overrides(["threads=1", f"epochs={epochs}", "evaluations=1"])
+    tokens = genrec.create("genrec", **recipe.config).fit(data.train)
     product: Any = genrec.load(run)
     rng = stream(0, "users of the benchmark of item reading")
     asked = data.test.histories.take(rng.choice(len(data.test), users, replace=False))
@@ -150,6 +151,7 @@ def main() -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--run", type=Path, help="a finished recommender of Amazon Beauty")
     what.add_argument("--items", type=int, help="items of an invented catalogue")
+    parser.add_argument("--epochs", type=int, default=18, help="of the recipe genrec-tokens")
     parser.add_argument("--users", type=int, default=1024)
     parser.add_argument("--repeats", type=int, default=3)
     pages.add_out(parser)
