@@ -2,8 +2,9 @@
 
 `--run`: a finished recommender of Amazon Beauty that reads items and writes with a prior, its parts alone, and the
 recipe genrec-tokens, trained here for `--epochs` (fewer than the recipe's 18 leave it unsure, and a search through what
-is unsure is slow), asked in turns in one process for lists of 10 with seen items left out. `--items`: an invented catalogue of so many; bsarec by
-words with a sampled softmax, and `genrec` with this prior, each after a few steps. CPU times of one thread.
+is unsure is slow), asked in turns in one process for lists of 10 with seen items left out. `--items`: an invented
+catalogue of so many; bsarec by words with a sampled softmax, and `genrec` with this prior, each after a few steps. CPU
+times of one thread.
 """
 
 from __future__ import annotations
@@ -158,7 +159,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     if given.run:
-        found = beauty(given.run, given.users, given.repeats)
+        found = beauty(given.run, given.epochs, given.users, given.repeats)
     else:
         found = million(given.items, given.users, given.repeats)
     about = f"{given.users:,} users, medians of {given.repeats} turns; {K} items each, seen ones left out."
