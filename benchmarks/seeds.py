@@ -131,14 +131,17 @@ def one_seed(options: argparse.Namespace, seed: int | None) -> dict[str, Any]:
 
 def training(run: Path) -> dict[str, Any]:
     """How a run was trained."""
-    logs = [path for path in (run / "pretraining" / "log.jsonl", run / "log.jsonl") if path.exists()]
-    log = [json.loads(line) for path in logs for line in path.read_text().splitlines()]
-    loops = [entry["train_runtime"] for entry in log if "train_runtime" in entry]
+    logs = [path for path in sorted(run.rglob("log.jsonl")) if "refit" not in path.parts]
+    entries = {path.parent: [*map(json.loads, path.read_text().splitlines())] for path in logs}
+    log = entries.get(run, [])
+    loops = [
+        entry["train_runtime"] for part in entries.values() for entry in part if "train_runtime" in entry
+    ]
     data = json.loads((run / "data.json").read_text())
     validations = [entry["eval_NDCG@10"] for entry in log if "eval_NDCG@10" in entry]
     return {
         "best_validation_NDCG@10": max(validations, default=None),
-        # The time of its loops, a pre-training's too; who only counts has no log.
+        # The time of all its loops, those of its parts too; who only counts has no log.
         "train_seconds": sum(loops) or json.loads((run / "metrics.json").read_text())["training"]["seconds"],
         "data": {key: value for key, value in data.items() if key != "seal"},
         "environment": json.loads((run / "environment.json").read_text()),
