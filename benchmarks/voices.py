@@ -42,7 +42,10 @@ def main() -> None:
             ranks_of.setdefault(label, []).append(found_B)
     data = genrec.open_run(options.runs[0]).data
     title = f"What each part of genrec adds, {data.summary()['name']}"
-    page = [pages.head(title, "torch", "numpy"), f"{len(options.runs)} seeds, {options.split} questions.\n"]
+    page = [
+        pages.head(title, "torch", "numpy"),
+        f"{len(options.runs)} seed{'s' * (len(options.runs) > 1)}, {options.split} questions.\n",
+    ]
     pages.publish("\n".join([*page, *table(ranks_of)]) + "\n", options.out)
 
 
