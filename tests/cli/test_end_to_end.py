@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 
 GENREC = [sys.executable, "-m", "genrec"]
 TRAIN = [*GENREC, "train", "genrec", "--data", "synthetic", "depth=1", "width=64", "vocab_size=600"]
+TRAIN += ["backbone.min_steps=0", "prior_options.bsarec.training={epochs: 2, min_steps: 0}"]
 TRAIN += ["epochs=6", "evaluations=3", "validation_users=100", "beams=20", "warmup_steps=10", "bf16=false"]
 
 
