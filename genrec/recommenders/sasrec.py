@@ -58,7 +58,7 @@ class SASRecTraining(Group):
         description="passes over the training part, if patience does not end them sooner",
     )
     min_steps: int = Field(
-        0, ge=0, le=10**9, description="epochs are repeated until there are so many updates, on small data"
+        0, ge=0, le=10**6, description="epochs are repeated until there are so many updates, on small data"
     )
     batch_size: int = Field(512, ge=1, le=1_000_000, description="histories in a batch of the training")
     learning_rate: float = Field(

@@ -64,7 +64,9 @@ def cases() -> dict[str, list[tuple[str, str, str, Expected]]]:
             for option, field in cls.Config.all_options().items()
             for text, expected in _values(field)
             # Ten thousand passes are a choice, and what would end them sooner is not everywhere.
-            if not option.endswith(".epochs") or "max_steps" in cls.Config.names() or expected == "refused"
+            if not option.endswith((".epochs", ".min_steps"))
+            or "max_steps" in cls.Config.names()
+            or expected == "refused"
         ]
         + [(name, "no_such_option", "1", "refused"), (name, "seed.deeper", "1", "refused")]
         for name, cls in sorted(recommenders().items())

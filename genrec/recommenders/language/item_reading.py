@@ -50,7 +50,7 @@ class Items(Group):
     )
     batch_size: int = Field(128, ge=1, le=1_000_000, description="histories in a batch of the training")
     min_steps: int = Field(
-        2000, ge=0, le=10**9, description="epochs are repeated until there are so many updates, on small data"
+        2000, ge=0, le=10**6, description="epochs are repeated until there are so many updates, on small data"
     )
 
 
