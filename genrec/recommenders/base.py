@@ -73,16 +73,26 @@ class Ranking:
     exact: bool
 
 
-class Choice(NamedTuple):
-    """A decision along an item's name, with its probability among what the catalogue allows there.
+class _Chosen(NamedTuple):
+    text: str
+    probability: float
+
+
+class Choice(_Chosen):
+    """A decision along an item's name, and its probability among what the catalogue allows there: a pair of the two.
 
     Where names are written with a prior, `words` is what the language model alone says of it, `items` the prior alone.
     """
 
-    text: str
-    probability: float
-    words: float | None = None
-    items: float | None = None
+    words: float | None
+    items: float | None
+
+    def __new__(
+        cls, text: str, probability: float, words: float | None = None, items: float | None = None
+    ) -> Self:
+        pair = super().__new__(cls, text, probability)
+        pair.words, pair.items = words, items
+        return pair
 
 
 class Recommender(LivingCatalogue, ABC):
@@ -132,7 +142,7 @@ class Recommender(LivingCatalogue, ABC):
         if allowed is not None:
             scores_BI = np.where(allowed, scores_BI, -np.inf)
         if exclude_seen:
-            scores_BI[np.repeat(np.arange(len(histories)), histories.lengths), histories.items] = -np.inf
+            scores_BI[histories.rows, histories.items] = -np.inf
         items_BK = best_columns(scores_BI, k)
         scores_BK = np.take_along_axis(scores_BI, items_BK, axis=1)
         items_BK = np.where(np.isneginf(scores_BK), np.int32(-1), items_BK)

@@ -86,7 +86,9 @@ def answer_for(
         if why:
             steps = model.why(names, item.item_id)
             row["why"] = [
-                {name: value for name, value in step._asdict().items() if value is not None} for step in steps
+                {"text": step.text, "probability": step.probability}
+                | {name: value for name, value in vars(step).items() if value is not None}
+                for step in steps
             ]
         items.append(row)
     catalogue = model.catalogue
