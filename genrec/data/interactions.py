@@ -52,6 +52,16 @@ class Histories:
         """Items in each list; (B,)."""
         return np.diff(self.offsets)
 
+    @property
+    def rows(self) -> IntArray:
+        """The list that each of `items` is in."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    @property
+    def ages(self) -> IntArray:
+        """How many items of its list come after each of `items`."""
+        return np.repeat(self.offsets[1:], self.lengths) - 1 - np.arange(len(self.items))
+
     def take(self, rows: IntArray) -> Histories:
         """The lists at `rows`, in that order."""
         lengths = self.lengths[rows]

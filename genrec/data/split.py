@@ -122,7 +122,7 @@ def _cuts(
             "the temporal split needs times, and these data have only an order: use leave-one-out"
         )
     histories, times = interactions.histories, interactions.times
-    rows = np.repeat(np.arange(len(histories)), histories.lengths)
+    rows = histories.rows
     first, second = (
         histories.offsets[:-1] + np.bincount(rows[times < cut], minlength=len(histories))
         for cut in np.quantile(times, [1 - validation - test, 1 - test], method="higher")

@@ -118,7 +118,7 @@ def write(dataset: Dataset, folder: str | Path) -> Path:
     histories = interactions.histories
     rows = pl.DataFrame(
         {
-            "user_id": interactions.users.gather(np.repeat(np.arange(len(histories)), histories.lengths)),
+            "user_id": interactions.users.gather(histories.rows),
             "item_id": dataset.catalogue.table["item_id"].gather(histories.items),
             "timestamp": interactions.times,
         }

@@ -93,7 +93,7 @@ def following_ranks(train: Interactions, targets: Targets) -> IntArray:
 
 def in_history(histories: Histories, items_B: IntArray) -> BoolArray:
     """Whether the item of each list stands in it already; (B,)."""
-    users = np.repeat(np.arange(len(histories)), histories.lengths)
+    users = histories.rows
     return np.bincount(users[histories.items == items_B[users]], minlength=len(histories)) > 0
 
 

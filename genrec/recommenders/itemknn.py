@@ -64,8 +64,7 @@ class ItemKNN(Recommender):
         )
 
     def _score(self, histories: Histories) -> FloatArray:
-        from_end = np.repeat(histories.offsets[1:], histories.lengths) - 1 - np.arange(len(histories.items))
-        weights = np.power(self.config.decay, from_end, dtype=np.float32)
+        weights = np.power(self.config.decay, histories.ages, dtype=np.float32)
         weights_BI = history_matrix(histories, weights, len(self.catalogue))
         scores_BI = (weights_BI @ self.neighbours_II_).toarray()
         return np.where(scores_BI > 0, scores_BI, self.popularity_I_ - 1)  # below every item with a neighbour

@@ -80,9 +80,8 @@ class Tfidf(Recommender):
             self.answers_WI_ = self.queries_IW_.T.tocsr()
 
     def _score(self, histories: Histories) -> FloatArray:
-        from_end = np.repeat(histories.offsets[1:], histories.lengths) - 1 - np.arange(len(histories.items))
-        weights = np.power(self.config.decay, from_end)
-        totals = np.bincount(np.repeat(np.arange(len(histories)), histories.lengths), weights, len(histories))
+        weights = np.power(self.config.decay, histories.ages)
+        totals = np.bincount(histories.rows, weights, len(histories))
         mean_BI = history_matrix(
             histories,
             (weights / np.repeat(totals, histories.lengths)).astype(np.float32),

@@ -95,10 +95,8 @@ class Transitions(Recommender):
         return np.where(scores_BI > 0, scores_BI, self.popularity_I_ - 1)  # below all that was reached
 
     def _scores(self, histories: Histories) -> dict[str, FloatArray]:
-        from_end = np.repeat(histories.offsets[1:], histories.lengths) - 1 - np.arange(len(histories.items))
-        weights = np.where(
-            from_end < self.config.max_items, np.power(self.config.decay, from_end, dtype=np.float32), 0
-        )
+        age = histories.ages
+        weights = np.where(age < self.config.max_items, np.power(self.config.decay, age, dtype=np.float32), 0)
         weights_BI = history_matrix(histories, weights, len(self.catalogue))
         weights_BI.eliminate_zeros()
         parts = {"transitions": (weights_BI @ self.edges_II_).toarray()}

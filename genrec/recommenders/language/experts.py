@@ -20,7 +20,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from pydantic import BaseModel
-from scipy.optimize import minimize
 from torch import Tensor
 
 from genrec.backbones.hardware import device
@@ -85,7 +84,7 @@ class Experts:
                 if weight := np.float32(self.weights[name]):
                     total_BI += weight * scores_BI
         if exclude_seen:
-            total_BI[_seen(histories)] = _WORST
+            total_BI[histories.rows, histories.items] = _WORST
         return total_BI
 
     def prior(self, histories: Histories, trie: TrieTensors, exclude_seen: bool) -> PriorOf:
@@ -116,8 +115,7 @@ class Experts:
             some = asked.histories.take(np.arange(start, min(start + at_once, len(asked))))
             scores_EBI = [scores for model in self.models for scores in scores_of(model, some).values()]
             parts.append(_there(np.stack(scores_EBI)))
-            rows, items = _seen(some)
-            seen.append((_there(rows), _there(items.astype(np.int64))))
+            seen.append((_there(some.rows), _there(some.items.astype(np.int64))))
         weights_E = _fit_weights(parts, seen, _there(asked.items.astype(np.int64)))
         return replace(self, weights=dict(zip(self.weights, weights_E, strict=True)))
 
@@ -223,11 +221,6 @@ def _there(array: FloatArray | IntArray) -> Tensor:
     return torch.from_numpy(array).to(device())
 
 
-def _seen(histories: Histories) -> tuple[IntArray, IntArray]:
-    """Row and item of everything in the histories."""
-    return np.repeat(np.arange(len(histories)), histories.lengths), histories.items
-
-
 def _fit_weights(
     parts: Sequence[Tensor], seen: Sequence[tuple[Tensor, Tensor]], taken_B: Tensor
 ) -> list[float]:
@@ -254,6 +247,8 @@ def _fit_weights(
 
 def _minimum(losses: Callable[[Tensor], Iterator[Tensor]], start: Sequence[float]) -> list[float]:
     """Where a sum of convex functions of numbers of at least 0 is least, by L-BFGS-B."""
+    # Here, as answers fit nothing and the import takes a third of a second.
+    from scipy.optimize import minimize
 
     def value(numbers: FloatArray) -> tuple[float, FloatArray]:
         total = 0.0

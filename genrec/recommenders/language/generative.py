@@ -270,8 +270,7 @@ class GenerativeRecommender(Recommender):
             if isinstance(backbone, CompactBackbone):
                 backbone = backbone.with_nodes(new_node_of_old, num_nodes)
             elif isinstance(backbone, ItemReader):
-                titled = codebook.trained is not None and codebook.numbers is None
-                bags = item_bags(codebook, self.catalogue.titles if titled else None)
+                bags = item_bags(codebook, self.catalogue.titles)
                 backbone = backbone.with_nodes(new_node_of_old, num_nodes, bags)
         if self.experts_ is not None:
             self.experts_ = self.experts_.grown(self.catalogue)

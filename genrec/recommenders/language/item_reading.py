@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -54,15 +54,17 @@ class Items(Group):
     )
 
 
-def item_bags(codebook: Codebook, names: Sequence[str] | None) -> Bags:
+def item_bags(codebook: Codebook, titles: Sequence[str] | None = None) -> Bags:
     """What each item is read as: the tokens of its name, and the nodes on its code's path, numbered after them.
 
     Args:
         codebook: of these items.
-        names: of the items; None: codes are all that there is to read.
+        titles: of the items; None: those of the training. Where codes are not of titles, they are read themselves.
     """
     trie, num_tokens = codebook.trie, codebook.tokenizer.vocab_size
-    tokens = codebook.codes if names is None else codebook.tokenizer.encode(list(names))
+    tokens: Iterable[Sequence[int] | IntArray] = codebook.codes
+    if codebook.trained is not None and codebook.numbers is None:
+        tokens = codebook.tokenizer.encode(list(codebook.trained.names if titles is None else titles))
     bags = Bags.of_lists([list(row) for row in tokens], num_tokens)
     nodes = Bags.of_lists([row[row > 0].tolist() for row in trie.paths], trie.num_nodes)
     return Bags.joined([bags, nodes])
@@ -86,16 +88,11 @@ class ItemReading:
             config.max_items,
             num_frequencies=min(2, config.max_items // 2),  # there are no more
         )
-        bags = item_bags(codebook, _names(codebook))
+        bags = item_bags(codebook)
         return ItemReader(bags, codebook.tokenizer.vocab_size, options.encoder, sizes)
 
     def load(self, folder: Path, config: Any, codebook: Codebook) -> ItemReader:
-        return ItemReader.load(folder, item_bags(codebook, _names(codebook)))
-
-
-def _names(codebook: Codebook) -> Sequence[str] | None:
-    """Of the trained items, where they are titles."""
-    return None if codebook.trained is None or codebook.numbers is not None else codebook.trained.names
+        return ItemReader.load(folder, item_bags(codebook))
 
 
 @dataclass(frozen=True)
