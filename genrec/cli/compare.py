@@ -12,6 +12,7 @@ from genrec.cli.tables import data_facts
 from genrec.cli.terminal import note, print_facts, print_json, print_table, stdout
 from genrec.runs.compare import Comparison, check_page
 from genrec.runs.compare import compare as compare_runs
+from genrec.runs.floor import floor_line
 
 _SHOWN_PAIRS = 10  # a longer table is cut to the pairs of the best one
 
@@ -97,8 +98,10 @@ def _print(comparison: Comparison) -> None:
             for pair in pairs
         ],
     )
+    floor = about["floor"]
     print_facts(
         {
+            "floor": None if floor is None else floor_line(floor),
             **data_facts(about),
             "protocol": f"{about['protocol']}, all {about['num_items']:,} items ranked, seen excluded",
             "users": about["num_targets"],

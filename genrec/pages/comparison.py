@@ -60,7 +60,7 @@ def write_comparison(
         targets: the questions that the lists answer.
         origins: of the runs, in any order.
         about: `data synthetic num_users num_items num_interactions fingerprint protocol split num_targets
-            trained_on genrec commit time command`.
+            trained_on floor genrec commit time command`.
     """
     title = f"{len(analysis.groups)} recommenders on {about['data']}"
     sections = [
@@ -98,6 +98,13 @@ def _header(title: str, analysis: Analysis, about: Mapping[str, Any], num_runs: 
     if unsure:
         told += (
             f" Whether it is better than {_and(unsure)} these numbers do not tell: chance could make them."
+        )
+    if (floor := about["floor"]) is not None:
+        below = [name for place, name in enumerate(names) if found.means_GM[place, gain] < floor["NDCG@10"]]
+        told += (
+            f" The floor, counts of what follows what ({escape(floor['recommender'])}), needs no training and has "
+            f"HR@10 {floor['HR@10']:.4f} and NDCG@10 {floor['NDCG@10']:.4f}: by NDCG@10 "
+            f"{_and(below) if below else 'nothing'} {'are' if len(below) > 1 else 'is'} below it."
         )
     figures = {
         "users asked": about["num_targets"],

@@ -162,9 +162,16 @@ def compare(
         "split": name,
         "num_targets": len(targets),
         "trained_on": WITHOUT_VALIDATION,  # a refit's lists are not kept
+        "floor": _floor(opened, name),
         **{key: now[key] for key in ("genrec", "commit", "time", "command")},
     }
     return Comparison(analysis, targets, origins, about)
+
+
+def _floor(runs: Sequence[Run], name: str) -> Mapping[str, Any] | None:
+    """What the floor finds on the same questions, as the first run has it that was measured beside it."""
+    found = (run.metrics.get(name, {}).get("floor") for run in runs)
+    return next((floor for floor in found if floor is not None), None)
 
 
 def _sample(runs: Sequence[Run], name: str, sample: Targets, everybody: Targets) -> Targets:

@@ -80,6 +80,15 @@ def test_json_agrees_with_evaluate(cli: Cli, runs: Path) -> None:
     assert set(told["examples"][0]) == {"user_id", "target", "found_by"}
 
 
+def test_the_floor_stands_beside_the_runs(cli: Cli, runs: Path, tmp_path: Path) -> None:
+    floor = cli("evaluate", runs / "near", "--json").json["floor"]
+    assert f"HR@10 {floor['HR@10']:.4f}" in cli("compare", runs / "popular", runs / "near").out
+    bare = tmp_path / "bare"
+    shutil.copytree(runs / "near", bare)
+    cli("evaluate", bare, "--no-floor")
+    assert cli("compare", bare, runs / "popular", "--json").json["floor"] == floor
+
+
 def test_runs_that_differ_in_the_seed_are_one(cli: Cli, runs: Path, tmp_path: Path) -> None:
     folders = [seeded(runs / "near", tmp_path / f"near-{seed}", seed) for seed in (1, 0)]
     told = cli("compare", runs / "popular", *folders, "--json").json

@@ -49,6 +49,7 @@ ABOUT = {
     "split": "test",
     "num_targets": NUM_USERS,
     "trained_on": "training part",
+    "floor": None,
     "genrec": "1.2.3",
     "commit": "0123456789abcdef",
     "time": "2026-01-02T03:04:05+00:00",
@@ -222,6 +223,17 @@ def test_a_chance_leader_is_not_called_ahead(targets: Targets, tmp_path: Path) -
     assert f"Whether it is better than {found.names[1]} these numbers do not tell" in text
     assert "ahead of" not in text
     assert "How they learnt" not in text  # files keep no log
+
+
+def test_the_floor_names_whom_it_beats(analysis: Analysis, targets: Targets, tmp_path: Path) -> None:
+    ndcg = analysis.comparisons.means_GM[:, analysis.metrics.index("NDCG@10")]
+    between = float(ndcg[-2:].mean())
+    floor = {"recommender": "transitions", "options": {}, "HR@10": 0.5, "NDCG@10": between}
+    page = write_comparison(
+        tmp_path / "page.html", analysis, targets, origins(analysis), ABOUT | {"floor": floor}
+    )
+    lead = page.read_text().split('class="lead"')[1].split("</p>")[0]
+    assert f"NDCG@10 {between:.4f}: by NDCG@10 <b>{escape(analysis.names[-1])}</b> is below it." in lead
 
 
 def test_strange_lists_are_told(targets: Targets, tmp_path: Path) -> None:
