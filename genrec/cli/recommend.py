@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genrec.cli.options import BatchSize, Exact, Json, MovedData, Run, pair
+from genrec.cli.options import BatchSize, Exact, Json, Run, pair
 from genrec.cli.terminal import note, print_json, print_table, progress, stdout, stoppable
 from genrec.errors import ConfigError, one_of
 from genrec.runs.answers import answer_for
@@ -47,20 +47,29 @@ def recommend(
     ] = False,
     batch_size: BatchSize = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a finished --out file.")] = False,
-    data: MovedData = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="PATH", help="Today's log; what the run was trained on by default."),
+    ] = None,
+    items: Annotated[
+        Path | None,
+        typer.Option("--items", metavar="PATH", help="Today's items: what is not listed is not recommended."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Recommend items that are not in the history, best first.
 
-    Ids and titles of the catalogue are taken as they are spelled or nearly so; a title that nothing fits is
-    answered with the nearest ones.
+    The log and the items may be others than the run was trained on: users and items are known by their ids. Ids and
+    titles of the catalogue are taken as they are spelled or nearly so; a title that nothing fits is answered with the
+    nearest ones.
     """
     from genrec.runs.lists import allowed_items
 
     if [history is not None, user is not None, users is not None].count(True) != 1:
         raise ConfigError("give one of --history ITEM (repeated), --user ID, or --users all")
-    opened = open_run(run, data)
-    model = opened.model
+    opened = open_run(run, data, items)
+    alone = history is not None and data is None and items is None  # what the run has is enough
+    model = opened.model if alone else opened.today.model
     tell_notes(model, [*(history or ()), *(exclude or ())])
     fields = [pair(word, "--only", "genres=Comedy") for word in only or ()]
     if users is not None:
@@ -84,7 +93,7 @@ def recommend(
     if out is not None:
         raise ConfigError("--out is for --users all; a single list is printed, with --json for programs")
     allowed = allowed_items(model, fields, exclude or ())
-    names = history if history is not None else opened.history(str(user))
+    names = history if history is not None else opened.today.history(str(user))
     answer = answer_for(model, names, k, allowed, exact=exact, why=why)
     if as_json:
         print_json({"run": str(run), "user": user, "k": k, **answer})

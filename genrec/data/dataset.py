@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from genrec.data.catalogue import Catalogue
+from genrec.data.catalogue import BoolArray, Catalogue
 from genrec.data.interactions import Interactions, Targets
 from genrec.data.split import Split, before_test, split
 
@@ -46,12 +46,18 @@ class ReadReport:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Interactions with their catalogue. `train`, `validation` and `test` are the leave-one-out split."""
+    """Interactions with their catalogue. `train`, `validation` and `test` are the leave-one-out split.
+
+    Shape: listed (num_items,), whether the file of items lists each (None: there is no such file); named (num_items,),
+    whether its title is more than its id (None: as `catalogue.titled` says, for all).
+    """
 
     name: str
     interactions: Interactions
     report: ReadReport
     synthetic: bool = False
+    listed: BoolArray | None = None
+    named: BoolArray | None = None
 
     @property
     def catalogue(self) -> Catalogue:

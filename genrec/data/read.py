@@ -125,7 +125,14 @@ def read(
         decoded_entities=listing.num_decoded(codes),
         num_listed_items=listing.num_listed,
     )
-    return Dataset(name or _name_of(source), _interactions(rows, users, catalogue, codes), report, synthetic)
+    return Dataset(
+        name or _name_of(source),
+        _interactions(rows, users, catalogue, codes),
+        report,
+        synthetic,
+        listed=None if listing.source is None else listing.rows.gather(codes).is_not_null().to_numpy(),
+        named=listing.has_title.gather(codes).to_numpy() & listing.titled,
+    )
 
 
 def _open(source: Any, items: Any, layout: str | None, options: Options) -> tuple[str, Log, Any]:

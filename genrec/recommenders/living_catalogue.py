@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from copy import copy
 from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
@@ -18,6 +18,9 @@ import polars as pl
 from genrec.data.catalogue import BoolArray, Catalogue
 from genrec.data.new_items import read_new_items
 from genrec.errors import ConfigError, NotFittedError
+
+if TYPE_CHECKING:
+    from genrec.recommenders.today import Today
 
 
 class LivingCatalogue:
@@ -87,6 +90,35 @@ class LivingCatalogue:
         gone = [item_id for item_id in self.removed_ids if item_id not in back]
         vars(self).update(vars(self.with_items(new, gone)))
         return self
+
+    def with_data(
+        self, source: Any, items: Any = None, *, unrated: bool | None = None, **options: Any
+    ) -> Today:
+        """Today's log and items beside the recommender, which stays as it is and learns nothing.
+
+        Users and items are known by their ids. The items get today's texts and fields; those that the file of items no
+        longer lists are not recommended, and may stand in histories; new ones are added where the recommender can.
+
+        Args:
+            source: the log, as `genrec.read` takes it.
+            items: file or frame of today's items; None: the one that belongs to the layout.
+            unrated: add the listed items that nobody took, too; None: if `items` are given.
+            options: how they are read, as `genrec.read` takes it. `k_core` and `min_history` choose what is learnt
+                from, and are not used.
+
+        Returns:
+            The recommender for today, and the history of each user.
+
+        Raises:
+            NotFittedError: before `fit`.
+            DataError, CatalogueError, ConfigError: data that cannot be read, or values that do not fit the fields of
+                the catalogue.
+        """
+        from genrec.recommenders.today import beside, read_today
+
+        _ = self.catalogue  # nobody reads long for a recommender that has learnt nothing
+        unrated = items is not None if unrated is None else unrated
+        return beside(self, read_today(source, items, **options), unrated=unrated)
 
     @property
     def removed_ids(self) -> list[str]:

@@ -99,10 +99,10 @@ def answer_for(
 
 
 def _recommend(run: Run, task: Task, given: Mapping[str, Any], prompt: PromptKind) -> Answer:
-    model = run.model
+    model, history = _asked_with(run, given)
     if not _is_plain(model, prompt):
         model = cast("Recommender", _asked(model, task, prompt).asked_with(prompt))
-    return answer_for(model, _history(run, given), given.get("k", 10))
+    return answer_for(model, history, given.get("k", 10))
 
 
 def _rank(run: Run, task: Task, given: Mapping[str, Any], prompt: PromptKind) -> Answer:
@@ -110,12 +110,13 @@ def _rank(run: Run, task: Task, given: Mapping[str, Any], prompt: PromptKind) ->
 
     from genrec.data.interactions import Histories
 
-    model, catalogue = run.model, run.model.catalogue
+    model, names = _asked_with(run, given)
+    catalogue = model.catalogue
     rows = catalogue.rows(given["candidates"])
     if len(set(rows)) < len(rows):
         twice = next(row for row in rows if rows.count(row) > 1)
         raise ConfigError(f"the candidate {catalogue.titles[twice]!r} is given twice: give it once")
-    history = catalogue.rows(_history(run, given))
+    history = catalogue.rows(names)
     if _is_plain(model, prompt):
         allowed = np.isin(np.arange(len(catalogue)), rows)
         histories = Histories.from_lists([history])
@@ -173,9 +174,11 @@ def _called(task: Task) -> str:
     )
 
 
-def _history(run: Run, given: Mapping[str, Any]) -> Sequence[str]:
-    """Ids or titles, oldest first."""
-    return cast(list[str], given["history"]) if "history" in given else run.history(given["user"])
+def _asked_with(run: Run, given: Mapping[str, Any]) -> tuple[Recommender, Sequence[str]]:
+    """The recommender, and ids or titles, oldest first: today's, where a user of today is meant."""
+    if "history" in given:
+        return run.model, cast(list[str], given["history"])
+    return run.today.model, run.today.history(given["user"])
 
 
 def _known(model: TaskRecommender, user: str) -> str:

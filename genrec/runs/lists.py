@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from genrec.data.ranking import Rankings
     from genrec.evaluation.protocol import Progress
     from genrec.recommenders.base import Recommender
+    from genrec.recommenders.today import Today
     from genrec.runs.run import Run
 
 USERS_PER_PART = 4096
@@ -53,7 +54,8 @@ def recommend_to_all(
     if out.exists() and not force:
         raise ConfigError(f"{out} exists: give --force to replace it, or another --out")
     folder = out.with_name(out.name + ".parts")
-    model = run.model
+    today = run.today
+    model = today.model
     allowed = allowed_items(model, only, exclude)
     places = min(as_count(k, "k", "item"), len(model.catalogue))
     users_per_part = min(USERS_PER_PART, max(1, _ROWS_PER_PART // places))
@@ -63,13 +65,14 @@ def recommend_to_all(
             "only": ["=".join(pair) for pair in only],
             "exclude": exclude,
             "exact": exact,
-            "data": run.data.fingerprint,
+            "data": today.data.fingerprint,
+            "fields": today.data.details.get("fields"),
             "model": run.model_identity(),
             "users_per_part": users_per_part,
         }
     )
     parts = _take_up(folder, asked)
-    histories = run.data.interactions.histories
+    histories = today.histories
     paths = []
     for start in range(0, len(histories), users_per_part):
         path = folder / f"{start:010d}.parquet"
@@ -79,7 +82,7 @@ def recommend_to_all(
             rankings = model.rank(
                 histories.take(rows), k, allowed=allowed, exact=exact, batch_size=batch_size
             )
-            table = _table(run, rows, rankings)
+            table = _table(today, rows, rankings)
             if not parts:  # no sooner: what cannot be answered leaves nothing behind
                 folder.mkdir(parents=True, exist_ok=True)
                 write_sealed(folder / _QUESTION, asked, run=asked["model"])
@@ -130,17 +133,17 @@ def _take_up(folder: Path, asked: dict[str, Any]) -> dict[str, Sealed]:
     return whole
 
 
-def _table(run: Run, users_B: IntArray, rankings: Rankings) -> pl.DataFrame:
+def _table(today: Today, users_B: IntArray, rankings: Rankings) -> pl.DataFrame:
     """One row for each entry of each list."""
     found_BK = rankings.items_BK >= 0
     row, place = np.nonzero(found_BK)
     items = rankings.items_BK[found_BK]
     scores = rankings.scores_BK[found_BK].astype(np.float32)
-    model = run.model
+    model = today.model
     catalogue = model.catalogue.table
     return pl.DataFrame(
         {
-            "user_id": run.data.interactions.users.gather(users_B[row]),
+            "user_id": today.users.gather(users_B[row]),
             "rank": (place + 1).astype(np.int32),
             "item_id": catalogue["item_id"].gather(items),
             "title": catalogue["title"].gather(items),

@@ -31,10 +31,10 @@ from pydantic import BaseModel, ConfigDict
 import genrec
 from genrec.data.files import read_json, read_json_lines, read_text, read_yaml
 from genrec.data.seal import Sealed, bind, check_files, check_run, measured, read_sealed, write_sealed
-from genrec.errors import ConfigError, DataError, RunError
-from genrec.runs.notes import warn
+from genrec.errors import ConfigError, RunError
+from genrec.runs.notes import note, warn
 from genrec.runs.recipe import Recipe
-from genrec.runs.source import DataSource
+from genrec.runs.source import SYNTHETIC, DataSource
 
 if TYPE_CHECKING:
     from genrec.data.dataset import Dataset
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from genrec.data.split import Split
     from genrec.evaluation.protocol import Progress
     from genrec.recommenders.base import Recommender
+    from genrec.recommenders.today import Today
 
 
 # What a model was trained on, beside its numbers.
@@ -103,6 +104,7 @@ class Run:
         about_data: contents of `data.json`: `source`, `fingerprint`, `details` and `counts`.
         identity: what its files are sealed with; None: it was begun before there were seals.
         moved_to: where its data lie now; None: where `data.json` says.
+        items_at: file of today's items; None: as `data.json` says.
         dataset: its data where they were read already.
     """
 
@@ -111,6 +113,7 @@ class Run:
     about_data: dict[str, Any]
     identity: str | None
     moved_to: str | None = None
+    items_at: str | None = None
     dataset: Dataset | None = None
 
     @property
@@ -161,11 +164,7 @@ class Run:
         """
         if self.dataset is not None:
             return self.dataset
-        source = DataSource(**self.about_data["source"])
-        if self.moved_to is not None:
-            source = source.moved(self.moved_to)
-        elif source.path != "synthetic" and not Path(source.path).exists():
-            raise RunError(f"the data of {self.folder} are no longer at {source.path}: give --data PATH")
+        source = self._source()
         dataset = source.read()
         if dataset.fingerprint != self.about_data["fingerprint"]:
             raise RunError(
@@ -182,24 +181,41 @@ class Run:
         return dataset
 
     @cached_property
+    def today(self) -> Today:
+        """The recommender with today's items, and the histories of today's users, whatever it was trained on.
+
+        The data are read where they lie now, as the run's were, and known by their ids; see `Recommender.with_data`.
+        What is new, gone or unknown is told.
+
+        Raises:
+            RunError: the training has not finished, or there are no data where they should be.
+            DataError, CatalogueError: data that cannot be read, or values that do not fit the fields of the catalogue.
+        """
+        from genrec.recommenders.today import beside
+
+        model = self.model  # a run that has not finished is refused before its data are read
+        source = self._source()
+        unrated = self.items_at is not None or bool(source.options.get("unrated"))
+        found = beside(model, source.read_today(), unrated=unrated)
+        for line in found.notes:
+            note(line)
+        return found
+
+    def _source(self) -> DataSource:
+        """The data that the run has, or those that were given in their place."""
+        source = DataSource(**self.about_data["source"])
+        if self.items_at is not None:
+            source = DataSource(self.moved_to or source.path, self.items_at, source.options)
+        elif self.moved_to is not None:
+            source = source.moved(self.moved_to)
+        if source.path != SYNTHETIC and not Path(source.path).exists():
+            raise RunError(f"the data of {self.folder} are no longer at {source.path}: give --data PATH")
+        return source
+
+    @cached_property
     def parts(self) -> Split:
         """The run's data, split by its protocol."""
         return self.data.split(self.recipe.protocol)
-
-    def history(self, user: str) -> list[str]:
-        """Ids of all that a user of the data took, oldest first.
-
-        Raises:
-            DataError: there is no such user.
-        """
-        import polars as pl
-
-        data = self.data
-        rows = data.interactions.users.cast(pl.String).index_of(user)
-        if rows is None:
-            some = ", ".join(map(str, data.interactions.users[:5]))
-            raise DataError(f"the data of this run have no user {user!r}; there are users such as {some}")
-        return [data.catalogue.ids[item] for item in data.interactions.histories[rows]]
 
     def evaluate(
         self,
@@ -437,12 +453,13 @@ def looks_like_run(path: Path) -> bool:
     return sum((path / name).exists() for name in ("data.json", *SEALED)) >= 2
 
 
-def open_run(folder: str | Path, data: str | Path | None = None) -> Run:
+def open_run(folder: str | Path, data: str | Path | None = None, items: str | Path | None = None) -> Run:
     """Open a run that was begun; its model and data are read when they are first asked for.
 
     Args:
         folder: that `genrec train` or `genrec.train` wrote.
-        data: where the run's data lie now, if they were moved.
+        data: where the run's data lie now, if they were moved, or today's.
+        items: file of today's items.
 
     Raises:
         RunError: no such folder, or not a run.
@@ -465,7 +482,8 @@ def open_run(folder: str | Path, data: str | Path | None = None) -> Run:
         with suppress(ConfigError):  # of a recommender that is not installed
             recipe = recipe.with_options({})
     identity = None if seal is None else seal.run
-    return Run(folder, recipe, about_data.model_dump(), identity, None if data is None else str(data))
+    moved_to, items_at = (None if path is None else str(path) for path in (data, items))
+    return Run(folder, recipe, about_data.model_dump(), identity, moved_to, items_at)
 
 
 def changed(about_data: Mapping[str, Any], details: Mapping[str, str]) -> list[str]:

@@ -54,6 +54,19 @@ class DataSource:
             note(dataset.report.drops())
         return dataset
 
+    def read_today(self) -> Dataset:
+        """Read the data as those of today, of which everybody counts; see `genrec.recommenders.today`.
+
+        Raises:
+            DataError, CatalogueError, ConfigError: see `genrec.read`.
+        """
+        import genrec
+        from genrec.recommenders.today import read_today
+
+        if self.path == SYNTHETIC:
+            return genrec.synthetic()
+        return read_today(self.path, self.items, **self.options)
+
     def absolute(self) -> DataSource:
         """The same source with paths that hold from any folder."""
         if self.path == SYNTHETIC:

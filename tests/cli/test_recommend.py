@@ -184,3 +184,44 @@ def test_titles_are_taken_as_they_are_spelt_and_an_id_goes_first(cli, mistake, t
     assert said == "'1984' is taken as the id of 'Simula'; what is called so has the id a5"
     asked = cli("ask", run, "rank", "--history", "a1", "--candidate", "1984", "--candidate", "a2")
     assert "'1984' is taken as the id" in asked.err
+
+
+def test_another_days_files(cli, mistake, shop: Path, tmp_path: Path) -> None:
+    log, goods, run = shop / "sales.csv", shop / "goods.csv", tmp_path / "run"
+    cli("train", "itemknn", "--data", log, "--items", goods, "--out", run)
+    before = cli("recommend", run, "--user", "u1", "--json").json["items"]
+    log.write_text(
+        log.read_text() + "visitor,i3,1700000000,5\nvisitor,i77,1700000000,5\nu1,i0,1700000000,5\n"
+    )
+    later = cli("recommend", run, "--user", "u1", "--json")  # the run's own files, as they are now
+    assert len(later.json["history"]) == 7
+    assert {item["item_id"] for item in before} - {item["item_id"] for item in later.json["items"]} == {"i0"}
+    assert "1 item (i77) is unknown to the recommender" in later.err
+    assert "no user 'stranger'" in mistake("recommend", run, "--user", "stranger")
+    log.write_text(log.read_text().replace("visitor,i77,1700000000,5\n", ""))
+    assert "trained on other data" in mistake("evaluate", run)
+
+    today = tmp_path / "today.csv"
+    lines = goods.read_text().replace("i5,Thing number 5,red\n", "").replace("i4,Thing number 4", "i4,Fourth")
+    today.write_text(f"{lines}n1,Newcomer,green\n")
+    words = ("recommend", run, "--user", "visitor", "--items", today, "-k", 20)
+    found = cli(*words, "--json")
+    titles = {item["item_id"]: item["title"] for item in found.json["items"]}
+    assert found.json["history"] == [{"item_id": "i3", "title": "Thing number 3"}]
+    assert titles["i4"] == "Fourth"
+    assert titles["n1"] == "Newcomer"
+    assert "i5" not in titles
+    assert "1 item (i5) is no longer listed" in found.err
+    green = cli(*words, "--only", "colour=green", "--json").json["items"]
+    assert [item["item_id"] for item in green] == ["n1"]
+    own = cli("recommend", run, "--history", "Newcomer", "--items", today, "--json").json
+    assert own["history"] == [{"item_id": "n1", "title": "Newcomer"}]
+    assert "give --data PATH" in mistake("recommend", run, "--user", "u1", "--data", tmp_path / "nowhere.csv")
+
+
+def test_filters_of_the_training_leave_nobody_out(cli, shop: Path, tmp_path: Path) -> None:
+    log, run = shop / "sales.csv", tmp_path / "run"
+    words = ("--data", log, "--items", shop / "goods.csv", "--min-history", 6, "--out", run)
+    cli("train", "popular", *words)
+    log.write_text(log.read_text() + "visitor,i3,1700000000,5\n")
+    assert len(cli("recommend", run, "--user", "visitor", "--json").json["history"]) == 1

@@ -51,7 +51,7 @@ def test_a_run_has_model_recipe_data_and_metrics(runs: Path) -> None:
     assert run.data.fingerprint == genrec.synthetic().fingerprint
     assert run.model is run.model
     assert set(run.metrics) == {"training", "validation-200-users", "test-300-users"}
-    history = run.history("user0007")
+    history = run.today.history("user0007")
     assert history == [run.data.catalogue.ids[item] for item in run.data.interactions.histories[6]]
 
 
@@ -139,7 +139,7 @@ def test_lists_for_everybody_are_those_of_the_model(runs: Path, tmp_path) -> Non
     assert run.recommend_to_all(out, 3, only={"genres": "Comedy"}, exclude=["F001"]) == 3000
     found = pl.read_parquet(out).filter(user_id="user0042")
     only = {"only": {"genres": "Comedy"}, "exclude": ["F001"]}
-    expected = run.model.recommend([run.history("user0042")], 3, **only)[0]
+    expected = run.today.recommend(["user0042"], 3, **only)[0]
     assert found["item_id"].to_list() == [item.item_id for item in expected.items]
     with pytest.raises(ConfigError, match="exists"):
         run.recommend_to_all(out)
