@@ -17,7 +17,10 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 ROOT_COMMAND = typer.main.get_command(app)
 COMMANDS = sorted(
-    {*ROOT_COMMAND.commands, *(f"data {name}" for name in ROOT_COMMAND.commands["data"].commands)}
+    {
+        *ROOT_COMMAND.commands,
+        *(f"{group} {name}" for group in ("data", "items") for name in ROOT_COMMAND.commands[group].commands),
+    }
 )
 
 

@@ -29,7 +29,6 @@ ALLOWED = {
     "data/parquet.py": {"pq.ParquetFile"},  # whoever wrote them
     "data/ranking_file.py": {"pl.read_parquet", "pl.scan_parquet"},  # lists that any program made
     "data/download.py": {"os.replace"},  # folders, and parts that have arrived
-    "runs/run.py": {"os.replace"},  # the folder of a model
     "data/yaml_text.py": {"yaml.parse"},  # texts, whoever wrote them
     "runs/lists.py": {"pl.scan_parquet"},  # parts whose hashes were just compared
     "runs/recipe.py": {"parse_yaml"},  # recipes of users, and what they write as key=value

@@ -50,14 +50,14 @@ class DataOptions(dict[str, Any]):
         items = given.pop("items", None)
         for option, example in (("column", "user_id=uid"), ("item_column", "item_id=sku")):
             if option in given:
-                given[f"{option}s"] = _columns(given.pop(option), f"--{option.replace('_', '-')}", example)
+                given[f"{option}s"] = columns_of(given.pop(option), f"--{option.replace('_', '-')}", example)
         return DataSource(path, None if items is None else str(items), {**(recipe or {}), **given})
 
 
 NONE_GIVEN = DataOptions()
 
 
-def _columns(words: Sequence[str], option: str, example: str) -> dict[str, str | None]:
+def columns_of(words: Sequence[str], option: str, example: str) -> dict[str, str | None]:
     """The column of each role, None where nothing stands behind the equals sign.
 
     Raises:

@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 import genrec
-from genrec.cli import ask, audit, bench, compare, data, demo, evaluate, recommend, recommenders, train
+from genrec.cli import ask, audit, bench, compare, data, demo, evaluate, items, recommend, recommenders, train
 from genrec.cli.command import Command
 from genrec.cli.exits import Exit
 from genrec.cli.fault import refused_by_system, report_fault
@@ -38,6 +38,7 @@ app.command("audit", cls=Command)(audit.audit)
 app.command("bench", cls=Command)(bench.bench)
 app.command("ask", cls=Command)(ask.ask)
 app.command("recommend", cls=Command)(recommend.recommend)
+app.add_typer(items.app, name="items")
 app.command("recommenders", cls=Command)(recommenders.recommenders)
 app.command("demo", cls=Command)(demo.demo)
 

@@ -96,6 +96,36 @@ def all_or_nothing(
         raise
 
 
+def put_folder(new: Path, old: Path) -> None:
+    """Let a folder take the place of another, which goes, if there is one; both lie beside one another.
+
+    A process that is killed half way has moved the old one aside: `restore_folder` puts it back.
+    """
+    aside = _aside(old)
+    for _ in range(3):  # one who opens it between may put it back
+        if old.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+            os.replace(old, aside)
+        try:
+            os.replace(new, old)
+            break
+        except OSError:
+            if not old.exists():
+                raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def restore_folder(path: Path) -> None:
+    """Put a folder back that `put_folder` had moved aside when its process was killed."""
+    aside = _aside(path)
+    if aside.exists() and not path.exists():
+        os.replace(aside, path)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.replaced")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text as UTF-8, whole or not at all."""
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline=""))

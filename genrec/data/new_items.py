@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -12,40 +13,50 @@ from genrec.data.listing import clean
 from genrec.data.readers.frames import as_polars
 from genrec.data.readers.item_fields import form_of, split
 from genrec.data.readers.items import read_items
-from genrec.data.readers.source import Options
+from genrec.data.readers.source import ANY, Log, Options
 from genrec.errors import CatalogueError, shown
 
 
-def read_new_items(items: Any, catalogue: Catalogue) -> pl.DataFrame:
-    """Items with `item_id` and `title` (String, never null) and fields of the types that they have in `catalogue`.
+def read_new_items(
+    items: Any, catalogue: Catalogue, options: Options = ANY
+) -> tuple[pl.DataFrame, list[str]]:
+    """Items with `item_id` and `title` (String, null only for known ones) and fields of the types in `catalogue`.
+
+    With them come notes on what is left out of them.
 
     Args:
-        items: a polars or pandas frame. Its columns are known by the names that they have in the catalogue, else by
-            those that they may have in a file.
+        items: a file of items, or a polars or pandas frame. The columns of a frame are known by the names that they
+            have in the catalogue, else by those that they may have in a file.
         catalogue: that they are for.
+        options: what is said of the columns, where usual names do not tell.
 
     Raises:
-        DataError: no frame, one without ids, or a column that cannot be read.
-        CatalogueError: an id that is missing or there twice, an item without a title, or a value that does not fit
+        DataError: no items, some without ids, or a column that cannot be read.
+        CatalogueError: an id that is missing or there twice, a new item without a title, or a value that does not fit
             its field.
     """
-    frame = as_polars(items, "the frame of new items")
-    fields = catalogue.table.drop("item_id", "title").schema
-    known = [name for name in fields if name in frame.columns]
-    read = read_items(frame.drop(known), Options()).frame
+    log = Log(pl.DataFrame(schema={"item_id": pl.String()}), "", 0, columns=options.named)
+    if isinstance(items, str | Path):
+        frame, known = pl.DataFrame(), list[str]()
+        found = read_items(items, options, log)
+    else:
+        frame = as_polars(items, "the frame of new items")
+        known = [name for name in catalogue.table.drop("item_id", "title").columns if name in frame.columns]
+        found = read_items(frame.drop(known), options, log)
+    read = found.frame
     unnamed = read["item_id"].is_null()
     if unnamed.any():
         row = int(unnamed.arg_max() or 0) + 1
         raise CatalogueError(f"row {row} of the new items has no id: give it one")
-    read = read.with_columns(clean(read["title"])[0])
-    untitled = read.filter(pl.col("title").is_null())
+    read = read.with_columns(clean(read["title"])[0] if catalogue.titled else read["item_id"].alias("title"))
+    untitled = read.filter(pl.col("title").is_null() & ~pl.col("item_id").is_in(catalogue.ids))
     if untitled.height:
         raise CatalogueError(f"item {shown(untitled['item_id'][0])} has no title: give one before adding it")
     Catalogue(read)  # no id twice
     for name in read.columns[2:]:
         if name in frame.columns and read[name].null_count() > frame[name].null_count():
             _refuse(read["item_id"], frame[name], read[name], read.schema[name])
-    return fitted_to(catalogue, read.with_columns(frame[name] for name in known))
+    return fitted_to(catalogue, read.with_columns(frame[name] for name in known)), found.notes
 
 
 def fitted_to(catalogue: Catalogue, items: pl.DataFrame) -> pl.DataFrame:

@@ -74,18 +74,19 @@ class LivingCatalogue:
         with the item under its new text, and the old text gives back the old scores.
 
         Args:
-            items: a polars or pandas frame with columns of ids and titles and any further fields, read as a file of
-                items is. A known id gets the new text, an empty field leaves the old value, and a removed item comes
-                back. New items stand behind those of the training, by id: their rows may change with each addition.
+            items: a file of items, or a polars or pandas frame with columns of ids and titles and any further fields,
+                read as such a file is. A known id gets the new text, an empty field leaves the old value, and a hidden
+                item comes back. New items stand behind those of the training, by id: their rows may change with each
+                addition.
 
         Raises:
             NotFittedError: before `fit`.
-            DataError: no frame, or one without ids.
-            CatalogueError: an id that is missing or there twice, an item without a title, or a value that does not
+            DataError: no items, or some without ids.
+            CatalogueError: an id that is missing or there twice, a new item without a title, or a value that does not
                 fit its field.
             ConfigError: the recommender cannot take these items.
         """
-        new = read_new_items(items, self.catalogue)
+        new = read_new_items(items, self.catalogue)[0]
         back = set(new["item_id"])
         gone = [item_id for item_id in self.removed_ids if item_id not in back]
         vars(self).update(vars(self.with_items(new, gone)))
@@ -161,12 +162,47 @@ class LivingCatalogue:
         vars(fitted).update(self.trained_)
         return fitted
 
+    def hide_items(self, names: Iterable[str | int]) -> Self:
+        """Never recommend these items; histories may still hold them.
+
+        Raises:
+            NotFittedError: before `fit`.
+            UnknownItemError: a name that the catalogue does not hold; no item is hidden then.
+        """
+        self.removed_[self.catalogue.rows(names)] = True
+        return self
+
+    def show_items(self, names: Iterable[str | int]) -> Self:
+        """Recommend hidden items again.
+
+        Raises:
+            NotFittedError: before `fit`.
+            UnknownItemError: a name that the catalogue does not hold; no item is shown then.
+        """
+        self.removed_[self.catalogue.rows(names)] = False
+        return self
+
     def remove_items(self, names: Iterable[str | int]) -> Self:
-        """Never recommend these items again; histories may still hold them.
+        """Take items out of the catalogue: those that were added. What was learnt from is hidden, and stays readable.
 
         Raises:
             NotFittedError: before `fit`.
             UnknownItemError: a name that the catalogue does not hold; no item is removed then.
         """
-        self.removed_[self.catalogue.rows(names)] = True
+        rows = np.array(self.catalogue.rows(names), dtype=np.int64)
+        added = rows >= len(self.trained_catalogue)
+        self.removed_[rows[~added]] = True
+        if added.any():
+            kept = np.ones(len(self.catalogue), bool)
+            kept[rows[added]] = False
+            catalogue = Catalogue(self.catalogue.table.filter(kept), self.catalogue.titled)
+            vars(self).update(vars(self.with_catalogue(catalogue, self.removed_[kept])))
         return self
+
+    @property
+    def as_trained(self) -> Self:
+        """The recommender with the catalogue that it learnt from, whatever was edited since; this one stays."""
+        if not self.trained_ and not self.removed_.any():
+            return self
+        trained = self.trained_catalogue
+        return self.with_catalogue(trained, np.zeros(len(trained), bool))

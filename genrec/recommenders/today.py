@@ -95,32 +95,33 @@ def read_today(source: Any, items: Any = None, **options: Any) -> Dataset:
     return read(source, items, **{**options, **everybody})
 
 
-def beside(model: LivingCatalogue, data: Dataset, *, unrated: bool) -> Today:
+def beside(model: LivingCatalogue, data: Dataset, *, items: bool = True, unrated: bool = False) -> Today:
     """Put data beside a recommender; see `LivingCatalogue.with_data`.
 
     Args:
         model: fitted; stays as it is.
         data: as `read_today` gives them, or of a source without a file of items.
+        items: the items are those of today; False: those of the recommender.
         unrated: add what is listed and nobody took, too.
 
     Raises:
         CatalogueError: a value that does not fit its field.
     """
-    changed, notes = _with_items(model, data, unrated)
+    changed, notes = _with_items(model, data, unrated) if items else (model, [])
     found = map(changed.catalogue.get, data.catalogue.ids)
     rows = np.array([-1 if row is None else row for row in found], np.int32)
     taken = data.interactions.histories
-    items = rows[taken.items]
-    known = items >= 0
+    found_items = rows[taken.items]
+    known = found_items >= 0
     if not known.all():
         unknown = np.unique(taken.items[~known])
         count = counted(int((~known).sum()), "interaction")
         notes.append(
-            f"{_some(data, unknown)} unknown to the recommender: left out of the histories, in {count}; train again to "
-            "learn of them"
+            f"{_some(data, unknown)} unknown to the recommender: left out of the histories, in {count}; give today's "
+            "items, or add them with `genrec items add`"
         )
     offsets = np.concatenate([[0], np.cumsum(known)])[taken.offsets]
-    return Today(changed, data, Histories(items[known], offsets), notes)  # type: ignore[arg-type]
+    return Today(changed, data, Histories(found_items[known], offsets), notes)  # type: ignore[arg-type]
 
 
 def _with_items(model: M, data: Dataset, unrated: bool) -> tuple[M, list[str]]:

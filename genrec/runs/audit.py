@@ -49,7 +49,7 @@ def audit_run(run: Run) -> Audit:
     from genrec.recommenders.language.generative import GenerativeRecommender
     from genrec.tasks.recommender import recommends
 
-    model, split = run.model, run.parts
+    model, split = run.model.as_trained, run.parts
     measured = {
         name: (metrics, targets)
         for name, metrics in run.metrics.items()

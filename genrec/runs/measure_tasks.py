@@ -31,7 +31,7 @@ def measure_tasks(
     from genrec.tasks.recommender import TaskRecommender
 
     check_asked(split, users)
-    model, (name, targets) = run.model, asked(run.parts, split, users, "tasks")
+    model, (name, targets) = run.model.as_trained, asked(run.parts, split, users, "tasks")
     tasks = _chosen(run, wanted)
     dropped = dict(model.dropped_) if isinstance(model, TaskRecommender) else {}
     for why in dict.fromkeys(dropped.values()):
@@ -104,7 +104,7 @@ def _sequential(
     from genrec.evaluation.metrics import per_user
     from genrec.tasks.recommender import TaskRecommender
 
-    model, targets = run.model, asked(run.parts, split, users)[1]
+    model, targets = run.model.as_trained, asked(run.parts, split, users)[1]
     count = {"num_questions": len(targets)}
     popular = per_user(popularity_ranks(run.parts.train, targets), protocol.CUT_OFFS)
     popularity = {name: float(values_B.mean()) for name, values_B in popular.items()}

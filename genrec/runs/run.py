@@ -17,7 +17,6 @@ another run are refused.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -29,7 +28,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 import genrec
-from genrec.data.files import read_json, read_json_lines, read_text, read_yaml
+from genrec.data.files import (
+    put_folder,
+    read_json,
+    read_json_lines,
+    read_text,
+    read_yaml,
+    restore_folder,
+)
 from genrec.data.seal import Sealed, bind, check_files, check_run, measured, read_sealed, write_sealed
 from genrec.errors import ConfigError, RunError
 from genrec.runs.notes import note, warn
@@ -164,7 +170,10 @@ class Run:
         """
         if self.dataset is not None:
             return self.dataset
-        source = self._source()
+        source = DataSource(**self.about_data["source"])
+        if self.moved_to is not None:
+            source = source.moved(self.moved_to)
+        self._check_there(source)
         dataset = source.read()
         if dataset.fingerprint != self.about_data["fingerprint"]:
             raise RunError(
@@ -184,8 +193,8 @@ class Run:
     def today(self) -> Today:
         """The recommender with today's items, and the histories of today's users, whatever it was trained on.
 
-        The data are read where they lie now, as the run's were, and known by their ids; see `Recommender.with_data`.
-        What is new, gone or unknown is told.
+        The log is read where it lies now, as the run's was, and known by its ids; see `Recommender.with_data`. Without
+        items of today, those of the run count, as they were edited. What is new, gone or unknown is told.
 
         Raises:
             RunError: the training has not finished, or there are no data where they should be.
@@ -194,23 +203,18 @@ class Run:
         from genrec.recommenders.today import beside
 
         model = self.model  # a run that has not finished is refused before its data are read
-        source = self._source()
+        source = DataSource(**self.about_data["source"]).of_today(self.moved_to, self.items_at)
+        self._check_there(source)
+        with_items = self.items_at is not None or self.moved_to is not None
         unrated = self.items_at is not None or bool(source.options.get("unrated"))
-        found = beside(model, source.read_today(), unrated=unrated)
+        found = beside(model, source.read_today(), items=with_items, unrated=unrated)
         for line in found.notes:
             note(line)
         return found
 
-    def _source(self) -> DataSource:
-        """The data that the run has, or those that were given in their place."""
-        source = DataSource(**self.about_data["source"])
-        if self.items_at is not None:
-            source = DataSource(self.moved_to or source.path, self.items_at, source.options)
-        elif self.moved_to is not None:
-            source = source.moved(self.moved_to)
+    def _check_there(self, source: DataSource) -> None:
         if source.path != SYNTHETIC and not Path(source.path).exists():
             raise RunError(f"the data of {self.folder} are no longer at {source.path}: give --data PATH")
-        return source
 
     @cached_property
     def parts(self) -> Split:
@@ -258,7 +262,7 @@ class Run:
         from genrec.runs.measure import asked, check_asked
 
         check_asked(split, users)
-        _ = self.model  # a run that has not finished is refused before its data are read
+        trained = self.model.as_trained  # a run that has not finished is refused before its data are read
         name, targets = asked(self.parts, split, users, "exact" if exact else "")
         options: dict[str, Any] = {"exact": exact, "batch_size": batch_size, "progress": progress}
 
@@ -270,7 +274,7 @@ class Run:
             more = {"by_training_count": counts, **({} if beside is None else {"floor": beside})}
             return {**result.to_json(), **more}, result.rankings
 
-        metrics, rankings = measured_with(self.model, self.parts.train)
+        metrics, rankings = measured_with(trained, self.parts.train)
         metrics["provenance"] = self.provenance(split)
         findings = measured_findings(name, metrics, self.parts.train, targets)
         again = self.refitted if split == "test" else None  # which has learnt what validation asks for
@@ -362,7 +366,7 @@ class Run:
         shutil.rmtree(partial, ignore_errors=True)  # left by a save that was killed
         recommender.save(partial)
         bind(partial / "recommender.json", self.identity)
-        os.replace(partial, folder / "model")
+        put_folder(partial, folder / "model")
 
     def model_identity(self) -> str:
         """Changes whenever another model is put under `model/`."""
@@ -481,6 +485,7 @@ def open_run(folder: str | Path, data: str | Path | None = None, items: str | Pa
     if "learning_rate" in recipe.config:  # of a version without groups of options
         with suppress(ConfigError):  # of a recommender that is not installed
             recipe = recipe.with_options({})
+    restore_folder(folder / "model")
     identity = None if seal is None else seal.run
     moved_to, items_at = (None if path is None else str(path) for path in (data, items))
     return Run(folder, recipe, about_data.model_dump(), identity, moved_to, items_at)

@@ -54,6 +54,17 @@ class DataSource:
             note(dataset.report.drops())
         return dataset
 
+    def of_today(self, path: str | None, items: str | None) -> DataSource:
+        """Today's log, read in the same way: at `path` or where it was, with `items` or what its layout brings."""
+        options = dict(self.options)
+        if items is None:
+            options.pop("item_columns", None)
+            if self.items is not None and options.get("columns"):  # where the titles stand in that file
+                options["columns"] = {
+                    role: name for role, name in options["columns"].items() if role != "title"
+                }
+        return DataSource(path or self.path, items, options)
+
     def read_today(self) -> Dataset:
         """Read the data as those of today, of which everybody counts; see `genrec.recommenders.today`.
 

@@ -44,7 +44,8 @@ def test_values_come_in_the_types_of_the_catalogue(shop: Catalogue) -> None:
             "size": ["S", "M"],
         }
     )
-    read = read_new_items(new, shop)
+    read, notes = read_new_items(new, shop)
+    assert notes == []
     assert read.to_dicts() == [
         {
             "item_id": "7",
@@ -74,11 +75,11 @@ def test_pandas_frames_and_names_of_files_are_taken(shop: Catalogue) -> None:
     frame = pd.DataFrame(
         {"movieId": [3, 4], "movie_title": ["Bowl", "Dish"], "genre": ["glass", "glass|gift"]}
     )
-    read = read_new_items(frame, shop)
+    read = read_new_items(frame, shop)[0]
     assert read["item_id"].to_list() == ["3", "4"]
     assert read["genres"].to_list() == [["glass"], ["glass", "gift"]]
     of_its_own = Catalogue.from_lists(["1"], ["Lamp"], genre=["light"])
-    assert read_new_items(frame, of_its_own)["genre"].to_list() == ["glass", "glass|gift"]
+    assert read_new_items(frame, of_its_own)[0]["genre"].to_list() == ["glass", "glass|gift"]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_what_is_no_frame_of_items_is_refused(shop: Catalogue, items: Any) -> No
 
 
 def test_no_rows_are_no_items(shop: Catalogue) -> None:
-    nothing = read_new_items(pl.DataFrame({"item_id": [], "title": [], "year": []}), shop)
+    nothing = read_new_items(pl.DataFrame({"item_id": [], "title": [], "year": []}), shop)[0]
     assert nothing.height == 0
     assert shop.with_items(nothing).table.equals(shop.table)
 
@@ -135,7 +136,7 @@ def test_no_rows_are_no_items(shop: Catalogue) -> None:
 def test_any_frame_is_read_or_refused_by_an_error_of_ours(frame: pd.DataFrame, shop: Catalogue) -> None:
     refused = ""
     try:
-        grown = shop.with_items(read_new_items(frame, shop))
+        grown = shop.with_items(read_new_items(frame, shop)[0])
     except GenrecError as error:
         refused, grown = str(error), shop
     assert grown.table.schema == shop.table.schema

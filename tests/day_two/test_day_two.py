@@ -11,6 +11,7 @@ import pytest
 import shop
 from genrec.recommenders.base import Recommender, recommenders
 from genrec.recommenders.today import Today
+from genrec.runs.items import edit_items
 from genrec.runs.source import DataSource
 
 READ = {"columns": {"timestamp": "order_date", "item_id": "sku"}, "item_columns": {"item_id": "item_id"}}
@@ -111,3 +112,22 @@ def test_without_its_items_tuesday_has_the_items_of_monday(run: Path, days: Any)
     assert today.model.removed_ids == []
     assert today.history("C99") == ["A03", "A05"]
     assert "3 items (B0, B1, Z9) are unknown" in "\n".join(today.notes)
+
+
+def test_the_items_of_tuesday_can_be_put_into_the_run(run: Path, days: Any, tmp_path: Path) -> None:
+    opened = genrec.open_run(run)
+    edited = edit_items(opened, "add", days[1]["items"], out=tmp_path / "edited")
+    assert edited.done == "added 3 items, changed 23 of 23 known ones"
+    edited = edit_items(edited.run, "hide", names=["A05", "Hand trowel, renamed"])
+    today = genrec.open_run(tmp_path / "edited", days[1]["data"]).today  # with the items of the run
+    assert today.history("C99") == ["A03", "A05", "B1"]
+    offered = {item.item_id for item in today.recommend(["C00"], k=99)[0].items}
+    assert {"B0", "B1", "B2"} <= offered
+    assert not {"A03", "A05"} & offered
+    (title,) = [
+        item.title for item in today.model.recommend([["A00"]], k=99)[0].items if item.item_id == "A02"
+    ]
+    assert title == "Rain barrel 2"
+    untouched = genrec.open_run(run).model
+    assert untouched.catalogue.ids == [item for item in today.model.catalogue.ids if item[0] == "A"]
+    assert untouched.removed_ids == []
