@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from genrec.backbones.compact import HEAD, compact_width, shared_by_heads
+from genrec.backbones.item_reader import Encoder
+from genrec.errors import one_line, shown
 from genrec.recommenders.options import (
     BatchTokens,
     Config,
@@ -56,6 +59,42 @@ class Compact(Group):
                 f"width={width} is not shared out evenly by heads of {HEAD}, in pairs of numbers: take a multiple of "
                 f"{HEAD}"
             )
+        return self
+
+
+class Items(Group):
+    """A model that reads one position an item, from scratch."""
+
+    called = "a model that reads items (backbone=items)"
+    defaults: ClassVar = {
+        "training": {
+            "learning_rate": 1e-3,
+            "epochs": 15,
+            "weight_decay": 0.0,
+            "warmup_steps": 50,
+            "max_grad_norm": 0.0,
+            "evaluations": 1,
+        }
+    }
+
+    kind: Literal["items"] = Field("items", description="histories are read item by item, not token by token")
+    encoder: Encoder = Field("bsarec", description="whose blocks read the items")
+    depth: Depth = 2
+    width: Width = Field(64, description="size of the vectors")
+    num_heads: int = Field(1, ge=1, le=1024, description="attention heads of a block; a divisor of the width")
+    dropout: float = Field(0.5, ge=0, lt=1, description="on vectors, attention and feed-forward layers")
+    vocab_size: int = Field(
+        8000, ge=260, le=1_000_000, description="most tokens of the vocabulary, trained on titles"
+    )
+    batch_size: int = Field(128, ge=1, le=1_000_000, description="histories in a batch of the training")
+    min_steps: int = Field(
+        2000, ge=0, le=10**6, description="epochs are repeated until there are so many updates, on small data"
+    )
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        if self.width % self.num_heads:
+            raise ValueError(f"num_heads={self.num_heads} does not divide width={self.width}")
         return self
 
 
@@ -149,6 +188,9 @@ class Training(Group):
 class GenerativeConfig(Config):
     """Options of every recommender that writes names."""
 
+    # Options that mean nothing where items are read: there they stay at their defaults.
+    about_tokens: ClassVar[Sequence[str]] = ()
+
     backbone: Annotated[Compact | Pretrained, Field(discriminator="kind")]
     code: Code
     search: Search
@@ -161,14 +203,57 @@ class GenerativeConfig(Config):
     seed: Seed = 0
     threads: Threads | None = Field(None, description="CPU threads; null: as many as help")
 
+    @property
+    def reads_items(self) -> bool:
+        """Whether histories are read item by item."""
+        return self.backbone.kind == "items"  # type: ignore[comparison-overlap]  # where it is one of the kinds
+
+    @model_validator(mode="after")
+    def _items_are_read_as_they_are(self) -> Self:
+        if not self.reads_items:
+            return self
+        if self.training.objective != "catalogue":
+            raise ValueError("backbone=items is trained by objective=catalogue: leave objective out")
+        names = {*self.about_tokens, "max_tokens", "batch_tokens", "pretraining_epochs"}
+        for group in (self, self.training):
+            for name in sorted(names & type(group).model_fields.keys()):
+                if (value := getattr(group, name)) != type(group).model_fields[name].default:
+                    raise ValueError(
+                        f"{name}={one_line(value)} is about tokens, and backbone=items reads items: leave it out, or "
+                        "take backbone=compact"
+                    )
+        return self
+
+
+# What items are expected by, unless told otherwise; chosen on the validation part of Amazon Beauty.
+PRIOR: dict[str, dict[str, Any]] = {
+    "bsarec": {
+        "features": ["title", "beginnings", "attributes"],
+        "width": 128,
+        "own_dropout": 0.15,
+        "training": {
+            "epochs": 12,
+            "min_steps": 2000,
+            "batch_size": 128,
+            "learning_rate": 1e-3,
+            "lr_scheduler_type": "linear",
+            "warmup_steps": 50,
+            "sampled_items": 2048,
+            "evaluations": 1,
+            "patience": 0,
+        },
+    },
+    "transitions": {"text": "tfidf"},
+}
+
 
 class PriorOptions(Config):
-    """Options of a recommender that can write with a prior."""
+    """Options of a prior: whose scores of whole items are weighed, and how their weights are learned."""
 
     prior: Names | None = Field(
         None,
-        description="recommenders, or runs, whose scores of whole items are weighed into what is written; null: bsarec "
-        "and transitions where items are read (backbone=items), else none",
+        description="recommenders, or runs, whose scores of whole items are weighed; null: bsarec and transitions, but "
+        "none where tokens are read",
     )
     prior_options: dict[Name, dict[Name, Any]] = Field(
         {}, description="of recommenders of the prior, by their names; others stay at their defaults"
@@ -179,3 +264,34 @@ class PriorOptions(Config):
         le=10**9,
         description="validation users from whose next items the weights of a prior are learned; all if no more",
     )
+
+    @property
+    def expected_by(self) -> tuple[str, ...]:
+        """What the prior is made of."""
+        return tuple(PRIOR) if self.prior is None else self.prior
+
+    @model_validator(mode="after")
+    def _options_are_of_its_parts(self) -> Self:
+        names = self.expected_by
+        if strange := [name for name in self.prior_options if name not in names]:
+            raise ValueError(
+                f"options for {shown(strange[0])}, which is no part of the prior: it has {', '.join(names) or 'none'}"
+            )
+        return self
+
+
+class WriterPriorOptions(PriorOptions, GenerativeConfig):
+    """Options of a recommender that can write names with a prior."""
+
+    @property
+    def expected_by(self) -> tuple[str, ...]:
+        return super().expected_by if self.prior is not None or self.reads_items else ()
+
+    @model_validator(mode="after")
+    def _children_are_weighed(self) -> Self:
+        if self.expected_by and self.training.objective == "token":
+            raise ValueError(
+                "a prior weighs the children of trie nodes, which objective=token does not learn: take "
+                "objective=catalogue, or leave prior out"
+            )
+        return self

@@ -15,7 +15,7 @@ from genrec.backbones.compact import CompactBackbone
 from genrec.backbones.hardware import device
 from genrec.data.interactions import IntArray
 from genrec.recommenders.language.codebook import Codebook
-from genrec.recommenders.language.config import Compact, GenerativeConfig, Pretrained
+from genrec.recommenders.language.config import Compact, GenerativeConfig, Items, Pretrained
 from genrec.recommenders.language.generative import compact_sizes, tuning
 from genrec.recommenders.options import Names
 from genrec.training.decoder_rows import Row, collate
@@ -34,7 +34,7 @@ class PretrainedDecoder(Pretrained):
 class DecoderConfig(GenerativeConfig):
     """Options of every recommender on a decoder-only model."""
 
-    backbone: Annotated[Compact | PretrainedDecoder, Field(discriminator="kind")]
+    backbone: Annotated[Items | Compact | PretrainedDecoder, Field(discriminator="kind")]  # type: ignore[assignment]
 
 
 class Rows:
@@ -89,6 +89,7 @@ class DecoderOnly:
 
 # A configuration that the contract suite fits in seconds.
 TINY_DECODER: dict[str, Any] = {
+    "backbone": "compact",
     "depth": 1,
     "width": 64,
     "vocab_size": 300,

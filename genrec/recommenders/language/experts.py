@@ -2,19 +2,19 @@
 
 Their scores are added up with weights, the softmax over the catalogue makes of the sum the mass of every item, and
 names are written with that mass as a prior (`genrec.decoding.prior`). All weights are fitted to the items that
-validation users took next, in two convex problems: first those of the experts among the whole catalogue (the
-conditional logit of McFadden 1974, https://eml.berkeley.edu/reprints/mcfadden/zarembka.pdf), then those of the prior
-and of the language model among the children of the nodes on the way to these items.
+validation users took next, in two convex problems: first those of the experts among the whole catalogue
+(`genrec.recommenders.language.weights`), then those of the prior and of the language model among the children of the
+nodes on the way to these items.
 
 Shape suffixes: B users, I items in the order of the leaves of the trie, E experts' scores, N decisions, C children.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -25,17 +25,19 @@ from torch import Tensor
 from genrec.backbones.hardware import device
 from genrec.data.catalogue import Catalogue
 from genrec.data.files import read_json, write_json
-from genrec.data.interactions import FloatArray, Histories, IntArray, Targets
+from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
 from genrec.data.new_items import fitted_to
 from genrec.decoding.constraint import TrieTensors
 from genrec.decoding.prior import Prior, PriorOf
 from genrec.errors import ConfigError
-from genrec.recommenders.base import Recommender, load
+from genrec.recommenders.base import Recommender, load, recommender_class
+from genrec.recommenders.held import fitted, part
+from genrec.recommenders.language.config import PRIOR, PriorOptions
+from genrec.recommenders.language.weights import WORST, fit_weights, minimum
 
 _NUMBERS_HELD = (
     1 << 28
 )  # scores that are held while weights are fitted: 1 GB, as is the prior of the same users
-_WORST = np.float32(-1e4)  # in place of -inf, whose product with a weight of 0 is no number
 _LEAST_WEIGHT = 1e-6
 
 
@@ -84,7 +86,7 @@ class Experts:
                 if weight := np.float32(self.weights[name]):
                     total_BI += weight * scores_BI
         if exclude_seen:
-            total_BI[histories.rows, histories.items] = _WORST
+            total_BI[histories.rows, histories.items] = WORST
         return total_BI
 
     def prior(self, histories: Histories, trie: TrieTensors, exclude_seen: bool) -> PriorOf:
@@ -103,11 +105,18 @@ class Experts:
         """Users whose scores, and whose prior, may be held together."""
         return max(1, _NUMBERS_HELD // (max(2, len(self.weights)) * len(self.models[0].catalogue)))
 
+    def asked(self, validation: Targets, options: PriorOptions, seed: int) -> Targets:
+        """The validation users whom the weights are learned from: those who took something new."""
+        asked = validation.sample(options.calibration_users, seed, "users that the prior is weighed on")
+        pairs = zip(asked.items.tolist(), asked.histories, strict=True)
+        asked = asked.take(np.flatnonzero([item not in history for item, history in pairs]))
+        return asked.take(np.arange(min(len(asked), self.most_users)))
+
     def fitted(self, asked: Targets, at_once: int) -> Experts:
-        """These with weights that fit what users took next, which was new to them.
+        """These with weights that fit what users took next.
 
         Args:
-            asked: users, at most `most_users`, and what they took.
+            asked: users, as `asked` chooses them, and what they took.
             at_once: users that are scored together.
         """
         parts, seen = [], []
@@ -116,7 +125,7 @@ class Experts:
             scores_EBI = [scores for model in self.models for scores in scores_of(model, some).values()]
             parts.append(_there(np.stack(scores_EBI)))
             seen.append((_there(some.rows), _there(some.items.astype(np.int64))))
-        weights_E = _fit_weights(parts, seen, _there(asked.items.astype(np.int64)))
+        weights_E = fit_weights(parts, seen, _there(asked.items.astype(np.int64)))
         return replace(self, weights=dict(zip(self.weights, weights_E, strict=True)))
 
     def balanced(self, decisions: Sequence[Decisions], prior: Prior) -> Experts:
@@ -136,7 +145,7 @@ class Experts:
                 logits_NC = logits_NC.masked_fill(~there_NC, -torch.inf)
                 yield F.cross_entropy(logits_NC, one.taken_N, reduction="sum") / len(prior.row_R)
 
-        prior_weight, words_weight = _minimum(losses, [1.0, 0.2])
+        prior_weight, words_weight = minimum(losses, [1.0, 0.2])
         return replace(self, prior_weight=max(prior_weight, _LEAST_WEIGHT), words_weight=words_weight)
 
     def silenced(self) -> Experts:
@@ -153,12 +162,16 @@ class Experts:
         """These for an edited catalogue."""
         return replace(self, models=[_edited(model, catalogue) for model in self.models])
 
+    def told(self) -> str:
+        """The weights of the scores."""
+        shares = [f"{name} {weight:.3g}" for name, weight in self.weights.items()]
+        return f"weights of the prior's scores: {', '.join(shares)}"
+
     def notes(self) -> list[str]:
         """The weights, in a sentence."""
-        shares = [f"{name} {weight:.3g}" for name, weight in self.weights.items()]
         return [
-            f"weights of the prior's scores: {', '.join(shares)}; in writing the prior has {self.prior_weight:.3g} and "
-            f"the language model {self.words_weight:.3g}"
+            f"{self.told()}; in writing the prior has {self.prior_weight:.3g} and the language model "
+            f"{self.words_weight:.3g}"
         ]
 
     def save(self, folder: Path) -> None:
@@ -185,6 +198,33 @@ class _Saved(BaseModel):
     num_models: int
 
 
+def fit_experts(
+    config: Any, train_data: Interactions, validation: Targets | None, run: Path | None, resume: bool
+) -> Experts | None:
+    """The recommenders of a prior, fitted; their weights are not. None where there are none.
+
+    What is wrong with any of them is told before the first is trained.
+
+    Args:
+        config: a recommender's, with `PriorOptions`, `seed`, `threads` and `ranking_batch`.
+        train_data, validation, run, resume: as in `Recommender.fit`.
+    """
+    names, options, catalogue = config.expected_by, dict(config.prior_options), train_data.catalogue
+    if config.prior is None:
+        text = PRIOR["transitions"] if catalogue.titled else {"text": "none"}
+        for name, chosen in (PRIOR | {"transitions": text}).items():
+            if name in names:
+                options[name] = recommender_class(name).Config.merged(chosen, options.get(name, {}))
+    usual = {name: getattr(config, name) for name in ("seed", "threads", "ranking_batch")}
+    parts = [part(name, options.get(name, {}), usual, catalogue) for name in names]
+    check_experts(parts)
+    homes = [None if run is None else run / "prior" / str(place) for place in range(len(parts))]
+    models = [
+        fitted(model, train_data, validation, home, resume) for model, home in zip(parts, homes, strict=True)
+    ]
+    return Experts.of(models) if models else None
+
+
 def check_experts(models: Sequence[Recommender]) -> None:
     """Raise ConfigError where one ranks without a score for every item, or two are of the same kind."""
     for model in models:
@@ -207,8 +247,8 @@ def scores_of(model: Recommender, histories: Histories) -> dict[str, FloatArray]
 
 
 def _bounded(scores_BI: FloatArray) -> FloatArray:
-    if scores_BI.min(initial=0) < _WORST or not scores_BI.max(initial=0) <= -_WORST:  # neither holds of NaN
-        scores_BI = np.minimum(np.fmax(scores_BI, _WORST), -_WORST)
+    if scores_BI.min(initial=0) < WORST or not scores_BI.max(initial=0) <= -WORST:  # neither holds of NaN
+        scores_BI = np.minimum(np.fmax(scores_BI, WORST), -WORST)
     return scores_BI.astype(np.float32, copy=False)
 
 
@@ -219,46 +259,3 @@ def _edited(model: Recommender, catalogue: Catalogue) -> Recommender:
 def _there(array: FloatArray | IntArray) -> Tensor:
     """An array on the device."""
     return torch.from_numpy(array).to(device())
-
-
-def _fit_weights(
-    parts: Sequence[Tensor], seen: Sequence[tuple[Tensor, Tensor]], taken_B: Tensor
-) -> list[float]:
-    """Weights (E,), none below 0, under which the softmax over the catalogue fits what was taken best.
-
-    Args:
-        parts: scores (E, b, I) of some of the users after another.
-        seen: of each part row and item of what cannot be taken.
-        taken_B: the items.
-    """
-    spread_E = torch.stack([part.std(dim=(1, 2)) for part in parts]).mean(dim=0)
-    scale_E = torch.where(spread_E > 0, spread_E, torch.inf)  # what is the same for all has no say
-    taken = torch.split(taken_B, [part.shape[1] for part in parts])
-
-    def losses(weights_E: Tensor) -> Iterator[Tensor]:
-        for part_EbI, gone, taken_b in zip(parts, seen, taken, strict=True):
-            logits_bI = torch.einsum("e,ebi->bi", weights_E / scale_E, part_EbI)
-            logits_bI = logits_bI.index_put(gone, logits_bI.new_tensor(float(_WORST)))
-            yield F.cross_entropy(logits_bI, taken_b, reduction="sum") / len(taken_B)
-
-    found = _minimum(losses, [1.0] * len(scale_E))
-    return [value / scale for value, scale in zip(found, scale_E.tolist(), strict=True)]
-
-
-def _minimum(losses: Callable[[Tensor], Iterator[Tensor]], start: Sequence[float]) -> list[float]:
-    """Where a sum of convex functions of numbers of at least 0 is least, by L-BFGS-B."""
-    # Here, as answers fit nothing and the import takes a third of a second.
-    from scipy.optimize import minimize
-
-    def value(numbers: FloatArray) -> tuple[float, FloatArray]:
-        total = 0.0
-        with torch.enable_grad():
-            at = torch.tensor(numbers, dtype=torch.float32, device=device(), requires_grad=True)
-            for loss in losses(at):
-                loss.backward()  # type: ignore[no-untyped-call]
-                total += loss.item()
-        assert at.grad is not None
-        return total, at.grad.double().numpy(force=True)
-
-    found = minimize(value, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(start))
-    return [float(number) for number in found.x]

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import tempfile
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
+from pydantic import BaseModel
 from torch import Tensor
 
 from genrec.backbones.base import NodeModel
@@ -29,11 +30,10 @@ from genrec.decoding.prior import PriorOf
 from genrec.decoding.ranker import Questions, TrieRanker
 from genrec.errors import RunError
 from genrec.recommenders.base import Choice, Recommender
-from genrec.recommenders.held import fitted, part
 from genrec.recommenders.language.codebook import Codebook
 from genrec.recommenders.language.config import Compact, GenerativeConfig
-from genrec.recommenders.language.experts import Decisions, Experts, check_experts
-from genrec.recommenders.language.item_reading import item_bags
+from genrec.recommenders.language.experts import Decisions, Experts
+from genrec.recommenders.language.item_reading import ItemReading, item_bags
 from genrec.training.mixture import Batches
 from genrec.training.objectives import CodeLoss
 from genrec.training.trainer import TrainingOptions, Validate, train
@@ -68,6 +68,11 @@ class GenerativeRecommender(Recommender):
     backbone_: Any  # a NodeModel: what the architecture makes
     ranker_: TrieRanker
     experts_: Experts | None = None  # None: the language model writes alone
+
+    def __init__(self, config: BaseModel | None = None, /, **options: Any) -> None:
+        super().__init__(config, **options)
+        if self.config.reads_items:
+            self.architecture = ItemReading()
 
     # -- what such a recommender brings, beside `_fit` -------------------------------------------------------
 
@@ -157,40 +162,13 @@ class GenerativeRecommender(Recommender):
         dtype = torch.bfloat16 if self._mixed_precision else torch.float32
         return self.architecture.loss(self.codebook_.trie, self.config.training.objective, device(), dtype)
 
-    def _fit_experts(
-        self,
-        names: Sequence[str],
-        options: Mapping[str, Mapping[str, Any]],
-        train_data: Interactions,
-        validation: Targets | None,
-        run: Path | None,
-        resume: bool,
-    ) -> Experts | None:
-        """The recommenders of a prior, fitted with their options; used from `_use_experts` on.
-
-        What is wrong with any of them is told before the first is trained.
-        """
-        config = self.config
-        usual = {name: getattr(config, name) for name in ("seed", "threads", "ranking_batch")}
-        parts = [part(name, options.get(name, {}), usual, self.catalogue) for name in names]
-        check_experts(parts)
-        homes = [None if run is None else run / "prior" / str(place) for place in range(len(parts))]
-        models = [
-            fitted(model, train_data, validation, home, resume)
-            for model, home in zip(parts, homes, strict=True)
-        ]
-        return Experts.of(models) if models else None
-
     @torch.no_grad()
     def _use_experts(self, experts: Experts | None, validation: Targets | None) -> None:
-        """Write with these from now on, weighed by what validation users took next."""
+        """Write from now on with what `fit_experts` gave, weighed by what validation users took next."""
         config, self.experts_ = self.config, experts
         if experts is None or validation is None:
             return
-        asked = validation.sample(config.calibration_users, config.seed, "users that the prior is weighed on")
-        pairs = zip(asked.items.tolist(), asked.histories, strict=True)
-        asked = asked.take(np.flatnonzero([item not in history for item, history in pairs]))
-        asked = asked.take(np.arange(min(len(asked), experts.most_users)))
+        asked = experts.asked(validation, config, config.seed)
         if not len(asked):
             return
         self.backbone_.eval()

@@ -1,4 +1,4 @@
-"""Reading items and writing names: the options, the architecture and the questions of models that read item by item."""
+"""Reading items and writing names: architecture, training and questions of models that read item by item."""
 
 from __future__ import annotations
 
@@ -6,52 +6,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from genrec.backbones.item_encoder import Sizes
-from genrec.backbones.item_reader import Encoder, ItemReader
+from genrec.backbones.item_reader import ItemReader
 from genrec.backbones.item_vectors import Bags
 from genrec.data.interactions import Histories, IntArray
 from genrec.decoding.cache import FixedStates
 from genrec.recommenders.language.codebook import Codebook
-from genrec.recommenders.options import Depth, Group, Width
+from genrec.recommenders.language.config import Items
 from genrec.training.objectives import CodeLoss, ItemCodeLoss
-from genrec.training.sequences import newest_states
-
-
-class Items(Group):
-    """A model that reads one position an item, from scratch."""
-
-    called = "a model that reads items (backbone=items)"
-    defaults: ClassVar = {
-        "training": {
-            "learning_rate": 1e-3,
-            "epochs": 15,
-            "weight_decay": 0.0,
-            "warmup_steps": 50,
-            "max_grad_norm": 0.0,
-            "evaluations": 1,
-        }
-    }
-
-    kind: Literal["items"] = Field("items", description="histories are read item by item, not token by token")
-    encoder: Encoder = Field("bsarec", description="whose blocks read the items")
-    depth: Depth = 2
-    width: Width = Field(64, description="size of the vectors")
-    num_heads: int = Field(1, ge=1, le=1024, description="attention heads of a block; a divisor of the width")
-    dropout: float = Field(0.5, ge=0, lt=1, description="on vectors, attention and feed-forward layers")
-    vocab_size: int = Field(
-        8000, ge=260, le=1_000_000, description="most tokens of the vocabulary, trained on titles"
-    )
-    batch_size: int = Field(128, ge=1, le=1_000_000, description="histories in a batch of the training")
-    min_steps: int = Field(
-        2000, ge=0, le=10**6, description="epochs are repeated until there are so many updates, on small data"
-    )
+from genrec.training.sequences import ItemSteps, newest_states
 
 
 def item_bags(codebook: Codebook, titles: Sequence[str] | None = None) -> Bags:
@@ -93,6 +62,26 @@ class ItemReading:
 
     def load(self, folder: Path, config: Any, codebook: Codebook) -> ItemReader:
         return ItemReader.load(folder, item_bags(codebook))
+
+
+def item_steps(histories: Histories, config: Any) -> ItemSteps:
+    """The batches of a training on these histories, as the options of a recommender say."""
+    options: Items = config.backbone
+    return ItemSteps(
+        histories,
+        max_items=config.max_items,
+        batch_size=options.batch_size,
+        num_epochs=config.training.epochs,
+        seed=config.seed,
+        min_steps=options.min_steps,
+        max_steps=config.training.max_steps,
+    )
+
+
+def item_states(reader: ItemReader, history: IntArray, count: int) -> Tensor:
+    """The states (count, D) from which the tokens of a name are predicted after a history: all the same."""
+    states_1D = ItemQuestions(reader, Histories.from_lists([history])).states_BD
+    return states_1D.expand(count, -1)
 
 
 @dataclass(frozen=True)

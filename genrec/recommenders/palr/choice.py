@@ -9,12 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
+import torch
 from scipy.special import log_softmax
 
+from genrec.backbones.hardware import device
 from genrec.data.catalogue import BoolArray
 from genrec.data.interactions import FloatArray, Histories, IntArray, Targets
 from genrec.data.ranking import Rankings
+from genrec.recommenders.language.weights import fit_weights
 from genrec.recommenders.palr.scores import Score
 
 _NOTHING = -1e9  # the score of a place without a candidate; finite, since a user may have none
@@ -66,37 +68,25 @@ class ChoiceModel:
         if not parts:
             return self.weights_F, 0.0
         scores_BCF, there_BC, chosen_B = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        return fit_weights(scores_BCF, there_BC, chosen_B), num_hits / len(asked)
+        return weights_of(scores_BCF, there_BC, chosen_B), num_hits / len(asked)
 
 
-def fit_weights(scores_BCF: FloatArray, there_BC: BoolArray, chosen_B: IntArray) -> FloatArray:
-    """Weights (F,), none below 0, under which p(candidate) = softmax(scores · weights) fits the choices best.
-
-    This is the conditional logit of McFadden (1974, https://eml.berkeley.edu/reprints/mcfadden/zarembka.pdf); the loss
-    is convex, so there is one answer.
+def weights_of(scores_BCF: FloatArray, there_BC: BoolArray, chosen_B: IntArray) -> FloatArray:
+    """Weights (F,) that fit the choices best; see `genrec.recommenders.language.weights`.
 
     Args:
         scores_BCF: finite scores of each candidate.
         there_BC: which places hold a candidate.
         chosen_B: column of the one that was taken.
     """
-    spread_F = scores_BCF[there_BC].std(axis=0)
-    scale_F = np.where(
-        spread_F > 0, spread_F, np.inf
-    )  # what is the same for all says nothing: its weight is 0
-    scaled_BCF = np.where(there_BC[..., None], scores_BCF / scale_F, 0.0)
-    rows_B = np.arange(len(chosen_B))
-    chosen_BF = scaled_BCF[rows_B, chosen_B]
-
-    def loss(weights_F: FloatArray) -> tuple[float, FloatArray]:
-        log_chance_BC = log_softmax(np.where(there_BC, scaled_BCF @ weights_F, -np.inf), axis=1)
-        expected_BF = np.einsum("bc,bcf->bf", np.exp(log_chance_BC), scaled_BCF)
-        return -float(log_chance_BC[rows_B, chosen_B].mean()), (expected_BF - chosen_BF).mean(axis=0)
-
-    found = minimize(
-        loss, np.ones(len(scale_F)), jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(scale_F)
-    )
-    return np.asarray(found.x / scale_F)
+    usual_F = scores_BCF[there_BC].mean(axis=0)  # what is the same for all candidates stays so
+    filled_BCF = np.where(there_BC[..., None], scores_BCF, usual_F).astype(np.float32)
+    row, column = (torch.from_numpy(places) for places in np.nonzero(~there_BC))
+    chosen = torch.from_numpy(chosen_B.astype(np.int64))
+    scores_FBC = torch.from_numpy(np.moveaxis(filled_BCF, 2, 0).copy())
+    there = device()
+    weights = fit_weights([scores_FBC.to(there)], [(row.to(there), column.to(there))], chosen.to(there))
+    return np.array(weights)
 
 
 def best_first(

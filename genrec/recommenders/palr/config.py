@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from genrec.recommenders.language.decoder import DecoderConfig
-from genrec.recommenders.options import MaxItems, Name
+from genrec.recommenders.options import Name
 
 Task = Literal["recommend", "candidates"]
 
 
 class PalrConfig(DecoderConfig):
-    """Options of `palr`; the defaults are the recipe `palr-best` but for `epochs` and `evaluations`."""
+    """Options of `palr`; the defaults are the recipe `palr-best`."""
 
     dropped: ClassVar = {"stride": 0}
+    about_tokens: ClassVar = (
+        *("prompt", "tasks", "packed", "list_task", "num_targets", "users_share", "swap_share"),
+        *("enrich_to", "order", "ranking"),
+    )
 
-    max_items: MaxItems = 20
-    retriever: Name = Field("sasrec", description="a recommender by its name, or the run of a fitted one")
+    retriever: Name = Field("prior", description="a recommender by its name, or the run of a fitted one")
     retriever_options: dict[Name, Any] = Field({}, description="of a retriever that is fitted here")
     num_candidates: int = Field(50, ge=2, le=10_000, description="items that the retriever proposes")
     calibration_users: int = Field(
@@ -61,6 +64,15 @@ class PalrConfig(DecoderConfig):
     ranking: Literal["likelihood", "list"] = Field(
         "likelihood", description="candidates by their likelihoods, or a list written item by item"
     )
+
+    @model_validator(mode="after")
+    def _no_question_names_a_profile(self) -> Self:
+        if self.reads_items and self.profile == "chat":
+            raise ValueError(
+                "profile=chat is read in a prompt, and backbone=items reads items: take profile=attributes, or "
+                "backbone=compact"
+            )
+        return self
 
     @property
     def asks_for_lists(self) -> Task:

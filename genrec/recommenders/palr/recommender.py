@@ -12,19 +12,19 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from pydantic import BaseModel
 from torch import Tensor
 
-from genrec.backbones.base import Backbone
 from genrec.data.catalogue import BoolArray, Catalogue
 from genrec.data.files import read_json, write_json
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
 from genrec.data.new_items import fitted_to
 from genrec.data.ranking import Rankings
+from genrec.decoding.ranker import Questions
 from genrec.errors import ConfigError
 from genrec.prompts.profiles import Profile
 from genrec.prompts.template import own_texts
@@ -32,16 +32,17 @@ from genrec.recommenders.base import Recommender, load, register
 from genrec.recommenders.held import fitted, part
 from genrec.recommenders.language.codebook import Codebook
 from genrec.recommenders.language.decoder import TINY_DECODER, DecoderOnly, Rows, states_before
-from genrec.recommenders.language.generative import GenerativeRecommender
+from genrec.recommenders.language.generative import Architecture, GenerativeRecommender
+from genrec.recommenders.language.item_reading import ItemQuestions, item_states, item_steps
 from genrec.recommenders.palr.candidates import filled_up, retrieve
 from genrec.recommenders.palr.choice import ChoiceModel
-from genrec.recommenders.palr.config import PalrConfig
+from genrec.recommenders.palr.config import PalrConfig, Task
 from genrec.recommenders.palr.lists import load_list_prompts
 from genrec.recommenders.palr.profile_texts import ProfileTexts
 from genrec.recommenders.palr.questions import ListQuestions
 from genrec.recommenders.palr.scores import Likelihood, ProfileMatch, Retrieved, Score
 from genrec.training.decoder_rows import collate
-from genrec.training.mixture import Mixture
+from genrec.training.mixture import Batches, Mixture
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,12 @@ class Palr(GenerativeRecommender):
         "retriever's candidates and a profile in words -> decoder-only language model -> candidates in order"
     )
     paper = "Yang et al. 2023, https://arxiv.org/abs/2305.07622"
-    architecture = DecoderOnly()
-    tiny = TINY_DECODER | {"retriever": "itemknn", "tasks": ("recommend",)}
+    architecture: Architecture = DecoderOnly()
+    tiny = TINY_DECODER | {"retriever": "itemknn", "tasks": ("recommend",), "max_items": 20}
 
     retriever_: Recommender
     profiles_: ProfileTexts
-    lists_: ListQuestions
+    lists_: ListQuestions  # where tokens are read
     weights_: FloatArray  # of each of `scores`
     ceiling_: float | None = None  # HR of the candidates of validation users
 
@@ -93,11 +94,19 @@ class Palr(GenerativeRecommender):
         self.retriever_ = fitted(retriever, train_data, validation, home, resume)
         self.profiles_ = ProfileTexts(config, self.catalogue)
         spelt = [*self.prompt_texts(), *self.profiles_.words, *map(str, range(1, 21))]
-        codebook = self._new_codebook(train_data, spelt)
+        codebook = self._new_codebook(train_data, [] if config.reads_items else spelt)
         self._use(codebook, self._new_backbone(codebook))
         # How much a profile says is not known before there is validation; the others are about log-probabilities.
         self.weights_ = np.array([float(score.name != "profile") for score in self.scores])
-        steps = Mixture(
+        self._train(self._steps(train_data), self._validation(validation), run, resume)
+        if validation is not None and config.ranking == "likelihood":
+            self.calibrate(validation)
+
+    def _steps(self, train_data: Interactions) -> Batches:
+        config = self.config
+        if config.reads_items:
+            return item_steps(train_data.histories, config)
+        return Mixture(
             self.lists_.example_sets(train_data),
             collate,
             batch_tokens=config.training.batch_tokens,
@@ -106,23 +115,29 @@ class Palr(GenerativeRecommender):
             purpose="lists",
             max_steps=config.training.max_steps,
         )
-        self._train(steps, self._validation(validation), run, resume)
-        if validation is not None and config.ranking == "likelihood":
-            self.calibrate(validation)
 
     def prompt_texts(self) -> list[str]:
         templates = load_list_prompts(self.config.prompt).values()
         return [text for template in templates for text in own_texts(template)]
 
-    def _use(self, codebook: Codebook, backbone: Backbone) -> None:
+    def _use(self, codebook: Codebook, backbone: Any) -> None:
         super()._use(codebook, backbone)
-        self.lists_ = ListQuestions(self.config, codebook, backbone.max_positions, self.profiles_)
+        if not self.config.reads_items:
+            self.lists_ = ListQuestions(self.config, codebook, backbone.max_positions, self.profiles_)
 
     # -- asking ----------------------------------------------------------------------------------------------
 
-    def questions(self, histories: Histories) -> Rows:
+    def questions(self, histories: Histories) -> Rows | ItemQuestions:
+        if self.config.reads_items:
+            return ItemQuestions(self.backbone_, histories)
         candidates = self._proposed(histories, self.config.num_candidates)
         return self.lists_.of(self.config.tasks[0], histories, candidates.items_BK)
+
+    def _asked(self, task: Task, histories: Histories, candidates_BC: IntArray) -> Questions:
+        """A task's question for each history."""
+        if self.config.reads_items:
+            return ItemQuestions(self.backbone_, histories)
+        return self.lists_.of(task, histories, candidates_BC)
 
     def _proposed(
         self, histories: Histories, count: int, *, exclude_seen: bool = True, allowed: BoolArray | None = None
@@ -160,7 +175,7 @@ class Palr(GenerativeRecommender):
     @property
     def scores(self) -> list[Score]:
         """What each candidate is scored by: each task's question (log p), the profile's match, the retriever."""
-        likelihoods = [Likelihood(task, self.lists_, self.ranker_) for task in self.config.tasks]
+        likelihoods = [Likelihood(task, self._asked, self.ranker_) for task in self.config.tasks]
         attributes = self.profiles_.attributes
         match = [] if attributes is None else [ProfileMatch(attributes)]
         return [*likelihoods, *match, Retrieved(self.retriever_.name)]
@@ -172,7 +187,7 @@ class Palr(GenerativeRecommender):
         written_Bk = self.ranker_.write_list(questions, candidates_BC, k)
         return written_Bk, np.tile(-np.arange(k, dtype=np.float32), (len(histories), 1))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def calibrate(self, validation: Targets, without: Collection[str] = ()) -> Self:
         """Learn the weights of the scores, but those named in `without`, from which candidates came true.
 
@@ -251,9 +266,12 @@ class Palr(GenerativeRecommender):
         )
 
     def _states_before(self, history: IntArray, item: int) -> Tensor:
-        question = self.questions(Histories.from_lists([history])).rows[0]
-        row = question.followed_by(self.codebook_.codes[item], self.codebook_.trie.paths[item])
-        return states_before(self.backbone_, row, len(self.codebook_.codes[item]))
+        code = self.codebook_.codes[item]
+        questions = self.questions(Histories.from_lists([history]))
+        if isinstance(questions, ItemQuestions):
+            return item_states(self.backbone_, history, len(code))
+        row = questions.rows[0].followed_by(code, self.codebook_.trie.paths[item])
+        return states_before(self.backbone_, row, len(code))
 
     # -- the catalogue lives ---------------------------------------------------------------------------------
 

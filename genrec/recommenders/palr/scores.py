@@ -5,17 +5,17 @@ Shape suffixes: B users, C candidates of each (-1 where there are fewer).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from genrec.data.interactions import FloatArray, Histories
+from genrec.data.interactions import FloatArray, Histories, IntArray
 from genrec.data.ranking import Rankings
-from genrec.decoding.ranker import TrieRanker
+from genrec.decoding.ranker import Questions, TrieRanker
 from genrec.prompts.profiles import AttributeProfiles
 from genrec.recommenders.palr.config import Task
-from genrec.recommenders.palr.questions import ListQuestions
 
 
 class Score(Protocol):
@@ -33,11 +33,11 @@ class Likelihood:
     """log p(item | question) of a task."""
 
     name: Task
-    questions: ListQuestions
+    ask: Callable[[Task, Histories, IntArray], Questions]
     ranker: TrieRanker
 
     def of(self, histories: Histories, candidates: Rankings) -> FloatArray:
-        questions = self.questions.of(self.name, histories, candidates.items_BK)
+        questions = self.ask(self.name, histories, candidates.items_BK)
         return self.ranker.log_likelihood(questions, candidates.items_BK)
 
 

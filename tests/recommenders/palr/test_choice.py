@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from genrec.recommenders.palr.choice import best_first, fit_weights
+from genrec.recommenders.palr.choice import best_first, weights_of
 
 
 def drawn(weights: list[float], seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -18,12 +18,12 @@ def drawn(weights: list[float], seed: int = 0) -> tuple[np.ndarray, np.ndarray, 
 
 
 def test_finds_the_weights_that_choices_were_drawn_by() -> None:
-    found = fit_weights(*drawn([1.5, 0.02, 7.0]))
+    found = weights_of(*drawn([1.5, 0.02, 7.0]))
     np.testing.assert_allclose(found, [1.5, 0.02, 7.0], rtol=0.1)
 
 
 def test_no_score_counts_against() -> None:
-    found = fit_weights(*drawn([2.0, -0.01]))
+    found = weights_of(*drawn([2.0, -0.01]))
     assert found[0] > 1.5
     assert found[1] == 0
 
@@ -32,14 +32,14 @@ def test_empty_places_are_of_no_account() -> None:
     scores_BCF, there_BC, chosen_B = drawn([1.0, 0.05])
     other_BCF = np.where(there_BC[..., None], scores_BCF, 1e6)
     np.testing.assert_allclose(
-        fit_weights(other_BCF, there_BC, chosen_B), fit_weights(scores_BCF, there_BC, chosen_B), rtol=1e-6
+        weights_of(other_BCF, there_BC, chosen_B), weights_of(scores_BCF, there_BC, chosen_B), rtol=1e-6
     )
 
 
 def test_what_is_the_same_for_all_gets_no_weight() -> None:
     scores_BCF, there_BC, chosen_B = drawn([1.0, 0.05])
     scores_BCF[:, :, 1] = 3.0
-    assert fit_weights(scores_BCF, there_BC, chosen_B)[1] == 0
+    assert weights_of(scores_BCF, there_BC, chosen_B)[1] == 0
 
 
 def test_orders_by_the_weighted_sum_and_leaves_empty_places_behind() -> None:

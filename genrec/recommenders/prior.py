@@ -1,0 +1,76 @@
+"""The prior by itself: recommenders of whole items, their scores weighed by what validation users took next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from pydantic import model_validator
+
+from genrec.data.catalogue import Catalogue
+from genrec.data.interactions import FloatArray, Histories, Interactions, Targets
+from genrec.recommenders.base import Recommender, register
+from genrec.recommenders.language.config import PriorOptions
+from genrec.recommenders.language.experts import Experts, fit_experts
+from genrec.recommenders.options import Seed, Threads
+
+
+class PriorConfig(PriorOptions):
+    """Options of `prior`."""
+
+    seed: Seed = 0
+    threads: Threads | None = None
+
+    @model_validator(mode="after")
+    def _there_is_one(self) -> Self:
+        if not self.expected_by:
+            raise ValueError("name at least one recommender, or leave prior out")
+        return self
+
+
+@register("prior")
+class WeighedScores(Recommender):
+    """several recommenders -> their scores of every item -> the sum, weighed to fit what validation users took next.
+
+    What `genrec` and `recsysllm` write with, without the writing. The weights are those of a conditional logit over the
+    whole catalogue, none below 0; without validation the first score alone counts. Costs what its parts cost; items can
+    be added where all of them can take new ones.
+    """
+
+    Config = PriorConfig
+    pipeline: ClassVar[str] = "several recommenders -> their scores of every item -> the weighed sum"
+    paper: ClassVar[str] = (
+        "conditional logit: McFadden 1974, https://eml.berkeley.edu/reprints/mcfadden/zarembka.pdf"
+    )
+    tiny: ClassVar[dict[str, Any]] = {
+        "prior": ("itemknn", "transitions"),
+        "prior_options": {"transitions": {"text": "tfidf"}},
+    }
+
+    experts_: Experts
+
+    def _fit(self, train: Interactions, validation: Targets | None, run: Path | None, resume: bool) -> None:
+        config = self.config
+        experts = fit_experts(config, train, validation, run, resume)
+        assert experts is not None
+        asked = None if validation is None else experts.asked(validation, config, config.seed)
+        self.experts_ = experts.fitted(asked, config.ranking_batch) if asked else experts
+
+    def _choose_as(self, other: Self) -> None:
+        self.experts_ = self.experts_.weighed_as(other.experts_)
+
+    def _score(self, histories: Histories) -> FloatArray:
+        return self.experts_.logits(histories, exclude_seen=False)
+
+    def notes(self) -> list[str]:
+        """The weights."""
+        return [self.experts_.told()]
+
+    def _catalogue_changed(self, trained: Catalogue) -> None:
+        self.experts_ = self.experts_.grown(self.catalogue)
+
+    def _save(self, folder: Path) -> None:
+        self.experts_.save(folder)
+
+    def _load(self, folder: Path) -> None:
+        self.experts_ = Experts.load(folder)
