@@ -77,7 +77,7 @@ class Group(BaseModel):
     model_config = _STRICT
 
     called: ClassVar[str] = ""  # this kind, in messages
-    defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # what it makes the defaults of other groups
+    defaults: ClassVar[Mapping[str, Any]] = {}  # what it makes the defaults of other groups and options
 
     @model_validator(mode="before")
     @classmethod
@@ -196,8 +196,8 @@ class Config(BaseModel):
                         f"{strange} belongs to {other.called}; {name} is {chosen}: leave {strange} out, or choose "
                         f"another {name}"
                     )
-            for group, options in kind.defaults.items():
-                found[group] = {**options, **found[group]}
+            for option, usual in kind.defaults.items():
+                found[option] = {**usual, **found[option]} if option in groups else found.get(option, usual)
         return found
 
 
