@@ -50,7 +50,7 @@ wall time of one run with the given number of threads (of a refit, of the second
 have shared the machine. Options and checkpoints were chosen on the validation targets, the
 defaults of `itemknn` on those of MovieLens 100K and Beauty together, those of `transitions` on those of all four.
 Choices made after test figures had been seen are marked in [experiments.md](experiments.md), above all that
-`recsysllm-best` has no pre-training; the test part was opened twice for `transitions`. Repeat a row with `python
+`recsysllm-tokens` has no pre-training; the test part was opened twice for `transitions`. Repeat a row with `python
 benchmarks/seeds.py RECOMMENDER OPTIONS --data PATH`.
 
 **Tasks** of multi-task recommenders are listed with baselines for the same questions, fitted on the same training part;

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import FloatArray, Histories, Interactions, Targets
@@ -19,7 +19,7 @@ class PriorConfig(PriorOptions):
     """Options of `prior`."""
 
     seed: Seed = 0
-    threads: Threads | None = None
+    threads: Threads | None = Field(None, description="CPU threads; null: as many as help")
 
     @model_validator(mode="after")
     def _there_is_one(self) -> Self:
@@ -43,7 +43,7 @@ class WeighedScores(Recommender):
         "conditional logit: McFadden 1974, https://eml.berkeley.edu/reprints/mcfadden/zarembka.pdf"
     )
     tiny: ClassVar[dict[str, Any]] = {
-        "prior": ("itemknn", "transitions"),
+        "prior": ("transitions", "itemknn"),
         "prior_options": {"transitions": {"text": "tfidf"}},
     }
 

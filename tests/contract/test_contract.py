@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from genrec.recommenders.base import Recommender, create, recommenders
 from genrec.recommenders.genrec import GenRec
+from genrec.recommenders.palr.recommender import Palr
+from genrec.recommenders.recsysllm.recommender import RecSysLLM
 from genrec.testing import next_of
 from genrec.testing.contract import RecommenderContract, _ring
 
@@ -48,6 +50,20 @@ class WritesWithPrior(GenRec):
     }
 
 
+class NextItemsWithPrior(RecSysLLM):
+    """`recsysllm` that reads items and writes with two recommenders."""
+
+    tiny = WritesWithPrior.tiny
+
+
+class RanksByItems(Palr):
+    """`palr` that reads items, with the candidates of a prior."""
+
+    tiny = READS_ITEMS | {
+        "retriever_options": {"prior": ["bsarec", "transitions"], "prior_options": {"bsarec": BSAREC}},
+    }
+
+
 @cache
 def weighed(cls: type[Recommender]) -> Recommender:
     return create(cls.name, **cls.tiny).fit(_ring(), next_of(_ring()))
@@ -56,7 +72,8 @@ def weighed(cls: type[Recommender]) -> Recommender:
 class TestReadingItems(RecommenderContract):
     """Fitted with validation, so that all scores of a prior have their weights."""
 
-    recommenders = (ReadsItems, WritesWithPrior)
+    recommenders = (ReadsItems, WritesWithPrior, NextItemsWithPrior, RanksByItems)
+    weighing = ("palr",)
 
     @pytest.fixture
     def fitted(self, cls: type[Recommender]) -> Recommender:
@@ -65,6 +82,8 @@ class TestReadingItems(RecommenderContract):
     def test_it_is_written_with_what_was_asked_for(self, cls: type[Recommender], fitted: Any) -> None:
         if cls is ReadsItems:
             assert fitted.experts_ is None
+        elif cls is RanksByItems:
+            assert list(fitted.retriever_.experts_.weights) == ["bsarec", "transitions"]
         else:
             assert list(fitted.experts_.weights) == ["bsarec", "transitions", "text"]
             assert sum(weight > 0 for weight in fitted.experts_.weights.values()) > 1

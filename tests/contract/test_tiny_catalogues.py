@@ -25,8 +25,21 @@ WAYS: dict[str, list[dict[str, Any]]] = {
         {"backbone": "items", "min_steps": 0, "prior_options": {"bsarec": {"min_steps": 0, "width": 16}}},
     ],
     "genrec-seq2seq": [{}, {"pretraining_epochs": 1}, {"reads_users": True, "code": "sequential"}],
-    "palr": [{}, {"packed": False, "tasks": ("recommend", "candidates")}],
-    "recsysllm": [{"pretraining_epochs": 0}, {"pretraining_epochs": 1}],
+    "palr": [
+        {},
+        {"packed": False, "tasks": ("recommend", "candidates")},
+        {
+            "backbone": "items",
+            "min_steps": 3,
+            "retriever": "prior",
+            "retriever_options": {"prior": ("popular",)},
+        },
+    ],
+    "recsysllm": [
+        {"pretraining_epochs": 0},
+        {"pretraining_epochs": 1},
+        {"backbone": "items", "min_steps": 3, "pretraining_epochs": 0, "prior": ("popular",)},
+    ],
 }
 TITLES = st.sampled_from(["Home", "Home Again", "Away", "Hill 1", "Hill 2", "1"])
 
@@ -52,7 +65,10 @@ def shops(draw: st.DrawFn) -> Interactions:
 def test_learns_and_ranks_or_says_what_it_lacks(name: str, way: dict[str, Any], data: Interactions) -> None:
     tiny = recommenders()[name].tiny
     short = {"epochs": 1, "batch_tokens": 40, "warmup_steps": 0, "width": 32}
-    model = create(name, **(tiny | {option: short[option] for option in short.keys() & tiny.keys()} | way))
+    options = tiny | {option: short[option] for option in short.keys() & tiny.keys()} | way
+    if options.get("backbone") == "items":
+        del options["batch_tokens"]
+    model = create(name, **options)
     said = ""
     try:
         model.fit(data)

@@ -219,6 +219,14 @@ def test_wrong_options_of_a_group_are_told_by_their_place(given: dict[str, Any],
     ("name", "option", "value", "told"),
     [
         ("genrec", "backbone", "", "at least 1 character"),
+        ("genrec", "batch_tokens", 900, "batch_tokens=900 is about tokens, and backbone=items reads items"),
+        ("genrec", "max_tokens", 900, "max_tokens=900 is about tokens"),
+        ("genrec", "stride", 3, "stride=3 is about tokens"),
+        ("genrec", "num_heads", 3, "num_heads=3 does not divide width=64"),
+        ("palr", "ranking", "list", "ranking=list is about tokens.* or take backbone=compact"),
+        ("palr", "tasks", ["candidates"], "tasks=candidates is about tokens"),
+        ("palr", "prompt", "palr", "prompt=palr is about tokens"),
+        ("palr", "profile", "chat", "profile=chat is read in a prompt"),
         ("genrec", "backbone", "a\0b", "pattern"),
         ("genrec", "prompt", "x" * 5000, "at most 1000"),
         ("genrec", "bf16", 1, "valid boolean"),
@@ -226,8 +234,8 @@ def test_wrong_options_of_a_group_are_told_by_their_place(given: dict[str, Any],
         ("genrec", "report_to", "wandb", "valid tuple"),
         ("genrec", "report_to", [3], "valid string"),
         ("genrec", "report_to", ["t"] * 51, "at most 50"),
-        ("palr", "width", 100, "take a multiple of 32"),
-        ("palr", "width", 33, "take a multiple of 32"),
+        ("p5", "width", 100, "take a multiple of 32"),
+        ("p5", "width", 33, "take a multiple of 32"),
         ("sasrec", "num_heads", 3, "does not divide"),
         ("bsarec", "num_frequencies", 26, "no more than 25"),
         ("p5", "times", {"next": 1001}, "times.next=1001"),
@@ -253,7 +261,7 @@ def test_numpy_and_torch_take_every_seed_there_is() -> None:
 
 def test_lists_from_a_file_become_tuples() -> None:
     assert create("p5", families=["sequential"]).config.families == ("sequential",)
-    assert create("palr", tasks=["candidates"]).config.tasks == ("candidates",)
+    assert create("palr", backbone="compact", tasks=["candidates"]).config.tasks == ("candidates",)
     assert create("genrec", learning_rate=1).config.training.learning_rate == 1.0
 
 

@@ -218,9 +218,10 @@ class GenerativeConfig(Config):
         for group in (self, self.training):
             for name in sorted(names & type(group).model_fields.keys()):
                 if (value := getattr(group, name)) != type(group).model_fields[name].default:
+                    told = ",".join(value) if isinstance(value, tuple) else one_line(value)
                     raise ValueError(
-                        f"{name}={one_line(value)} is about tokens, and backbone=items reads items: leave it out, or "
-                        "take backbone=compact"
+                        f"{name}={told} is about tokens, and backbone=items reads items: leave it out, or take "
+                        "backbone=compact"
                     )
         return self
 

@@ -72,8 +72,8 @@ class DecoderOnly:
 
         decoder_config(checkpoint)
 
-    def new(self, config: DecoderConfig, codebook: Codebook, num_users: int) -> Backbone:
-        if config.backbone.kind != "compact":
+    def new(self, config: Any, codebook: Codebook, num_users: int) -> Backbone:
+        if config.backbone.kind == "pretrained":
             from genrec.backbones.pretrained import PretrainedBackbone
 
             return PretrainedBackbone(config.backbone.path, **tuning(config))

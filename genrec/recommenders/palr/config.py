@@ -16,10 +16,10 @@ class PalrConfig(DecoderConfig):
     """Options of `palr`; the defaults are the recipe `palr-best`."""
 
     dropped: ClassVar = {"stride": 0}
-    about_tokens: ClassVar = (
-        *("prompt", "tasks", "packed", "list_task", "num_targets", "users_share", "swap_share"),
-        *("enrich_to", "order", "ranking"),
-    )
+    about_tokens: ClassVar = [
+        "prompt", "tasks", "packed", "list_task", "num_targets", "users_share", "swap_share", "enrich_to", "order",
+        "ranking",
+    ]  # fmt: skip
 
     retriever: Name = Field("prior", description="a recommender by its name, or the run of a fitted one")
     retriever_options: dict[Name, Any] = Field({}, description="of a retriever that is fitted here")

@@ -60,7 +60,7 @@ class Trace:
 
 @register("palr")
 class Palr(GenerativeRecommender):
-    """history -> retriever's candidates + profile -> decoder-only language model -> the candidates in its order.
+    """history -> retriever's candidates -> likelihood under a language model, match with a profile, retriever's score.
 
     What is no candidate cannot be recommended: HR@k never exceeds the retriever's HR@num_candidates. Practical limits:
     those of `genrec` and of the retriever, and a question holds every candidate's code.
@@ -68,7 +68,8 @@ class Palr(GenerativeRecommender):
 
     Config = PalrConfig
     pipeline = (
-        "retriever's candidates and a profile in words -> decoder-only language model -> candidates in order"
+        "retriever's candidates -> likelihood under a language model, match with a profile, retriever's score -> "
+        "candidates in order"
     )
     paper = "Yang et al. 2023, https://arxiv.org/abs/2305.07622"
     architecture: Architecture = DecoderOnly()

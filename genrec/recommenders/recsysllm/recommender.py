@@ -73,18 +73,10 @@ class RecSysLLMConfig(TaskConfig, WriterPriorOptions):
 
     # Two-dimensional positions stand in for whole-word vectors.
     dropped: ClassVar = {"stride": 0, "word_vectors": "none"}
-    about_tokens: ClassVar = (
-        *("prompts", "user_tokens", "named_users", "other_words", "dropped_words", "draws", "packed"),
-        *(
-            "held_share",
-            "levels",
-            "mask_share",
-            "whole_entities",
-            "chronological",
-            "two_dimensional",
-            "dynamic",
-        ),
-    )
+    about_tokens: ClassVar = [
+        "prompts", "user_tokens", "named_users", "other_words", "dropped_words", "draws", "packed", "held_share",
+        "levels", "mask_share", "whole_entities", "chronological", "two_dimensional", "dynamic",
+    ]  # fmt: skip
 
     backbone: Annotated[TaskCompact | NextItems | Pretrained, Field(discriminator="kind")]  # type: ignore[assignment]
     training: RecSysLLMTraining
@@ -129,9 +121,9 @@ class PrefixModel:
 
         decoder_config(checkpoint)
 
-    def new(self, config: RecSysLLMConfig, codebook: Codebook, num_users: int) -> Backbone:
+    def new(self, config: Any, codebook: Codebook, num_users: int) -> Backbone:
         tokenizer = codebook.tokenizer
-        if config.backbone.kind != "compact":
+        if config.backbone.kind == "pretrained":
             from genrec.backbones.pretrained_prefix import PretrainedPrefixBackbone
 
             start_token = (tokenizer.begin or tokenizer.end)[0]
@@ -167,6 +159,7 @@ class RecSysLLM(P5):
     paper = "Chu et al. 2023, https://arxiv.org/abs/2308.10837"
     tiny = P5.tiny | {"pretraining_epochs": 2}
     architecture: Architecture = PrefixModel()
+    backbone_: Any  # where items are read, an `ItemReader`
 
     # -- learning --------------------------------------------------------------------------------------------
 

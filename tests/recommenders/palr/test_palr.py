@@ -351,3 +351,60 @@ def test_mistakes_are_told_in_a_line(options: dict[str, Any], told: str) -> None
     with pytest.raises(ConfigError, match=told) as error:
         palr(**options).fit(walks())
     assert "\n" not in str(error.value)
+
+
+READS_ITEMS: dict[str, Any] = {
+    "backbone": "items",
+    "width": 32,
+    "dropout": 0.1,
+    "vocab_size": 300,
+    "epochs": 30,
+    "min_steps": 0,
+    "batch_size": 8,
+    "learning_rate": 1e-2,
+    "warmup_steps": 2,
+    "bf16": False,
+    "num_candidates": 6,
+    "retriever_options": {"prior": ("transitions",)},
+}
+
+
+@pytest.fixture(scope="module")
+def of_items() -> Any:
+    """Items are read, a prior proposes; no test may change it."""
+    data = walks()
+    return create("palr", **READS_ITEMS).fit(data, next_of(data))
+
+
+def test_items_are_read_and_candidates_of_a_prior_are_ranked(of_items: Any, tmp_path: Path) -> None:
+    assert of_items.retriever_.name == "prior"
+    assert [score.name for score in of_items.scores] == ["recommend", "profile", "prior"]
+    assert of_items.weights_[0] > 0
+    found = of_items.rank(HISTORIES, 6)
+    assert found.items_BK[:3, 0].tolist() == [2, 8, 11]
+    proposed = of_items.retriever_.rank(HISTORIES, 6).items_BK
+    np.testing.assert_array_equal(np.sort(found.items_BK), np.sort(proposed))
+    again = load(of_items.save(tmp_path / "saved"))
+    np.testing.assert_allclose(again.rank(HISTORIES, 6).scores_BK, found.scores_BK, atol=1e-5)
+
+
+def test_likelihoods_of_items_read_are_the_products_of_the_decisions(of_items: Any) -> None:
+    candidates_BC = np.array([[9, 5, 1, -1]])
+    found_BC = scored(of_items, "recommend", Histories.from_lists([[3, 4]]), candidates_BC)
+    for place, item in enumerate([9, 5, 1]):
+        decisions = of_items.why(["i3", "i4"], f"i{item}")
+        assert found_BC[0, place] == pytest.approx(sum(np.log(chance) for _, chance in decisions), abs=1e-4)
+
+
+def test_items_read_outlive_edits(of_items: Any, tmp_path: Path) -> None:
+    copied: Any = load(of_items.save(tmp_path / "copy"))
+    copied.add_items(pl.DataFrame({"item_id": ["n"], "title": ["Sea 1 3"]})).remove_items(["i2"])
+    found = copied.rank(HISTORIES, NUM_ITEMS + 1)
+    assert NUM_ITEMS in found.items_BK
+    assert 2 not in found.items_BK
+    assert copied.retriever_.catalogue.ids == copied.catalogue.ids
+
+
+def test_the_usual_retriever_is_a_prior() -> None:
+    config = create("palr").config
+    assert (config.retriever, config.backbone.kind, config.ranking) == ("prior", "items", "likelihood")

@@ -15,7 +15,7 @@ from genrec.errors import ConfigError
 from genrec.recommenders.base import create, load
 from genrec.recommenders.recsysllm.recommender import RecSysLLM, mask_token
 from genrec.tasks.material import TrainingText
-from genrec.testing import GOOD, POOR, reviewed
+from genrec.testing import GOOD, POOR, next_of, reviewed
 from genrec.training.encoder_rows import Asked
 from music_shop import ITEMS, TINY, USERS, explain, of_reviews, predict_rating, write_prompts
 
@@ -205,3 +205,69 @@ def test_what_is_searched_is_what_was_trained_within_windows_too(tmp_path: Path,
 def test_encoder_decoders_are_no_backbones(seq2seq_checkpoint: Callable[[str], str]) -> None:
     with pytest.raises(ConfigError, match="not a decoder-only language model"):
         recsysllm(backbone=seq2seq_checkpoint("t5")).fit(reviewed())
+
+
+READS_ITEMS: dict[str, Any] = {
+    "backbone": "items",
+    "width": 16,
+    "depth": 1,
+    "vocab_size": 300,
+    "epochs": 6,
+    "min_steps": 0,
+    "batch_size": 8,
+    "bf16": False,
+    "prior": ("transitions",),
+}
+
+
+def test_an_entity_is_a_position_where_items_are_read(tmp_path: Path) -> None:
+    """Nothing is asked in words, so it writes what `genrec` writes with the same options."""
+    data, histories = reviewed(), Histories.from_lists([[0, 1, 2], [5], []])
+    model: Any = create("recsysllm", **READS_ITEMS).fit(data, next_of(data))
+    assert (model.config.families, model.config.times) == (("sequential",), {"next": 1})
+    assert (model.tasks(), model.tasks("unseen")) == (["sequential", "direct"], [])
+    found = model.rank(histories, 5)
+    alike = create("genrec", **READS_ITEMS).fit(data, next_of(data)).rank(histories, 5)
+    np.testing.assert_array_equal(found.items_BK, alike.items_BK)
+    np.testing.assert_allclose(found.scores_BK, alike.scores_BK, atol=1e-5)
+    again = load(model.save(tmp_path / "saved"))
+    np.testing.assert_array_equal(again.rank(histories, 5).items_BK, found.items_BK)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [READS_ITEMS, TINY | {"families": ("sequential",), "times": {"next": 1}, "prior": ("transitions",)}],
+    ids=["items", "tokens"],
+)
+def test_candidates_are_ranked_with_the_prior_too(options: dict[str, Any]) -> None:
+    data = reviewed()
+    model: Any = create("recsysllm", **options | {"epochs": 2}).fit(data, next_of(data))
+    assert list(model.experts_.weights) == ["transitions"]
+    histories = [np.array([0, 1, 2]), np.array([5])]
+    candidates = np.array([[6, 3, 4], [1, 6, 0]])
+    questions = [
+        {"history": history, "candidates": row} for history, row in zip(histories, candidates, strict=True)
+    ]
+    found = model.answer("direct", questions)
+    every = model.rank(Histories.from_lists(histories), 8, exclude_seen=False, exact=True)
+    for row, items in enumerate(candidates):
+        kept = np.isin(every.items_BK[row], items)
+        assert found.items_BK[row].tolist() == every.items_BK[row][kept].tolist()
+        np.testing.assert_allclose(found.scores_BK[row], every.scores_BK[row][kept], atol=1e-4)
+    assert len(model.answer("direct", [])) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"families": ("sequential", "rating")}, "learns what comes next and no other task"),
+        ({"times": {"next": 1, "choose": 1}}, "learns what comes next and no other task"),
+        ({"pretraining_epochs": 2}, "pretraining_epochs=2 is about tokens"),
+        ({"levels": ("entity",)}, "is about tokens, and backbone=items reads items"),
+        ({"backbone": "compact", "families": ("rating",)}, "a prior is about what comes next"),
+    ],
+)
+def test_what_does_not_go_with_reading_items(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told) as error:
+        create("recsysllm", **{"backbone": "items", "prior": ("transitions",)} | options)
+    assert "\n" not in str(error.value)
