@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from genrec.data.files import all_or_nothing
 from genrec.errors import ConfigError
@@ -31,12 +33,21 @@ def check_refit(recommender: Recommender, recipe: Recipe) -> None:
             f"this {recommender.name} learns no lists, and --refit adds a column to the table of lists: leave it out"
         )
     for name, value in recipe.options.items():
-        for word in value if isinstance(value, list | tuple) else [value]:
-            if isinstance(word, str) and looks_like_run(Path(word)):
+        for word in _words(value):
+            if looks_like_run(Path(word)):
                 raise ConfigError(
                     f"{name}={word} is a run, whose model was trained without the validation items: name a recommender "
                     "for --refit, or leave that out"
                 )
+
+
+def _words(value: Any) -> Iterator[str]:
+    """All texts in an option."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _words(inner)
 
 
 def refit_run(run: Run) -> None:

@@ -182,6 +182,10 @@ def test_what_has_no_lists_or_is_built_on_a_run_is_refused_at_once(popular: Path
         genrec.train("p5", "synthetic", out, families=["rating"], refit=True)
     with pytest.raises(ConfigError, match=r"retriever=.*popular is a run, whose model was trained without"):
         genrec.train("palr", "synthetic", out, retriever=str(popular), refit=True)
+    with pytest.raises(
+        ConfigError, match=r"retriever_options=.*popular is a run, whose model was trained without"
+    ):
+        genrec.train("palr", "synthetic", out, retriever_options={"prior": [str(popular)]}, refit=True)
     assert not out.exists()
 
 
