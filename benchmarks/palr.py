@@ -120,7 +120,7 @@ def outside_share(model: Palr, asked: Targets, proposed: Rankings) -> float:
     for start in range(0, len(asked), 64):
         rows = np.arange(start, min(start + 64, len(asked)))
         histories, items_BC = asked.histories.take(rows), proposed.items_BK[rows]
-        questions = model.lists_.of(model.config.asks_for_lists, histories, items_BC)
+        questions = model._asked(model.config.asks_for_lists, histories, items_BC)
         found = model.ranker_.rank(questions, 10, histories, None, exact=False)
         for free, candidates in zip(found.items_BK.tolist(), items_BC, strict=True):
             outside.append(np.mean(~np.isin(free, candidates)))
