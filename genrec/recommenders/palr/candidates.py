@@ -18,6 +18,7 @@ from genrec.data.ranking import Rankings
 from genrec.errors import ConfigError, DataError
 from genrec.recommenders.base import Recommender
 from genrec.recommenders.itemknn import co_consumed
+from genrec.recommenders.language.experts import scores_of
 from genrec.recommenders.palr.affinity import SHRINK
 
 NUM_NEIGHBOURS = 50  # co-consumed items of each item that negatives are drawn from
@@ -58,6 +59,23 @@ def retrieve(
     _check_candidates(retriever, found, asked, k, exclude_seen, allowed_there)
     items_BK = np.where(found.items_BK < 0, -1, back_I[found.items_BK]).astype(np.int32)
     return Rankings(items_BK, found.scores_BK, found.exact_B)
+
+
+def part_scores(
+    model: Recommender, name: str, histories: Histories, candidates_BC: IntArray, catalogue: Catalogue
+) -> FloatArray:
+    """One of a recommender's scores by its name, (B, C), of candidates that a retriever made of several proposed.
+
+    Args:
+        model: a part of the retriever.
+        name: of the score.
+        histories, candidates_BC: rows of `catalogue`; -1 where there are fewer, with any score.
+        catalogue: as in `retrieve`.
+    """
+    there_I = _matched(model, catalogue)
+    asked = Histories(there_I[histories.items], histories.offsets, histories.users)
+    scores_BI = scores_of(model, asked)[name]
+    return np.take_along_axis(scores_BI, there_I[np.maximum(candidates_BC, 0)], axis=1)
 
 
 def _matched(retriever: Recommender, catalogue: Catalogue) -> IntArray:

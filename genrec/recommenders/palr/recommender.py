@@ -40,7 +40,7 @@ from genrec.recommenders.palr.config import PalrConfig, Task
 from genrec.recommenders.palr.lists import load_list_prompts
 from genrec.recommenders.palr.profile_texts import ProfileTexts
 from genrec.recommenders.palr.questions import ListQuestions
-from genrec.recommenders.palr.scores import Likelihood, ProfileMatch, Retrieved, Score
+from genrec.recommenders.palr.scores import Likelihood, ProfileMatch, Score, of_retriever
 from genrec.training.decoder_rows import collate
 from genrec.training.mixture import Batches, Mixture
 
@@ -97,8 +97,7 @@ class Palr(GenerativeRecommender):
         spelt = [*self.prompt_texts(), *self.profiles_.words, *map(str, range(1, 21))]
         codebook = self._new_codebook(train_data, [] if config.reads_items else spelt)
         self._use(codebook, self._new_backbone(codebook))
-        # How much a profile says is not known before there is validation; the others are about log-probabilities.
-        self.weights_ = np.array([float(score.name != "profile") for score in self.scores])
+        self.weights_ = np.array([score.usual for score in self.scores])
         self._train(self._steps(train_data), self._validation(validation), run, resume)
         if validation is not None and config.ranking == "likelihood":
             self.calibrate(validation)
@@ -179,7 +178,7 @@ class Palr(GenerativeRecommender):
         likelihoods = [Likelihood(task, self._asked, self.ranker_) for task in self.config.tasks]
         attributes = self.profiles_.attributes
         match = [] if attributes is None else [ProfileMatch(attributes)]
-        return [*likelihoods, *match, Retrieved(self.retriever_.name)]
+        return [*likelihoods, *match, *of_retriever(self.retriever_, self.catalogue)]
 
     def _written(self, histories: Histories, candidates_BC: IntArray, k: int) -> tuple[IntArray, FloatArray]:
         """A list of at most `k` candidates; scores fall by one a place."""
@@ -219,13 +218,15 @@ class Palr(GenerativeRecommender):
 
         Args:
             retriever: fitted on the same catalogue.
-            validation: to learn the weights anew, whose old values are for the old retriever's scores.
+            validation: to learn the weights anew, whose old values were fitted beside the old retriever's scores.
 
         Raises:
             ConfigError: the retriever knows other items.
         """
         retrieve(retriever, Histories.from_lists([[]]), 1, catalogue=self.catalogue)
+        known = dict(zip([score.name for score in self.scores], self.weights_.tolist(), strict=True))
         self.retriever_ = retriever
+        self.weights_ = np.array([known.get(score.name, score.usual) for score in self.scores])
         self.trained_ = {name: value for name, value in self.trained_.items() if name != "retriever_"}
         return self if validation is None else self.calibrate(validation)
 

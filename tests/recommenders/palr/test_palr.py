@@ -241,6 +241,10 @@ def test_the_retriever_can_be_swapped(tmp_path: Path) -> None:
     popular = create("popular").fit(data)
     model.with_retriever(popular, next_of(data))
     assert model.retriever_ is popular
+    weights = model.weights_.tolist()
+    model.with_retriever(create("prior", prior=("transitions", "itemknn")).fit(data))
+    assert model.weights_.tolist() == [*weights[:-1], 1, 0]  # until they are learnt
+    model.with_retriever(popular, next_of(data))
     again = load(model.save(tmp_path / "saved"))
     assert isinstance(again, Palr)
     assert again.retriever_.name == "popular"
@@ -365,7 +369,7 @@ READS_ITEMS: dict[str, Any] = {
     "warmup_steps": 2,
     "bf16": False,
     "num_candidates": 6,
-    "retriever_options": {"prior": ("transitions",)},
+    "retriever_options": {"prior": ["transitions"], "prior_options": {"transitions": {"text": "tfidf"}}},
 }
 
 
@@ -378,7 +382,7 @@ def of_items() -> Any:
 
 def test_items_are_read_and_candidates_of_a_prior_are_ranked(of_items: Any, tmp_path: Path) -> None:
     assert of_items.retriever_.name == "prior"
-    assert [score.name for score in of_items.scores] == ["recommend", "profile", "prior"]
+    assert [score.name for score in of_items.scores] == ["recommend", "profile", "transitions", "text"]
     assert of_items.weights_[0] > 0
     found = of_items.rank(HISTORIES, 6)
     assert found.items_BK[:3, 0].tolist() == [2, 8, 11]
@@ -394,6 +398,30 @@ def test_likelihoods_of_items_read_are_the_products_of_the_decisions(of_items: A
     for place, item in enumerate([9, 5, 1]):
         decisions = of_items.why(["i3", "i4"], f"i{item}")
         assert found_BC[0, place] == pytest.approx(sum(np.log(chance) for _, chance in decisions), abs=1e-4)
+
+
+def test_scores_of_a_priors_parts_are_weighed_anew(of_items: Any) -> None:
+    histories, candidates_BC = Histories.from_lists([[3, 4], [7]]), np.array([[9, 5, 1, -1], [2, 8, 0, 3]])
+    (model,) = of_items.retriever_.experts_.models
+    for name, table_BI in model._scores(histories).items():
+        found_BC = scored(of_items, name, histories, candidates_BC)
+        there_BC = candidates_BC >= 0
+        expected_BC = np.take_along_axis(table_BI, np.maximum(candidates_BC, 0), 1)
+        np.testing.assert_allclose(found_BC[there_BC], expected_BC[there_BC], rtol=1e-5)
+    # A retriever that knows the same items in another order is asked in its own.
+    data = walks()
+    backwards = np.arange(NUM_ITEMS)[::-1]
+    turned = Interactions(
+        Catalogue(data.catalogue.table[::-1]),
+        data.users,
+        Histories(backwards[data.histories.items].astype(np.int32), data.histories.offsets),
+    )
+    options = READS_ITEMS["retriever_options"]
+    other = create("prior", **options).fit(turned)
+    model = create("palr", **READS_ITEMS | {"max_steps": 1}).fit(data)
+    before = scored(model, "text", histories, candidates_BC)
+    model.with_retriever(other)
+    np.testing.assert_allclose(scored(model, "text", histories, candidates_BC), before, rtol=1e-5)
 
 
 def test_items_read_outlive_edits(of_items: Any, tmp_path: Path) -> None:
