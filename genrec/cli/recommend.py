@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genrec.cli.options import BatchSize, Exact, Json, Run, pair
+from genrec.cli.options import BatchSize, Exact, Json, Run
 from genrec.cli.terminal import note, print_json, print_table, progress, stdout, stoppable
-from genrec.errors import ConfigError, one_of
+from genrec.errors import ConfigError, one_of, shown
 from genrec.runs.answers import answer_for
 from genrec.runs.run import open_run
 
@@ -36,10 +36,20 @@ def recommend(
     k: Annotated[int, typer.Option("-k", help="Items wanted for each user.")] = 10,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="FIELD=VALUE", help="Only such items, as in genres=Comedy; repeat."),
+        typer.Option(
+            "--only",
+            metavar="CONDITION",
+            help="Only such items, as in genres=Comedy, brand=Pike,Rill or 'price<20'; all of several.",
+        ),
     ] = None,
     exclude: Annotated[
         list[str] | None, typer.Option("--exclude", metavar="ITEM", help="Never this id or title; repeat.")
+    ] = None,
+    exclude_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--exclude-file", metavar="FILE", help="Never these: an id or title a line, or a file of items."
+        ),
     ] = None,
     exact: Exact = False,
     why: Annotated[
@@ -63,7 +73,8 @@ def recommend(
     titles of the catalogue are taken as they are spelled or nearly so; a title that nothing fits is answered with the
     nearest ones.
     """
-    from genrec.runs.lists import allowed_items
+    from genrec.data.conditions import parsed
+    from genrec.recommenders.asked import allowed_mask
 
     if [history is not None, user is not None, users is not None].count(True) != 1:
         raise ConfigError("give one of --history ITEM (repeated), --user ID, or --users all")
@@ -71,7 +82,9 @@ def recommend(
     alone = history is not None and data is None and items is None  # what the run has is enough
     model = opened.model if alone else opened.today.model
     tell_notes(model, [*(history or ()), *(exclude or ())])
-    fields = [pair(word, "--only", "genres=Comedy") for word in only or ()]
+    for condition in only or ():
+        parsed(condition, "--only")
+    excluded = [*(exclude or ()), *(_listed(exclude_file, model) if exclude_file is not None else ())]
     if users is not None:
         one_of(users, ("all",), "--users")
         if why or as_json:
@@ -85,14 +98,14 @@ def recommend(
                 "batch_size": batch_size,
                 "progress": tick,
             }
-            num_rows = opened.recommend_to_all(out, k, only=fields, exclude=exclude or (), **options)
+            num_rows = opened.recommend_to_all(out, k, only=only or (), exclude=excluded, **options)
         stdout().print(f"wrote {num_rows:,} rows to {out}")
         return
     if batch_size is not None:
         raise ConfigError("--batch-size is for --users all; a single list is ranked by itself")
     if out is not None:
         raise ConfigError("--out is for --users all; a single list is printed, with --json for programs")
-    allowed = allowed_items(model, fields, exclude or ())
+    allowed = allowed_mask(only, excluded, model.catalogue)
     names = history if history is not None else opened.today.history(str(user))
     answer = answer_for(model, names, k, allowed, exact=exact, why=why)
     if as_json:
@@ -101,6 +114,18 @@ def recommend(
     print_answer(answer)
     if len(answer["items"]) < k:
         note(f"only {len(answer['items'])} items are left to recommend")
+
+
+def _listed(path: Path, model: Recommender) -> list[str]:
+    """Of the items that a file names, those that there are; how many there are not is told."""
+    from genrec.data.name_list import read_names
+
+    names, catalogue = read_names(path), model.catalogue
+    unknown = [name for name in names if not catalogue.find(name)]
+    if unknown:
+        some = ", ".join(map(shown, unknown[:3])) + (", …" if len(unknown) > 3 else "")
+        note(f"{len(unknown):,} of {len(names):,} names in {path.name} are of no item here ({some})")
+    return [name for name in names if catalogue.find(name)]
 
 
 def tell_notes(model: Recommender, names: Sequence[str]) -> None:

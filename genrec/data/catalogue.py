@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import pairwise
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from genrec.data.conditions import matches
 from genrec.errors import CatalogueError, ConfigError, UnknownItemError, shown
 
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
@@ -25,7 +26,7 @@ class Catalogue:
     """Items in a fixed order; everywhere inside the package an item is its row number here.
 
     `table` has one row an item: `item_id` (str, unique), `title` (str, never empty) and any further fields,
-    each either a string, a number or a list of strings (`genres`, `brand`, `year`, ...).
+    each a string, a number, a truth value, a day or moment, or a list of strings (`genres`, `brand`, `year`, ...).
     """
 
     table: pl.DataFrame
@@ -107,15 +108,7 @@ class Catalogue:
             UnknownItemError: nothing fits (the nearest titles are named), several items share the title, or it is no
                 name at all, as None, a float or bytes are not.
         """
-        if not isinstance(name, str | Integral) or isinstance(name, bool):
-            raise UnknownItemError(
-                f"{shown(name)} is no name of an item: give an id or title as text, or an id as a whole number"
-            )
-        row = self.get(name)
-        if row is not None:
-            return row
-        rows = self._rows_of_spelling.get(_spelling(str(name)), [])
-        rows = rows or self._rows_of_title.get(_folded(str(name)), [])
+        rows = self.find(name)
         if len(rows) == 1:
             return rows[0]
         if rows:
@@ -128,6 +121,22 @@ class Catalogue:
         raise UnknownItemError(
             f"the catalogue of {len(self)} items has no id or title {shown(str(name))}{hint}"
         )
+
+    def find(self, name: str | int) -> list[int]:
+        """Rows of the items that go by a name, as `resolve` takes it: none, one, or several that share a title.
+
+        Raises:
+            UnknownItemError: it is no name at all.
+        """
+        if not isinstance(name, str | Integral) or isinstance(name, bool):
+            raise UnknownItemError(
+                f"{shown(name)} is no name of an item: give an id or title as text, or an id as a whole number"
+            )
+        row = self.get(name)
+        if row is not None:
+            return [row]
+        rows = self._rows_of_spelling.get(_spelling(str(name)), [])
+        return rows or self._rows_of_title.get(_folded(str(name)), [])
 
     def notes(self, names: Iterable[str | int]) -> list[str]:
         """A sentence for each of the names that is an item's id and the title of others, as "300" may be."""
@@ -159,41 +168,27 @@ class Catalogue:
         found = close or pool[:count]
         return [self.titles[self._rows_of_title[folded][0]] for folded in found]
 
-    def where(self, name: str, value: str | float) -> BoolArray:
-        """Mask (num_items,) of the items whose field `name` equals `value` or, where it is a list, holds it.
+    def where(self, name: str, value: Any, relation: str = "=") -> BoolArray:
+        """Mask (num_items,) of the items whose field `name` has `relation` to `value`; see `genrec.data.conditions`.
 
-        Values are compared as they are written, truth values as `true` and `false`.
+        A field is known by its name here and by the one that files may give it, whatever its case.
 
         Raises:
-            ConfigError: no such field, no item has the value, or it is none, as a list is not.
+            ConfigError: no such field, no item that fits, a value that is none, or an order of what has none.
         """
-        if not isinstance(value, str | Real):
-            raise ConfigError(f"{shown(name)} is asked for {shown(value)}: give one text or number")
-        value = str(value).lower() if isinstance(value, bool) else str(value)
+        found = name
         if name not in self.table.columns:
+            from genrec.data.readers.columns import folded
+            from genrec.data.readers.item_fields import our_name
+
+            alike = [column for column in self.table.columns if folded(column) == folded(name)]
+            found = alike[0] if len(alike) == 1 else our_name(name)
+        if found not in self.table.columns:
             raise ConfigError(
                 f"the items have no field {shown(name)}; they have {', '.join(self.table.columns)}"
             )
-        column = self.table[name]
-        if isinstance(column.dtype, pl.List):
-            mask = column.list.eval(pl.element().cast(pl.String) == value).list.any().fill_null(False)
-        else:
-            mask = (column.cast(pl.String) == value).fill_null(False)
-        if not mask.any():
-            values = column.explode() if isinstance(column.dtype, pl.List) else column
-            known = values.cast(pl.String).drop_nulls().unique()
-            some = known.sort().head(_MOST_COMPARED).to_list()
-            nearest = difflib.get_close_matches(value, some, n=3, cutoff=0.3) or some[:5]
-            barred = known.str.split("|").list.contains(value).any()
-            hint = (
-                "; bars part values in columns called genres, categories, tags or keywords: rename it"
-                if barred
-                else ""
-            )
-            raise ConfigError(
-                f"no item has {name}={shown(value)}; for example {', '.join(map(shown, nearest))}{hint}"
-            )
-        return mask.to_numpy()
+        mask: BoolArray = matches(self.table[found], relation, value).to_numpy()
+        return mask
 
     def rows(self, names: Iterable[str | int]) -> list[int]:
         """`resolve` over several names.

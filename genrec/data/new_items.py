@@ -86,9 +86,14 @@ def _fitted(values: pl.Series, dtype: pl.DataType, item_ids: pl.Series) -> pl.Se
         return split(values, known=True).set(values.is_null(), None)
     if isinstance(values.dtype, pl.List) and dtype == pl.String:
         return values.cast(pl.List(pl.String)).list.join("|", ignore_nulls=True)
+    if isinstance(values.dtype, pl.Datetime) and dtype == pl.String:  # as they were kept before days were
+        return values.dt.strftime("%Y-%m-%d %H:%M:%S")
     fitted = pl.Series(values.name, [None] * len(values), dtype)
+    if dtype == pl.Boolean and (values.dtype == pl.String or values.dtype.is_numeric()):
+        values_in_words = values.cast(pl.String).str.to_lowercase()
+        fitted = values_in_words.replace_strict(_TRUTHS, default=None, return_dtype=pl.Boolean)
     # What polars would make of a record or a date, braces or days since 1970, is not what anybody meant.
-    if not values.dtype.is_nested() and not (values.dtype.is_temporal() and dtype.is_numeric()):
+    elif not values.dtype.is_nested() and not (values.dtype.is_temporal() and dtype.is_numeric()):
         with suppress(pl.exceptions.PolarsError):  # no value of the one type is one of the other
             fitted = values.cast(dtype, strict=False)
     if dtype.is_integer() and values.dtype.is_float():
@@ -102,10 +107,17 @@ def _refuse(item_ids: pl.Series, values: pl.Series, fitted: pl.Series, dtype: pl
     lost = fitted.is_null() & values.is_not_null()
     if lost.any():
         row = int(lost.arg_max() or 0)
-        wanted = (
-            "numbers" if dtype.is_numeric() else "lists of text" if isinstance(dtype, pl.List) else "text"
-        )
+        kinds = {
+            "numbers": dtype.is_numeric(),
+            "truth values": dtype == pl.Boolean,
+            "days": dtype.is_temporal(),
+        }
+        kinds |= {"lists of text": isinstance(dtype, pl.List), "text": True}
+        wanted = next(name for name, fits in kinds.items() if fits)
         raise CatalogueError(
             f"the new item {shown(item_ids[row])} has {shown(values[row])} as its {values.name}, where the catalogue "
             f"has {wanted}: change it, or leave it out"
         )
+
+
+_TRUTHS = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}

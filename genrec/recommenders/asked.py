@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from genrec.data.catalogue import BoolArray, Catalogue
+from genrec.data.conditions import parsed
 from genrec.data.interactions import Histories, Interactions, Targets
 from genrec.errors import ConfigError, DataError, shown
 
@@ -52,6 +53,32 @@ def named_rows(histories: Any, catalogue: Catalogue) -> Histories:
                 f"a history is a list of ids or titles, oldest first, and {type(one).__name__} {shown(one)} is none"
             )
     return Histories.from_lists([catalogue.rows(one) for one in lists])
+
+
+def allowed_mask(only: Any, exclude: Any, catalogue: Catalogue) -> BoolArray | None:
+    """The mask (num_items,) that `only` and `exclude` of `Recommender.recommend` stand for; None: all is allowed.
+
+    Raises:
+        ConfigError: conditions that are none, that no item fits, or a mask of another length.
+        UnknownItemError: an excluded name that the catalogue does not hold.
+    """
+    excluded = catalogue.rows(exclude)
+    if only is None and not excluded:
+        return None
+    allowed = np.ones(len(catalogue), bool)
+    if isinstance(only, str):
+        only = [only]
+    if isinstance(only, Mapping):
+        for name, value in only.items():
+            allowed &= catalogue.where(name, value)
+    elif isinstance(only, list | tuple) and only and all(isinstance(one, str | tuple) for one in only):
+        for one in only:
+            name, relation, value = parsed(one) if isinstance(one, str) else (one[0], "=", one[-1])
+            allowed &= catalogue.where(name, value, relation)
+    elif only is not None and not (isinstance(only, list | tuple) and not only):
+        allowed = as_mask(only, "only", len(catalogue))
+    allowed[excluded] = False
+    return allowed
 
 
 def check_rows(histories: Any, num_items: int) -> None:

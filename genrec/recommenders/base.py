@@ -48,7 +48,14 @@ from genrec.errors import (
     one_line,
     shown,
 )
-from genrec.recommenders.asked import as_count, as_mask, check_learnable, check_rows, named_rows
+from genrec.recommenders.asked import (
+    allowed_mask,
+    as_count,
+    as_mask,
+    check_learnable,
+    check_rows,
+    named_rows,
+)
 from genrec.recommenders.living_catalogue import LivingCatalogue
 from genrec.recommenders.options import Config, refusal
 
@@ -285,7 +292,7 @@ class Recommender(LivingCatalogue, ABC):
         k: int = 10,
         *,
         exclude_seen: bool = True,
-        only: Mapping[str, str] | BoolArray | None = None,
+        only: Mapping[str, Any] | Sequence[str] | BoolArray | None = None,
         exclude: Iterable[str | int] = (),
         exact: bool = False,
     ) -> list[Ranking]:
@@ -295,7 +302,8 @@ class Recommender(LivingCatalogue, ABC):
             histories: one list a user; the users need not have been seen in training.
             k: items wanted for each user.
             exclude_seen: never recommend an item of the history.
-            only: `{field: value}` that an item must match, e.g. `{"genres": "Comedy"}`, or a mask over the catalogue.
+            only: what an item must be: `{field: value}` as in `{"genres": "Comedy"}`, conditions as in `["price<20",
+                "brand=Pike,Rill"]`, or a mask over the catalogue.
             exclude: ids or titles never to recommend, e.g. out of stock.
             exact: search on until every list is proved to be the model's true top k, however long that takes; False:
                 stop trying after some steps.
@@ -306,25 +314,9 @@ class Recommender(LivingCatalogue, ABC):
             ConfigError: k below 1, a field or value that no item has, or something else than lists of names.
         """
         rows = named_rows(histories, self.catalogue)
-        allowed = self.mask(only, exclude)
+        allowed = allowed_mask(only, exclude, self.catalogue)
         rankings = self.rank(rows, k, exclude_seen=exclude_seen, allowed=allowed, exact=exact)
         return [self._named(rankings, row) for row in range(len(rankings))]
-
-    def mask(
-        self, only: Mapping[str, str] | BoolArray | None, exclude: Iterable[str | int]
-    ) -> BoolArray | None:
-        """The mask (num_items,) that `only` and `exclude` stand for; None where they allow everything."""
-        excluded = self.catalogue.rows(exclude)
-        if only is None and not excluded:
-            return None
-        allowed = np.ones(len(self.catalogue), bool)
-        if isinstance(only, Mapping):
-            for name, value in only.items():
-                allowed &= self.catalogue.where(name, value)
-        elif only is not None:
-            allowed = as_mask(only, "only", len(self.catalogue))
-        allowed[excluded] = False
-        return allowed
 
     def _named(self, rankings: Rankings, row: int) -> Ranking:
         catalogue = self.catalogue

@@ -8,7 +8,7 @@ parts become the one file.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,14 +20,12 @@ from pydantic_core import to_jsonable_python
 from genrec.data.files import write_atomically
 from genrec.data.seal import Sealed, check_files, measured, read_sealed, write_sealed
 from genrec.errors import ConfigError, RunError
-from genrec.recommenders.asked import as_count
+from genrec.recommenders.asked import allowed_mask, as_count
 
 if TYPE_CHECKING:
-    from genrec.data.catalogue import BoolArray
     from genrec.data.interactions import IntArray
     from genrec.data.ranking import Rankings
     from genrec.evaluation.protocol import Progress
-    from genrec.recommenders.base import Recommender
     from genrec.recommenders.today import Today
     from genrec.runs.run import Run
 
@@ -40,7 +38,7 @@ def recommend_to_all(
     run: Run,
     out: Path,
     k: int,
-    only: Sequence[tuple[str, str]],
+    only: Mapping[str, Any] | Sequence[str],
     exclude: Sequence[str],
     *,
     exact: bool,
@@ -56,13 +54,13 @@ def recommend_to_all(
     folder = out.with_name(out.name + ".parts")
     today = run.today
     model = today.model
-    allowed = allowed_items(model, only, exclude)
+    allowed = allowed_mask(only or None, exclude, model.catalogue)
     places = min(as_count(k, "k", "item"), len(model.catalogue))
     users_per_part = min(USERS_PER_PART, max(1, _ROWS_PER_PART // places))
     asked = to_jsonable_python(
         {
             "k": k,
-            "only": ["=".join(pair) for pair in only],
+            "only": dict(only) if isinstance(only, Mapping) else list(only),
             "exclude": exclude,
             "exact": exact,
             "data": today.data.fingerprint,
@@ -94,20 +92,6 @@ def recommend_to_all(
     num_rows = _assemble(paths, out)
     shutil.rmtree(folder)
     return num_rows
-
-
-def allowed_items(
-    model: Recommender, only: Iterable[tuple[str, str]], exclude: Iterable[str]
-) -> BoolArray | None:
-    """Mask of the items that fit every field and value and are not excluded; None where that is all of them.
-
-    Raises:
-        ConfigError: no such field or value.
-        UnknownItemError: an excluded item is not in the catalogue.
-    """
-    masks = [model.mask(None, exclude), *(model.mask({field: value}, ()) for field, value in only)]
-    given = [mask for mask in masks if mask is not None]
-    return np.logical_and.reduce(given) if given else None
 
 
 def _take_up(folder: Path, asked: dict[str, Any]) -> dict[str, Sealed]:

@@ -325,7 +325,7 @@ class Run:
         out: str | Path,
         k: int = 10,
         *,
-        only: Mapping[str, str] | Sequence[tuple[str, str]] = (),
+        only: Mapping[str, Any] | Sequence[str] = (),
         exclude: Sequence[str] = (),
         exact: bool = False,
         force: bool = False,
@@ -337,7 +337,7 @@ class Run:
         Args:
             out: columns user_id, rank, item_id, title, score, probability; `out` + `.parts` is used on the way.
             k: items wanted for each user.
-            only: fields and values that an item must match, all of them.
+            only: fields and values that an item must match, or conditions as in `["price<20"]`, all of them.
             exclude: ids or titles never to recommend.
             exact: search on until every list is proved to be the model's true top.
             force: replace a file that is there.
@@ -355,9 +355,8 @@ class Run:
         """
         from genrec.runs.lists import recommend_to_all
 
-        fields = list(only.items() if isinstance(only, Mapping) else only)
         options: dict[str, Any] = {"batch_size": batch_size, "progress": progress}
-        return recommend_to_all(self, Path(out), k, fields, exclude, exact=exact, force=force, **options)
+        return recommend_to_all(self, Path(out), k, only, exclude, exact=exact, force=force, **options)
 
     def save_model(self, recommender: Recommender, folder: Path | None = None) -> None:
         """Put a fitted recommender under `model/`, as a whole; of `folder`, or of the run."""

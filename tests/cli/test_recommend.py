@@ -151,7 +151,7 @@ def test_users_at_once_are_those_that_were_asked_for(
         (("--history", "The Paper Lantrn"), "did you mean"),
         (("--user", "user0001", "--exclude", "nothing of the kind"), "no id or title"),
         (("--user", "user0001", "--only", "genres"), "no two sides"),
-        (("--user", "user0001", "--only", "genre=Comedy"), "no field 'genre'"),
+        (("--user", "user0001", "--only", "kind=Comedy"), "no field 'kind'"),
         (("--user", "user0001", "--only", "genres=Comedi"), "Comedy"),
         (("--users", "some", "--out", "x.parquet"), "'some' is not known"),
         (("--users", "all"), "--out NAME.parquet"),
@@ -225,3 +225,25 @@ def test_filters_of_the_training_leave_nobody_out(cli, shop: Path, tmp_path: Pat
     cli("train", "popular", *words)
     log.write_text(log.read_text() + "visitor,i3,1700000000,5\n")
     assert len(cli("recommend", run, "--user", "visitor", "--json").json["history"]) == 1
+
+
+def test_conditions_and_files_of_items_to_leave_out(cli, mistake, shop: Path, tmp_path: Path) -> None:
+    goods, run = tmp_path / "goods.csv", tmp_path / "run"
+    rows = [f"i{item},Thing number {item},{item + 0.5},{item % 2 == 0}" for item in range(10)]
+    goods.write_text("\n".join(["item_id,title,price,in_stock", *rows]) + "\n")
+    cli("train", "popular", "--data", shop / "sales.csv", "--items", goods, "--out", run)
+    asked = ("recommend", run, "--history", "i9", "-k", 20, "--json")
+
+    def ids(*words: object) -> set[str]:
+        return {item["item_id"] for item in cli(*asked, *words).json["items"]}
+
+    assert ids("--only", "price<3") == {"i0", "i1", "i2"}
+    assert ids("--only", "price<5", "--only", "in_stock=true") == {"i0", "i2", "i4"}
+    (tmp_path / "gone.txt").write_text("i0\nThing number 2\nnever sold\n")
+    out = cli(*asked, "--only", "price<5", "--exclude-file", tmp_path / "gone.txt")
+    assert {item["item_id"] for item in out.json["items"]} == {"i1", "i3", "i4"}
+    assert "1 of 3 names in gone.txt are of no item here ('never sold')" in out.err
+    assert "no file of items" in mistake(*asked, "--exclude-file", tmp_path / "none.txt")
+    everybody = ("recommend", run, "--users", "all", "--out", tmp_path / "all.parquet", "--only", "price>=9")
+    cli(*everybody, "--exclude-file", tmp_path / "gone.txt")
+    assert set(pl.read_parquet(tmp_path / "all.parquet")["item_id"]) <= {"i9"}

@@ -116,8 +116,8 @@ def test_unknown_titles_get_the_nearest(films: Catalogue) -> None:
 def test_where(films: Catalogue) -> None:
     assert films.where("genres", "Comedy").tolist() == [True, False, False, False]
     assert films.where("year", "1995").tolist() == [True, True, False, False]
-    with pytest.raises(ConfigError, match=r"no field 'genre'; they have item_id, title, genres, year"):
-        films.where("genre", "Comedy")
+    with pytest.raises(ConfigError, match=r"no field 'kind'; they have item_id, title, genres, year"):
+        films.where("kind", "Comedy")
     with pytest.raises(ConfigError, match=r"no item has genres='Comdy'; for example 'Comedy'"):
         films.where("genres", "Comdy")
     with pytest.raises(ConfigError, match=r"no item has year='2050'"):

@@ -72,7 +72,7 @@ def test_what_is_no_name_is_not_taken_for_the_title_that_it_prints_as(model: Rec
 
 
 @pytest.mark.parametrize(
-    "values", [[0, 1, 0, 1, 1, 0], np.zeros(6), np.ones(6, np.int8), ["n1"], {True}, "heavy", 3]
+    "values", [[0, 1, 0, 1, 1, 0], np.zeros(6), np.ones(6, np.int8), ["n1", 3], {True}, 3]
 )
 def test_a_mask_holds_truth_values_alone(model: Recommender, values: Any) -> None:
     with pytest.raises(ConfigError, match="a mask holds a truth value for each of the 6 items"):
@@ -92,7 +92,12 @@ def test_a_mask_may_be_any_list_of_truth_values(kind: Callable[[list[bool]], Any
 
 def test_fields_are_asked_for_one_text_or_number(model: Recommender) -> None:
     assert len(model.recommend([[]], 10, only={"heavy": True})[0].items) == 6  # type: ignore[dict-item]
-    for value in (["true"], None):
+    assert len(model.recommend([[]], 10, only=["heavy=true"])[0].items) == 6
+    assert len(model.recommend([[]], 10, only={"heavy": ["true", "false"]})[0].items) == 6
+    for condition in (["heavy"], "n1"):
+        with pytest.raises(ConfigError, match="no two sides"):
+            model.recommend([[]], only=condition)
+    for value in ([["true"]], None):
         with pytest.raises(ConfigError, match="give one text or number"):
             model.recommend([[]], only={"heavy": value})  # type: ignore[dict-item]
 

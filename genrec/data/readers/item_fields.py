@@ -1,4 +1,4 @@
-"""What describes an item, in the forms that a catalogue keeps: a text, a number or a list of texts."""
+"""What describes an item, in the forms that a catalogue keeps: a text, number, truth value, day or list of texts."""
 
 from __future__ import annotations
 
@@ -77,7 +77,8 @@ def check_number(num_fields: int, source: str) -> None:
 
 def left_out(names: Sequence[str], source: str) -> list[str]:
     """A note on fields that have no form in a catalogue."""
-    told = f"{source}: left out {some(names)}; the fields of items are texts, numbers or lists of texts"
+    forms = "texts, numbers, truth values, days or lists of texts"
+    told = f"{source}: left out {some(names)}; the fields of items are {forms}"
     return [told] if names else []
 
 
@@ -87,7 +88,7 @@ def _short(kind: pl.DataType) -> str:
 
 
 def form_of(values: pl.Series, source: str) -> pl.Series | None:
-    """A column as texts, numbers or lists of texts; None where it holds something else, such as vectors."""
+    """A column in a form that a catalogue keeps; None where it holds something else, such as vectors."""
     try:
         values = plain(values, source)
     except DataError:  # bytes
@@ -98,15 +99,15 @@ def form_of(values: pl.Series, source: str) -> pl.Series | None:
     if kind in (pl.Int128, pl.UInt64):
         narrow = values.cast(pl.Int64, strict=False)
         return values.cast(pl.String) if narrow.null_count() > values.null_count() else narrow
-    if kind == pl.String or kind.is_integer():
+    if kind in (pl.String, pl.Boolean) or kind.is_integer():
         return values
-    if kind == pl.Boolean:
-        return values.cast(pl.String)
     if isinstance(kind, pl.Date | pl.Datetime) and not in_calendar(values):
         return None
     if isinstance(kind, pl.Datetime):
         days = (values.drop_nulls().dt.time() == time()).all()
-        return values.dt.strftime("%Y-%m-%d" if days else "%Y-%m-%d %H:%M:%S")
+        return values.dt.date() if days else values.dt.replace_time_zone(None).cast(pl.Datetime("us"))
+    if kind == pl.Date:
+        return values
     if kind.is_temporal():
         return values.dt.to_string()
     if isinstance(kind, pl.Struct):
@@ -124,6 +125,8 @@ def _flat(lists: pl.Series, source: str) -> pl.Series | None:
     form = form_of(entries["entry"], source)
     if form is None or form.dtype.is_float():
         return None
+    if isinstance(form.dtype, pl.Datetime):
+        form = form.dt.strftime("%Y-%m-%d %H:%M:%S")
     entries = entries.with_columns(form.alias("entry"))
     if isinstance(form.dtype, pl.List):
         entries = entries.explode("entry")
@@ -200,11 +203,13 @@ def texts_in(value: Any) -> list[str] | None:
 
 
 def _truths(values: pl.Series) -> pl.Series:
-    """Texts that are all true or false as booleans become text, however they are written: pandas has 'True'."""
+    """Texts that are all true or false, however they are written, as truth values: pandas has 'True'."""
     if values.dtype != pl.String:
         return values
     lower = values.str.to_lowercase()
-    return lower if lower.is_in(["true", "false", ""]).all() else values
+    if not lower.drop_nulls().is_in(["true", "false", ""]).all() or not lower.is_in(["true", "false"]).any():
+        return values
+    return (lower == "true").set(lower == "", None)
 
 
 def _years(values: pl.Series, source: str) -> tuple[pl.Series, list[str]]:
