@@ -27,6 +27,7 @@ def recommend(
     user: Annotated[
         str | None, typer.Option("--user", metavar="ID", help="Take the history of this user.")
     ] = None,
+    visitor: Annotated[bool, typer.Option("--visitor", help="Somebody of whom nothing is known.")] = False,
     users: Annotated[
         str | None, typer.Option("--users", metavar="all", help="Everybody, into --out.")
     ] = None,
@@ -51,6 +52,18 @@ def recommend(
             "--exclude-file", metavar="FILE", help="Never these: an id or title a line, or a file of items."
         ),
     ] = None,
+    repeat: Annotated[
+        str,
+        typer.Option("--repeat", metavar="never|allow|only", help="Whether lists hold items of the history."),
+    ] = "never",
+    unknown: Annotated[
+        str,
+        typer.Option(
+            "--unknown",
+            metavar="error|skip|nearest",
+            help="A name in --history that no item has: stop, leave it out, or take the nearest title.",
+        ),
+    ] = "error",
     exact: Exact = False,
     why: Annotated[
         bool, typer.Option("--why", help="Show the probability of each decision along a title.")
@@ -67,23 +80,24 @@ def recommend(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Recommend items that are not in the history, best first.
+    """Recommend items, best first; those of the history only with --repeat.
 
     The log and the items may be others than the run was trained on: users and items are known by their ids. Ids and
     titles of the catalogue are taken as they are spelled or nearly so; a title that nothing fits is answered with the
     nearest ones.
     """
-    from genrec.data.conditions import parsed
-    from genrec.recommenders.asked import allowed_mask
+    from genrec.recommenders.asked import allowed_mask, understood
+    from genrec.runs.repeats import REPEATS
 
-    if [history is not None, user is not None, users is not None].count(True) != 1:
-        raise ConfigError("give one of --history ITEM (repeated), --user ID, or --users all")
+    if [history is not None, user is not None, users is not None, visitor].count(True) != 1:
+        raise ConfigError("give one of --history ITEM (repeated), --user ID, --visitor, or --users all")
+    one_of(repeat, REPEATS, "--repeat")
+    _check_unknown(unknown, history)
     opened = open_run(run, data, items)
-    alone = history is not None and data is None and items is None  # what the run has is enough
+    own = history is not None or visitor
+    alone = own and data is None and items is None  # what the run has is enough
     model = opened.model if alone else opened.today.model
     tell_notes(model, [*(history or ()), *(exclude or ())])
-    for condition in only or ():
-        parsed(condition, "--only")
     excluded = [*(exclude or ()), *(_listed(exclude_file, model) if exclude_file is not None else ())]
     if users is not None:
         one_of(users, ("all",), "--users")
@@ -93,6 +107,7 @@ def recommend(
             raise ConfigError("--users all writes a Parquet file: give --out NAME.parquet")
         with stoppable("go on with the same command"), progress("recommending to all users") as tick:
             options: dict[str, Any] = {
+                "repeat": repeat,
                 "exact": exact,
                 "force": force,
                 "batch_size": batch_size,
@@ -106,14 +121,26 @@ def recommend(
     if out is not None:
         raise ConfigError("--out is for --users all; a single list is printed, with --json for programs")
     allowed = allowed_mask(only, excluded, model.catalogue)
-    names = history if history is not None else opened.today.history(str(user))
-    answer = answer_for(model, names, k, allowed, exact=exact, why=why)
+    names, told = understood(history or (), model.catalogue, unknown)
+    for line in told:
+        note(line)
+    if user is not None:
+        names = opened.today.history(user)
+    answer = answer_for(model, names, k, allowed, repeat=repeat, exact=exact, why=why)
     if as_json:
         print_json({"run": str(run), "user": user, "k": k, **answer})
         return
     print_answer(answer)
     if len(answer["items"]) < k:
         note(f"only {len(answer['items'])} items are left to recommend")
+
+
+def _check_unknown(unknown: str, history: list[str] | None) -> None:
+    from genrec.recommenders.asked import UNKNOWN
+
+    one_of(unknown, UNKNOWN, "--unknown")
+    if unknown != "error" and history is None:
+        raise ConfigError("--unknown is about the names of --history: leave it out")
 
 
 def _listed(path: Path, model: Recommender) -> list[str]:

@@ -38,7 +38,7 @@ class Condition(NamedTuple):
     value: str
 
 
-def parsed(text: str, option: str = "only") -> Condition:
+def parsed(text: str, option: str = "--only") -> Condition:
     """A condition from its text.
 
     Raises:

@@ -10,7 +10,9 @@ import numpy as np
 from genrec.data.catalogue import BoolArray, Catalogue
 from genrec.data.conditions import parsed
 from genrec.data.interactions import Histories, Interactions, Targets
-from genrec.errors import ConfigError, DataError, shown
+from genrec.errors import ConfigError, DataError, one_of, shown
+
+UNKNOWN = ("error", "skip", "nearest")
 
 
 def check_learnable(train: Any, validation: Any) -> None:
@@ -53,6 +55,43 @@ def named_rows(histories: Any, catalogue: Catalogue) -> Histories:
                 f"a history is a list of ids or titles, oldest first, and {type(one).__name__} {shown(one)} is none"
             )
     return Histories.from_lists([catalogue.rows(one) for one in lists])
+
+
+def understood(
+    names: Iterable[str], catalogue: Catalogue, unknown: str = "error"
+) -> tuple[list[str], list[str]]:
+    """Ids of the items that names mean, and a sentence for each name that was not taken as it stands.
+
+    Args:
+        names: ids or titles.
+        catalogue: that they are of.
+        unknown: what is done with a name that no item has, or that several share: `error`; `skip` it; or take the
+            `nearest` title, the first of several.
+
+    Raises:
+        UnknownItemError: with `error`, such a name.
+        ConfigError: another `unknown`.
+    """
+    one_of(unknown, UNKNOWN, "--unknown")
+    ids, notes = list[str](), list[str]()
+    for name in names:
+        rows = catalogue.find(name)
+        if len(rows) == 1 or unknown == "error":
+            ids.append(catalogue.ids[catalogue.resolve(name)])
+            continue
+        nearest = catalogue.nearest_titles(name, 1) if unknown == "nearest" and not rows else []
+        rows = rows or [row for title in nearest for row in catalogue.find(title)]
+        if unknown == "skip" or not rows:
+            notes.append(
+                f"{shown(name)} is left out: "
+                + ("several items are called so" if rows else "no item is called so")
+            )
+            continue
+        ids.append(catalogue.ids[rows[0]])
+        notes.append(
+            f"{shown(name)} is taken for {shown(catalogue.titles[rows[0]])}, id {catalogue.ids[rows[0]]}"
+        )
+    return ids, notes
 
 
 def allowed_mask(only: Any, exclude: Any, catalogue: Catalogue) -> BoolArray | None:

@@ -316,6 +316,10 @@ class Recommender(LivingCatalogue, ABC):
         rows = named_rows(histories, self.catalogue)
         allowed = allowed_mask(only, exclude, self.catalogue)
         rankings = self.rank(rows, k, exclude_seen=exclude_seen, allowed=allowed, exact=exact)
+        return self.named(rankings)
+
+    def named(self, rankings: Rankings) -> list[Ranking]:
+        """Lists of catalogue rows in the user's own names."""
         return [self._named(rankings, row) for row in range(len(rankings))]
 
     def _named(self, rankings: Rankings, row: int) -> Ranking:

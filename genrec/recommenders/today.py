@@ -59,7 +59,8 @@ class Today:
         if row is None:
             some = ", ".join(map(str, self.users[:5]))
             raise DataError(
-                f"{self.data.report.source} has no user {shown(str(user))}; there are users such as {some}"
+                f"{self.data.report.source} has no user {shown(str(user))}; there are users such as {some}, "
+                "and of somebody new nothing is known (--visitor)"
             )
         ids = self.model.catalogue.ids
         return [ids[item] for item in self.histories[row]]

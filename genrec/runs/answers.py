@@ -7,6 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
 from genrec.errors import ConfigError, DataError
+from genrec.recommenders.asked import named_rows
+from genrec.runs.repeats import rank_repeats
 
 if TYPE_CHECKING:
     from genrec.data.catalogue import BoolArray, Catalogue
@@ -75,11 +77,17 @@ def answer_for(
     k: int,
     allowed: BoolArray | None = None,
     *,
+    repeat: str = "never",
     exact: bool = False,
     why: bool = False,
 ) -> dict[str, Any]:
-    """History and ranking as plain values: `history`, `exact` and `items`, each with `why` if asked for."""
-    ranking = model.recommend([names], k, only=allowed, exact=exact)[0]
+    """History and ranking as plain values: `history`, `exact` and `items`, each with `why` if asked for.
+
+    `allowed` and `repeat` as `rank_repeats` takes them.
+    """
+    histories = named_rows([names], model.catalogue)
+    rankings = rank_repeats(model, histories, k, repeat=repeat, allowed=allowed, exact=exact)
+    ranking = model.named(rankings)[0]
     items = []
     for rank, item in enumerate(ranking.items, start=1):
         row = {"rank": rank, **asdict(item)}
@@ -92,7 +100,7 @@ def answer_for(
             ]
         items.append(row)
     catalogue = model.catalogue
-    rows = catalogue.rows(names)
+    rows = histories[0].tolist()
     history = [{"item_id": catalogue.ids[row], "title": catalogue.titles[row]} for row in rows]
     background = {"background": model.background(names)} if why else {}
     return {"history": history, "exact": ranking.exact, "items": items, **background}

@@ -21,6 +21,7 @@ from genrec.data.files import write_atomically
 from genrec.data.seal import Sealed, check_files, measured, read_sealed, write_sealed
 from genrec.errors import ConfigError, RunError
 from genrec.recommenders.asked import allowed_mask, as_count
+from genrec.runs.repeats import rank_repeats
 
 if TYPE_CHECKING:
     from genrec.data.interactions import IntArray
@@ -41,6 +42,7 @@ def recommend_to_all(
     only: Mapping[str, Any] | Sequence[str],
     exclude: Sequence[str],
     *,
+    repeat: str,
     exact: bool,
     force: bool,
     batch_size: int | None,
@@ -62,6 +64,7 @@ def recommend_to_all(
             "k": k,
             "only": dict(only) if isinstance(only, Mapping) else list(only),
             "exclude": exclude,
+            "repeat": repeat,
             "exact": exact,
             "data": today.data.fingerprint,
             "fields": today.data.details.get("fields"),
@@ -77,9 +80,8 @@ def recommend_to_all(
         paths.append(path)
         rows = np.arange(start, min(start + users_per_part, len(histories)))
         if path.name not in parts:
-            rankings = model.rank(
-                histories.take(rows), k, allowed=allowed, exact=exact, batch_size=batch_size
-            )
+            options: dict[str, Any] = {"exact": exact, "batch_size": batch_size}
+            rankings = rank_repeats(model, histories.take(rows), k, repeat=repeat, allowed=allowed, **options)
             table = _table(today, rows, rankings)
             if not parts:  # no sooner: what cannot be answered leaves nothing behind
                 folder.mkdir(parents=True, exist_ok=True)

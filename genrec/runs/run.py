@@ -327,6 +327,7 @@ class Run:
         *,
         only: Mapping[str, Any] | Sequence[str] = (),
         exclude: Sequence[str] = (),
+        repeat: str = "never",
         exact: bool = False,
         force: bool = False,
         batch_size: int | None = None,
@@ -339,6 +340,7 @@ class Run:
             k: items wanted for each user.
             only: fields and values that an item must match, or conditions as in `["price<20"]`, all of them.
             exclude: ids or titles never to recommend.
+            repeat: whether lists hold what the user has taken: `never`, `allow`, or `only` such items.
             exact: search on until every list is proved to be the model's true top.
             force: replace a file that is there.
             batch_size: users ranked at once; None: what the run's option `ranking_batch` says.
@@ -355,7 +357,7 @@ class Run:
         """
         from genrec.runs.lists import recommend_to_all
 
-        options: dict[str, Any] = {"batch_size": batch_size, "progress": progress}
+        options: dict[str, Any] = {"batch_size": batch_size, "progress": progress, "repeat": repeat}
         return recommend_to_all(self, Path(out), k, only, exclude, exact=exact, force=force, **options)
 
     def save_model(self, recommender: Recommender, folder: Path | None = None) -> None:

@@ -247,3 +247,46 @@ def test_conditions_and_files_of_items_to_leave_out(cli, mistake, shop: Path, tm
     everybody = ("recommend", run, "--users", "all", "--out", tmp_path / "all.parquet", "--only", "price>=9")
     cli(*everybody, "--exclude-file", tmp_path / "gone.txt")
     assert set(pl.read_parquet(tmp_path / "all.parquet")["item_id"]) <= {"i9"}
+
+
+def test_visitors_and_names_that_no_item_has(cli, mistake, knn_run: Path) -> None:
+    nobody = cli("recommend", knn_run, "--visitor", "-k", 3, "--json").json
+    assert nobody["history"] == []
+    expected = genrec.load(knn_run).recommend([[]], 3)[0].items
+    assert [item["item_id"] for item in nobody["items"]] == [item.item_id for item in expected]
+
+    title = TITLES[UNIQUE[0]]
+    words = ("recommend", knn_run, "--history", title, "--history", f"{title[:-1]}x", "--json")
+    assert "no id or title" in mistake(*words)
+    skipped = cli(*words, "--unknown", "skip")
+    assert len(skipped.json["history"]) == 1
+    assert "is left out: no item is called so" in skipped.err
+    nearest = cli(*words, "--unknown", "nearest")
+    assert len(nearest.json["history"]) == 2
+    assert "is taken for" in nearest.err
+    assert "'ner' is not known" in mistake(*words, "--unknown", "ner")
+    assert "--unknown is about" in mistake("recommend", knn_run, "--visitor", "--unknown", "skip")
+    assert "give one of" in mistake("recommend", knn_run, "--visitor", "--user", "user0001")
+
+
+def test_names_that_several_items_share(cli, knn_run: Path) -> None:
+    (title, *_) = [title for title in TITLES if TITLES.count(title) > 1]
+    words = ("recommend", knn_run, "--history", title, "--json", "--unknown")
+    assert cli(*words, "skip").json["history"] == []
+    assert [item["title"] for item in cli(*words, "nearest").json["history"]] == [title]
+
+
+def test_what_was_taken_may_be_recommended_again(cli, mistake, knn_run: Path, tmp_path: Path) -> None:
+    words = ("recommend", knn_run, "--user", "user0001", "-k", 30, "--json", "--repeat")
+    never, allow, only = (cli(*words, repeat).json for repeat in ("never", "allow", "only"))
+    taken = {item["item_id"] for item in never["history"]}
+    assert not taken & {item["item_id"] for item in never["items"]}
+    assert taken & {item["item_id"] for item in allow["items"]}
+    assert {item["item_id"] for item in only["items"]} == taken
+    ranked = [item["item_id"] for item in cli(*words[:4], "-k", 400, *words[6:], "allow").json["items"]]
+    assert [item["item_id"] for item in only["items"]] == [item for item in ranked if item in taken]
+    assert "'always' is not known" in mistake(*words, "always")
+    out = tmp_path / "again.parquet"
+    cli("recommend", knn_run, "--users", "all", "-k", 5, "--repeat", "only", "--out", out)
+    found = pl.read_parquet(out).filter(user_id="user0001")["item_id"].to_list()
+    assert found == [item["item_id"] for item in only["items"]][:5]
