@@ -63,7 +63,7 @@ def measured(folder: Path, split: str) -> dict[str, FloatArray]:
 
     def product(models: Sequence[Any]) -> Any:
         other = copy(model)
-        other._use_experts(Experts.of(models), parts.validation)
+        other._use_experts(Experts.of(models, experts.untrained_I), parts.validation)
         return other
 
     alone = copy(model)

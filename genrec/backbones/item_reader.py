@@ -65,6 +65,11 @@ class ItemReader(NodeModel):
         sum_ED: Tensor = F.embedding_bag(pair_E2, words, mode="sum")  # the same, written once
         return sum_ED
 
+    @torch.no_grad()
+    def forget_nodes(self, node_M: Tensor) -> None:
+        """Set the vectors of these nodes to nought, as those of nodes that come after the training are."""
+        self.network.vectors.words[self.num_tokens + node_M] = 0
+
     def with_nodes(self, new_node_of_old: Tensor, num_nodes: int, bags: Bags) -> ItemReader:
         """This model for another trie, all else shared: node vectors renumbered, those of new nodes zero.
 

@@ -154,7 +154,9 @@ class ItemVectors(nn.Module):
         return self._table[1]
 
     def grown(self, bags: Bags, words: Tensor | None = None) -> ItemVectors:
-        """These for an edited catalogue, whose further items have the mean of the trained ones' own vectors.
+        """These for an edited catalogue, whose further items are their words, as those that were never trained are.
+
+        Without words they have the mean of the trained items' vectors.
 
         Args:
             bags: the words of the trained items, as they are now, and then those of further items.
@@ -163,7 +165,8 @@ class ItemVectors(nn.Module):
         num_new, own_ID = len(bags.words) - self.num_items, self.own.detach()
         other = twin(self)
         if len(own_ID):
-            other.own = nn.Parameter(torch.cat([own_ID, own_ID.mean(dim=0).expand(num_new, -1)]))
+            new_D = own_ID.new_zeros(own_ID.shape[1]) if len(self.words) else own_ID.mean(dim=0)
+            other.own = nn.Parameter(torch.cat([own_ID, new_D.expand(num_new, -1)]))
         if words is not None:
             other.words = nn.Parameter(words)
         other.use(bags)

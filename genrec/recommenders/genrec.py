@@ -88,6 +88,7 @@ class GenRec(GenerativeRecommender):
         codebook = self._new_codebook(train_data, self.prompt_texts())
         self._use(codebook, self._new_backbone(codebook))
         self._train(self._steps(train_data), self._validation(validation), run, resume)
+        self._forget_untrained(train_data)
         self._use_experts(experts, validation)
 
     def _steps(self, train_data: Interactions) -> Batches:

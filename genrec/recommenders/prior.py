@@ -53,8 +53,9 @@ class WeighedScores(Recommender):
         config = self.config
         experts = fit_experts(config, train, validation, run, resume)
         assert experts is not None
-        asked = None if validation is None else experts.asked(validation, config, config.seed)
-        self.experts_ = experts.fitted(asked, config.ranking_batch) if asked else experts
+        self.experts_ = experts
+        if validation is not None and (asked := experts.asked(validation, config, config.seed)):
+            self.experts_ = experts.weighed(asked, validation, config)
 
     def _choose_as(self, other: Self) -> None:
         self.experts_ = self.experts_.weighed_as(other.experts_)

@@ -27,7 +27,7 @@ from genrec.backbones.item_encoder import SASRecNetwork, Sizes
 from genrec.backbones.item_vectors import Bags
 from genrec.data.catalogue import Catalogue
 from genrec.data.files import read_safetensors, write_atomically
-from genrec.data.interactions import FloatArray, Histories, Interactions, Targets
+from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
 from genrec.errors import ConfigError
 from genrec.recommenders.base import Recommender, register
 from genrec.recommenders.features import Features, Vocabulary
@@ -122,11 +122,17 @@ class SASRecConfig(Config):
 
 
 class ItemLoss:
-    """Mean loss of a target of a batch, among all items or among some."""
+    """Mean loss of a target of a batch, among all candidates or among some."""
 
-    def __init__(self, dtype: torch.dtype, sampled_items: int) -> None:
-        self.dtype = dtype  # of the products, where all items are scored
-        self.sampled_items = sampled_items
+    def __init__(self, dtype: torch.dtype, sampled_items: int, candidate_I: Tensor | None = None) -> None:
+        """See `Config` for the rest.
+
+        Args:
+            dtype: of the products, where all items are scored.
+            sampled_items: 0: all items are scored.
+            candidate_I: mask (I,) of what can be taken; every item of a batch is one. None: all items.
+        """
+        self.dtype, self.sampled_items, self.candidate_I = dtype, sampled_items, candidate_I
 
     def __call__(self, model: nn.Module, batch: Batch) -> Tensor:
         network = unwrapped(model)
@@ -137,8 +143,10 @@ class ItemLoss:
             table_ID = network.vectors.table()
             vectors_RTD = F.embedding(batch["items"], table_ID)
             hidden_RTD = model(vectors_RTD, batch["ages"], batch["segments"])
+            if self.candidate_I is not None:
+                table_ID, target_N = table_ID[self.candidate_I], self.candidate_I.cumsum(0)[target_N] - 1
             return item_loss(hidden_RTD[learned_RT], table_ID, target_N, self.dtype)
-        drawn = sampled(batch["items"], target_N, network, self.sampled_items)
+        drawn = sampled(batch["items"], target_N, network, self.sampled_items, self.candidate_I)
         vectors_CD = network.vectors(drawn.item_C)
         vectors_RTD = F.embedding(drawn.column_I[batch["items"]], vectors_CD)
         hidden_RTD = model(vectors_RTD, batch["ages"], batch["segments"])
@@ -173,8 +181,16 @@ class Sampled:
     log_stand_for_C: Tensor
 
 
-def sampled(item_RT: Tensor, target_N: Tensor, network: SASRecNetwork, count: int) -> Sampled:
+def sampled(
+    item_RT: Tensor,
+    target_N: Tensor,
+    network: SASRecNetwork,
+    count: int,
+    candidate_I: Tensor | None = None,
+) -> Sampled:
     """The items of a batch and up to `count` others, drawn alike from all and with the dropout's generator.
+
+    `candidate_I`: those of them that are no candidates (I,) are left out again.
 
     An importance-sampled softmax (Bengio & Senécal 2003, https://www.iro.umontreal.ca/~lisa/pointeurs/senecal_aistats2003.pdf)
     whose proposal is even over the items that the batch does not hold, and in which the batch's own count in full.
@@ -187,13 +203,16 @@ def sampled(item_RT: Tensor, target_N: Tensor, network: SASRecNetwork, count: in
     drawn_I = torch.zeros_like(here_I)
     drawn_I[torch.randint(num_items, (count,), generator=generator, device=at)] = True
     drawn_I &= ~here_I
+    if candidate_I is not None:
+        drawn_I &= candidate_I
     of_batch_C, others_C = (torch.nonzero(mask_I).squeeze(1) for mask_I in (here_I, drawn_I))
     item_C = torch.cat([of_batch_C, others_C])
     column_I = torch.zeros(num_items, dtype=torch.int64, device=at)
     column_I[item_C] = torch.arange(len(item_C), device=at)
     log_C = torch.zeros(len(item_C), device=at)
     if len(others_C):  # a batch of a small catalogue may hold every item
-        log_C[len(of_batch_C) :] = math.log((num_items - len(of_batch_C)) / len(others_C))
+        num_candidates = num_items if candidate_I is None else int(candidate_I.sum())
+        log_C[len(of_batch_C) :] = math.log((num_candidates - len(of_batch_C)) / len(others_C))
     return Sampled(item_C, column_I, log_C)
 
 
@@ -204,8 +223,9 @@ class SASRec(Recommender):
     Full cross-entropy makes it one of the strongest baselines there are; its many poor figures in the literature
     come from one sampled negative (Petrov & Macdonald 2023, https://arxiv.org/abs/2308.07192; Klenitskiy &
     Vasilev 2023, https://arxiv.org/abs/2309.07602). Practical limits: time and memory grow with the number of items
-    (a vector each); some 100k items are comfortable. An item that is added later has the mean of all vectors until
-    the next fit.
+    (a vector each); some 100k items are comfortable. An item that was never taken in training, or is added later, is
+    known by its words where there are `features`; without them an added one has the mean of all vectors until the next
+    fit.
     """
 
     Config: ClassVar[type[SASRecConfig]] = SASRecConfig
@@ -233,8 +253,8 @@ class SASRec(Recommender):
         config, training = self.config, self.config.training
         prepare_threads(config.threads)
         torch.manual_seed(config.seed)
-        counts_I = np.bincount(train_data.histories.items, minlength=train_data.num_items) + 1.0
-        self.popularity_I_: FloatArray = np.log(counts_I / counts_I.sum()).astype(np.float32)
+        taken_I = np.bincount(train_data.histories.items, minlength=train_data.num_items)
+        self.popularity_I_: FloatArray = np.log((taken_I + 1.0) / (taken_I + 1.0).sum()).astype(np.float32)
         lower = "width, depth or max_items"
         self.vocabulary_ = Vocabulary.of(self.catalogue, config.features)
         bags = self.vocabulary_.bags(self.catalogue)
@@ -270,8 +290,18 @@ class SASRec(Recommender):
         validate = ranking_validation(self.rank, validation, config.validation_users, config.seed)
         with tempfile.TemporaryDirectory() as scratch:
             folder = run if run is not None else Path(scratch)
-            loss = ItemLoss(dtype, training.sampled_items)
+            loss = ItemLoss(dtype, training.sampled_items, self._candidates(taken_I))
             train(self.network_, loss, steps, options, folder, validate=validate, resume=resume)
+
+    def _candidates(self, taken_I: IntArray) -> Tensor | None:
+        """What the training chooses among (I,): where items have words, those that were taken; None: all.
+
+        An item that nobody took would be learned to be taken by nobody, and its words with it. So it is left to what
+        its words say, as one that comes after the training.
+        """
+        if not len(self.network_.vectors.words) or taken_I.all():
+            return None
+        return torch.from_numpy(taken_I > 0).to(device())
 
     def _score(self, histories: Histories) -> FloatArray:
         return self._after(histories, lambda logits_SI: torch.log_softmax(logits_SI, dim=1))

@@ -194,6 +194,36 @@ def test_sampled_items_stand_for_the_others(train_data: Interactions) -> None:
     assert np.mean(some) == pytest.approx(full, rel=0.02)
 
 
+@BOTH
+@pytest.mark.parametrize("sampled_items", [0, 8])
+def test_an_item_that_nobody_took_is_its_words(
+    name: str, sampled_items: int, train_data: Interactions
+) -> None:
+    """As a candidate it would only ever be wrong, and its own vector would learn that."""
+    model: Any = small(name, epochs=3, sampled_items=sampled_items).fit(train_data)
+    untrained = np.bincount(train_data.histories.items, minlength=24) == 0
+    assert 0 < untrained.sum() < 12
+    own = model.network_.vectors.own.detach()
+    assert not own[untrained].any()
+    assert own[~untrained].any(dim=1).all()
+    model.add_items(pl.DataFrame({"item_id": ["n1"], "title": ["blue paint number 98"]}))
+    assert not model.network_.vectors.own[24].any()
+
+
+def test_the_loss_is_among_the_candidates(train_data: Interactions) -> None:
+    model: Any = small("bsarec", epochs=1, dropout=0.0, own_dropout=0.0).fit(train_data)
+    batch = ItemSteps(train_data.histories, max_items=6, batch_size=4, num_epochs=1, seed=0)[0]
+    candidate_I = torch.from_numpy(np.bincount(train_data.histories.items, minlength=24) > 0)
+    network = model.network_.train()
+    table = network.vectors.table()
+    hidden = network(table[batch["items"]], batch["ages"], batch["segments"])[batch["targets"] >= 0]
+    logits = (hidden @ table.T).masked_fill(~candidate_I, -torch.inf)
+    expected = torch.nn.functional.cross_entropy(logits, batch["targets"][batch["targets"] >= 0])
+    for count in (0, 2000):  # all of them, and so many draws that all are drawn
+        found = ItemLoss(torch.float32, count, candidate_I)(network, batch)
+        torch.testing.assert_close(found, expected)
+
+
 def test_a_batch_may_hold_every_item() -> None:
     """Then nothing is drawn, and the loss is that among all."""
     data = interactions([[row % 6 for row in range(start, start + 6)] for start in range(6)], 6)

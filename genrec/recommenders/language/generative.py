@@ -162,6 +162,15 @@ class GenerativeRecommender(Recommender):
         dtype = torch.bfloat16 if self._mixed_precision else torch.float32
         return self.architecture.loss(self.codebook_.trie, self.config.training.objective, device(), dtype)
 
+    def _forget_untrained(self, train_data: Interactions) -> None:
+        """Where items are read, forget what was learned of nodes that lead to no trained item: to take them never."""
+        if not isinstance(self.backbone_, ItemReader):
+            return
+        trie = self.codebook_.trie
+        trained_N = np.zeros(trie.num_nodes, bool)
+        trained_N[trie.paths.take(np.unique(train_data.histories.items)).items] = True
+        self.backbone_.forget_nodes(torch.from_numpy(np.flatnonzero(~trained_N)).to(device()))
+
     @torch.no_grad()
     def _use_experts(self, experts: Experts | None, validation: Targets | None) -> None:
         """Write from now on with what `fit_experts` gave, weighed by what validation users took next."""
@@ -172,7 +181,7 @@ class GenerativeRecommender(Recommender):
         if not len(asked):
             return
         self.backbone_.eval()
-        experts = experts.fitted(asked, config.ranking_batch)
+        experts = experts.weighed(asked, validation, config)
         prior = experts.prior(asked.histories, self.ranker_.tensors, exclude_seen=True)(np.arange(len(asked)))
         decisions = self._decisions(asked)
         self.experts_ = experts.balanced(decisions, prior) if decisions else experts

@@ -41,12 +41,14 @@ def fit_weights(
             logits_bI = logits_bI.index_put(gone_2, logits_bI.new_tensor(float(WORST)))
             yield F.cross_entropy(logits_bI, taken_b, reduction="sum") / len(taken_B)
 
-    found = minimum(losses, [1.0] * len(scale_E))
+    found = minimum(losses, [1.0] * len(scale_E), [0.0] * len(scale_E))
     return [value / scale for value, scale in zip(found, scale_E.tolist(), strict=True)]
 
 
-def minimum(losses: Callable[[Tensor], Iterator[Tensor]], start: Sequence[float]) -> list[float]:
-    """Where a sum of convex functions of numbers of at least 0 is least, by L-BFGS-B."""
+def minimum(
+    losses: Callable[[Tensor], Iterator[Tensor]], start: Sequence[float], least: Sequence[float | None]
+) -> list[float]:
+    """Where a sum of convex functions of numbers of at least so much (None: any) is least, by L-BFGS-B."""
     # Here, as answers fit nothing and the import takes a third of a second.
     from scipy.optimize import minimize
 
@@ -60,5 +62,5 @@ def minimum(losses: Callable[[Tensor], Iterator[Tensor]], start: Sequence[float]
         assert at.grad is not None
         return total, at.grad.double().numpy(force=True)
 
-    found = minimize(value, start, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(start))
+    found = minimize(value, start, jac=True, method="L-BFGS-B", bounds=[(low, None) for low in least])
     return [float(number) for number in found.x]

@@ -169,6 +169,7 @@ class RecSysLLM(P5):
         asked = some_users(train_data, self.config.users_share, self.config.seed)
         experts = fit_experts(self.config, asked, validation, run, resume)
         super()._fit(train_data, validation, run, resume)
+        self._forget_untrained(asked)
         self._use_experts(experts, validation)
 
     def _learn(

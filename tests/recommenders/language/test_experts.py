@@ -24,6 +24,7 @@ from genrec.testing import ring, targets
 
 NUM_ITEMS = 20
 TITLES = [f"{('red', 'green', 'blue', 'black')[row % 4]} paint {row}" for row in range(NUM_ITEMS)]
+NONE = np.zeros(NUM_ITEMS, bool)
 SMALL: dict[str, Any] = {
     "backbone": "items",
     "width": 16,
@@ -89,7 +90,7 @@ def loss(experts: Experts, asked: Targets, weights: Sequence[float]) -> float:
 def test_fitted_weights_are_where_the_loss_is_least(data: Interactions) -> None:
     rng = np.random.default_rng(0)
     one, other, noise = 3 * rng.normal(size=(3, NUM_ITEMS, NUM_ITEMS))
-    experts = Experts.of([scores(data, one=one, noise=noise), scores(data, other=100 * other)])
+    experts = Experts.of([scores(data, one=one, noise=noise), scores(data, other=100 * other)], NONE)
     assert experts.weights == {"one": 1.0, "noise": 0.0, "other": 0.0}  # nothing is known of them yet
     asked = steps(0.5 * one + 0.2 * other)
     found = experts.fitted(asked, 64)
@@ -107,10 +108,59 @@ def test_fitted_weights_are_where_the_loss_is_least(data: Interactions) -> None:
     assert list(whole.weights.values()) == pytest.approx(list(found.weights.values()), rel=0.02, abs=1e-3)
 
 
+UNTRAINED = np.arange(NUM_ITEMS) >= 14
+
+
+def parted(asked: Targets) -> tuple[Targets, Targets]:
+    """Users who took an item that was trained, and the others."""
+    taken_B = UNTRAINED[asked.items]
+    return asked.take(np.flatnonzero(~taken_B)), asked.take(np.flatnonzero(taken_B))
+
+
+def test_weights_of_untrained_items_are_where_the_loss_is_least(data: Interactions) -> None:
+    """Of them one score says twice as much and another nothing, and they are taken less often."""
+    one, other = 2 * np.random.default_rng(0).normal(size=(2, NUM_ITEMS, NUM_ITEMS))
+    truth = np.where(UNTRAINED, one - 1.5, 0.5 * one + 0.5 * other)
+    asked = steps(truth, 4000)
+    experts = Experts.of([scores(data, one=one, other=other)], UNTRAINED)
+    experts = replace(experts, weights={"one": 0.5, "other": 0.5})
+    others, takers = parted(asked)
+    found = experts.fitted_to_untrained(others, takers, 1.0, 64)
+    assert found.weights == experts.weights
+    assert found.untrained_weights["one"] == pytest.approx(1.0, abs=0.1)
+    assert found.untrained_weights["other"] == pytest.approx(0.0, abs=0.1)
+    assert found.untrained_bias == pytest.approx(-1.5, abs=0.2)
+    logits_BI = found.logits(asked.histories, exclude_seen=False)
+    last = [history[-1] for history in asked.histories]
+    np.testing.assert_allclose(
+        logits_BI[:, ~UNTRAINED], (0.5 * one + 0.5 * other)[last][:, ~UNTRAINED], rtol=1e-5
+    )
+    # A half of the others, each for two: the same but for chance.
+    half = others.take(np.arange(0, len(others), 2))
+    again = experts.fitted_to_untrained(half, takers, 2.0, 1000)
+    assert again.untrained_bias == pytest.approx(found.untrained_bias, abs=0.2)
+
+
+def test_few_who_took_untrained_items_change_little(data: Interactions) -> None:
+    one = 2 * np.random.default_rng(0).normal(size=(NUM_ITEMS, NUM_ITEMS))
+    experts = Experts.of([scores(data, one=one, flat=np.ones_like(one))], UNTRAINED)
+    others, takers = parted(steps(np.where(UNTRAINED, 2 * one - 1, one), 4000))
+    ratio = len(takers) / len(others)
+    few, many = (
+        experts.fitted_to_untrained(
+            others.take(np.arange(round(count / ratio))), takers.take(np.arange(count)), 1.0, 64
+        )
+        for count in (2, len(takers))
+    )
+    assert abs(few.untrained_bias) < 0.5 < abs(many.untrained_bias)
+    assert abs(few.untrained_weights["one"] - 1) < abs(many.untrained_weights["one"] - 1)
+    assert many.untrained_weights["flat"] == 0  # it tells nothing apart
+
+
 def test_what_speaks_against_an_item_gets_no_say(data: Interactions) -> None:
     table = 3 * np.random.default_rng(0).normal(size=(NUM_ITEMS, NUM_ITEMS))
     flat = np.full_like(table, 7.0)
-    found = Experts.of([scores(data, one=table, against=-table, flat=flat)]).fitted(steps(table), 64)
+    found = Experts.of([scores(data, one=table, against=-table, flat=flat)], NONE).fitted(steps(table), 64)
     assert found.weights["against"] == 0
     assert found.weights["flat"] == 0
     assert found.weights["one"] == pytest.approx(1, rel=0.2)
@@ -119,7 +169,7 @@ def test_what_speaks_against_an_item_gets_no_say(data: Interactions) -> None:
 def test_scores_that_are_no_numbers_are_the_worst(data: Interactions) -> None:
     table = np.zeros((NUM_ITEMS, NUM_ITEMS))
     table[:, 3], table[:, 4], table[:, 5] = np.nan, -np.inf, np.inf
-    experts = Experts.of([scores(data, one=table)])
+    experts = Experts.of([scores(data, one=table)], NONE)
     logits_I = experts.logits(Histories.from_lists([[0]]), exclude_seen=True)[0]
     assert np.isfinite(logits_I).all()
     assert logits_I[3] == logits_I[4] == logits_I[0] == logits_I.min() < 0 < logits_I[5]
@@ -128,7 +178,7 @@ def test_scores_that_are_no_numbers_are_the_worst(data: Interactions) -> None:
 
 def test_no_more_users_are_weighed_than_fit(data: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
     table = np.eye(NUM_ITEMS)
-    experts = Experts.of([scores(data, one=table, two=table, three=table)])
+    experts = Experts.of([scores(data, one=table, two=table, three=table)], NONE)
     monkeypatch.setattr("genrec.recommenders.language.experts._NUMBERS_HELD", 3 * NUM_ITEMS * 5)
     assert experts.most_users == 5
 
@@ -154,7 +204,7 @@ def test_balanced_weights_are_where_the_loss_is_least(data: Interactions) -> Non
     decisions = [
         Decisions(row_N, torch.zeros_like(row_N), words_NC[row_N], taken_N[row_N]) for row_N in parts
     ]
-    experts = Experts.of([scores(data, one=np.eye(NUM_ITEMS))])
+    experts = Experts.of([scores(data, one=np.eye(NUM_ITEMS))], NONE)
     found = experts.balanced(decisions, prior)
     everyone = torch.arange(num_users)
     offset_NC = prior.offsets(everyone, torch.zeros_like(everyone), width)
@@ -248,8 +298,70 @@ def test_the_note_tells_the_weights(weighed: Any) -> None:
 def test_everything_comes_back_from_the_disk(weighed: Any, tmp_path: Path) -> None:
     again: Any = load(weighed.save(tmp_path / "saved"))
     assert [model.name for model in again.experts_.models] == ["bsarec", "transitions"]
-    for name in ("weights", "prior_weight", "words_weight"):
+    for name in ("weights", "prior_weight", "words_weight", "untrained_weights", "untrained_bias"):
         assert getattr(again.experts_, name) == getattr(weighed.experts_, name)
+    np.testing.assert_array_equal(again.experts_.untrained_I, weighed.experts_.untrained_I)
+
+
+# -- items that were never trained, or come later ---------------------------------------------------------------
+
+COLOURS = ("red", "green", "blue", "black")
+
+
+@pytest.fixture(scope="module")
+def coloured() -> Recommender:
+    """Users stay with their colour; of each colour one item stands in validation alone. No test may change it."""
+    titles = [f"{COLOURS[row % 4]} paint {row}" for row in range(24)]
+    lists = [[4 * ((user + step) % 5) + user % 4 for step in range(4)] for user in range(80)]
+    data = testing.interactions(lists, titles)
+    taken = [20 + user % 4 if user % 5 == 0 else 4 * ((user + 4) % 5) + user % 4 for user in range(80)]
+    bsarec = {**BSAREC, "epochs": 30, "own_dropout": 0.2, "dropout": 0.1, "batch_size": 16}
+    bsarec |= {"learning_rate": 1e-2, "sampled_items": 8}
+    options = {"prior": ("bsarec", "transitions"), "calibration_users": 40}
+    options |= {"prior_options": {"bsarec": bsarec, "transitions": {"text": "tfidf"}}}
+    asked = Targets(data.catalogue, data.users, data.histories, np.asarray(taken, np.int32))
+    return create("genrec", **SMALL | options).fit(data, asked)
+
+
+def test_items_that_nobody_took_in_training_have_weights_of_their_own(coloured: Any, tmp_path: Path) -> None:
+    experts = coloured.experts_
+    assert np.flatnonzero(experts.untrained_I).tolist() == [20, 21, 22, 23]
+    assert experts.untrained_weights.keys() == experts.weights.keys()
+    assert "(of 4 items that nobody took in training bsarec " in coloured.notes()[0]
+    again: Any = load(coloured.save(tmp_path / "saved"))
+    assert again.experts_.untrained_weights == experts.untrained_weights
+    histories = Histories.from_lists([[colour, 4 + colour, 8 + colour] for colour in range(4)])
+    found = coloured.rank(histories, 4)
+    for colour, items in enumerate(found.items_BK.tolist()):
+        assert 20 + colour in items[:3]  # with the two others of that colour
+
+
+def test_the_language_model_forgets_that_they_were_never_taken(coloured: Any) -> None:
+    reader, trie = coloured.backbone_, coloured.codebook_.trie
+    nodes_ND = reader.network.vectors.words.detach()[reader.num_tokens :]
+    trained = np.unique(np.concatenate([trie.paths[item] for item in range(20)]))
+    untrained = np.setdiff1d(np.arange(trie.num_nodes), trained)
+    assert len(untrained) >= 4
+    assert not nodes_ND[untrained].any()
+    assert nodes_ND[trained[trained > 0]].any(dim=1).all()
+
+
+@pytest.mark.parametrize("names", [("genrec",), ("bsarec", "transitions")])
+def test_an_item_that_comes_later_is_found_by_its_words(
+    coloured: Any, tmp_path: Path, names: Sequence[str]
+) -> None:
+    model: Any = load(coloured.save(tmp_path / "saved"))
+    model.add_items(pl.DataFrame({"item_id": ["n1", "n2"], "title": ["blue paint 98", "red paint 99"]}))
+    assert model.experts_.untrained_I[24:].all()
+    histories = Histories.from_lists([[2, 6, 10], [0, 4, 8], [3, 7, 11]])  # blue, red, black
+    for name in names:
+        one = model if name == "genrec" else {expert.name: expert for expert in model.experts_.models}[name]
+        ranks = [found.tolist() for found in one.rank(histories, 26).items_BK]
+        assert ranks[0].index(24) < 5 < ranks[0].index(25)
+        assert ranks[1].index(25) < 5 < ranks[1].index(24)
+        assert min(ranks[2].index(24), ranks[2].index(25)) >= 3
+        new = np.arange(26) >= 24
+        assert one.rank(histories, 1, allowed=new).items_BK[:2, 0].tolist() == [24, 25]
 
 
 def test_edits_reach_every_expert(weighed: Any, tmp_path: Path) -> None:
