@@ -15,7 +15,7 @@ from genrec.audit.findings import Audit, Finding, Severity, leaky_code
 from genrec.audit.reviews import review_findings
 from genrec.data.dataset import Dataset
 from genrec.data.interactions import IntArray, Interactions, Targets
-from genrec.data.split import Split
+from genrec.data.split import Split, way
 from genrec.evaluation.baselines import distinct_pairs, in_history, next_numbers, popularity_ranks
 from genrec.evaluation.metrics import hit_rate, ranks
 from genrec.evaluation.significance import bootstrap_interval
@@ -209,7 +209,7 @@ def _time_travel(interactions: Interactions, split: Split) -> Finding:
         f"{old:.1%} of the test targets are older than the last training interaction; {share:.1%} of the "
         "training part lies after an average one"
     )
-    if split.protocol == "leave-one-out":
+    if way(split.protocol) == "leave-one-out":
         advice = "any leave-one-out split has this: report --protocol temporal beside it" if share else ""
         return Finding("note", "time travel", "times", what, share, advice)
     return Finding("leak" if share else "note", "time travel", "times", what, share)

@@ -40,6 +40,7 @@ def print_evaluation(measured: Mapping[str, Any], title: str) -> None:
         "trained on": trained_on,
         "floor": None if floor is None else floor_line(floor),
         "floor of the refit": floor_line(again["floor"]) if again is not None and "floor" in again else None,
+        **_apart(measured),
         **data_facts(about),
         "protocol": f"{about['protocol']}, all {measured['num_items']:,} items ranked",
         "users": int(measured["num_users"]),
@@ -53,6 +54,25 @@ def print_evaluation(measured: Mapping[str, Any], title: str) -> None:
         facts["seconds"] = f"{measured['seconds']:.1f}"
         facts["peak memory"] = f"{measured['peak_memory_mb']:,.0f} MiB"
     print_facts({**facts, "commit": about["commit"]})
+
+
+def _apart(measured: Mapping[str, Any]) -> dict[str, str]:
+    """Targets that nobody took in training, if there are any, and all others, each with what the floors find."""
+    from genrec.runs.floor import told
+
+    if not measured.get("cold", {}).get("num_users"):
+        return {}
+    found = {}
+    for label, name in (("targets never trained", "cold"), ("other targets", "warm")):
+        rows = {f"{measured[name]['num_users']:,} users": measured[name]}
+        floors = [measured[key] for key in ("floor", "text_floor") if name in measured.get(key, {})]
+        rows |= {told(floor): floor[name] for floor in floors}
+        found[label] = "; ".join(
+            f"{who}: HR@10 {row['HR@10']:.4f}, NDCG@10 {row['NDCG@10']:.4f}"
+            for who, row in rows.items()
+            if row["num_users"]
+        )
+    return found
 
 
 def print_tasks(found: Mapping[str, Any], title: str) -> None:

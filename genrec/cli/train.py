@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -31,6 +31,14 @@ def train(
     ] = None,
     data_options: DataOptions = NONE_GIVEN,
     protocol: HeldOut = None,
+    cold_share: Annotated[
+        float | None,
+        typer.Option(
+            "--cold-share",
+            metavar="SHARE",
+            help="Hold this share of the items out of the training as a whole; --protocol leave-one-out+cold=SHARE.",
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     refit: Annotated[
         bool,
@@ -51,7 +59,8 @@ def train(
     source = data_options.source(data, recipe.data)
     stopped = stoppable("go on with the same command and --resume")
     with stopped, progress("measuring on validation") as tick:
-        run = train_run(recipe, source, out, protocol=protocol, resume=resume, refit=refit, progress=tick)
+        options: dict[str, Any] = {"resume": resume, "refit": refit, "progress": tick}
+        run = train_run(recipe, source, out, protocol=protocol, cold_share=cold_share, **options)
     name = asked(run.parts, "validation", run.model.config.validation_users)[0]
     measured = run.metrics.get(name)
     if measured is not None:

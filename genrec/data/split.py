@@ -1,11 +1,12 @@
 """Splits: what may be learnt from, what is tuned on, what is measured once.
 
-Both splits cut each user's interactions by time, so nothing learnt from the training part has seen a target.
+Both splits cut each user's interactions by time, so nothing learnt from the training part has seen a target. Either can
+hold some items out of the training part as a whole, as in `leave-one-out+cold=0.1`: a tenth of those that were taken.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -14,9 +15,10 @@ from genrec.data.catalogue import BoolArray
 from genrec.data.interactions import Histories, Interactions, Targets
 from genrec.data.mapped import mapped
 from genrec.data.streams import stream
-from genrec.errors import ConfigError, DataError
+from genrec.errors import ConfigError, DataError, shown
 
 PROTOCOLS = ("leave-one-out", "temporal")
+_COLD = "+cold="
 
 
 @dataclass(frozen=True)
@@ -32,32 +34,91 @@ class Split:
 def split(interactions: Interactions, protocol: str = "leave-one-out") -> Split:
     """Split by the protocol's name.
 
+    With `+cold=SHARE` behind it the interactions of that share of the items are not in the training part. The questions
+    stay as they are: such items are targets, and stand in histories. Which items they are depends on the data alone.
+
     Raises:
         ConfigError: no such protocol.
-        DataError: no user has enough interactions for it.
+        DataError: no user has enough interactions for it, or there are too few items to hold some out.
     """
-    _check_protocol(protocol)
-    return temporal(interactions) if protocol == "temporal" else leave_one_out(interactions)
+    protocol = spelt(protocol)
+    parts = temporal(interactions) if way(protocol) == "temporal" else leave_one_out(interactions)
+    return replace(parts, protocol=protocol, train=_without_cold(parts.train, interactions, protocol))
 
 
-def _check_protocol(protocol: str) -> None:
-    if protocol not in PROTOCOLS:
-        raise ConfigError(f"the split {protocol!r} is not known; choose one of {', '.join(PROTOCOLS)}")
+def spelt(protocol: str, cold_share: float | None = None) -> str:
+    """The protocol's name in its only spelling.
+
+    Args:
+        protocol: `leave-one-out` or `temporal`, with `+cold=SHARE` or without.
+        cold_share: the share, where the name is without.
+
+    Raises:
+        ConfigError: no such protocol, a share that is none, or one that is given twice.
+    """
+    base, cold, share = protocol.partition(_COLD)
+    if base not in PROTOCOLS:
+        raise ConfigError(
+            f"the split {shown(protocol)} is not known; choose one of {', '.join(PROTOCOLS)}, with {_COLD}SHARE behind "
+            "it to hold that share of the items out of the training"
+        )
+    if cold_share is not None:
+        if cold:
+            raise ConfigError(f"the split {protocol} has a share of cold items already: leave cold_share out")
+        share = str(cold_share)
+    if not cold and cold_share is None:
+        return base
+    try:
+        number = float(share)
+    except ValueError:
+        number = float("nan")
+    if not 0 < number < 1:
+        raise ConfigError(
+            f"the share of cold items is {shown(share)}; give a number above 0 and below 1, as in {base}{_COLD}0.1"
+        )
+    return f"{base}{_COLD}{number:g}"
+
+
+def has_cold_items(protocol: str) -> bool:
+    """Whether some items are held out of the training part as a whole."""
+    return _COLD in protocol
+
+
+def way(protocol: str) -> str:
+    """How it cuts histories: `leave-one-out` or `temporal`."""
+    return protocol.partition(_COLD)[0]
 
 
 def before_test(interactions: Interactions, protocol: str = "leave-one-out") -> Interactions:
     """What stands before the test targets: the training part and the validation items, which `leave_one_out` and
-    `temporal` hold out; of users who are asked at the test, the histories of their questions.
+    `temporal` hold out; of users who are asked at the test, the histories of their questions. Cold items are left out.
 
     Raises:
         ConfigError: no such protocol.
-        DataError: a temporal split of data without times.
+        DataError: a temporal split of data without times, or too few items to hold some out.
     """
-    _check_protocol(protocol)
-    if protocol == "temporal":
-        return _cut(interactions, _cuts(interactions)[1])
-    lengths = interactions.histories.lengths
-    return _cut(interactions, interactions.histories.offsets[1:] - np.where(lengths >= 3, 1, 0))
+    protocol = spelt(protocol)
+    if way(protocol) == "temporal":
+        known = _cut(interactions, _cuts(interactions)[1])
+    else:
+        lengths = interactions.histories.lengths
+        known = _cut(interactions, interactions.histories.offsets[1:] - np.where(lengths >= 3, 1, 0))
+    return _without_cold(known, interactions, protocol)
+
+
+def _without_cold(known: Interactions, interactions: Interactions, protocol: str) -> Interactions:
+    """What is known without the items that the protocol holds out, which are drawn from those that were taken."""
+    if not has_cold_items(protocol):
+        return known
+    taken = np.unique(interactions.histories.items)
+    count = max(1, round(float(protocol.partition(_COLD)[2]) * len(taken)))
+    cold = stream(0, "items held out of the training").choice(taken, count, replace=False)
+    kept = ~np.isin(known.histories.items, cold)
+    if not kept.any():
+        raise DataError(
+            f"without {count:,} of {len(taken):,} items ({protocol}) nothing is left to train on: hold out fewer"
+        )
+    return _kept(known, kept)
 
 
 def leave_one_out(interactions: Interactions) -> Split:
@@ -144,9 +205,14 @@ def some_users(interactions: Interactions, share: float, seed: int = 0) -> Inter
 
 def _cut(interactions: Interactions, ends: np.ndarray) -> Interactions:
     """Each user's interactions up to the flat positions `ends`; users with none left stay, with an empty history."""
+    return _kept(interactions, _before(interactions.histories, ends))
+
+
+def _kept(interactions: Interactions, kept: BoolArray) -> Interactions:
+    """The interactions of a mask (num_interactions,); users with none left stay, with an empty history."""
     histories = interactions.histories
-    kept = _before(histories, ends)
-    offsets = np.concatenate([[0], np.cumsum(ends - histories.offsets[:-1])])
+    lengths = np.bincount(histories.rows[kept], minlength=len(histories))
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
 
     def along(values: np.ndarray | None) -> np.ndarray | None:
         return None if values is None else mapped(values[kept])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import log2
+from typing import Any
 
 import numpy as np
 
@@ -87,6 +88,24 @@ def by_training_count(
             metric: float(value_b.mean()) if len(ranks_b) else None for metric, value_b in values.items()
         }
         found[name] = {"num_users": len(ranks_b), **means}
+    return found
+
+
+def cold_and_warm(
+    counts: Mapping[str, Mapping[str, float | None]],
+) -> dict[str, dict[str, float | None]]:
+    """What `by_training_count` found of targets that nobody took in training (`cold`) and of all others (`warm`)."""
+    rows: dict[str, list[Mapping[str, Any]]] = {
+        "cold": [counts["0"]],
+        "warm": [row for name, row in counts.items() if name != "0"],
+    }
+    found: dict[str, dict[str, float | None]] = {}
+    for name, parts in rows.items():
+        num_users = sum(part["num_users"] for part in parts)
+        found[name] = {"num_users": num_users}
+        for metric in ("HR@10", "NDCG@10"):
+            total = sum(part["num_users"] * (part[metric] or 0.0) for part in parts)
+            found[name][metric] = total / num_users if num_users else None
     return found
 
 

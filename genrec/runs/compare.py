@@ -9,6 +9,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genrec.data.split import way
 from genrec.errors import ConfigError, RunError
 from genrec.runs.environment import environment
 from genrec.runs.measure import asked, check_asked
@@ -230,7 +231,7 @@ def _check_comparable(runs: Sequence[Run]) -> None:
                 "train both with the same --protocol"
             )
         times = [(of.about_data["details"] or {}).get("times") for of in (first, run)]
-        if own == "temporal" and None not in times and times[0] != times[1]:
+        if way(own) == "temporal" and None not in times and times[0] != times[1]:
             raise RunError(
                 f"{run.folder} was trained on the interactions of {first.folder} with other times, which hold out "
                 "other targets: train both on the same data"

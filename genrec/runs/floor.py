@@ -1,4 +1,7 @@
-"""The floor: what `transitions`, which trains nothing, finds on the questions that a run was measured on."""
+"""The floor: what `transitions`, which trains nothing, finds on the questions that a run was measured on.
+
+Where items are held out of the training, `tfidf` stands beside it, which finds them by their words alone.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ if TYPE_CHECKING:
     from genrec.data.catalogue import Catalogue
     from genrec.data.interactions import Interactions, Targets
 
-FLOOR = "transitions"
+FLOOR, TEXT_FLOOR = "transitions", "tfidf"
 MOST_INTERACTIONS = 5_000_000  # that are counted beside a run, and
 MOST_SCORES = 10**9  # scores of single items: about half a minute with text
 
@@ -21,15 +24,23 @@ def floor_options(catalogue: Catalogue) -> dict[str, str]:
     return {"text": "tfidf"} if catalogue.titled else {}
 
 
-def measured_floor(train: Interactions, targets: Targets) -> dict[str, Any] | None:
-    """What the floor finds: `recommender`, `options`, HR, NDCG, MRR and their `intervals`; None: it takes too long.
+def measured_floor(train: Interactions, targets: Targets, name: str = FLOOR) -> dict[str, Any] | None:
+    """What the floor finds: `recommender`, `options`, HR, NDCG, MRR, their `intervals`, `cold` and `warm`.
 
     Args:
         train: the training part, which it counts.
         targets: the questions.
+        name: `transitions`, or `tfidf`.
+
+    Returns:
+        None: it takes too long, or there are no texts for `tfidf`.
     """
     import genrec
     from genrec.evaluation import protocol
+    from genrec.evaluation.metrics import by_training_count, cold_and_warm
+
+    if name == TEXT_FLOOR and not targets.catalogue.titled:
+        return None
 
     scores = len(targets) * len(targets.catalogue)
     if train.num_interactions > MOST_INTERACTIONS or scores > MOST_SCORES:
@@ -38,11 +49,19 @@ def measured_floor(train: Interactions, targets: Targets) -> dict[str, Any] | No
             f"{train.num_interactions:,} interactions are more than is measured on the side; train {FLOOR} to have it"
         )
         return None
-    options = floor_options(targets.catalogue)
-    model = genrec.create(FLOOR, **options).fit(train)
+    options = floor_options(targets.catalogue) if name == FLOOR else {}
+    model = genrec.create(name, **options).fit(train)
     found = protocol.evaluate(model.rank, targets, unfiltered=False)
     quality = {name: found.metrics[name] for name in found.intervals}
-    return {"recommender": FLOOR, "options": options, **quality, "intervals": found.to_json()["intervals"]}
+    counts = by_training_count(found.ranks_B, targets.items, train.histories.items, len(targets.catalogue))
+    intervals = found.to_json()["intervals"]
+    return {
+        "recommender": name,
+        "options": options,
+        **quality,
+        "intervals": intervals,
+        **cold_and_warm(counts),
+    }
 
 
 def warn_below_floor(where: str, metrics: Mapping[str, Any]) -> None:

@@ -53,7 +53,7 @@ def asked(parts: Split, split: str, users: int | None = None, what: str = "") ->
 def measure_file(
     path: str | Path, source: DataSource, protocol_name: str, split: str, users: int | None
 ) -> dict[str, Any]:
-    """Measure lists in a Parquet file: metrics, `intervals`, `unfiltered`, `by_training_count` and `provenance`.
+    """Measure lists in a Parquet file: what `Run.evaluate` gives, without floors.
 
     Args:
         path: columns user_id, rank, item_id, score.
@@ -69,7 +69,7 @@ def measure_file(
     from genrec.audit.run import measured_findings
     from genrec.data.ranking_file import read_rankings
     from genrec.evaluation import protocol
-    from genrec.evaluation.metrics import by_training_count
+    from genrec.evaluation.metrics import by_training_count, cold_and_warm
 
     check_asked(split, users)
     dataset = source.read()
@@ -82,7 +82,8 @@ def measure_file(
     result = found.to_json()
     if "HR@10" in result:
         taken, num_items = parts.train.histories.items, len(dataset.catalogue)
-        result["by_training_count"] = by_training_count(found.ranks_B, targets.items, taken, num_items)
+        counts = by_training_count(found.ranks_B, targets.items, taken, num_items)
+        result |= {"by_training_count": counts, **cold_and_warm(counts)}
     if result["depth"] < max(protocol.CUT_OFFS):
         note(
             f"the shortest list has {result['depth']} items once seen ones are dropped: deeper cut-offs are left out"

@@ -240,14 +240,14 @@ class Run:
             exact: search on until every list is proved to be the model's true top.
             keep_lists: keep the lists as well, for `genrec.compare`.
             floor: measure `transitions` on the same questions as well, where that takes less than a minute, and warn if
-                the run is below it.
+                the run is below it; where items are held out of the training, `tfidf` too.
             batch_size: users ranked at once; None: what the run's option `ranking_batch` says.
             progress: called with (users done, users in all).
 
         Returns:
-            Metrics, `intervals`, `unfiltered`, `by_training_count`, `floor` and `provenance`, as they stand in
-            `metrics.json`: see `genrec.evaluation.protocol.Evaluation`. Of a run with a refit, the same of that under
-            `refit` (test only).
+            Metrics, `intervals`, `unfiltered`, `by_training_count`, `cold` (targets that nobody took in training) and
+            `warm`, `floor`, `text_floor` and `provenance`, as they stand in `metrics.json`: see
+            `genrec.evaluation.protocol.Evaluation`. Of a run with a refit, the same of that under `refit` (test only).
 
         Raises:
             ConfigError: no such split, a sample of nobody, a recommender that was trained on other tasks only or that
@@ -256,23 +256,31 @@ class Run:
         """
         from genrec.audit.run import measured_findings
         from genrec.data.ranking_file import write_rankings
+        from genrec.data.split import has_cold_items
         from genrec.evaluation import protocol
-        from genrec.evaluation.metrics import by_training_count
-        from genrec.runs.floor import FLOOR, measured_floor, warn_below_floor
+        from genrec.evaluation.metrics import by_training_count, cold_and_warm
+        from genrec.runs.floor import FLOOR, TEXT_FLOOR, measured_floor, warn_below_floor
         from genrec.runs.measure import asked, check_asked
 
         check_asked(split, users)
         trained = self.model.as_trained  # a run that has not finished is refused before its data are read
         name, targets = asked(self.parts, split, users, "exact" if exact else "")
+        cold = has_cold_items(self.recipe.protocol)
         options: dict[str, Any] = {"exact": exact, "batch_size": batch_size, "progress": progress}
 
         def measured_with(model: Recommender, train: Interactions) -> tuple[dict[str, Any], Rankings]:
             result = protocol.evaluate(model.rank, targets, **options)
             taken, num_items = train.histories.items, len(targets.catalogue)
             counts = by_training_count(result.ranks_B, targets.items, taken, num_items)
-            beside = measured_floor(train, targets) if floor and model.name != FLOOR else None
-            more = {"by_training_count": counts, **({} if beside is None else {"floor": beside})}
-            return {**result.to_json(), **more}, result.rankings
+            names = {"floor": FLOOR} | ({"text_floor": TEXT_FLOOR} if cold else {})
+            beside = {
+                key: measured_floor(train, targets, which)
+                for key, which in names.items()
+                if floor and model.name != which
+            }
+            more = {key: found for key, found in beside.items() if found is not None}
+            apart = {"by_training_count": counts, **cold_and_warm(counts)}
+            return {**result.to_json(), **apart, **more}, result.rankings
 
         metrics, rankings = measured_with(trained, self.parts.train)
         metrics["provenance"] = self.provenance(split)

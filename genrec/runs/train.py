@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genrec.data.files import all_or_nothing
+from genrec.data.split import spelt
 from genrec.evaluation.peak_memory import peak_memory_mb
 from genrec.runs.folder import NAMES, alone, begin, in_use
 from genrec.runs.measure import asked
@@ -29,6 +30,7 @@ def train(
     *,
     read: Mapping[str, Any] | None = None,
     protocol: str | None = None,
+    cold_share: float | None = None,
     resume: bool = False,
     refit: bool = False,
     progress: Progress | None = None,
@@ -44,6 +46,8 @@ def train(
         out: the run folder to make.
         read: how the data are read, as `genrec.read` takes it; what is left out is the recipe's.
         protocol: how targets are held out, `leave-one-out` or `temporal`; None: as the recipe says.
+        cold_share: share of the items whose interactions are all held out of the training part, so that only their
+            words are known, as with the protocol `leave-one-out+cold=0.1`; None: as the protocol says.
         resume: go on with a run that was begun in `out` with the same recipe and data; one that is finished is measured
             again.
         refit: train a second time, on training and validation items, as validation has chosen; the test is measured
@@ -55,14 +59,16 @@ def train(
         The finished run.
 
     Raises:
-        ConfigError: no such recipe, or an option that the recommender does not have, or one that rules `refit` out.
+        ConfigError: no such recipe, protocol or share, or an option that the recommender does not have, or one that
+            rules `refit` out.
         RunError: `out` holds something, or was begun differently, or another process trains there.
         DataError, CatalogueError: data that cannot be read.
     """
     from genrec.tasks.recommender import recommends
 
     recipe = recipe if isinstance(recipe, Recipe) else read_recipe(str(recipe))
-    recipe = replace(recipe.with_options(options), protocol=protocol or recipe.protocol)
+    held_out = spelt(protocol or recipe.protocol, cold_share)
+    recipe = replace(recipe.with_options(options), protocol=held_out)
     if not isinstance(data, DataSource):
         given = {**recipe.data, **(read or {})}
         data = DataSource(str(data), given.pop("items", None), given)

@@ -214,6 +214,9 @@ def test_what_cannot_be_compared_is_refused_with_the_difference(
     temporal = train(tmp_path / "temporal", "popular", "--data", "synthetic", "--protocol", "temporal")
     line = mistake("compare", near, temporal)
     assert f"{temporal} holds targets out by temporal and {near} by leave-one-out" in line
+    cold = train(tmp_path / "cold", "popular", "--data", "synthetic", "--cold-share", "0.1")
+    line = mistake("compare", near, cold)
+    assert f"{cold} holds targets out by leave-one-out+cold=0.1 and {near} by leave-one-out" in line
     fresh = train(tmp_path / "fresh", "popular", "--data", "synthetic")
     assert f"run `genrec evaluate {fresh} --split test` first" in mistake("compare", near, fresh)
     assert "are the same recommender: give one of them" in mistake("compare", popular, near, popular)

@@ -56,6 +56,36 @@ def test_only_training_interactions_are_learnt(popular_run: Path) -> None:
     )
 
 
+def test_cold_items_are_measured_apart(cli, tmp_path: Path) -> None:
+    """Of items whose interactions are all held out `transitions` finds what their words say, and `popular` none."""
+    out = tmp_path / "run"
+    cli("train", "popular", *SYNTHETIC, "--out", out, "--cold-share", ".2")
+    assert yaml.safe_load((out / "config.yaml").read_text())["protocol"] == "leave-one-out+cold=0.2"
+    found = cli("evaluate", out, "--users", 200, "--json").json
+    assert found["cold"]["num_users"] + found["warm"]["num_users"] == found["num_users"] == 200
+    assert found["cold"]["num_users"] > 20
+    assert found["cold"]["HR@10"] == 0 < found["warm"]["HR@10"]
+    for metric in ("HR@10", "NDCG@10"):
+        parts = sum(found[part]["num_users"] * found[part][metric] for part in ("cold", "warm"))
+        assert parts / 200 == pytest.approx(found[metric])
+    assert [found[key]["recommender"] for key in ("floor", "text_floor")] == ["transitions", "tfidf"]
+    for key in ("floor", "text_floor"):
+        assert found[key]["cold"]["num_users"] == found["cold"]["num_users"]
+        assert found[key]["cold"]["HR@10"] > 0
+    shown = cli("evaluate", out, "--users", 200).out
+    assert "leave-one-out+cold=0.2, all" in shown
+    (line,) = [line for line in shown.splitlines() if line.startswith("targets never trained")]
+    assert f"{found['cold']['num_users']} users: HR@10 0.0000" in line
+    assert f"tfidf: HR@10 {found['text_floor']['cold']['HR@10']:.4f}" in shown
+
+
+def test_a_share_of_cold_items_is_checked_before_anything_is_read(mistake, tmp_path: Path) -> None:
+    words = ("--data", "nowhere", "--out", tmp_path / "run", "--cold-share", "2")
+    line = mistake("train", "popular", *words)
+    assert "the share of cold items is '2.0'; give a number above 0 and below 1" in line
+    assert not (tmp_path / "run").exists()
+
+
 def test_own_csv_with_its_own_columns_and_options(cli, shop: Path, tmp_path: Path) -> None:
     sales = shop / "sales.csv"
     sales.write_text(sales.read_text().replace("user_id", "customer_number"))

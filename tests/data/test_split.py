@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from genrec.data.interactions import Histories, Interactions
 from genrec.data.read import read
-from genrec.data.split import before_test, leave_one_out, some_users, split, temporal
+from genrec.data.split import before_test, leave_one_out, some_users, spelt, split, temporal
 from genrec.errors import ConfigError, DataError
 from genrec.testing import toys
 from hypothesis import given, settings
@@ -183,3 +183,78 @@ def test_histories() -> None:
     assert len(Histories.from_lists([])) == 0
     with pytest.raises(IndexError):
         histories[3]
+
+
+# -- items that are held out as a whole ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("base", ["leave-one-out", "temporal"])
+def test_cold_items_are_in_no_training_part_and_questions_stay(base: str) -> None:
+    rng = np.random.default_rng(0)
+    histories = [rng.permutation(20)[:6].tolist() for _ in range(30)]
+    times = [sorted(rng.permutation(1000)[:6].tolist()) for _ in histories]
+    data = interactions(histories, times)
+    plain, parts = split(data, base), split(data, f"{base}+cold=.25")
+    assert parts.protocol == f"{base}+cold=0.25"
+    cold = set(range(20)) - set(parts.train.histories.items.tolist())
+    assert len(cold) == 5
+    assert parts.train.users.equals(plain.train.users)
+    for left, whole in zip(parts.train.histories, plain.train.histories, strict=True):
+        assert left.tolist() == [item for item in whole.tolist() if item not in cold]
+    assert len(parts.train.times) == parts.train.num_interactions
+    for name in ("validation", "test"):
+        ours, theirs = getattr(parts, name), getattr(plain, name)
+        assert ours.items.tolist() == theirs.items.tolist()
+        assert lists(ours.histories) == lists(theirs.histories)
+        assert cold & set(ours.items.tolist())  # they are asked for,
+        assert cold & set(ours.histories.items.tolist())  # and stand in histories
+    known = before_test(data, f"{base}+cold=0.250")
+    assert not cold & set(known.histories.items.tolist())
+    assert known.num_interactions > parts.train.num_interactions
+
+
+def test_which_items_are_cold_goes_by_the_items_that_were_taken() -> None:
+    rng = np.random.default_rng(1)
+    histories = [rng.permutation(10)[:5].tolist() for _ in range(20)]  # items 10 to 19 are never taken
+    trained = set(split(interactions(histories), "leave-one-out+cold=0.3").train.histories.items.tolist())
+    assert trained < set(range(10))
+    assert len(trained) == 7
+    again = split(interactions(histories[::-1]), "leave-one-out+cold=0.3").train.histories.items
+    assert set(again.tolist()) == trained
+
+
+def test_a_protocol_has_one_spelling() -> None:
+    assert spelt("temporal") == "temporal"
+    assert (
+        spelt("temporal", 0.10)
+        == spelt("temporal+cold=.1")
+        == spelt("temporal+cold=1e-1")
+        == "temporal+cold=0.1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("protocol", "share", "message"),
+    [
+        ("leave-one-out+cold=", None, "the share of cold items is ''; give a number above 0 and below 1"),
+        ("leave-one-out+cold=1", None, "the share of cold items is '1'"),
+        ("leave-one-out+cold=nan", None, "the share of cold items is 'nan'"),
+        ("leave-one-out", -0.1, "the share of cold items is '-0.1'.* as in leave-one-out\\+cold=0.1"),
+        ("leave-one-out+cold=0.1", 0.1, "has a share of cold items already"),
+        (
+            "cold=0.1",
+            None,
+            "'cold=0.1' is not known; choose one of leave-one-out, temporal, with \\+cold=SHARE",
+        ),
+    ],
+)
+def test_what_is_no_share_of_cold_items_is_said(protocol: str, share: float | None, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        spelt(protocol, share)
+
+
+def test_something_has_to_be_left_to_train_on() -> None:
+    with pytest.raises(
+        DataError, match=r"without 4 of 4 items .* nothing is left to train on: hold out fewer"
+    ):
+        split(interactions([[1, 2, 3], [2, 1, 4]]), "leave-one-out+cold=0.99")
