@@ -45,6 +45,12 @@ class TransitionsConfig(Config):
     text_weight: float = Field(
         2.0, gt=0, le=1000, description="of the cosine (text=tfidf) beside the transitions"
     )
+    text_power: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="of the summed cosines (text=tfidf): the lower, the more the first words count",
+    )
 
 
 BLOCK_PAIRS = 2**24  # pairs of items that are counted at once
@@ -58,9 +64,10 @@ class Transitions(Recommender):
     The floor of sequential recommendation: nothing is trained and nothing drawn, and many trained models are below it
     (docs/baselines.md). Two items that are d places apart count 1 / d, for d up to `gap`, and `reverse` times that
     against their order. An edge is log(1 + count). A score is the sum over the last `max_items` items of the history,
-    weighted by `decay`, of their edges to the item, and with `text=tfidf` of `text_weight` times the cosine of their
-    texts, as in the recommender `tfidf`. The idea is that of TGH (Han et al. 2026, https://arxiv.org/abs/2605.07125),
-    which walks a few steps along such a graph and ranks what it reaches by its features.
+    weighted by `decay`, of their edges to the item; `text=tfidf` adds `text_weight` times the sum of the cosines of
+    their texts, as in the recommender `tfidf`, raised to `text_power`. The idea is that of TGH (Han et al. 2026,
+    https://arxiv.org/abs/2605.07125), which walks a few steps along such a graph and ranks what it reaches by its
+    features.
 
     Items that no edge or word reaches come last, by popularity, and so do all items for an empty history. A new item
     has no edges: it is found by its text at once, and without `text=tfidf` it has the lowest score.
@@ -101,7 +108,8 @@ class Transitions(Recommender):
         weights_BI.eliminate_zeros()
         parts = {"transitions": (weights_BI @ self.edges_II_).toarray()}
         if self.config.text == "tfidf":
-            parts["text"] = self._cosines(weights_BI @ self.words_IW_)
+            cosines_BI = self._cosines(weights_BI @ self.words_IW_)
+            parts["text"] = np.power(cosines_BI, np.float32(self.config.text_power), out=cosines_BI)
         return parts
 
     def _cosines(self, weights_BW: Any) -> FloatArray:

@@ -94,6 +94,17 @@ def test_text_adds_the_cosine_of_tfidf(history: list[int]) -> None:
     np.testing.assert_allclose(both, np.where(expected > 0, expected, np.minimum(alone, 0)), rtol=1e-5)
 
 
+def test_texts_count_by_a_power_of_their_sum() -> None:
+    walks, histories = [[0, 1, 2], [3, 4, 0], [5, 1]], Histories.from_lists([[3, 1], [5]])
+    whole, root = (Transitions(text="tfidf", text_power=power).fit(shop(walks)) for power in (1, 0.5))
+    of_whole, of_root = (model._scores(histories) for model in (whole, root))
+    assert (of_whole["text"] > 0).any()
+    np.testing.assert_allclose(of_root["text"], np.sqrt(of_whole["text"]), rtol=1e-6)
+    np.testing.assert_array_equal(of_root["transitions"], of_whole["transitions"])
+    by_hand_BI = of_root["transitions"] + 2 * of_root["text"]
+    np.testing.assert_allclose(root._score(histories)[by_hand_BI > 0], by_hand_BI[by_hand_BI > 0], rtol=1e-6)
+
+
 def test_a_new_item_is_found_by_its_text_alone(tmp_path: Path) -> None:
     new = pl.DataFrame({"item_id": ["new"], "title": ["Oil for Heads"]})
     model = Transitions(text="tfidf").fit(shop([[2, 3], [0, 5]])).add_items(new)

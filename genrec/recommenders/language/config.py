@@ -244,7 +244,7 @@ PRIOR: dict[str, dict[str, Any]] = {
             "patience": 0,
         },
     },
-    "transitions": {"text": "tfidf"},
+    "transitions": {"text": "tfidf", "text_power": 0.5},
 }
 
 
