@@ -11,7 +11,7 @@ from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import FloatArray, Histories, Interactions, Targets
 from genrec.recommenders.base import Recommender, register
 from genrec.recommenders.language.config import PriorOptions
-from genrec.recommenders.language.experts import Experts, fit_experts, scores_of
+from genrec.recommenders.language.experts import Experts, fit_experts
 from genrec.recommenders.options import Seed, Threads
 
 
@@ -61,11 +61,7 @@ class WeighedScores(Recommender):
         self.experts_ = self.experts_.weighed_as(other.experts_)
 
     def _scores(self, histories: Histories) -> dict[str, FloatArray]:
-        return {
-            name: table
-            for model in self.experts_.models
-            for name, table in scores_of(model, histories).items()
-        }
+        return self.experts_.shares(histories)
 
     def _score(self, histories: Histories) -> FloatArray:
         return self.experts_.logits(histories, exclude_seen=False)

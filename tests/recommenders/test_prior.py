@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,22 @@ def test_a_score_is_the_weighed_sum(fitted: Any) -> None:
     expected_BI = sum(weights[part.name] * part._scores(HISTORIES)[part.name] for part in parts)
     np.testing.assert_allclose(fitted._score(HISTORIES), expected_BI, rtol=1e-5, atol=1e-5)
     assert fitted.rank(HISTORIES, 1).items_BK[1:, 0].tolist() == [4, 7, 12]
+
+
+def test_its_scores_are_what_it_adds_up(fitted: Any) -> None:
+    """Those of items that were never trained too, which have weights of their own."""
+    untrained_I = np.arange(14) == 4
+    own = {name: 0.5 * weight for name, weight in fitted.experts_.weights.items()}
+    other = copy(fitted)
+    other.experts_ = replace(
+        fitted.experts_, untrained_I=untrained_I, untrained_weights=own, untrained_bias=0.25
+    )
+    for model in (fitted, other):
+        parts = model._scores(HISTORIES)
+        assert list(parts) == ["itemknn", "transitions"]
+        np.testing.assert_allclose(sum(parts.values()), model._score(HISTORIES), rtol=1e-5, atol=1e-6)
+    differ_I = (other._score(HISTORIES) != fitted._score(HISTORIES)).any(axis=0)
+    np.testing.assert_array_equal(differ_I, untrained_I)
 
 
 def test_without_validation_the_first_part_ranks_alone() -> None:

@@ -102,6 +102,17 @@ class Experts:
             total_BI[histories.rows, histories.items] = WORST
         return total_BI
 
+    def shares(self, histories: Histories) -> dict[str, FloatArray]:
+        """What each score adds (B, I) to the logits, by its name; the bias of untrained items counts with the first."""
+        found = {
+            name: self._weight(name) * scores_BI
+            for model in self.models
+            for name, scores_BI in scores_of(model, histories).items()
+        }
+        first_BI = next(iter(found.values()))
+        first_BI[:, self.untrained_I] += np.float32(self.untrained_bias)
+        return found
+
     def _weight(self, name: str) -> np.float32 | FloatArray:
         """Of a score, where it differs between the items for each of them (I,)."""
         weight = np.float32(self.weights[name])

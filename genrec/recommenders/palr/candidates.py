@@ -62,20 +62,22 @@ def retrieve(
 
 
 def part_scores(
-    model: Recommender, name: str, histories: Histories, candidates_BC: IntArray, catalogue: Catalogue
-) -> FloatArray:
-    """One of a recommender's scores by its name, (B, C), of candidates that a retriever made of several proposed.
+    retriever: Recommender, histories: Histories, candidates_BC: IntArray, catalogue: Catalogue
+) -> dict[str, FloatArray]:
+    """The scores that a retriever adds up, by name, (B, C), of its candidates.
 
     Args:
-        model: a part of the retriever.
-        name: of the score.
+        retriever: one with a score for every item.
         histories, candidates_BC: rows of `catalogue`; -1 where there are fewer, with any score.
         catalogue: as in `retrieve`.
     """
-    there_I = _matched(model, catalogue)
+    there_I = _matched(retriever, catalogue)
     asked = Histories(there_I[histories.items], histories.offsets, histories.users)
-    scores_BI = scores_of(model, asked)[name]
-    return np.take_along_axis(scores_BI, there_I[np.maximum(candidates_BC, 0)], axis=1)
+    rows_BC = there_I[np.maximum(candidates_BC, 0)]
+    return {
+        name: np.take_along_axis(scores_BI, rows_BC, axis=1)
+        for name, scores_BI in scores_of(retriever, asked).items()
+    }
 
 
 def _matched(retriever: Recommender, catalogue: Catalogue) -> IntArray:

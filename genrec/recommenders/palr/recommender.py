@@ -99,6 +99,7 @@ class Palr(GenerativeRecommender):
         self._use(codebook, self._new_backbone(codebook))
         self.weights_ = np.array([score.usual for score in self.scores])
         self._train(self._steps(train_data), self._validation(validation), run, resume)
+        self._forget_untrained(train_data)
         if validation is not None and config.ranking == "likelihood":
             self.calibrate(validation)
 

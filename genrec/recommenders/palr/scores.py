@@ -17,7 +17,6 @@ from genrec.data.ranking import Rankings
 from genrec.decoding.ranker import Questions, TrieRanker
 from genrec.prompts.profiles import AttributeProfiles
 from genrec.recommenders.base import Recommender
-from genrec.recommenders.language.experts import scores_of
 from genrec.recommenders.palr.candidates import part_scores
 from genrec.recommenders.palr.config import Task
 from genrec.recommenders.prior import WeighedScores
@@ -74,26 +73,37 @@ class Retrieved:
         return candidates.scores_BK
 
 
+class Parts:
+    """The scores of the parts of a prior that retrieves, found once for the same candidates."""
+
+    def __init__(self, retriever: Recommender, catalogue: Catalogue) -> None:
+        """See `part_scores`."""
+        self._retriever, self._catalogue = retriever, catalogue
+        self._found: tuple[Rankings, dict[str, FloatArray]] | None = None
+
+    def of(self, histories: Histories, candidates: Rankings) -> dict[str, FloatArray]:
+        """Scores (B, C) by their names."""
+        if self._found is None or self._found[0] is not candidates:
+            scores = part_scores(self._retriever, histories, candidates.items_BK, self._catalogue)
+            self._found = candidates, scores
+        return self._found[1]
+
+
 @dataclass(frozen=True)
 class OfPart:
-    """A score of a recommender that a prior retrieves with; `catalogue`: whose rows are asked for."""
+    """What one score of a prior adds to its candidates' scores, by its name."""
 
     name: str
-    usual: float
-    model: Recommender
-    catalogue: Catalogue
+    parts: Parts
+    usual: float = 1.0
 
     def of(self, histories: Histories, candidates: Rankings) -> FloatArray:
-        return part_scores(self.model, self.name, histories, candidates.items_BK, self.catalogue)
+        return self.parts.of(histories, candidates)[self.name]
 
 
 def of_retriever(retriever: Recommender, catalogue: Catalogue) -> list[Score]:
     """The score of a retriever; of a prior those that it weighs, since other weights tell its first few apart best."""
     if not isinstance(retriever, WeighedScores):
         return [Retrieved(retriever.name)]
-    nobody, weights = Histories.from_lists([[]]), retriever.experts_.weights
-    return [
-        OfPart(name, weights[name], model, catalogue)
-        for model in retriever.experts_.models
-        for name in scores_of(model, nobody)
-    ]
+    parts = Parts(retriever, catalogue)
+    return [OfPart(name, parts) for name in retriever.experts_.weights]

@@ -243,7 +243,7 @@ def test_the_retriever_can_be_swapped(tmp_path: Path) -> None:
     assert model.retriever_ is popular
     weights = model.weights_.tolist()
     model.with_retriever(create("prior", prior=("transitions", "itemknn")).fit(data))
-    assert model.weights_.tolist() == [*weights[:-1], 1, 0]  # until they are learnt
+    assert model.weights_.tolist() == [*weights[:-1], 1, 1]  # until they are learnt
     model.with_retriever(popular, next_of(data))
     again = load(model.save(tmp_path / "saved"))
     assert isinstance(again, Palr)
@@ -402,11 +402,12 @@ def test_likelihoods_of_items_read_are_the_products_of_the_decisions(of_items: A
 
 def test_scores_of_a_priors_parts_are_weighed_anew(of_items: Any) -> None:
     histories, candidates_BC = Histories.from_lists([[3, 4], [7]]), np.array([[9, 5, 1, -1], [2, 8, 0, 3]])
-    (model,) = of_items.retriever_.experts_.models
+    experts = of_items.retriever_.experts_
+    (model,) = experts.models
     for name, table_BI in model._scores(histories).items():
         found_BC = scored(of_items, name, histories, candidates_BC)
         there_BC = candidates_BC >= 0
-        expected_BC = np.take_along_axis(table_BI, np.maximum(candidates_BC, 0), 1)
+        expected_BC = experts.weights[name] * np.take_along_axis(table_BI, np.maximum(candidates_BC, 0), 1)
         np.testing.assert_allclose(found_BC[there_BC], expected_BC[there_BC], rtol=1e-5)
     # A retriever that knows the same items in another order is asked in its own.
     data = walks()
@@ -419,9 +420,11 @@ def test_scores_of_a_priors_parts_are_weighed_anew(of_items: Any) -> None:
     options = READS_ITEMS["retriever_options"]
     other = create("prior", **options).fit(turned)
     model = create("palr", **READS_ITEMS | {"max_steps": 1}).fit(data)
-    before = scored(model, "text", histories, candidates_BC)
+    before = scored(model, "transitions", histories, candidates_BC)
+    assert before.any()
     model.with_retriever(other)
-    np.testing.assert_allclose(scored(model, "text", histories, candidates_BC), before, rtol=1e-5)
+    found = scored(model, "transitions", histories, candidates_BC)
+    np.testing.assert_allclose(found, before, rtol=1e-5)
 
 
 def test_items_read_outlive_edits(of_items: Any, tmp_path: Path) -> None:
@@ -436,3 +439,14 @@ def test_items_read_outlive_edits(of_items: Any, tmp_path: Path) -> None:
 def test_the_usual_retriever_is_a_prior() -> None:
     config = create("palr").config
     assert (config.retriever, config.backbone.kind, config.ranking) == ("prior", "items", "likelihood")
+
+
+def test_nodes_of_items_that_nobody_took_are_forgotten() -> None:
+    data = walks()
+    more = pl.DataFrame({"item_id": ["n"], "title": ["Moor 1"], "genres": [["Land"]]})
+    wider = replace(data, catalogue=data.catalogue.with_items(more))
+    model: Any = create("palr", **READS_ITEMS | {"max_steps": 2}).fit(wider)
+    trie, reader = model.codebook_.trie, model.backbone_
+    words = reader.network.vectors.words.detach()[reader.num_tokens :]
+    assert not words[trie.paths[NUM_ITEMS][-1]].any()
+    assert words[trie.paths[0][0]].any()
