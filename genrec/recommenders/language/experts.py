@@ -229,7 +229,7 @@ class Experts:
 
         least = [*(-weight_E * spread_E).tolist(), None]
         *shift_E, bias = minimum(losses, [0.0] * len(least), least)
-        found = (weight_E + torch.tensor(shift_E) / scale_E.cpu()).clamp_min(0).tolist()
+        found = (weight_E + weight_E.new_tensor(shift_E) / scale_E).clamp_min(0).tolist()
         return replace(self, untrained_weights=dict(zip(names, found, strict=True)), untrained_bias=bias)
 
     def balanced(self, decisions: Sequence[Decisions], prior: Prior) -> Experts:
