@@ -40,18 +40,19 @@ _OPTIONS: dict[str, Any] = {
 class DataOptions(dict[str, Any]):
     """The options that were given, by name."""
 
-    def source(self, path: str, recipe: Mapping[str, Any] | None = None) -> DataSource:
+    def source(self, path: str | None, recipe: Mapping[str, Any] | None = None) -> DataSource:
         """The data at `path`, read with these options; those left out are the recipe's, then `genrec.read`'s own.
 
         Raises:
-            ConfigError: a column that is not NAME=THEIRS, a role that is named twice, an unknown option in the recipe.
+            ConfigError: no path, a column that is not NAME=THEIRS, a role that is named twice, an unknown option in the
+                recipe.
         """
         given = dict(self)
         items = given.pop("items", None)
         for option, example in (("column", "user_id=uid"), ("item_column", "item_id=sku")):
             if option in given:
                 given[f"{option}s"] = columns_of(given.pop(option), f"--{option.replace('_', '-')}", example)
-        return DataSource(path, None if items is None else str(items), {**(recipe or {}), **given})
+        return DataSource.of_recipe(recipe or {}, path, None if items is None else str(items), given)
 
 
 NONE_GIVEN = DataOptions()

@@ -21,10 +21,15 @@ def train(
         str,
         typer.Argument(metavar="RECOMMENDER_OR_RECIPE", help="See `genrec recommenders`, or a YAML file."),
     ],
-    data: Annotated[
-        str, typer.Option("--data", metavar="PATH", help="File or folder of interactions, or 'synthetic'.")
-    ],
     out: Annotated[Path, typer.Option("--out", metavar="RUN", help="Folder to make for this run.")],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            metavar="PATH",
+            help="File or folder of interactions, or 'synthetic'; as the recipe says.",
+        ),
+    ] = None,
     overrides: Annotated[
         list[str] | None,
         typer.Argument(metavar="[KEY=VALUE]...", help="Options of the recommender, as in seed=1."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
@@ -90,7 +91,7 @@ def begin(folder: Path, recipe: Recipe, source: DataSource, dataset: Dataset, *,
         resume: take up a run that was begun.
 
     Raises:
-        RunError: the folder holds something, or `resume` and it was begun differently.
+        RunError: the folder holds something that is worth keeping, or `resume` and it was begun differently.
     """
     data = {
         "source": asdict(source.absolute()),
@@ -101,29 +102,43 @@ def begin(folder: Path, recipe: Recipe, source: DataSource, dataset: Dataset, *,
     }
     if (folder / "data.json").exists():
         run = replace(open_run(folder), dataset=dataset)
-        if not resume:
-            if run.finished:
-                raise RunError(f"{folder} holds a finished run: choose another --out, or move it away")
+        if resume:
+            _check_same(run, recipe, data)
+            return run
+        if run.finished:
+            raise RunError(f"{folder} holds a finished run: choose another --out, or move it away")
+        if any(folder.glob("**/checkpoint-*")):
             raise RunError(
                 f"{folder} holds a run that has not finished: go on with --resume, or choose another --out"
             )
-        _check_same(run, recipe, data)
-        return run
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is a file: choose a folder for --out")
-    # A run that was killed while it began has these files at most, and is begun again.
+    # A run that was stopped before there was anything to go on from has these at most, and is begun again.
     strangers = {entry.name for entry in folder.glob("*")} - {*SEALED}
+    if (folder / "data.json").exists():
+        strangers -= {"data.json", *NAMES}
     strangers = {name for name in strangers if not (name.startswith(".") and name.endswith(".tmp"))}
     if strangers:
         raise RunError(
-            f"{folder} is no run (it holds {min(strangers)}, but no data.json): choose another --out"
+            f"{folder} holds {min(strangers)}, which is no part of a run that can be begun: choose another --out"
         )
     folder.mkdir(parents=True, exist_ok=True)
+    _clear(folder)
     write_text(folder / "recipe.yaml", recipe.text)
     write_text(folder / "config.yaml", dump_yaml({key: getattr(recipe, key) for key in KEYS}))
     write_json(folder / "environment.json", environment())
     write_sealed(folder / "data.json", data, run=new_run(), files=measured(folder, SEALED))
     return replace(open_run(folder), dataset=dataset)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a run that has only begun left; what lies beside it stays."""
+    for name in ("data.json", *NAMES):  # what makes it a run goes first
+        path = folder / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _check_same(run: Run, recipe: Recipe, data: Mapping[str, Any]) -> None:

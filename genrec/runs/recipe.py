@@ -2,7 +2,8 @@
 
     recommender: itemknn          the name under `genrec recommenders`
     config: {num_neighbours: 50}  its options, in their groups or without; those left out keep their defaults
-    data: {min_rating: 4}         how the interactions are read and filtered (the options of `genrec data`)
+    data: {min_rating: 4}         how the interactions are read and filtered (the options of `genrec data`), and where
+                                  they are: `path` and `items`, unless --data and --items are given
     protocol: leave-one-out       the split
 
 A recipe of the package goes by its name, any other by its path; the bare name of a recommender is the recipe

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genrec.data.read_options import check_kinds
-from genrec.errors import ConfigError
+from genrec.errors import ConfigError, shown
 from genrec.runs.notes import note
 
 if TYPE_CHECKING:
@@ -35,6 +36,38 @@ class DataSource:
             raise ConfigError(
                 f"the synthetic data take no {', '.join(given)}; leave it out or give a path to your own"
             )
+
+    @classmethod
+    def of_recipe(
+        cls, recipe: Mapping[str, Any], path: str | None, items: str | None, options: Mapping[str, Any]
+    ) -> DataSource:
+        """The data that a recipe names under `data`; what is given goes first.
+
+        Args:
+            recipe: `path`, `items` and options of `genrec.read`, any of them left out.
+            path: file or folder of interactions; None: the recipe's.
+            items: file of items; None: the recipe's.
+            options: of `genrec.read`, before the recipe's.
+
+        Raises:
+            ConfigError: no path anywhere, or something else than a text for one.
+        """
+        told = dict(recipe)
+        of_recipe = {name: told.pop(name, None) for name in ("path", "items")}
+        for name, value in of_recipe.items():
+            if not isinstance(value, str | None):
+                raise ConfigError(
+                    f"the recipe has {name}={shown(value)} under data: write a path, or leave it out"
+                )
+        path = of_recipe["path"] if path is None else path
+        if path is None:
+            raise ConfigError("no data are named: give --data PATH, or a recipe that has `path` under `data`")
+        return cls(path, of_recipe["items"] if items is None else items, {**told, **options})
+
+    def as_recipe(self) -> dict[str, Any]:
+        """What a recipe has under `data`."""
+        items = {} if self.items is None else {"items": self.items}
+        return {"path": self.path, **items, **self.options}
 
     def read(self, *, tell: bool = True) -> Dataset:
         """Read the data set.

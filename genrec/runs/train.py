@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def train(
     recipe: str | Path | Recipe,
-    data: str | Path | DataSource,
+    data: str | Path | DataSource | None,
     out: str | Path,
     *,
     read: Mapping[str, Any] | None = None,
@@ -42,7 +42,7 @@ def train(
 
     Args:
         recipe: name of a recommender or of a recipe of the package, path of a YAML file, or the `recipe` of a run.
-        data: file or folder of interactions, or `synthetic`.
+        data: file or folder of interactions, or `synthetic`; None: as the recipe says.
         out: the run folder to make.
         read: how the data are read, as `genrec.read` takes it; what is left out is the recipe's.
         protocol: how targets are held out, `leave-one-out` or `temporal`; None: as the recipe says.
@@ -70,8 +70,10 @@ def train(
     held_out = spelt(protocol or recipe.protocol, cold_share)
     recipe = replace(recipe.with_options(options), protocol=held_out)
     if not isinstance(data, DataSource):
-        given = {**recipe.data, **(read or {})}
-        data = DataSource(str(data), given.pop("items", None), given)
+        given = dict(read or {})
+        items = given.pop("items", None)
+        path = None if data is None else str(data)
+        data = DataSource.of_recipe(recipe.data, path, None if items is None else str(items), given)
     run = train_run(Path(out), recipe, data, resume=resume, refit=refit)
     if recommends(run.model):
         config = run.model.config
@@ -102,7 +104,8 @@ def train_run(folder: Path, recipe: Recipe, source: DataSource, *, resume: bool,
     from genrec.audit.data import quick_findings
 
     recommender = genrec.create(recipe.recommender, **recipe.config)
-    resolved = replace(recipe, config=recommender.config.model_dump(mode="json"), data=source.options)
+    config, data = recommender.config.model_dump(mode="json"), source.absolute().as_recipe()
+    resolved = replace(recipe, config=config, data=data)
     if refit:
         check_refit(recommender, resolved)
     dataset = source.read()

@@ -63,7 +63,7 @@ def test_train_that_was_stopped_is_kept(cli, tmp_path: Path, monkeypatch) -> Non
 
 def test_train_into_a_folder_of_the_users(mistake: Mistake, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    assert "it holds thesis.txt, but no data.json" in mistake(
+    assert "holds thesis.txt, which is no part of a run" in mistake(
         "train", "popular", *SYNTHETIC, "--out", tmp_path
     )
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]

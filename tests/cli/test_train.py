@@ -25,7 +25,7 @@ def test_a_run_folder_holds_all_that_repeats_it(knn_run: Path) -> None:
     assert config == {
         "recommender": "itemknn",
         "config": genrec.create("itemknn", num_neighbours=50).config.model_dump(),
-        "data": {},
+        "data": {"path": "synthetic"},
         "protocol": "leave-one-out",
     }
     data = json.loads((knn_run / "data.json").read_text())
@@ -46,6 +46,27 @@ def test_the_resolved_config_repeats_the_run(cli, knn_run: Path, tmp_path: Path)
     before, after = (genrec.load(run).rank(histories, 20) for run in (knn_run, tmp_path / "again"))
     assert np.array_equal(before.items_BK, after.items_BK)
     assert np.array_equal(before.scores_BK, after.scores_BK)
+
+
+def test_the_resolved_config_holds_where_the_data_are(cli, mistake, shop: Path, tmp_path: Path) -> None:
+    words = ("--data", shop / "sales.csv", "--items", shop / "goods.csv", "--min-rating", 1)
+    cli("train", "popular", *words, "--out", tmp_path / "run")
+    cli("train", tmp_path / "run" / "config.yaml", "--out", tmp_path / "again")
+    before, after = (genrec.open_run(tmp_path / name) for name in ("run", "again"))
+    assert before.about_data["fingerprint"] == after.about_data["fingerprint"]
+    assert before.about_data["source"] == after.about_data["source"]
+    assert genrec.load(tmp_path / "again").catalogue.titles[0] == "Thing number 0"
+    other = shop / "other.csv"
+    other.write_text((shop / "sales.csv").read_text() + "u0,i1,1700000000,5\n")
+    repeated = genrec.train(before.recipe, None, tmp_path / "from-python")
+    assert repeated.about_data["source"] == before.about_data["source"]
+    cli("train", tmp_path / "run" / "config.yaml", "--data", other, "--out", tmp_path / "other")
+    assert genrec.load(tmp_path / "other").catalogue.titled
+    assert "no data are named: give --data PATH" in mistake("train", "popular", "--out", tmp_path / "none")
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("recommender: popular\ndata: {path: [1]}\n")
+    assert "path=[1] under data" in mistake("train", recipe, "--out", tmp_path / "none")
+    assert not (tmp_path / "none").exists()
 
 
 def test_only_training_interactions_are_learnt(popular_run: Path) -> None:
@@ -104,7 +125,8 @@ def test_a_recipe_names_data_options_and_protocol_and_options_win(cli, shop: Pat
     words = ("--items", shop / "goods.csv", "--min-rating", 1, "--protocol", "leave-one-out")
     cli("train", recipe, "--data", shop / "sales.csv", *words, "--out", tmp_path / "run")
     config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
-    assert config["data"] == {"min_rating": 1.0, "min_history": 2}
+    paths = {"path": str((shop / "sales.csv").resolve()), "items": str((shop / "goods.csv").resolve())}
+    assert config["data"] == paths | {"min_rating": 1.0, "min_history": 2}
     assert config["protocol"] == "leave-one-out"
     assert (tmp_path / "run" / "recipe.yaml").read_text() == recipe.read_text()
 
@@ -136,7 +158,6 @@ def stopped(cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_stopped_run_goes_on_with_resume(cli, mistake, stopped: Path, monkeypatch) -> None:
     words = ("train", "popular", *SYNTHETIC, "--out", stopped)
     assert "has not finished" in mistake("evaluate", stopped)
-    assert "--resume" in mistake(*words)
     asked = []
     learn = Popular._fit
     monkeypatch.setattr(Popular, "_fit", lambda *args: (asked.append(args[-1]), learn(*args)))
@@ -202,6 +223,32 @@ def test_a_run_killed_as_it_began_is_begun_again(cli, popular_run: Path, tmp_pat
         shutil.copy(popular_run / "recipe.yaml", folder / name)
     cli("train", "popular", *SYNTHETIC, "--out", folder, "--resume")
     assert genrec.load(folder).name == "popular"
+
+
+def test_what_was_stopped_before_its_first_checkpoint_is_in_nobodys_way(
+    cli, mistake, stopped: Path, shop: Path
+) -> None:
+    (stopped / "mine.txt").write_text("notes")
+    words = (
+        "train",
+        "itemknn",
+        "--data",
+        shop / "sales.csv",
+        "--items",
+        shop / "goods.csv",
+        "--out",
+        stopped,
+    )
+    assert "mine.txt" in mistake(*words)
+    assert (stopped / "data.json").exists()
+    (stopped / "mine.txt").unlink()
+    cli(*words)
+    assert genrec.load(stopped).name == "itemknn"
+
+
+def test_what_has_a_checkpoint_is_not_trained_over(mistake, stopped: Path) -> None:
+    (stopped / "checkpoints" / "checkpoint-7").mkdir(parents=True)
+    assert "go on with --resume" in mistake("train", "popular", *SYNTHETIC, "--out", stopped)
 
 
 def test_a_save_that_was_killed_leaves_no_model(cli, mistake, stopped: Path, monkeypatch) -> None:
