@@ -45,6 +45,12 @@ def train(
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Train again where a run is, which answers until the new one takes its place."
+        ),
+    ] = False,
     refit: Annotated[
         bool,
         typer.Option(

@@ -106,7 +106,9 @@ def begin(folder: Path, recipe: Recipe, source: DataSource, dataset: Dataset, *,
             _check_same(run, recipe, data)
             return run
         if run.finished:
-            raise RunError(f"{folder} holds a finished run: choose another --out, or move it away")
+            raise RunError(
+                f"{folder} holds a finished run: choose another --out, or give --force to replace it"
+            )
         if any(folder.glob("**/checkpoint-*")):
             raise RunError(
                 f"{folder} holds a run that has not finished: go on with --resume, or choose another --out"
@@ -129,6 +131,33 @@ def begin(folder: Path, recipe: Recipe, source: DataSource, dataset: Dataset, *,
     write_json(folder / "environment.json", environment())
     write_sealed(folder / "data.json", data, run=new_run(), files=measured(folder, SEALED))
     return replace(open_run(folder), dataset=dataset)
+
+
+def next_to(place: Path) -> Path:
+    """Where a training goes that is to replace the run at `place`: a hidden folder beside it.
+
+    What a training that was stopped left there is gone on from; a finished one is from a process that was killed before
+    the exchange, and goes.
+
+    Raises:
+        RunError: `place` holds no run, or something beside it that would be lost.
+    """
+    place = place.absolute()
+    of_a_run = {*NAMES, "data.json", "metrics.json", "model", "refit"}
+    strangers = [
+        entry.name
+        for entry in place.iterdir()
+        if entry.name not in of_a_run
+        and not entry.match("rankings-*.parquet")
+        and not entry.name.startswith(".")
+    ]
+    if strangers or not (place / "data.json").exists():
+        what = f"holds {min(strangers)}, which is no part of a run" if strangers else "is no run"
+        raise RunError(f"{place} {what}, so that --force does not replace it: choose another --out")
+    folder = place.with_name(f".{place.name}.next")
+    if (folder / "model").exists() and not in_use(folder):
+        shutil.rmtree(folder)
+    return folder
 
 
 def _clear(folder: Path) -> None:

@@ -478,6 +478,7 @@ def open_run(folder: str | Path, data: str | Path | None = None, items: str | Pa
         RunError: no such folder, or not a run.
     """
     folder = Path(folder)
+    restore_folder(folder)
     if not folder.is_dir():
         raise RunError(f"there is no run folder {folder}: make one with `genrec train`")
     for name in ("data.json", "config.yaml"):

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genrec.data.files import all_or_nothing
+from genrec.data.files import all_or_nothing, put_folder
 from genrec.data.split import spelt
 from genrec.evaluation.peak_memory import peak_memory_mb
-from genrec.runs.folder import NAMES, alone, begin, in_use
+from genrec.runs.folder import NAMES, alone, begin, in_use, next_to
 from genrec.runs.measure import asked
 from genrec.runs.notes import note, warn
 from genrec.runs.recipe import Recipe, read_recipe
@@ -33,6 +33,7 @@ def train(
     cold_share: float | None = None,
     resume: bool = False,
     refit: bool = False,
+    force: bool = False,
     progress: Progress | None = None,
     **options: Any,
 ) -> Run:
@@ -52,6 +53,7 @@ def train(
             again.
         refit: train a second time, on training and validation items, as validation has chosen; the test is measured
             with both. A run that has finished gets it with `resume`.
+        force: train again where a run is, which answers until the new model is whole and takes its place.
         progress: called with (users done, users in all) while validation is measured.
         options: of the recommender, before the recipe's.
 
@@ -74,7 +76,13 @@ def train(
         items = given.pop("items", None)
         path = None if data is None else str(data)
         data = DataSource.of_recipe(recipe.data, path, None if items is None else str(items), given)
-    run = train_run(Path(out), recipe, data, resume=resume, refit=refit)
+    place = Path(out)
+    again = force and place.is_dir() and any(place.iterdir())
+    folder = next_to(place) if again else place
+    run = train_run(folder, recipe, data, resume=resume, refit=refit)
+    if again:
+        put_folder(folder, place)
+        run = replace(run, folder=place)
     if recommends(run.model):
         config = run.model.config
         sampled = asked(run.parts, "validation", config.validation_users)[1]

@@ -9,7 +9,9 @@ import genrec
 import polars as pl
 import pytest
 import shop
+from genrec.errors import RunError
 from genrec.recommenders.base import Recommender, recommenders
+from genrec.recommenders.popular import Popular
 from genrec.recommenders.today import Today
 from genrec.runs.items import edit_items
 from genrec.runs.source import DataSource
@@ -131,3 +133,36 @@ def test_the_items_of_tuesday_can_be_put_into_the_run(run: Path, days: Any, tmp_
     untouched = genrec.open_run(run).model
     assert untouched.catalogue.ids == [item for item in today.model.catalogue.ids if item[0] == "A"]
     assert untouched.removed_ids == []
+
+
+def test_the_run_is_trained_again_in_its_place(days: Any, tmp_path: Path) -> None:
+    sources = [DataSource(str(day["data"]), str(day["items"]), READ | {"untitled": "drop"}) for day in days]
+    place = tmp_path / "run"
+    genrec.train("popular", sources[0], place).evaluate()
+    fit = Popular._fit
+
+    def stop(*_: Any) -> None:
+        assert genrec.open_run(place).model.catalogue.get("B0") is None  # it still answers
+        raise KeyboardInterrupt
+
+    def learn(*args: Any) -> None:
+        assert genrec.open_run(place).model.catalogue.get("B0") is None
+        fit(*args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Popular, "_fit", stop)
+        with pytest.raises(KeyboardInterrupt):
+            genrec.train("popular", sources[1], place, force=True)
+        patch.setattr(Popular, "_fit", learn)
+        run = genrec.train("popular", sources[1], place, force=True)
+    assert run.folder == place
+    assert genrec.open_run(place).model.catalogue.get("B0") is not None
+    assert "test" not in genrec.open_run(place).metrics
+    assert genrec.open_run(place).metrics["validation"]["provenance"]["run"] == str(place)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
+    (place / "notes.txt").write_text("mine")
+    with pytest.raises(RunError, match=r"holds notes.txt, which is no part of a run"):
+        genrec.train("popular", sources[1], place, force=True)
+    with pytest.raises(RunError, match="no part of a run, so that --force does not replace it"):
+        genrec.train("popular", sources[1], days[0]["data"].parent, force=True)
+    assert (place / "notes.txt").exists()
