@@ -90,8 +90,14 @@ def _fitted(values: pl.Series, dtype: pl.DataType, item_ids: pl.Series) -> pl.Se
         return values.dt.strftime("%Y-%m-%d %H:%M:%S")
     fitted = pl.Series(values.name, [None] * len(values), dtype)
     if dtype == pl.Boolean and (values.dtype == pl.String or values.dtype.is_numeric()):
-        values_in_words = values.cast(pl.String).str.to_lowercase()
+        values_in_words = values.cast(pl.String).str.strip_chars().str.to_lowercase()
         fitted = values_in_words.replace_strict(_TRUTHS, default=None, return_dtype=pl.Boolean)
+    elif values.dtype == pl.String and dtype == pl.Date:
+        fitted = values.str.strip_chars().str.to_date("%Y-%m-%d", strict=False)
+    elif values.dtype == pl.String and isinstance(dtype, pl.Datetime):
+        fitted = (
+            values.str.strip_chars().str.replace("T", " ").str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False)
+        )
     # What polars would make of a record or a date, braces or days since 1970, is not what anybody meant.
     elif not values.dtype.is_nested() and not (values.dtype.is_temporal() and dtype.is_numeric()):
         with suppress(pl.exceptions.PolarsError):  # no value of the one type is one of the other

@@ -141,3 +141,28 @@ def test_any_frame_is_read_or_refused_by_an_error_of_ours(frame: pd.DataFrame, s
         refused, grown = str(error), shop
     assert grown.table.schema == shop.table.schema
     assert "\n" not in refused
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "expected"),
+    [
+        (["true", "false"], [False, True], ["false", "true"]),  # as runs kept truth values and days before
+        (["2024-05-31", None], [date(2025, 1, 2), None], ["2025-01-02", None]),
+        ([True, False], ["False", " true "], [False, True]),
+        ([True, False], [0, 1], [False, True]),
+        ([date(2024, 5, 31), None], ["2025-01-02", None], [date(2025, 1, 2), None]),
+    ],
+)
+def test_truth_values_and_days_fit_what_the_catalogue_has(
+    then: list[Any], now: list[Any], expected: list[Any]
+) -> None:
+    shop = Catalogue.from_lists(["1", "2"], ["Lamp", "Vase"], field=then)
+    read = read_new_items(pl.DataFrame({"item_id": ["1", "2"], "field": now}), shop)[0]
+    assert read["field"].to_list() == expected
+    assert shop.with_items(read).table.schema == shop.table.schema
+
+
+def test_what_is_no_truth_value_is_refused() -> None:
+    shop = Catalogue.from_lists(["1"], ["Lamp"], in_stock=[True])
+    with pytest.raises(CatalogueError, match="as its in_stock, where the catalogue has truth values"):
+        read_new_items(pl.DataFrame({"item_id": ["1"], "in_stock": ["soon"]}), shop)
