@@ -34,7 +34,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from genrec.backbones.base import Backbone, NodeModel, Prefix
-from genrec.backbones.children import WIDEST_TOGETHER, ChildLogits, child_logits, log_softmax_of_runs
+from genrec.backbones.children import ChildLogits, child_logits, log_softmax_of_runs
 from genrec.decoding.cache import FixedStates, SearchCache
 from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.decoding.frontier import Candidates, Found, Frontier
@@ -54,6 +54,7 @@ _SIDE_BY_SIDE_WITH_FIXED_STATES = (
 _LARGEST_FRONTIER = 1024  # prefixes of a user that may wait
 _MOST_STEPS = 64  # steps before a search gives the proof up and goes on as a beam
 _WIDEST = 4096  # beams after which a search for a proof is given up
+_MOST_EDGES = 1 << 19  # edges that are looked at one by one; of more, those of the same nodes together
 _AT_ONCE = 1 << 17  # numbers of the output vectors that are held at once: they stay in the cache
 _HEAD_ROWS = 256  # places whose logits over the whole vocabulary are held at once
 
@@ -353,7 +354,7 @@ class BeamSearch:
             length_E = trie.code_start_I1[item_E + 1] - trie.code_start_I1[item_E]
             assert isinstance(cache, SearchCache)
             done_E &= length_E == cache.depth(row_F, slot_F)[parent_E] + 1
-        elif len(child_E) and int(trie.num_children(node_F).max()) <= WIDEST_TOGETHER:
+        elif 0 < len(child_E) <= _MOST_EDGES:
             score_E = self._logits(hidden_FD, parent_E, child_E)
             if prior is not None:
                 score_E = prior.join_edges(score_E, row_F, node_F, parent_E, child_E)

@@ -70,6 +70,35 @@ class Prior:
         return cls._of(trie, lambda part: logits_BI[part], len(logits_BI), weight, temperature)
 
     @classmethod
+    def of_scores(
+        cls,
+        trie: TrieTensors,
+        scores_BI: Tensor,
+        *,
+        weight: float = 1.0,
+        temperature: float = 1.0,
+        table: Tensor | None = None,
+    ) -> Prior:
+        """The prior of logits (B, I) that stand by item; they are put in order a few users at a time.
+
+        Args:
+            trie: codes of the catalogue.
+            scores_BI: the item model's logits, or log-probabilities.
+            weight, temperature: as in the class.
+            table: what an earlier prior was laid out in, `before_BI1`, which is written over if it has the rows. At a
+                million items fresh memory takes longer than the sums themselves.
+
+        Raises:
+            ConfigError: as in `of_logits`.
+        """
+        leaf_I = trie.item_of_leaf_I
+
+        def in_order(part: slice) -> Tensor:
+            return scores_BI[part].index_select(1, leaf_I)
+
+        return cls._of(trie, in_order, len(scores_BI), weight, temperature, table)
+
+    @classmethod
     def of_states(
         cls,
         trie: TrieTensors,
@@ -102,6 +131,7 @@ class Prior:
         num_users: int,
         weight: float,
         temperature: float,
+        table: Tensor | None = None,
     ) -> Prior:
         device, num_items = trie.token_N.device, trie.num_items
         check_fits(
@@ -110,7 +140,9 @@ class Prior:
             "lower the users that are ranked at once (ranking_batch, --batch-size)",
             device_bytes(device),
         )
-        before_BI1 = torch.empty((num_users, num_items + 1), dtype=torch.float64, device=device)
+        if table is None or len(table) < num_users:
+            table = torch.empty((num_users, num_items + 1), dtype=torch.float64, device=device)
+        before_BI1 = table[:num_users]
         before_BI1[:, 0] = 0
         at_once = max(1, _AT_ONCE // num_items)
         for start in range(0, num_users, at_once):

@@ -101,6 +101,20 @@ def test_best_first_lists_with_a_prior(
     assert most_steps < 64 or found.exact_B.all()
 
 
+@pytest.mark.parametrize("prior", [False, True])
+def test_edges_one_by_one_score_as_those_of_a_node_together(
+    prior: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = weighed(make(random_codes(1, 25), 1, num_users=5), 0, 2.0)
+    case, found = asked.case, []
+    for most in (0, 1 << 19):
+        monkeypatch.setattr("genrec.decoding.beam._MOST_EDGES", most)
+        own = asked.prior() if prior else None
+        found.append(case.search().search_best_first(case.prefix, Constraint(case.tensors), 7, 10, own))
+    assert torch.equal(found[0].item_Bk, found[1].item_Bk)
+    torch.testing.assert_close(found[0].score_Bk, found[1].score_Bk, rtol=1e-5, atol=1e-5)
+
+
 @settings(deadline=None, max_examples=20)
 @given(st.data(), weighed_cases(), ks, widths, st.booleans())
 def test_exact_search_with_a_prior_finds_the_true_best(
@@ -194,6 +208,24 @@ def test_states_and_vectors_make_the_prior_of_their_products(monkeypatch: pytest
     torch.testing.assert_close(found.before_BI1, expected.before_BI1, rtol=1e-6, atol=1e-7)
     torch.testing.assert_close(found.before_BI1[:, -1], torch.ones(5, dtype=torch.float64))
     assert (found.weight, found.temperature) == (0.5, 2.0)
+
+
+def test_scores_by_item_make_the_same_prior_in_memory_that_was_used_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also in several parts, and of fewer users than before; what stood there shows nowhere."""
+    monkeypatch.setattr("genrec.decoding.prior._AT_ONCE", 60)
+    tensors = make(random_codes(1, 25), 1, num_users=5).tensors
+    scores_BI = torch.randn(5, 25)
+    expected = Prior.of_logits(tensors, scores_BI[:, tensors.item_of_leaf_I], weight=0.5, temperature=2.0)
+    first = Prior.of_scores(tensors, scores_BI, weight=0.5, temperature=2.0)
+    assert torch.equal(first.before_BI1, expected.before_BI1)
+    assert (first.weight, first.temperature) == (0.5, 2.0)
+    table = first.before_BI1.fill_(torch.nan)
+    again = Prior.of_scores(tensors, scores_BI[3:], table=table)
+    assert again.before_BI1.data_ptr() == table.data_ptr()
+    assert torch.equal(again.before_BI1, Prior.of_scores(tensors, scores_BI[3:]).before_BI1)
+    assert len(Prior.of_scores(tensors, scores_BI, table=table[:3]).before_BI1) == 5
 
 
 def test_a_prior_larger_than_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,12 +90,16 @@ class Experts:
 
     def logits(self, histories: Histories, exclude_seen: bool) -> FloatArray:
         """The weighed scores (B, I) by item; `exclude_seen`: items of the history are not expected."""
-        total_BI = np.zeros((len(histories), len(self.models[0].catalogue)), np.float32)
+        total_BI: FloatArray | None = None
         for model in self.models:
             for name, scores_BI in scores_of(model, histories).items():
                 weight = self._weight(name)
-                if np.any(weight):
-                    total_BI += weight * scores_BI
+                if total_BI is None:
+                    total_BI = weight * scores_BI
+                elif np.any(weight):
+                    for total_I, scores_I in zip(total_BI, scores_BI, strict=True):  # stays in the cache
+                        total_I += weight * scores_I
+        assert total_BI is not None
         if self.untrained_bias:
             total_BI[:, self.untrained_I] += np.float32(self.untrained_bias)
         if exclude_seen:
@@ -121,13 +125,21 @@ class Experts:
         return np.where(self.untrained_I, np.float32(self.untrained_weights[name]), weight)
 
     def prior(self, histories: Histories, trie: TrieTensors, exclude_seen: bool) -> PriorOf:
-        """What is expected of some of these histories, given their rows; `exclude_seen` as in `logits`."""
+        """What is expected of some of these histories, given their rows; `exclude_seen` as in `logits`.
+
+        What it gives holds until it is asked again: the next prior is laid out in the same memory.
+        """
         temperature = 1 / max(self.words_weight, _LEAST_WEIGHT)
+        table: Tensor | None = None
 
         def of(rows: IntArray) -> Prior:
+            nonlocal table
             logits_BI = _there(self.logits(histories.take(rows), exclude_seen))
-            in_order_BI = logits_BI.index_select(1, trie.item_of_leaf_I)
-            return Prior.of_logits(trie, in_order_BI, weight=self.prior_weight, temperature=temperature)
+            found = Prior.of_scores(
+                trie, logits_BI, weight=self.prior_weight, temperature=temperature, table=table
+            )
+            table = found.before_BI1
+            return found
 
         return of
 
