@@ -91,10 +91,11 @@ class Prior:
         Raises:
             ConfigError: as in `of_logits`.
         """
-        leaf_I = trie.item_of_leaf_I
+        ordered_PI = scores_BI.new_empty((_users_at_once(trie), trie.num_items))
 
         def in_order(part: slice) -> Tensor:
-            return scores_BI[part].index_select(1, leaf_I)
+            some_PI = scores_BI[part]
+            return torch.index_select(some_PI, 1, trie.item_of_leaf_I, out=ordered_PI[: len(some_PI)])
 
         return cls._of(trie, in_order, len(scores_BI), weight, temperature, table)
 
@@ -144,10 +145,12 @@ class Prior:
             table = torch.empty((num_users, num_items + 1), dtype=torch.float64, device=device)
         before_BI1 = table[:num_users]
         before_BI1[:, 0] = 0
-        at_once = max(1, _AT_ONCE // num_items)
+        at_once = _users_at_once(trie)
+        chances_PI = torch.empty((at_once, num_items), device=device)
         for start in range(0, num_users, at_once):
-            part = slice(start, start + at_once)
-            chance_PI = logits(part).float().softmax(dim=1).add_(LEAST)
+            part = slice(start, min(start + at_once, num_users))
+            chance_PI = chances_PI[: part.stop - start]
+            torch.softmax(logits(part).float(), 1, out=chance_PI).add_(LEAST)
             torch.cumsum(chance_PI, dim=1, dtype=torch.float64, out=before_BI1[part, 1:])
         return cls(trie, before_BI1, torch.arange(num_users, device=device), weight, temperature)
 
@@ -211,6 +214,10 @@ class Prior:
             for leaf_N in (self.trie.first_leaf_N, self.trie.last_leaf_N)
         )
         return last_E - first_E
+
+
+def _users_at_once(trie: TrieTensors) -> int:
+    return max(1, _AT_ONCE // trie.num_items)
 
 
 PriorOf = Callable[[IntArray], Prior]
