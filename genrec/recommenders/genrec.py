@@ -17,7 +17,7 @@ from genrec.errors import ConfigError
 from genrec.prompts.template import load_paraphrases, own_texts
 from genrec.recommenders.base import register
 from genrec.recommenders.language.codebook import Codebook
-from genrec.recommenders.language.config import WriterPriorOptions
+from genrec.recommenders.language.config import TaughtOptions, WriterPriorOptions
 from genrec.recommenders.language.decoder import (
     TINY_DECODER,
     DecoderConfig,
@@ -28,13 +28,14 @@ from genrec.recommenders.language.decoder import (
 from genrec.recommenders.language.experts import fit_experts
 from genrec.recommenders.language.generative import Architecture, GenerativeRecommender
 from genrec.recommenders.language.item_reading import ItemQuestions, item_states, item_steps
+from genrec.recommenders.language.teacher import ItemTeacher, fit_teacher
 from genrec.recommenders.options import Name
 from genrec.training.decoder_rows import DecoderLayout, HistoryRows
 from genrec.training.histories import history_mixture
 from genrec.training.mixture import Batches
 
 
-class GenRecConfig(DecoderConfig, WriterPriorOptions):
+class GenRecConfig(DecoderConfig, WriterPriorOptions, TaughtOptions):
     """Options of `genrec`; the defaults are the recipe `genrec-best`."""
 
     about_tokens: ClassVar = ("stride", "prompt", "examples", "learn_prompt")
@@ -84,10 +85,15 @@ class GenRec(GenerativeRecommender):
     def _fit(
         self, train_data: Interactions, validation: Targets | None, run: Path | None, resume: bool
     ) -> None:
+        model = fit_teacher(self.config, train_data, validation, run, resume)
         experts = fit_experts(self.config, train_data, validation, run, resume)
         codebook = self._new_codebook(train_data, self.prompt_texts())
         self._use(codebook, self._new_backbone(codebook))
-        self._train(self._steps(train_data), self._validation(validation), run, resume)
+        loss = None
+        if model is not None:
+            teacher = ItemTeacher(model.network_.eval(), self.ranker_.tensors, self.config.taught_share)
+            loss = self._loss(teacher=teacher)
+        self._train(self._steps(train_data), self._validation(validation), run, resume, loss)
         self._forget_untrained(train_data)
         self._use_experts(experts, validation)
 

@@ -2,7 +2,7 @@
 among the whole catalogue.
 
 Shape suffixes: N places that are learnt, D width, V vocabulary, I items, R rows of packed histories, T places of a row,
-S items that are learnt, E decisions along all codes.
+S items that are learnt, E decisions along all codes, P some places, C children of their nodes.
 """
 
 from __future__ import annotations
@@ -98,10 +98,21 @@ class ItemCodeLoss(CodeLoss):
     """Mean loss of an item for a model that reads items and not tokens: what the decisions along its code cost.
 
     The first item of a history is predicted as well, from the state of somebody of whom nothing is known.
+
+    With a teacher (distillation, Hinton et al. 2015, https://arxiv.org/abs/1503.02531) a share of the items is learnt
+    otherwise: at each decision on the way the model learns the teacher's mass below every child, not what was taken.
     """
 
-    def __init__(self, trie: Trie, objective: str, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        trie: Trie,
+        objective: str,
+        device: torch.device,
+        dtype: torch.dtype,
+        teacher: Teacher | None = None,
+    ) -> None:
         super().__init__(trie, objective, device, dtype)
+        self.teacher = teacher
         paths = trie.paths
         decided = (paths.items > 0) & self.chosen_N.numpy(force=True)[paths.items]
         first_I1 = np.concatenate([[0], np.cumsum(decided)])[paths.offsets]
@@ -120,11 +131,37 @@ class ItemCodeLoss(CodeLoss):
         start_S = count_S.cumsum(0) - count_S
         place_N = torch.repeat_interleave(self.first_I1[target_S] - start_S, count_S)
         node_N = self.decision_E[place_N + torch.arange(len(place_N), device=place_N.device)]
-        state_ND = state_SD.repeat_interleave(count_S, dim=0)
+        state_ND, parent_N = state_SD.repeat_interleave(count_S, dim=0), self.parent_N[node_N]
+        taught = None
+        if self.teacher is not None:
+            taught_S, expected = self._taught(self.teacher, reader, batch, num_first)
+            taught_N = taught_S.repeat_interleave(count_S)
+
+            def taught(place_P: Tensor, width: int) -> Tensor:
+                shares_PC = state_ND.new_zeros((len(place_P), width))
+                there_P = taught_N[place_P] >= 0
+                if there_P.any():
+                    place_P = place_P[there_P]
+                    shares_PC[there_P] = expected(taught_N[place_P], parent_N[place_P], width)
+                return shares_PC
+
         loss = catalogue_loss(
-            reader, state_ND, self.parent_N[node_N], node_N, self.token_N, self.first_child_N1, self.dtype
+            reader, state_ND, parent_N, node_N, self.token_N, self.first_child_N1, self.dtype, taught
         )
         return loss / len(target_S)
+
+    def _taught(
+        self, teacher: Teacher, reader: ItemReader, batch: Batch, num_first: int
+    ) -> tuple[Tensor, Shares]:
+        """Of each item (S,) the row of what the teacher expects of it, -1 for none; and the shares of these rows.
+
+        Of somebody of whom nothing is known, the `num_first` last ones, it is not asked.
+        """
+        place_K = torch.nonzero((batch["targets"] >= 0).flatten()).squeeze(1)
+        generator = reader.network.vectors.own_dropout.generator if place_K.is_cpu else None
+        drawn_K = torch.rand(len(place_K), generator=generator, device=place_K.device) < teacher.share
+        taught_K = torch.where(drawn_K, drawn_K.cumsum(0) - 1, -1)
+        return F.pad(taught_K, (0, num_first), value=-1), teacher.expected(batch, place_K[drawn_K])
 
     def num_items(self, batch: Batch) -> int:
         return int((batch["targets"] >= 0).sum() + _firsts(batch).sum())
@@ -132,6 +169,23 @@ class ItemCodeLoss(CodeLoss):
     def num_scores(self, model: nn.Module, batch: Batch) -> int:
         """Those of the root's children, the widest node's, at some places at a time, and their gradients."""
         return 3 * PLACES_AT_ONCE * int(self.first_child_N1[1] - self.first_child_N1[0])
+
+
+Shares = Callable[[Tensor, Tensor, int], Tensor]
+"""Given rows (P,), nodes (P,) and a width C, what share (P, C) of the mass below a node is below each of its children;
+anything beyond them."""
+
+
+class Teacher(Protocol):
+    """A model of whole items that a language model learns from.
+
+    `share`: of the items that are learnt from it.
+    """
+
+    share: float
+
+    def expected(self, batch: Batch, place_K: Tensor) -> Shares:
+        """What it expects after these flat places of packed histories, a row each."""
 
 
 def _firsts(batch: Batch) -> Tensor:
@@ -187,7 +241,7 @@ def catalogue_loss(
     token_of_node: Tensor,
     first_child: Tensor,
     dtype: torch.dtype = torch.float32,
-    offset: Callable[[Tensor, int], Tensor] | None = None,
+    taught: Callable[[Tensor, int], Tensor] | None = None,
 ) -> Tensor:
     """Cross-entropy over the children of each place's trie node, summed over places.
 
@@ -201,10 +255,9 @@ def catalogue_loss(
         token_of_node: (num_nodes,) token on the edge into each node.
         first_child: (num_nodes + 1,) first child of each node.
         dtype: of the products at wide nodes, as in `item_loss`.
-        offset: what is added to the logits, given some of the places (P,) and a width C: (P, C) for the children of
-            their nodes, any finite number beyond them; it gets no gradient. With that of a prior
-            (`genrec.decoding.prior.Prior.offsets`) the loss is -log p(item | history) of what a search with the
-            prior finds, and the language model learns what the prior does not know. None: nothing.
+        taught: given some of the places (P,) and a width C, what is to be learnt of the children of their nodes beside
+            the one that was taken: shares (P, C) of at least 0, of which those of the children add up to at most 1.
+            What is left is the share of the child that was taken. None: nothing.
     """
     # An empty sum with a gradient of zeros, so that a batch without any choice is a step like any other.
     total = hidden_ND[:0].sum()
@@ -218,22 +271,26 @@ def catalogue_loss(
     states, taken = torch.split(hidden_ND.index_select(0, order_N), sizes), torch.split(taken_N, sizes)
     for part, states_ND, taken_of_part_N in zip(parts, states, taken, strict=True):
         if part.vectors.dim() == 2:
-            own = None if offset is None else _of_places(offset, part.group_N, len(part.vectors))
+            own = None if taught is None else _of_places(taught, part.group_N, len(part.vectors))
             loss = item_loss(states_ND, part.vectors, taken_of_part_N, dtype, own) * len(states_ND)
+        elif taught is None:
+            loss = F.cross_entropy(part.logits(states_ND), taken_of_part_N, reduction="sum")
         else:
             logits_NC = part.logits(states_ND)
-            if offset is not None:
-                logits_NC = logits_NC + offset(part.group_N, logits_NC.shape[1]).detach()
-            loss = F.cross_entropy(logits_NC, taken_of_part_N, reduction="sum")
+            there_NC = logits_NC > -torch.inf
+            wanted_NC = taught(part.group_N, logits_NC.shape[1]) * there_NC
+            left_N1 = 1 - wanted_NC.sum(dim=1, keepdim=True)
+            wanted_NC = wanted_NC.scatter_add(1, taken_of_part_N[:, None], left_N1)
+            loss = -(wanted_NC * logits_NC.log_softmax(dim=1).masked_fill(~there_NC, 0)).sum()
         total = total + loss
     return total
 
 
 def _of_places(
-    offset: Callable[[Tensor, int], Tensor], place_N: Tensor, num_children: int
+    taught: Callable[[Tensor, int], Tensor], place_N: Tensor, num_children: int
 ) -> Callable[[slice], Tensor]:
-    """The offsets of a part of the places at one node."""
-    return lambda part: offset(place_N[part], num_children)
+    """What is taught at a part of the places at one node."""
+    return lambda part: taught(place_N[part], num_children)
 
 
 def item_loss(
@@ -241,7 +298,7 @@ def item_loss(
     vectors_ID: Tensor,
     target_N: Tensor,
     dtype: torch.dtype,
-    offset: Callable[[slice], Tensor] | None = None,
+    taught: Callable[[slice], Tensor] | None = None,
 ) -> Tensor:
     """Mean cross-entropy of the target items among the whole catalogue, or of children among those of one node.
 
@@ -254,13 +311,13 @@ def item_loss(
         vectors_ID: output vectors of all items.
         target_N: the item that came next.
         dtype: of logits and probabilities; bfloat16 is several times faster where the processor has it.
-        offset: what is added to the logits of a part of the places, without a gradient; logits and probabilities
-            are float32 then, as a prior's logarithms are large. None: nothing.
+        taught: what is to be learnt of all items at a part of the places beside the target, as in `catalogue_loss`.
     """
-    loss: Tensor = _ItemLoss.apply(hidden_ND, vectors_ID, target_N, dtype, offset)  # type: ignore[no-untyped-call]
+    loss: Tensor = _ItemLoss.apply(hidden_ND, vectors_ID, target_N, dtype, taught)  # type: ignore[no-untyped-call]
     return loss
 
 
+_LEAST = 1e-30  # probability that has a logarithm
 PLACES_AT_ONCE = 256  # enough for fast products, few enough for their logits to stay in the cache
 
 
@@ -272,7 +329,7 @@ class _ItemLoss(torch.autograd.Function):
         vectors_ID: Tensor,
         target_N: Tensor,
         dtype: torch.dtype,
-        offset: Callable[[slice], Tensor] | None,
+        taught: Callable[[slice], Tensor] | None,
     ) -> Tensor:
         # Noughts fill the last block: a product of a new size makes and keeps new machine code, hundreds of MB in all.
         places, padding = PLACES_AT_ONCE, -len(target_N) % PLACES_AT_ONCE
@@ -283,18 +340,23 @@ class _ItemLoss(torch.autograd.Function):
         hidden_grad_ND = -vectors_ID[target_N]
         vectors_grad_ID = torch.zeros_like(vectors_ID).index_add_(0, target_N, hidden_ND, alpha=-1)
         for start in range(0, len(target_N), places):
-            target_P, low_PD = target_N[start : start + places], low_ND[start : start + places]
+            part = slice(start, start + places)
+            target_P, low_PD = target_N[part], low_ND[part]
             torch.mm(low_PD, low_ID.T, out=chance_PI)
-            if offset is None:
-                torch.softmax(chance_PI, dim=1, out=chance_PI)
+            torch.softmax(chance_PI, dim=1, out=chance_PI)
+            if taught is None:
                 loss -= chance_PI[: len(target_P)].gather(1, target_P[:, None]).float().log().sum()
             else:
-                logits_PI = chance_PI[: len(target_P)].float() + offset(slice(start, start + places))
-                log_p_PI = logits_PI.log_softmax(dim=1)
-                loss -= log_p_PI.gather(1, target_P[:, None]).sum()
-                torch.exp(log_p_PI, out=log_p_PI)
-                chance_PI[: len(target_P)] = log_p_PI
-            hidden_grad_ND[start : start + places] += torch.mm(chance_PI, low_ID)[: len(target_P)]
+                # What is taught is taken off as well, and as much of the 1 is given back.
+                wanted_PI = taught(part)
+                taught_P1 = wanted_PI.sum(dim=1, keepdim=True)
+                log_p_PI = chance_PI[: len(target_P)].float().clamp_min(_LEAST).log_()
+                loss -= (wanted_PI * log_p_PI).sum()
+                loss -= ((1 - taught_P1) * log_p_PI.gather(1, target_P[:, None])).sum()
+                chance_PI[: len(target_P)] -= wanted_PI.to(dtype)
+                hidden_grad_ND[part] += taught_P1 * vectors_ID[target_P]
+                vectors_grad_ID.index_add_(0, target_P, taught_P1 * hidden_ND[part])
+            hidden_grad_ND[part] += torch.mm(chance_PI, low_ID)[: len(target_P)]
             vectors_grad_ID += torch.mm(chance_PI.T, low_PD)
         ctx.save_for_backward(hidden_grad_ND / len(target_N), vectors_grad_ID / len(target_N))
         return loss / len(target_N)

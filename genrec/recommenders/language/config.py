@@ -296,3 +296,29 @@ class WriterPriorOptions(PriorOptions, GenerativeConfig):
                 "objective=catalogue, or leave prior out"
             )
         return self
+
+
+class TaughtOptions(GenerativeConfig):
+    """Options of a language model that reads items and learns from a recommender."""
+
+    taught_by: Name | None = Field(
+        None,
+        description="sasrec, bsarec or a run of one: the language model learns what it expects, beside what was taken; "
+        "null: nobody (backbone=items)",
+    )
+    taught_share: float = Field(
+        0.9, gt=0, le=1, description="share of the items that are learned from the teacher (taught_by)"
+    )
+
+    @model_validator(mode="after")
+    def _taught_fits(self) -> Self:
+        if self.taught_by is not None and not self.reads_items:
+            raise ValueError(
+                f"taught_by={shown(self.taught_by)} teaches a model that reads items: take backbone=items, or leave "
+                "taught_by out"
+            )
+        if self.taught_by is None and self.taught_share != type(self).model_fields["taught_share"].default:
+            raise ValueError(
+                f"taught_share={self.taught_share} has no teacher: name one (taught_by), or leave it out"
+            )
+        return self

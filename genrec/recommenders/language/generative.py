@@ -128,13 +128,23 @@ class GenerativeRecommender(Recommender):
         return ranking_validation(self.rank, validation, self.config.validation_users, self.config.seed)
 
     def _train(
-        self, steps: Batches, validate: Validate | None, run: Path | None, resume: bool, **changed: Any
+        self,
+        steps: Batches,
+        validate: Validate | None,
+        run: Path | None,
+        resume: bool,
+        loss: CodeLoss | None = None,
+        **changed: Any,
     ) -> None:
-        """Train the backbone, with the options of the configuration but those that are `changed`."""
+        """Train the backbone, with the options of the configuration but those that are `changed`.
+
+        `loss`: another one than the architecture's.
+        """
         options = replace(self._training_options(), **changed)
         with tempfile.TemporaryDirectory() as scratch:
             folder = run if run is not None else Path(scratch)
-            train(self.backbone_, self._loss(), steps, options, folder, validate=validate, resume=resume)
+            loss = self._loss() if loss is None else loss
+            train(self.backbone_, loss, steps, options, folder, validate=validate, resume=resume)
 
     @property
     def _mixed_precision(self) -> bool:
@@ -158,9 +168,11 @@ class GenerativeRecommender(Recommender):
             replicas=1 if config.backbone.kind == "pretrained" else num_replicas(),
         )
 
-    def _loss(self) -> CodeLoss:
+    def _loss(self, **more: Any) -> CodeLoss:
+        """The architecture's loss; `more`: what else it takes."""
         dtype = torch.bfloat16 if self._mixed_precision else torch.float32
-        return self.architecture.loss(self.codebook_.trie, self.config.training.objective, device(), dtype)
+        objective = self.config.training.objective
+        return self.architecture.loss(self.codebook_.trie, objective, device(), dtype, **more)
 
     def _forget_untrained(self, train_data: Interactions) -> None:
         """Where items are read, forget what was learned of nodes that lead to no trained item: to take them never."""

@@ -196,7 +196,7 @@ class P5(GenerativeRecommender):
         resume: bool,
     ) -> None:
         """Train the backbone; `texts` are those of all users."""
-        config, changed = self.config, {}
+        config, changed = self.config, dict[str, Any]()
         train_data = some_users(train_data, config.users_share, config.seed)
         texts, validate = texts.of_users(train_data), self._validation(validation)
         if "sequential" not in config.families:  # there are no lists to be measured by
