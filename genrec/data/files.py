@@ -123,7 +123,8 @@ def restore_folder(path: Path) -> None:
 
 
 def _aside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.replaced")
+    path = Path(os.path.abspath(path))  # "." and ".." have no name
+    return path.parent / f".{path.name}.replaced"
 
 
 def write_text(path: Path, text: str) -> None:

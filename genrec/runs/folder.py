@@ -142,7 +142,7 @@ def next_to(place: Path) -> Path:
     Raises:
         RunError: `place` holds no run, or something beside it that would be lost.
     """
-    place = place.absolute()
+    place = Path(os.path.abspath(place))
     of_a_run = {*NAMES, "data.json", "metrics.json", "model", "refit"}
     strangers = [
         entry.name

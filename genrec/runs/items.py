@@ -6,6 +6,7 @@ or killed leaves the run as it was. What was measured stays: `evaluate` measures
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -140,6 +141,7 @@ def _written(run: Run, model: Recommender, out: Path | None) -> Run:
         return replace(run)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out} holds something: choose another --out, or move it away")
+    out = Path(os.path.abspath(out))
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed
     with all_or_nothing(partial):

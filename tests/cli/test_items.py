@@ -158,3 +158,9 @@ def test_frames_are_taken_and_other_edits_refused(run: Path) -> None:
     with pytest.raises(CatalogueError, match="no title"):
         edit_items(opened, "add", pd.DataFrame({"item_id": ["n"], "title": [None]}))
     assert json.loads((run / "model" / "recommender.json").read_text())["seal"]["run"] == opened.identity
+
+
+@pytest.mark.parametrize("here", [".", "model/.."])
+def test_a_run_is_opened_from_inside(cli, run: Path, monkeypatch, here: str) -> None:
+    monkeypatch.chdir(run)
+    assert len(cli("items", "list", here, "--json").json["items"]) == 10
