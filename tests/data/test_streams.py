@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 NUM_USERS, TRAINED, ASKED = 20_000, 4_000, 500
 SEEDS = range(3)
+PALR = {"retriever": "popular", "backbone": "compact", "calibration_users": ASKED}
 Key = tuple[int, str, tuple[int, ...]]
 keys = st.tuples(
     st.integers(0, 2**70),
@@ -84,8 +85,8 @@ def split() -> Split:
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("palr", {"retriever": "popular", "packed": False, "calibration_users": ASKED}),
-        ("palr", {"retriever": "popular", "tasks": ["recommend", "candidates"], "calibration_users": ASKED}),
+        ("palr", PALR | {"packed": False}),
+        ("palr", PALR | {"tasks": ["recommend", "candidates"]}),
         ("p5", {"user_tokens": False}),
         ("recsysllm", {"user_tokens": False}),
     ],
