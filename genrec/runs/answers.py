@@ -7,8 +7,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
 from genrec.errors import ConfigError, DataError
-from genrec.recommenders.asked import named_rows
-from genrec.runs.repeats import rank_repeats
 
 if TYPE_CHECKING:
     from genrec.data.catalogue import BoolArray, Catalogue
@@ -85,6 +83,9 @@ def answer_for(
 
     `allowed` and `repeat` as `rank_repeats` takes them.
     """
+    from genrec.recommenders.asked import named_rows
+    from genrec.runs.repeats import rank_repeats
+
     histories = named_rows([names], model.catalogue)
     rankings = rank_repeats(model, histories, k, repeat=repeat, allowed=allowed, exact=exact)
     ranking = model.named(rankings)[0]

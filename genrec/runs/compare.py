@@ -9,7 +9,6 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genrec.data.split import way
 from genrec.errors import ConfigError, RunError
 from genrec.runs.environment import environment
 from genrec.runs.measure import asked, check_asked
@@ -217,6 +216,8 @@ def _entries(given_runs: Sequence[str | Path | Run]) -> list[_Entry]:
 
 def _check_comparable(runs: Sequence[Run]) -> None:
     """The same data and protocol everywhere, or the difference is told."""
+    from genrec.data.split import way
+
     first = runs[0]
     for run in runs[1:]:
         own, before = run.recipe.protocol, first.recipe.protocol
