@@ -100,7 +100,7 @@ def begin(folder: Path, recipe: Recipe, source: DataSource, dataset: Dataset, *,
         "details": dataset.details,
         "counts": dataset.summary(),
     }
-    if (folder / "data.json").exists():
+    if os.path.lexists(folder / "data.json"):  # a link that leads nowhere, too, which opening it tells
         run = replace(open_run(folder), dataset=dataset)
         if resume:
             _check_same(run, recipe, data)

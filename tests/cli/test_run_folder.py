@@ -120,3 +120,14 @@ def test_a_damaged_file_is_named(
         if path.read_bytes() != content:
             assert str(path) in mistake("evaluate", run)
         path.write_bytes(content)
+
+
+def test_a_link_that_leads_nowhere_is_named_before_a_training(mistake: Mistake, run: Path) -> None:
+    described = run / "data.json"
+    described.unlink()
+    described.symlink_to(described)
+    for words in ([], ["--resume"]):
+        told = mistake("train", "popular", "--data", "synthetic", "--out", run, *words)
+        assert f"{run} is not a run" in told
+        assert "data.json is missing" in told
+    assert described.is_symlink()
