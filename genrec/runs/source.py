@@ -57,7 +57,7 @@ class DataSource:
         for name, value in of_recipe.items():
             if not isinstance(value, str | None):
                 raise ConfigError(
-                    f"the recipe has {name}={shown(value)} under data: write a path, or leave it out"
+                    f"the recipe has the data option {name}={shown(value)}: write a path, or leave it out"
                 )
         path = of_recipe["path"] if path is None else path
         if path is None:

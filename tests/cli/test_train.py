@@ -65,7 +65,7 @@ def test_the_resolved_config_holds_where_the_data_are(cli, mistake, shop: Path, 
     assert "no data are named: give --data PATH" in mistake("train", "popular", "--out", tmp_path / "none")
     recipe = tmp_path / "mine.yaml"
     recipe.write_text("recommender: popular\ndata: {path: [1]}\n")
-    assert "path=[1] under data" in mistake("train", recipe, "--out", tmp_path / "none")
+    assert "the data option path=[1]:" in mistake("train", recipe, "--out", tmp_path / "none")
     assert not (tmp_path / "none").exists()
 
 
