@@ -207,11 +207,20 @@ def repeatable(data: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
         "per_seed": [
             {key: run[key] for key in run if key not in ("data", "environment", "config")} for run in runs
         ],
-        "config": first["config"],
+        "config": as_given(first["config"], data),
         "data": source,
         "environment": environment,
         "written": time.strftime("%Y-%m-%d"),
     }
+
+
+def as_given(config: str, data: str) -> str:
+    """A run's configuration with the path of its data as it was given, not as it is on this machine."""
+    told = yaml.safe_load(config)
+    if "path" not in (told.get("data") or {}):  # of a version that did not name it
+        return config
+    told["data"]["path"] = data
+    return yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
 
 
 def save(path: Path, result: dict[str, Any]) -> None:
