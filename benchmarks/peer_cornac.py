@@ -59,9 +59,9 @@ def vectors(folder: Path, encoder: Path) -> tuple[np.ndarray, float]:
 class Budgeted(TIGER):
     """TIGER that stops its steps when its CPU seconds are over, and says what it reached."""
 
-    def begin(self, seconds: float, kept: Path) -> None:
-        """Count from now; the best state goes to `kept`."""
-        self.start, self.allowed, self.kept = time.process_time(), seconds, kept
+    def begin(self, seconds: float) -> None:
+        """Count from now."""
+        self.start, self.allowed = time.process_time(), seconds
         self.steps, self.samples, self.scores = 0, 0, []
         self.tokenized = 0.0
 
@@ -106,8 +106,6 @@ class Budgeted(TIGER):
         self.allowed += took  # the choice is told apart as well
         self.scores.append({"steps": self.steps, "NDCG@10": score, "seconds": took})
         print(self.scores[-1], flush=True)
-        if score >= max(one["NDCG@10"] for one in self.scores):
-            torch.save(self.model.state_dict(), self.kept)
         return score
 
 
@@ -166,7 +164,7 @@ def main() -> None:
     options = {**SETTINGS[given.setting], **changed, "seed": 0, "device": "cpu", "verbose": True}
     method, model = evaluation(given.folder, features), Budgeted(**options)
     name = given.folder / f"tiger-{given.setting}"
-    model.begin(given.seconds, name.with_suffix(".pt"))
+    model.begin(given.seconds)
     recom_tiger.session_seq_iter = model.batches
     model.fit(method.train_set, method.val_set)
     trained = time.process_time() - model.start

@@ -36,8 +36,9 @@ VALIDATED = 2048  # users
 class Watch(Callback):
     """Recall@10 of the validation items after each epoch, the best state, and an end when the seconds are over."""
 
-    def __init__(self, seconds: float, kept: Path, facts: dict[str, Any]) -> None:
-        self.allowed, self.kept, self.facts = seconds, kept, facts
+    def __init__(self, seconds: float, facts: dict[str, Any]) -> None:
+        self.allowed, self.facts = seconds, facts
+        self.best: dict[str, torch.Tensor] = {}
         self.start = time.process_time()
         facts.update(steps=0, epochs=0, validation=[], validating=0.0)
 
@@ -74,7 +75,7 @@ class Watch(Callback):
         self.facts["validating"] += took
         print(self.facts["validation"][-1], f"{time.process_time() - self.start:.0f} s", flush=True)
         if recall > best:
-            torch.save(module.torch_model.state_dict(), self.kept)
+            self.best = {name: one.clone() for name, one in module.torch_model.state_dict().items()}
         last = [one["Recall@10"] for one in self.facts["validation"][-PATIENCE:]]
         if len(last) == PATIENCE and max(last) < max(best, recall):
             trainer.should_stop = True
@@ -107,7 +108,7 @@ def main() -> None:
     changed = {name: json.loads(value) for name, _, value in (one.partition("=") for one in given.set)}
     name = given.folder / "rectools-sasrec"
     facts: dict[str, Any] = {}
-    watch = Watch(given.seconds, name.with_suffix(".pt"), facts)
+    watch = Watch(given.seconds, facts)
     trainer = Trainer(
         max_epochs=200, accelerator="cpu", callbacks=[watch], logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0, deterministic=True,
@@ -125,7 +126,7 @@ def main() -> None:
     watch.start = time.process_time()
     model.fit(Dataset.construct(frame(log.filter(kept))))
     trained = time.process_time() - watch.start
-    model.torch_model.load_state_dict(torch.load(name.with_suffix(".pt")))
+    model.torch_model.load_state_dict(watch.best)
     data, users = Dataset.construct(frame(log)), asked["user_id"].to_numpy()
     start = time.process_time()
     model.recommend(users[: given.users], data, k=10, filter_viewed=True)
