@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genrec.cli.options import BatchSize, Exact, Json, Run
+from genrec.cli.options import BatchSize, Exact, Json, Run, pair
 from genrec.cli.terminal import note, print_json, print_table, progress, stdout, stoppable
 from genrec.errors import ConfigError, one_of, shown
 from genrec.runs.answers import answer_for
@@ -52,6 +52,14 @@ def recommend(
             "--exclude-file", metavar="FILE", help="Never these: an id or title a line, or a file of items."
         ),
     ] = None,
+    max_per: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--max-per",
+            metavar="FIELD=N",
+            help="At most N items of one value of a field in a list, as in brand=2; all of several.",
+        ),
+    ] = None,
     repeat: Annotated[
         str,
         typer.Option("--repeat", metavar="never|allow|only", help="Whether lists hold items of the history."),
@@ -93,6 +101,7 @@ def recommend(
         raise ConfigError("give one of --history ITEM (repeated), --user ID, --visitor, or --users all")
     one_of(repeat, REPEATS, "--repeat")
     _check_unknown(unknown, history)
+    limits = _limits(max_per or ())
     opened = open_run(run, data, items)
     own = history is not None or visitor
     alone = own and data is None and items is None  # what the run has is enough
@@ -107,6 +116,7 @@ def recommend(
             raise ConfigError("--users all writes a Parquet file: give --out NAME.parquet")
         with stoppable("go on with the same command"), progress("recommending to all users") as tick:
             options: dict[str, Any] = {
+                "max_per": limits,
                 "repeat": repeat,
                 "exact": exact,
                 "force": force,
@@ -126,7 +136,7 @@ def recommend(
         note(line)
     if user is not None:
         names = opened.today.history(user)
-    answer = answer_for(model, names, k, allowed, repeat=repeat, exact=exact, why=why)
+    answer = answer_for(model, names, k, allowed, repeat=repeat, max_per=limits, exact=exact, why=why)
     if as_json:
         print_json({"run": str(run), "user": user, "k": k, **answer})
         return
@@ -141,6 +151,23 @@ def _check_unknown(unknown: str, history: list[str] | None) -> None:
     one_of(unknown, UNKNOWN, "--unknown")
     if unknown != "error" and history is None:
         raise ConfigError("--unknown is about the names of --history: leave it out")
+
+
+def _limits(words: Sequence[str]) -> dict[str, int] | None:
+    """Fields and numbers from `--max-per FIELD=N`; None: no limit.
+
+    Raises:
+        ConfigError: no such pair, no whole number, or a field that is given twice.
+    """
+    found: dict[str, int] = {}
+    for word in words:
+        name, count = pair(word, "--max-per", "brand=2")
+        if not count.strip().isdecimal():
+            raise ConfigError(f"--max-per {word!r} needs a whole number; write it as in --max-per brand=2")
+        if name in found:
+            raise ConfigError(f"--max-per is given twice for {name}: give it once")
+        found[name] = int(count)
+    return found or None
 
 
 def _listed(path: Path, model: Recommender) -> list[str]:

@@ -168,13 +168,11 @@ class Catalogue:
         found = close or pool[:count]
         return [self.titles[self._rows_of_title[folded][0]] for folded in found]
 
-    def where(self, name: str, value: Any, relation: str = "=") -> BoolArray:
-        """Mask (num_items,) of the items whose field `name` has `relation` to `value`; see `genrec.data.conditions`.
-
-        A field is known by its name here and by the one that files may give it, whatever its case.
+    def field(self, name: str) -> pl.Series:
+        """The values (num_items,) of a field, which is known by its name here and by the one that files may give it.
 
         Raises:
-            ConfigError: no such field, no item that fits, a value that is none, or an order of what has none.
+            ConfigError: no such field.
         """
         found = name
         if name not in self.table.columns:
@@ -187,7 +185,15 @@ class Catalogue:
             raise ConfigError(
                 f"the items have no field {shown(name)}; they have {', '.join(self.table.columns)}"
             )
-        mask: BoolArray = matches(self.table[found], relation, value).to_numpy()
+        return self.table[found]
+
+    def where(self, name: str, value: Any, relation: str = "=") -> BoolArray:
+        """Mask (num_items,) of the items whose field `name` has `relation` to `value`; see `genrec.data.conditions`.
+
+        Raises:
+            ConfigError: no such field, no item that fits, a value that is none, or an order of what has none.
+        """
+        mask: BoolArray = matches(self.field(name), relation, value).to_numpy()
         return mask
 
     def rows(self, names: Iterable[str | int]) -> list[int]:

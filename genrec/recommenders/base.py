@@ -12,13 +12,12 @@ from __future__ import annotations
 import gc
 import importlib
 import pkgutil
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import polars as pl
@@ -48,61 +47,15 @@ from genrec.errors import (
     one_line,
     shown,
 )
-from genrec.recommenders.asked import (
-    allowed_mask,
-    as_count,
-    as_mask,
-    check_learnable,
-    check_rows,
-    named_rows,
-)
-from genrec.recommenders.living_catalogue import LivingCatalogue
+from genrec.recommenders.answering import Answering
+from genrec.recommenders.asked import as_count, as_mask, check_learnable, check_rows
+from genrec.recommenders.limits import Limits
 from genrec.recommenders.options import Config, refusal
 
 Progress = Callable[[int, int], None]  # (users done, users in all)
 
 
-@dataclass(frozen=True)
-class RecommendedItem:
-    """One line of a ranking, in the user's own names."""
-
-    item_id: str
-    title: str
-    score: float
-    probability: float | None  # p(item | history); None where the recommender gives scores without a scale
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """The recommended items of one user, best first; `exact`: provably the model's true top k."""
-
-    items: list[RecommendedItem]
-    exact: bool
-
-
-class _Chosen(NamedTuple):
-    text: str
-    probability: float
-
-
-class Choice(_Chosen):
-    """A decision along an item's name, and its probability among what the catalogue allows there: a pair of the two.
-
-    Where names are written with a prior, `words` is what the language model alone says of it, `items` the prior alone.
-    """
-
-    words: float | None
-    items: float | None
-
-    def __new__(
-        cls, text: str, probability: float, words: float | None = None, items: float | None = None
-    ) -> Self:
-        pair = super().__new__(cls, text, probability)
-        pair.words, pair.items = words, items
-        return pair
-
-
-class Recommender(LivingCatalogue, ABC):
+class Recommender(Answering):
     """Fit on interactions, then rank the catalogue for any history, of known users or not."""
 
     Config: ClassVar[type[Config]] = Config
@@ -110,7 +63,6 @@ class Recommender(LivingCatalogue, ABC):
     paper: ClassVar[str]  # authors, year and address of the method
     tiny: ClassVar[dict[str, Any]] = {}  # a configuration that the contract suite fits in seconds
     sequential: ClassVar[bool] = True  # the order of a history matters to it
-    probabilistic: ClassVar[bool] = False  # scores are log-probabilities over the catalogue
 
     def __init__(self, config: BaseModel | None = None, /, **options: Any) -> None:
         try:
@@ -242,6 +194,7 @@ class Recommender(LivingCatalogue, ABC):
         *,
         exclude_seen: bool = True,
         allowed: BoolArray | None = None,
+        max_per: Mapping[str, int] | None = None,
         exact: bool = False,
         batch_size: int | None = None,
         progress: Progress | None = None,
@@ -253,6 +206,8 @@ class Recommender(LivingCatalogue, ABC):
             k: items wanted; the lists have min(k, num_items) places, and where fewer items are allowed the rest is -1.
             exclude_seen: never return an item of the history.
             allowed: mask (num_items,) of the items that may be returned; None: all.
+            max_per: field of the items to a number: a list holds at most so many items of one value of the field, and
+                is else the ranking as it is, gone through from its head. Items without a value are not limited.
             exact: search on until every list is proved to be the model's true top k, however long that takes; False:
                 stop trying after some steps.
             batch_size: users ranked at once; None: what the option `ranking_batch` says.
@@ -260,8 +215,8 @@ class Recommender(LivingCatalogue, ABC):
 
         Raises:
             NotFittedError: before `fit`.
-            ConfigError: k or batch_size is no whole number of at least 1, rows that the catalogue does not have,
-                a mask of another length or kind, or `exact` and a proof out of reach.
+            ConfigError: k, batch_size or a limit is no whole number of at least 1, rows or fields that the catalogue
+                does not have, a mask of another length or kind, or `exact` and a proof out of reach.
         """
         num_items = len(self.catalogue)
         k = min(as_count(k, "k", "item"), num_items)
@@ -272,92 +227,23 @@ class Recommender(LivingCatalogue, ABC):
             allowed = as_mask(allowed, "allowed", num_items)
         if self.removed_.any():
             allowed = ~self.removed_ if allowed is None else allowed & ~self.removed_
+        limits = None if max_per is None else Limits.of(max_per, self.catalogue)
+
+        def best(histories: Histories, k: int) -> Rankings:
+            return self._rank(histories, k, exclude_seen=exclude_seen, allowed=allowed, exact=exact)
+
         # Batches of similar length waste least on padding; the order of the answer is the caller's.
         order = np.argsort(histories.lengths, kind="stable")
         parts = []
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            parts.append(
-                self._rank(histories.take(rows), k, exclude_seen=exclude_seen, allowed=allowed, exact=exact)
-            )
+            asked = histories.take(rows)
+            parts.append(best(asked, k) if limits is None else limits.best(best, asked, k))
             if progress is not None:
                 progress(min(start + batch_size, len(order)), len(order))
         if not parts:
             return Rankings(np.zeros((0, k), np.int32), np.zeros((0, k), np.float32), np.zeros(0, bool))
         return Rankings.concat(parts).take(np.argsort(order))
-
-    def recommend(
-        self,
-        histories: Sequence[Sequence[str | int]],
-        k: int = 10,
-        *,
-        exclude_seen: bool = True,
-        only: Mapping[str, Any] | Sequence[str] | BoolArray | None = None,
-        exclude: Iterable[str | int] = (),
-        exact: bool = False,
-    ) -> list[Ranking]:
-        """Recommend for histories given by raw ids or titles, oldest first.
-
-        Args:
-            histories: one list a user; the users need not have been seen in training.
-            k: items wanted for each user.
-            exclude_seen: never recommend an item of the history.
-            only: what an item must be: `{field: value}` as in `{"genres": "Comedy"}`, conditions as in `["price<20",
-                "brand=Pike,Rill"]`, or a mask over the catalogue.
-            exclude: ids or titles never to recommend, e.g. out of stock.
-            exact: search on until every list is proved to be the model's true top k, however long that takes; False:
-                stop trying after some steps.
-
-        Raises:
-            NotFittedError: before `fit`.
-            UnknownItemError: a name that the catalogue does not hold; the message names the nearest titles.
-            ConfigError: k below 1, a field or value that no item has, or something else than lists of names.
-        """
-        rows = named_rows(histories, self.catalogue)
-        allowed = allowed_mask(only, exclude, self.catalogue)
-        rankings = self.rank(rows, k, exclude_seen=exclude_seen, allowed=allowed, exact=exact)
-        return self.named(rankings)
-
-    def named(self, rankings: Rankings) -> list[Ranking]:
-        """Lists of catalogue rows in the user's own names."""
-        return [self._named(rankings, row) for row in range(len(rankings))]
-
-    def _named(self, rankings: Rankings, row: int) -> Ranking:
-        catalogue = self.catalogue
-        items = [
-            RecommendedItem(
-                catalogue.ids[item],
-                catalogue.titles[item],
-                float(score),
-                float(np.exp(score)) if self.probabilistic else None,
-            )
-            for item, score in zip(rankings.items_BK[row], rankings.scores_BK[row], strict=True)
-            if item >= 0
-        ]
-        return Ranking(items, bool(rankings.exact_B[row]))
-
-    def why(self, history: Sequence[str | int], item: str | int) -> list[Choice]:
-        """How the recommender came to `item`: each decision along its name.
-
-        The product of the probabilities is p(item | history), that of the item in an exact list. In `palr` it is one of
-        the scores that a list weighs. With a prior it is that of a list without the items of the history.
-
-        Raises:
-            NotFittedError: before `fit`.
-            ConfigError: this recommender does not write names.
-        """
-        return self._why(self.catalogue.rows(history), self.catalogue.resolve(item))
-
-    def background(self, history: Sequence[str | int]) -> dict[str, list[str]]:
-        """What a list is made from beside the history: lines under their headings; nothing by default."""
-        return {}
-
-    def notes(self) -> list[str]:
-        """What is worth knowing of how it was fitted and asked so far, a sentence each; nothing by default."""
-        return []
-
-    def _why(self, history: list[int], item: int) -> list[Choice]:
-        raise ConfigError(f"{self.name} does not write names, so there are no decisions to show")
 
     # -- saving ----------------------------------------------------------------------------------------------
 

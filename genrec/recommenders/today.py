@@ -20,7 +20,8 @@ from genrec.errors import ConfigError, DataError, shown
 
 if TYPE_CHECKING:
     from genrec.data.dataset import Dataset
-    from genrec.recommenders.base import Ranking, Recommender
+    from genrec.recommenders.answering import Ranking
+    from genrec.recommenders.base import Recommender
     from genrec.recommenders.living_catalogue import LivingCatalogue
 
 M = TypeVar("M", bound="LivingCatalogue")

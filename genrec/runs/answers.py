@@ -76,18 +76,20 @@ def answer_for(
     allowed: BoolArray | None = None,
     *,
     repeat: str = "never",
+    max_per: Mapping[str, int] | None = None,
     exact: bool = False,
     why: bool = False,
 ) -> dict[str, Any]:
     """History and ranking as plain values: `history`, `exact` and `items`, each with `why` if asked for.
 
-    `allowed` and `repeat` as `rank_repeats` takes them.
+    `allowed` and `repeat` as `rank_repeats` takes them, `max_per` and `exact` as `Recommender.rank` does.
     """
     from genrec.recommenders.asked import named_rows
     from genrec.runs.repeats import rank_repeats
 
     histories = named_rows([names], model.catalogue)
-    rankings = rank_repeats(model, histories, k, repeat=repeat, allowed=allowed, exact=exact)
+    options: dict[str, Any] = {"max_per": max_per, "exact": exact}
+    rankings = rank_repeats(model, histories, k, repeat=repeat, allowed=allowed, **options)
     ranking = model.named(rankings)[0]
     items = []
     for rank, item in enumerate(ranking.items, start=1):

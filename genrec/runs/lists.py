@@ -42,6 +42,7 @@ def recommend_to_all(
     only: Mapping[str, Any] | Sequence[str],
     exclude: Sequence[str],
     *,
+    max_per: Mapping[str, int] | None,
     repeat: str,
     exact: bool,
     force: bool,
@@ -64,6 +65,7 @@ def recommend_to_all(
             "k": k,
             "only": dict(only) if isinstance(only, Mapping) else list(only),
             "exclude": exclude,
+            "max_per": None if max_per is None else dict(max_per),
             "repeat": repeat,
             "exact": exact,
             "data": today.data.fingerprint,
@@ -80,7 +82,7 @@ def recommend_to_all(
         paths.append(path)
         rows = np.arange(start, min(start + users_per_part, len(histories)))
         if path.name not in parts:
-            options: dict[str, Any] = {"exact": exact, "batch_size": batch_size}
+            options: dict[str, Any] = {"max_per": max_per, "exact": exact, "batch_size": batch_size}
             rankings = rank_repeats(model, histories.take(rows), k, repeat=repeat, allowed=allowed, **options)
             table = _table(today, rows, rankings)
             if not parts:  # no sooner: what cannot be answered leaves nothing behind

@@ -335,6 +335,7 @@ class Run:
         *,
         only: Mapping[str, Any] | Sequence[str] = (),
         exclude: Sequence[str] = (),
+        max_per: Mapping[str, int] | None = None,
         repeat: str = "never",
         exact: bool = False,
         force: bool = False,
@@ -348,6 +349,7 @@ class Run:
             k: items wanted for each user.
             only: fields and values that an item must match, or conditions as in `["price<20"]`, all of them.
             exclude: ids or titles never to recommend.
+            max_per: at most so many items of one value of a field, as in `{"brand": 2}`.
             repeat: whether lists hold what the user has taken: `never`, `allow`, or `only` such items.
             exact: search on until every list is proved to be the model's true top.
             force: replace a file that is there.
@@ -365,8 +367,9 @@ class Run:
         """
         from genrec.runs.lists import recommend_to_all
 
-        options: dict[str, Any] = {"batch_size": batch_size, "progress": progress, "repeat": repeat}
-        return recommend_to_all(self, Path(out), k, only, exclude, exact=exact, force=force, **options)
+        options: dict[str, Any] = {"batch_size": batch_size, "max_per": max_per, "exact": exact}
+        more: dict[str, Any] = {"repeat": repeat, "force": force, "progress": progress}
+        return recommend_to_all(self, Path(out), k, only, exclude, **options, **more)
 
     def save_model(self, recommender: Recommender, folder: Path | None = None) -> None:
         """Put a fitted recommender under `model/`, as a whole; of `folder`, or of the run."""

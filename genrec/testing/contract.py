@@ -46,6 +46,7 @@ def _ring() -> Interactions:
         length=lambda user: 6 + user // NUM_ITEMS,
         ids=[f"i{row:02d}" for row in range(NUM_ITEMS)],
         genres=[["Drama"] if row % 6 else ["Comedy", "Drama"] for row in range(NUM_ITEMS)],
+        year=[None if row % 8 == 7 else 2000 + row % 5 for row in range(NUM_ITEMS)],
     )
 
 
@@ -55,7 +56,7 @@ def _fitted(cls: type[Recommender]) -> Recommender:
 
 
 class RecommenderContract:
-    """27 tests of each of `recommenders`, classes under `@register`, with its `tiny` options on a ring of 24 items."""
+    """28 tests of each of `recommenders`, classes under `@register`, with its `tiny` options on a ring of 24 items."""
 
     recommenders: ClassVar[Sequence[type[Recommender]]]
     weighing: ClassVar[
@@ -282,6 +283,23 @@ class RecommenderContract:
         allowed = np.zeros(NUM_ITEMS, bool)
         assert fitted.recommend([["i05"]], k=10, only=allowed)[0].items == []
 
+    @pytest.mark.parametrize("max_per", [{"year": 1}, {"year": 2, "genres": 6}, {"genres": 1}])
+    def test_a_list_with_limits_is_the_head_of_the_ranking_that_keeps_to_them(
+        self, fitted: Recommender, max_per: dict[str, int]
+    ) -> None:
+        full, found = fitted.rank(HISTORIES, NUM_ITEMS), fitted.rank(HISTORIES, 8, max_per=max_per)
+        values_of = [
+            [(name, value) for name in max_per for value in _listed(row[name])]
+            for row in fitted.catalogue.table.iter_rows(named=True)
+        ]
+        for row in range(len(HISTORIES)):
+            expected, taken = list[int](), list[tuple[str, Any]]()
+            for item in full.items_BK[row][full.items_BK[row] >= 0].tolist():
+                if all(taken.count(value) < max_per[value[0]] for value in values_of[item]):
+                    taken += values_of[item]
+                    expected.append(item)
+            assert found.items_BK[row].tolist() == (expected + [-1] * 8)[:8]
+
     def test_a_mask_of_another_length_is_refused(self, fitted: Recommender) -> None:
         with pytest.raises(ConfigError, match=f"{NUM_ITEMS + 1}"):
             fitted.rank(HISTORIES, allowed=np.ones(NUM_ITEMS + 1, bool))
@@ -399,6 +417,11 @@ class RecommenderContract:
         ]
         found = fitted.rank(Histories.from_lists(walks), 1)
         np.testing.assert_array_equal(found.items_BK[:, 0], [(walk[-1] + 1) % NUM_ITEMS for walk in walks])
+
+
+def _listed(value: Any) -> list[Any]:
+    """The values of a field of one item."""
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def assert_same(found: Rankings, expected: Rankings) -> None:

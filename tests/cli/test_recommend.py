@@ -5,7 +5,7 @@ from pathlib import Path
 import genrec
 import polars as pl
 import pytest
-from genrec.recommenders.base import Choice
+from genrec.recommenders.answering import Choice
 from genrec.recommenders.popular import Popular
 
 DATA = genrec.synthetic()
@@ -43,6 +43,24 @@ def test_filters_hold(cli, knn_run: Path) -> None:
     genres = dict(DATA.catalogue.table.select("item_id", "genres").iter_rows())
     assert both
     assert all({"Comedy", "Drama"} <= set(genres[item["item_id"]]) for item in both)
+
+
+def test_a_list_holds_at_most_so_many_of_one_value(cli, knn_run: Path, tmp_path: Path) -> None:
+    words = ("recommend", knn_run, "--user", "user0001")
+    series = dict(DATA.catalogue.table.select("item_id", "series").iter_rows())
+
+    def most_of_one(*more: str) -> int:
+        found = [series[item["item_id"]] for item in cli(*words, *more, "--json").json["items"]]
+        assert len(found) == 10
+        return max(found.count(value) for value in found if value is not None)
+
+    assert most_of_one() > 1
+    assert most_of_one("--max-per", "Series=1") == 1
+    out = tmp_path / "all.parquet"
+    cli("recommend", knn_run, "--users", "all", "--max-per", "series=1", "--max-per", "title=2", "--out", out)
+    found = pl.read_parquet(out).with_columns(series=pl.col("item_id").replace_strict(series))
+    assert found.height == 10_000
+    assert found.drop_nulls("series").group_by("user_id", "series").len()["len"].max() == 1
 
 
 def test_fewer_allowed_items_than_asked_for(cli, knn_run: Path) -> None:
@@ -145,6 +163,11 @@ def test_users_at_once_are_those_that_were_asked_for(
     ("words", "told"),
     [
         ((), "--history"),
+        (("--visitor", "--max-per", "series"), "--max-per 'series' has no two sides"),
+        (("--visitor", "--max-per", "series=two"), "needs a whole number"),
+        (("--visitor", "--max-per", "series=0"), "max_per of series is 0"),
+        (("--visitor", "--max-per", "series=1", "--max-per", "series=2"), "given twice for series"),
+        (("--visitor", "--max-per", "colour=2"), "no field 'colour'"),
         (("--history", "x", "--user", "y"), "give one of"),
         (("--user", "user0001", "-k", "0"), "k is 0"),
         (("--user", "nobody"), "no user 'nobody'"),

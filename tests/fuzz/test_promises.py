@@ -13,7 +13,8 @@ import polars as pl
 import pytest
 from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Interactions
-from genrec.recommenders.base import Ranking, Recommender, create, recommenders
+from genrec.recommenders.answering import Ranking
+from genrec.recommenders.base import Recommender, create, recommenders
 from genrec.testing import interactions
 from material import small_options
 

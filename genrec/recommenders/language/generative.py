@@ -29,7 +29,8 @@ from genrec.data.ranking import Rankings
 from genrec.decoding.prior import PriorOf
 from genrec.decoding.ranker import Questions, TrieRanker
 from genrec.errors import RunError
-from genrec.recommenders.base import Choice, Recommender
+from genrec.recommenders.answering import Choice
+from genrec.recommenders.base import Recommender
 from genrec.recommenders.language.codebook import Codebook
 from genrec.recommenders.language.config import Compact, GenerativeConfig
 from genrec.recommenders.language.experts import Decisions, Experts
