@@ -30,6 +30,14 @@ EXPECTED = {"u1": ["8", "007"], "u2": ["007"]}
         ("log.csv", ["user_id", "item_id", "timestamp"], ","),
         ("log.csv", ["userId", "movieId", "timestamp"], ","),
         ("log.csv", ["User", "Product ID", "Date"], ";"),
+        ("log.csv", ["CustomerID", "StockCode", "InvoiceDate"], ","),
+        ("log.csv", ["Customer ID", "sku", "order_date"], ","),
+        ("log.csv", ["Kunde", "Artikelnummer", "Bestelldatum"], ";"),
+        ("log.csv", ["Kunden-Nr.", "Artikel-Nr.", "Datum"], ";"),
+        ("log.csv", ["id_client", "id_article", "date_commande"], ";"),
+        ("log.csv", ["cliente", "producto", "fecha"], ";"),
+        ("log.csv", ["customer_id", "article_id", "t_dat"], ","),
+        ("log.csv", ["buyer_id", "Lineitem sku", "Created at"], ","),
         ("log.csv", ["reviewerID", "asin", "unixReviewTime"], "|"),
         ("log.tsv", ["USER", "ITEM", "TIME"], "\t"),
     ],
@@ -170,11 +178,8 @@ def test_malformed_lines_are_named(text: str, message: str, tmp_path: Path) -> N
 
 
 def test_files_that_are_not_what_they_seem(tmp_path: Path) -> None:
-    (tmp_path / "latin.csv").write_bytes("user,item,time\nJosé,a,1\n".encode("latin-1"))
     (tmp_path / "log.parquet").write_text("user,item,time\n")
     (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(b"user,item,time\n" + b"u,a,1\n" * 999)[:-20])
-    with pytest.raises(DataError, match=r"latin.csv is not UTF-8 text"):
-        read(tmp_path / "latin.csv")
     with pytest.raises(DataError, match=r"log.parquet cannot be read as a Parquet file"):
         read(tmp_path / "log.parquet")
     with pytest.raises(DataError, match=r"cut.csv.gz"):

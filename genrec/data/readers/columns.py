@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
@@ -13,32 +14,45 @@ from genrec.data.readers.times import times_of
 from genrec.data.readers.values import as_ids, as_ratings, as_texts, num_zeros
 from genrec.errors import DataError
 
+# Lower case without accents, letters and digits only (`folded`). No name stands for two roles.
 ALIASES: dict[str, tuple[str, ...]] = {
-    "user_id": ("userid", "user", "reviewerid", "uid", "customerid", "customer", "visitorid", "memberid"),
+    "user_id": (
+        *("userid", "user", "reviewerid", "uid", "customerid", "customer", "visitorid", "memberid"),
+        *("custid", "customernumber", "customerno", "clientid", "client", "buyerid", "buyer", "shopperid"),
+        *("accountid", "householdkey", "householdid", "kundenid", "kundeid", "kundennummer", "kundennr"),
+        *("kunde", "idclient", "idcliente", "clienteid", "cliente", "customeremail", "email"),
+    ),
     "item_id": (
         *("itemid", "item", "movieid", "movie", "parentasin", "asin", "iid", "productid", "product"),
-        *(
-            "businessid",
-            "bookid",
-            "isbn",
-            "trackid",
-            "songid",
-            "gameid",
-            "articleid",
-            "newsid",
-            "sku",
-            "appid",
-        ),
+        *("businessid", "bookid", "isbn", "trackid", "songid", "gameid", "articleid", "newsid", "sku", "appid"),
+        *("stockcode", "productsku", "itemsku", "lineitemsku", "skuid", "productcode", "itemcode"),
+        *("productnumber", "productno", "itemnumber", "itemno", "articlenumber", "articleno", "variantid"),
+        *("artikelnummer", "artikelnr", "artnr", "artikelid", "artikel", "produktid", "produktnummer"),
+        *("produkt", "idarticle", "idproduit", "produit", "idproducto", "productoid", "producto"),
+        *("idprodotto", "prodotto", "articolo", "gtin", "ean"),
     ),
     "timestamp": (
         *("timestamp", "time", "unixreviewtime", "unixtime", "ts"),
         *("datetime", "date", "eventtime", "createdat"),
+        *("invoicedate", "orderdate", "ordertime", "orderdatetime", "ordertimestamp", "orderedat"),
+        *("purchasedate", "purchasetime", "purchasetimestamp", "purchasedat", "transactiondate"),
+        *("transactiontime", "transactiondt", "tdat", "eventtimestamp", "eventdate", "saledate", "salesdate"),
+        *("bestelldatum", "kaufdatum", "rechnungsdatum", "auftragsdatum", "belegdatum", "zeitstempel"),
+        *("zeitpunkt", "datum", "uhrzeit", "zeit", "datecommande", "dateachat", "fechapedido"),
+        *("fechacompra", "fecha", "dataordine", "dataacquisto"),
     ),
     "rating": ("rating", "overall", "stars", "score", "ratings"),
     "text": ("text", "reviewtext", "review", "comment"),
     "headline": ("headline", "summary", "reviewtitle", "reviewheadline"),
-    "title": ("title", "movietitle", "itemtitle", "itemname", "productname", "producttitle"),
+    "title": (
+        *("title", "movietitle", "itemtitle", "itemname", "productname", "producttitle", "lineitemname"),
+        *("articlename", "prodname", "artikelname", "artikelbezeichnung", "produktname"),
+        *("produktbezeichnung", "bezeichnung", "titel", "titre", "titulo", "titolo", "libelle", "designation"),
+        *("nomproduit", "nombreproducto", "nomeprodotto"),
+    ),
 }
+# A shop's log says with it what was bought; a list of items, mostly, what can be said of each at length.
+DESCRIPTION = "description"
 LABELS = (
     *("label", "click", "clicked", "isclick", "like", "liked"),
     *("islike", "purchased", "bought", "interaction"),
@@ -95,7 +109,8 @@ def _by_usual_name(role: str, names: Sequence[str], source: str) -> str | None:
     Raises:
         DataError: there are two, which differ in case, blanks or underscores.
     """
-    hit = next(iter(usual(role, names)), None)
+    more = (DESCRIPTION,) if role == "title" else ()
+    hit = next(iter(usual(role, names, more)), None)
     alike = dict.fromkeys(name for name in names if hit is not None and folded(name) == folded(hit))
     if len(alike) > 1:
         told = " and ".join(map(repr, alike))
@@ -114,8 +129,8 @@ def _called(aliases: Iterable[str], names: Sequence[str]) -> list[str]:
 
 
 def folded(name: str) -> str:
-    """A column's name as it is compared: lower case, letters and digits only."""
-    return re.sub(r"[^0-9a-z]", "", name.casefold())
+    """A column's name as it is compared: lower case without accents, letters and digits only."""
+    return re.sub(r"[^0-9a-z]", "", unicodedata.normalize("NFKD", name).casefold())
 
 
 def some(names: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import polars as pl
 
 from genrec.data import packed
 from genrec.data.readers import json_items, movielens, recbole, table
-from genrec.data.readers.columns import no_such_column, some, usual
+from genrec.data.readers.columns import DESCRIPTION, folded, no_such_column, some, usual
+from genrec.data.readers.encoding import encoding_of
 from genrec.data.readers.frames import as_polars, read_parquet
 from genrec.data.readers.item_fields import FIELDS, left_out, our_name, usable
 from genrec.data.readers.source import Items, Log, Options, bare_name
@@ -57,9 +59,11 @@ def read_items(items: Any, options: Options, log: Log = NO_LOG) -> Items:
         raise DataError(
             f"{path.name} is no known file of items: u.item, .dat, .item, .json, .jsonl, .csv, .tsv, .parquet"
         )
+    encoding, notes = encoding_of(path)
     separator = table.separator_of(path)
-    table.header_of(path, separator)  # an empty file
-    found = _named(table.read_csv(path, separator), options, log, path.name)
+    table.header_of(path, separator, encoding)  # an empty file
+    found = _named(table.read_csv(path, separator, encoding=encoding), options, log, path.name)
+    found = replace(found, notes=[*notes, *found.notes])
     if name == "movies.csv" and "year" not in found.frame.columns:
         return Items(movielens.with_year(found.frame), found.source, found.ids, found.notes)
     return found
@@ -106,6 +110,8 @@ def _named(frame: pl.DataFrame, options: Options, log: Log, source: str) -> Item
     rest = frame.drop([ids, *([title] if title else [])])
     hidden = [name for name in rest.columns if name in ("item_id", "title")]
     fields, notes = usable(rest.drop(hidden), source)
+    if title is not None and folded(title) == DESCRIPTION and "title" not in options.item_columns:
+        notes.append(f"{source}: titles are from its column {title!r}")
     notes += [
         f"{source}: its column {name!r} is left out, since another one plays this role" for name in hidden
     ]
@@ -148,7 +154,7 @@ def _column_of_titles(frame: pl.DataFrame, options: Options, log: Log, source: s
         return None if given is None else _given(given, frame.columns, source)
     if options.columns.get("title") in frame.columns:
         return options.columns["title"]
-    likely = usual("title", frame.columns, USUAL["title"])
+    likely = usual("title", frame.columns, (*USUAL["title"], DESCRIPTION))
     return next((name for name in likely if frame[name].null_count() < frame.height), None)
 
 

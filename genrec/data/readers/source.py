@@ -168,16 +168,16 @@ def whole(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def first_line(path: Path) -> str:
+def first_line(path: Path, encoding: str = "utf-8") -> str:
     """First line of a text file that is not blank, or its first MiB; empty where all of the first MiB is blank.
 
     Raises:
         DataError: a file that cannot be read.
     """
-    return start_of(path)[1]
+    return start_of(path, encoding)[1]
 
 
-def start_of(path: Path) -> tuple[int, str]:
+def start_of(path: Path, encoding: str = "utf-8") -> tuple[int, str]:
     """How many blank lines a text file begins with, and the next line as `first_line` gives it.
 
     Raises:
@@ -187,6 +187,6 @@ def start_of(path: Path) -> tuple[int, str]:
     with packed.open_bytes(path) as file:
         while room > 0 and (line := file.readline(room)):
             if line.strip():
-                return blank, line.rstrip(b"\r\n").decode("utf-8", errors="replace")
+                return blank, line.rstrip(b"\r\n").decode(encoding, errors="replace")
             blank, room = blank + 1, room - len(line)
     return blank, ""

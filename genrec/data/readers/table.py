@@ -6,6 +6,7 @@ import csv
 import io
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -13,6 +14,7 @@ import polars as pl
 
 from genrec.data import packed
 from genrec.data.readers.columns import find_columns, looked_at, standard
+from genrec.data.readers.encoding import UTF_8, encoding_of, recoded
 from genrec.data.readers.frames import as_polars, read_parquet
 from genrec.data.readers.source import (
     LONGEST_LINE,
@@ -45,18 +47,20 @@ def read(path: Path, options: Options) -> Log:
     """
     if bare_name(path).endswith(".parquet"):
         return from_frame(read_parquet(path), options, path.name)
+    encoding, notes = encoding_of(path)
     separator = separator_of(path)
-    header = header_of(path, separator)
+    header = header_of(path, separator, encoding)
     roles = find_columns(header, options, path.name)
-    frame = read_csv(path, separator)
+    frame = read_csv(path, separator, encoding=encoding)
     wanted = looked_at(header, roles, options)
     if not set(wanted) <= set(frame.columns):
         raise DataError(f"the first line of {path.name} has quotes that do not enclose whole names: {header}")
     frame = frame.select(wanted)
-    check_fields(frame, roles, path, separator)
-    return standard(
+    check_fields(frame, roles, path, separator, encoding=encoding)
+    log = standard(
         frame, roles, path.name, lambda row: f"line {line_of(path, separator, row)} of {path.name}", options
     )
+    return replace(log, notes=[*notes, *log.notes])
 
 
 def from_frame(frame: Any, options: Options, source: str = "the frame") -> Log:
@@ -72,13 +76,13 @@ def separator_of(path: Path) -> str:
     return "\t" if bare_name(path).endswith(".tsv") else max(",;\t|", key=header.count)
 
 
-def header_of(path: Path, separator: str) -> list[str]:
+def header_of(path: Path, separator: str, encoding: str = UTF_8) -> list[str]:
     """Column names in the first line.
 
     Raises:
-        DataError: the file is empty.
+        DataError: the file is empty, or in another encoding.
     """
-    header = first_line(path)
+    header = first_line(path, encoding)
     if not header:
         raise DataError(f"{path.name} is empty: a table starts with a line of column names")
     if "\ufffd" in header:
@@ -92,14 +96,19 @@ def header_of(path: Path, separator: str) -> list[str]:
 
 
 def read_csv(
-    path: Path, separator: str, *, names: Sequence[str] | None = None, quote: str | None = '"'
+    path: Path,
+    separator: str,
+    *,
+    names: Sequence[str] | None = None,
+    quote: str | None = '"',
+    encoding: str = UTF_8,
 ) -> pl.DataFrame:
     """A text table, all as text, so that ids keep their spelling. `names`: the file has no header.
 
     Every column is read, whatever is needed: only then are lines with too many fields found out.
 
     Raises:
-        DataError: not UTF-8, or a line with too many fields.
+        DataError: another encoding, or a line with too many fields.
     """
     stray = f"{path.name} has a field with a single {separator[0]!r} in it, where {separator!r} parts fields"
     columns = names
@@ -108,7 +117,7 @@ def read_csv(
         columns = [part for name in names for part in (name, f"after {name}")][:-1]
     try:
         frame = pl.read_csv(
-            _for_polars(path),
+            _for_polars(path) if encoding == UTF_8 else io.BytesIO(recoded(path, encoding)),
             skip_lines=start_of(path)[0],
             separator=separator[0],
             has_header=names is None,
@@ -121,7 +130,7 @@ def read_csv(
         raise DataError(f"{path.name} is empty") from None
     except (pl.exceptions.PolarsError, OSError) as error:
         told = stray if len(separator) == 2 else f"{path.name}: {str(error).splitlines()[0]}"
-        raise DataError(_explain(path, separator, quote) or told) from None
+        raise DataError(_explain(path, separator, quote, encoding) or told) from None
     if names is None:
         return frame
     between = [column for column in frame if column.name not in names]
@@ -145,7 +154,12 @@ def _for_polars(path: Path) -> Path | io.BytesIO:
 
 
 def check_fields(
-    frame: pl.DataFrame, roles: Mapping[str, str], path: Path, separator: str, quote: str | None = '"'
+    frame: pl.DataFrame,
+    roles: Mapping[str, str],
+    path: Path,
+    separator: str,
+    quote: str | None = '"',
+    encoding: str = UTF_8,
 ) -> None:
     """Tell a short line, which a CSV reader fills up with nothing, from an empty cell.
 
@@ -153,14 +167,16 @@ def check_fields(
         DataError: a cell that matters is missing because its line has too few fields.
     """
     matter = [name for role, name in roles.items() if role not in ("text", "headline", "title")]
-    if any(frame[name].null_count() for name in matter) and (problem := _explain(path, separator, quote)):
+    if not any(frame[name].null_count() for name in matter):
+        return
+    if problem := _explain(path, separator, quote, encoding):
         raise DataError(problem)
 
 
-def _explain(path: Path, separator: str, quote: str | None) -> str:
+def _explain(path: Path, separator: str, quote: str | None, encoding: str = UTF_8) -> str:
     """The first line that is not text or has more or fewer fields than the first, in words; else ''."""
     number, width = 0, 0
-    with packed.open_bytes(path) as file, io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
+    with packed.open_bytes(path) as file, io.TextIOWrapper(file, encoding=encoding, newline="") as text:
         try:
             for number, cells in _cells(text, separator, quote):
                 width = width or len(cells)
