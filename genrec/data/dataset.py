@@ -21,7 +21,8 @@ class ReadReport:
     """What the reading saw and did.
 
     `rows` counts the rows of the source; `dropped` maps a reason to the number of rows it cost;
-    `num_listed_items` counts the items that the items file lists, taken or not (None: there is no such file).
+    `num_listed_items` counts the items that the items file lists, taken or not (None: there is no such file);
+    `dates` is `day-first` or `month-first` where the times were read so.
     """
 
     layout: str
@@ -32,6 +33,7 @@ class ReadReport:
     repeated_titles: int = 0
     decoded_entities: int = 0
     num_listed_items: int | None = None
+    dates: str | None = None
 
     def drops(self) -> str:
         """What reading and filters dropped and why, in one line; '' if nothing."""

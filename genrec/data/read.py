@@ -36,6 +36,7 @@ def read(
     columns: Mapping[str, str | None] | None = None,
     item_columns: Mapping[str, str | None] | None = None,
     ordered: bool = False,
+    dates: str | None = None,
     untitled: str = "error",
     unrated: bool = False,
     min_rating: float | None = None,
@@ -57,6 +58,7 @@ def read(
             timestamp, rating, text, headline and title. Usual names are found without it; None leaves a role out.
         item_columns: the column of `item_id` or `title` in `items`, where they call it otherwise than the log.
         ordered: the rows stand in time order, so no times are needed.
+        dates: "day-first" or "month-first", where the log has dates such as 03/04/2024 that could be either.
         untitled: what to do with an item without a title: "error"; "drop" its interactions; or "id", which
             lets its id stand for the title.
         unrated: let listed items that nobody took into the catalogue too.
@@ -78,6 +80,7 @@ def read(
             "columns": columns,
             "item_columns": item_columns,
             "ordered": ordered,
+            "dates": dates,
             "untitled": untitled,
             "unrated": unrated,
             "min_rating": min_rating,
@@ -88,7 +91,7 @@ def read(
     filters = Filters(min_rating, k_core, min_history)
     if untitled not in UNTITLED:
         raise ConfigError(f"untitled={untitled!r}: choose one of {', '.join(UNTITLED)}")
-    options = Options(columns or {}, ordered, item_columns or {})
+    options = Options(columns or {}, ordered, item_columns or {}, dates)
     layout_name, log, items = _open(source, items, layout, options)
     log = titles_or_headlines(log, options)
     listing = Listing.of(log, items, options)
@@ -124,6 +127,7 @@ def read(
         repeated_titles=len(catalogue) - catalogue.table["title"].n_unique(),
         decoded_entities=listing.num_decoded(codes),
         num_listed_items=listing.num_listed,
+        dates=log.dates,
     )
     return Dataset(
         name or _name_of(source),

@@ -17,6 +17,7 @@ KINDS: dict[str, tuple[type | UnionType, str]] = {
     "columns": _COLUMNS,
     "item_columns": _COLUMNS,
     "ordered": _FLAG,
+    "dates": (str | None, "day-first or month-first"),
     "untitled": (str, "error, drop or id"),
     "unrated": _FLAG,
     "min_rating": (Real | None, "a number"),

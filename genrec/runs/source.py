@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +86,11 @@ class DataSource:
         if tell and dataset.report.drops():
             note(dataset.report.drops())
         return dataset
+
+    def settled(self, dataset: Dataset) -> DataSource:
+        """The same source with what was found out as it was read, so that another day's log is read alike."""
+        dates = dataset.report.dates
+        return self if dates is None else replace(self, options={**self.options, "dates": dates})
 
     def of_today(self, path: str | None, items: str | None) -> DataSource:
         """Today's log, read in the same way: at `path` or where it was, with `items` or what its layout brings."""

@@ -117,6 +117,8 @@ def train_run(folder: Path, recipe: Recipe, source: DataSource, *, resume: bool,
     if refit:
         check_refit(recommender, resolved)
     dataset = source.read()
+    source = source.settled(dataset)
+    resolved = replace(resolved, data=source.absolute().as_recipe())
     with all_or_nothing(folder, names=NAMES, keep=lambda error: _goes_on(error, folder)), alone(folder):
         run = begin(folder, resolved, source, dataset, resume=resume)
         if run.finished:

@@ -38,7 +38,7 @@ def test_windows_1252_is_read_as_the_same_text_as_utf_8(tmp_path: Path) -> None:
 def test_places_are_told_of_text_in_windows_1252(tmp_path: Path) -> None:
     log, _ = written(tmp_path, "windows-1252")
     log.write_bytes(log.read_bytes() + "José;a1;2;zu viel\n".encode("windows-1252"))
-    with pytest.raises(DataError, match="line 5 of log.csv has 4 fields, and the first line has 3"):
+    with pytest.raises(DataError, match=r"line 5 of log.csv has 4 fields, and the first line has 3"):
         read(log, columns={"user_id": "Käufer"})
 
 

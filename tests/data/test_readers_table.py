@@ -129,6 +129,43 @@ def test_times_of_frames() -> None:
     assert data.report.dropped["no user"] == 1
 
 
+def test_all_that_is_missing_is_told_at_once() -> None:
+    frame = pl.DataFrame({"who": ["u"], "wares": ["a"], "moment": [1]})
+    with pytest.raises(DataError) as caught:
+        read(frame)
+    assert str(caught.value) == (
+        "the frame has no column for user_id nor item_id nor timestamp among who, wares, moment: name them with "
+        "columns={'user_id': ..., 'item_id': ..., 'timestamp': ...} (--column user_id=NAME --column item_id=NAME "
+        "--column timestamp=NAME), or say ordered=True (--ordered) if the rows stand in time order"
+    )
+    with pytest.raises(DataError) as caught:
+        read(frame, columns={"user_id": "whom", "item_id": "ware"}, ordered=True)
+    assert "has no column 'whom' (did you mean 'who'?) nor 'ware' (did you mean 'wares'?)" in str(
+        caught.value
+    )
+    with pytest.raises(
+        DataError, match=r"no column 'whom'.*; nor has it one for item_id nor timestamp: name"
+    ):
+        read(frame, columns={"user_id": "whom"})
+
+
+def test_what_was_bought_is_described_in_the_log() -> None:
+    log = pl.DataFrame(
+        {
+            "CustomerID": [17850.0, 17850.0, None],
+            "StockCode": ["a", "b", "a"],
+            "Description": ["Axe", "Bow", None],
+        }
+    )
+    data = read(log, ordered=True)
+    assert (data.interactions.users.to_list(), data.catalogue.titles) == (["17850"], ["Axe", "Bow"])
+    items = pl.DataFrame({"sku": ["a", "b"], "description": ["Long", "Longer"], "Name": ["A", "B"]})
+    assert read(log, items, ordered=True).catalogue.titles == ["A", "B"]
+    data = read(log, items.drop("Name"), ordered=True)
+    assert data.catalogue.titles == ["Long", "Longer"]
+    assert "the frame of items: titles are from its column 'description'" in data.report.notes
+
+
 def test_rows_in_order_must_be_asked_for(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("user,item\nu,b\nv,a\nu,a\nu,b\n")
     with pytest.raises(DataError, match=r"log.csv has no column for timestamp among user, item: .*--ordered"):

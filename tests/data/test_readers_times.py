@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import polars as pl
 import pytest
 from genrec.data.dataset import Dataset
 from genrec.data.read import read
-from genrec.errors import DataError
+from genrec.errors import ConfigError, DataError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -237,3 +238,63 @@ def test_dates_beyond_what_microseconds_hold_are_not_dates_of_today() -> None:
     times = pl.Series([1_700_000_000_000, beyond]).cast(pl.Datetime("ms"))
     with pytest.raises(DataError, match="times lie between the years"):
         read(pl.DataFrame({"user_id": ["u", "u"], "item_id": ["a", "b"], "timestamp": times}))
+
+
+@pytest.mark.parametrize(
+    ("texts", "day", "way"),
+    [
+        (["13/02/2011", "01/02/2011 08:26"], "2011-02-01", "day"),
+        (["2/13/2011 18:26", "1/2/2011 8:26"], "2011-01-02", "month"),
+        (["02-13-2011", "02-01-2011"], "2011-02-01", "month"),
+        (["1/2/2011 11:59 PM", "2/13/2011 1:00:05 am"], "2011-01-02", "month"),
+    ],
+)
+def test_the_order_of_day_and_month_is_found_where_one_fits(texts: list[str], day: str, way: str) -> None:
+    data = read(log(texts))
+    first = dt.datetime.fromtimestamp(data.summary()["first_time"], dt.UTC)
+    assert first.date().isoformat() == day
+    assert data.report.dates == f"{way}-first"
+    assert any(f"dates of column 'time' have the {way} first, as '" in note for note in data.report.notes)
+    again = read(log(texts), dates=f"{way}-first")
+    assert again.interactions.times.tolist() == data.interactions.times.tolist()  # type: ignore[union-attr]
+    assert not any("dates of column" in note for note in again.report.notes)
+
+
+def test_the_order_of_day_and_month_is_asked_for_where_both_fit() -> None:
+    texts = ["05/05/2011 10:00", "03/04/2011 18:00", None]
+    assert refusal(log(texts)) == (
+        "row 2 of the frame has the time '03/04/2011 18:00' in column 'time', which is 3 April 2011 with the day first "
+        "and 4 March 2011 with the month first, and all 2 times can be read in both ways: say --dates "
+        "day-first or --dates month-first (dates='day-first' or 'month-first')"
+    )
+    for way, month in (("day-first", 4), ("month-first", 3)):
+        data = read(log(texts), dates=way)
+        assert dt.datetime.fromtimestamp(data.summary()["first_time"], dt.UTC).month == month
+        assert data.report.dates == way
+    assert seconds(["05/05/2011", "06/06/2011"]) == [1304553600, 1307318400]  # the same in both ways
+    with pytest.raises(ConfigError, match="dates"):
+        read(log(texts), dates="day")
+
+
+def test_dots_part_days_that_come_first_unless_months_are_said_to() -> None:
+    texts = ["01.02.2011", "03.02.2011"]
+    assert seconds(texts) == [1296518400, 1296691200]
+    assert seconds(texts, dates="month-first") == [1293926400, 1299024000]
+    assert read(log(texts)).report.dates == "day-first"
+
+
+@pytest.mark.parametrize(
+    ("texts", "dates", "message"),
+    [
+        (
+            ["13/02/2011", "02/13/2011", "14/02/2011"],
+            None,
+            "row 2 of .*'02/13/2011'.* here with the day first;",
+        ),
+        (["13/02/2011"], "month-first", "row 1 of .*'13/02/2011'.* here with the month first;"),
+        (["31/02/2011", "30/01/2011"], None, "row 1 of the frame has the time '31/02/2011'"),
+        (["1/13/11"], None, "row 1 of the frame has the time '1/13/11'"),
+    ],
+)
+def test_dates_that_do_not_fit_the_others(texts: list[str], dates: str | None, message: str) -> None:
+    assert re.search(message, refusal(log(texts), dates=dates))

@@ -194,3 +194,18 @@ def test_the_page_shows_what_works(tmp_path, monkeypatch, capsys) -> None:
     assert "RecommendedItem(" in capsys.readouterr().out
     assert "<html" in (tmp_path / "comparison.html").read_text()
     assert pl.read_parquet("recommendations.parquet").height == 10_000
+
+
+def test_a_run_reads_the_dates_of_other_days_as_it_read_its_own(tmp_path: Path) -> None:
+    monday = [f"u{user},i{(user + step) % 7},{step + 1}/13/2024" for user in range(5) for step in range(4)]
+    tuesday = [row.replace("/13/", "/12/") for row in monday]  # which could be days, too
+    for name, rows in (("monday", monday), ("tuesday", tuesday)):
+        (tmp_path / f"{name}.csv").write_text("\n".join(["Kunde,sku,Datum", *rows]) + "\n")
+    run = genrec.train("popular", tmp_path / "monday.csv", tmp_path / "run")
+    assert run.recipe.data["dates"] == "month-first"
+    today = genrec.open_run(tmp_path / "run", tmp_path / "tuesday.csv").today
+    assert today.history("u0") == ["i0", "i1", "i2", "i3"]
+    with pytest.raises(genrec.errors.DataError, match="can be read in both ways: say --dates"):
+        genrec.read(tmp_path / "tuesday.csv")
+    again = genrec.train(tmp_path / "run" / "config.yaml", tmp_path / "tuesday.csv", tmp_path / "again")
+    assert again.data.report.dates == "month-first"

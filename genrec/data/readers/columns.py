@@ -24,7 +24,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     ),
     "item_id": (
         *("itemid", "item", "movieid", "movie", "parentasin", "asin", "iid", "productid", "product"),
-        *("businessid", "bookid", "isbn", "trackid", "songid", "gameid", "articleid", "newsid", "sku", "appid"),
+        *("businessid", "bookid", "isbn", "trackid", "songid"),
+        *("gameid", "articleid", "newsid", "sku", "appid"),
         *("stockcode", "productsku", "itemsku", "lineitemsku", "skuid", "productcode", "itemcode"),
         *("productnumber", "productno", "itemnumber", "itemno", "articlenumber", "articleno", "variantid"),
         *("artikelnummer", "artikelnr", "artnr", "artikelid", "artikel", "produktid", "produktnummer"),
@@ -47,7 +48,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "title": (
         *("title", "movietitle", "itemtitle", "itemname", "productname", "producttitle", "lineitemname"),
         *("articlename", "prodname", "artikelname", "artikelbezeichnung", "produktname"),
-        *("produktbezeichnung", "bezeichnung", "titel", "titre", "titulo", "titolo", "libelle", "designation"),
+        *("produktbezeichnung", "bezeichnung", "titel", "titre"),
+        *("titulo", "titolo", "libelle", "designation"),
         *("nomproduit", "nombreproducto", "nomeprodotto"),
     ),
 }
@@ -70,16 +72,15 @@ def find_columns(
     Raises:
         DataError: a named column is missing, or no column plays a needed role.
     """
-    found = {}
-    for role, name in options.columns.items():
-        if name is None:  # left out
-            continue
+    found, absent, hint = dict[str, str](), list[str](), ""
+    for role, name in options.named.items():
         if name in names:
             found[role] = name
         elif role in needed or role != "title":  # the titles may stand in the file of items
-            say = f"item_columns={{{role!r}: {name!r}}} (--item-column {role}={name})"
-            hint = f"; if the file of items has it, say {say}" if role == "item_id" else ""
-            raise DataError(no_such_column(name, names, source) + hint)
+            absent.append(name)
+            if role == "item_id":
+                say = f"item_columns={{{role!r}: {name!r}}} (--item-column {role}={name})"
+                hint = f"; if the file of items has it, say {say}"
     by_name = {role: _by_usual_name(role, names, source) for role in ALIASES if role not in options.columns}
     found |= {role: name for role, name in by_name.items() if name is not None}
     played: dict[str, str] = {}
@@ -92,15 +93,29 @@ def find_columns(
     for name in found.values():
         if names.count(name) > 1:
             raise DataError(f"{source} has several columns called {name!r}: rename all but one")
-    missing = [role for role in needed if role not in found and not (role == "timestamp" and options.ordered)]
+    missing = [
+        role
+        for role in needed
+        if role not in {*found, *options.named} and not (role == "timestamp" and options.ordered)
+    ]
+    if absent:
+        also = f"; nor has it one for {' nor '.join(missing)}: {_remedy(missing)}" if missing else ""
+        raise DataError(no_such_column(absent, names, source) + hint + also)
     if missing:
-        said = ", ".join(f"{role!r}: ..." for role in missing)
-        remedy = f"name {'it' if len(missing) == 1 else 'them'} with columns={{{said}}} "
-        remedy += f"({' '.join(f'--column {role}=NAME' for role in missing)})"
-        if "timestamp" in missing:
-            remedy += ", or say ordered=True (--ordered) if the rows stand in time order"
-        raise DataError(f"{source} has no column for {' nor '.join(missing)} among {some(names)}: {remedy}")
+        raise DataError(
+            f"{source} has no column for {' nor '.join(missing)} among {some(names)}: {_remedy(missing)}"
+        )
     return found
+
+
+def _remedy(missing: Sequence[str]) -> str:
+    """What to do about roles that no column plays."""
+    said = ", ".join(f"{role!r}: ..." for role in missing)
+    remedy = f"name {'it' if len(missing) == 1 else 'them'} with columns={{{said}}} "
+    remedy += f"({' '.join(f'--column {role}=NAME' for role in missing)})"
+    if "timestamp" in missing:
+        remedy += ", or say ordered=True (--ordered) if the rows stand in time order"
+    return remedy
 
 
 def _by_usual_name(role: str, names: Sequence[str], source: str) -> str | None:
@@ -149,11 +164,14 @@ def _times(names: Sequence[str], options: Options) -> list[str]:
     return [] if "timestamp" in options.columns else usual("timestamp", names)
 
 
-def no_such_column(name: str, names: Sequence[str], source: str) -> str:
-    """One line on a column that is not there."""
-    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
-    return f"{source} has no column {name!r}{hint}; it has {some(names)}"
+def no_such_column(absent: Sequence[str], names: Sequence[str], source: str) -> str:
+    """One line on columns that are not there."""
+
+    def told(name: str) -> str:
+        nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        return repr(name) + (f" (did you mean {nearest[0]!r}?)" if nearest else "")
+
+    return f"{source} has no column {' nor '.join(map(told, absent))}; it has {some(names)}"
 
 
 def standard(
@@ -168,16 +186,16 @@ def standard(
     """
     if not frame.height:
         raise DataError(f"{source} is empty: it has no rows of interactions")
-    notes: list[str] = []
+    notes, dates = list[str](), None
     columns = {role: frame[name] for role, name in roles.items()}
     for role in ("user_id", "item_id"):
         columns[role] = as_ids(columns[role], source)
     if "timestamp" in columns:
         others = [name for name in _times(frame.columns, options) if name != roles["timestamp"]]
         candidates = [columns.pop("timestamp"), *(frame[name] for name in others)]
-        times, said = times_of(candidates, source, locate, options.ordered)
-        columns |= {} if times is None else {"timestamp": times}
-        notes += said
+        found = times_of(candidates, source, locate, options.ordered, options.dates)
+        columns |= {} if found.values is None else {"timestamp": found.values}
+        notes, dates = notes + found.notes, found.dates
     if "rating" in columns:
         ratings, said = as_ratings(columns.pop("rating"), source, locate)
         columns |= {} if ratings is None else {"rating": ratings}
@@ -193,7 +211,7 @@ def standard(
             log = log.filter(log[role].is_not_null())
     if not log.height:
         raise DataError(f"{source} has no row that can be used; dropped were {dropped}")
-    return Log(log, source, frame.height, dropped, notes, dict(roles))
+    return Log(log, source, frame.height, dropped, notes, dict(roles), dates)
 
 
 def _labels(frame: pl.DataFrame, roles: Mapping[str, str], ratings: pl.Series | None) -> list[str]:

@@ -160,5 +160,5 @@ def _column_of_titles(frame: pl.DataFrame, options: Options, log: Log, source: s
 
 def _given(name: str, names: list[str], source: str) -> str:
     if name not in names:
-        raise DataError(no_such_column(name, names, source))
+        raise DataError(no_such_column([name], names, source))
     return name

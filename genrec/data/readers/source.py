@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from genrec.data import packed
-from genrec.errors import ConfigError, DataError
+from genrec.errors import ConfigError, DataError, one_of
 
 LONGEST_LINE = 1 << 20  # bytes of a first line that are looked at
 Locate = Callable[[int], str]  # position of a row in its source -> words that tell a person where it is
@@ -26,14 +26,18 @@ class Options:
 
     `columns` maps a role (one of `ROLES`) to the column that plays it in the log and, for ids and titles, in the items
     where they call it the same; to None, if none shall. `item_columns` maps one of `ITEM_ROLES` to a column of the
-    items. `ordered` says that the rows stand in time order, so that a source without times can be read.
+    items. `ordered` says that the rows stand in time order, so that a source without times can be read, and `dates`,
+    `day-first` or `month-first`, how dates such as 03/04/2024 are read.
     """
 
     columns: Mapping[str, str | None] = field(default_factory=dict)
     ordered: bool = False
     item_columns: Mapping[str, str | None] = field(default_factory=dict)
+    dates: str | None = None
 
     def __post_init__(self) -> None:
+        if self.dates is not None:
+            one_of(self.dates, ("day-first", "month-first"), "dates (--dates)")
         for what, given, roles in (
             ("columns", self.columns, ROLES),
             ("item_columns", self.item_columns, ITEM_ROLES),
@@ -62,7 +66,8 @@ class Log:
     source has them, `timestamp` (Int64, unix microseconds), `rating` (Float32, null where a row has none), `text`,
     `headline` and `title` (String).
     `source` is the file's name, `rows` counts its rows, `dropped` maps a reason to the rows it cost, and `columns` a
-    role to the name that its column has in the source, where columns have names.
+    role to the name that its column has in the source, where columns have names. `dates` is `day-first` or
+    `month-first` where the times were read so.
     """
 
     frame: pl.DataFrame
@@ -71,6 +76,7 @@ class Log:
     dropped: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     columns: Mapping[str, str] = field(default_factory=dict)
+    dates: str | None = None
 
 
 @dataclass(frozen=True)

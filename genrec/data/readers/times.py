@@ -6,7 +6,9 @@ number that has another unit than most, or lies outside, stops the reading inste
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -26,8 +28,10 @@ FORMATS = (
     "%Y/%m/%d %H:%M",
     "%Y/%m/%d",
 )
-# The day comes first wherever dots part a date.
-DOTTED = ("%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S%.f")
+# Where dots part a date, the day comes first unless the caller says otherwise; with slashes and dashes both are usual.
+DATES = {"day-first": "%d{0}%m{0}%Y", "month-first": "%m{0}%d{0}%Y"}
+CLOCKS = ("", " %H:%M", " %H:%M:%S%.f", " %I:%M %p", " %I:%M:%S %p")
+YEAR_LAST = r"^\s*\d{1,2}([./-])\d{1,2}[./-]\d{4}"
 UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds")
 PER_SECOND = (1, 10**3, 10**6, 10**9)
 BOUNDS = (1e11, 1e14, 1e17)  # a size above the first is no second, above the second no millisecond, and so on
@@ -45,45 +49,61 @@ ORDER = 1e8
 COUNTS = 10**6
 SECOND = 10**6  # microseconds
 DAY = 86_400 * SECOND
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
 CLOCK = r"^\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?$"
 
 
+class Times(NamedTuple):
+    """Times of a log (None: it has none), notes on how they were read, and `day-first` or `month-first` if so."""
+
+    values: pl.Series | None
+    notes: list[str]
+    dates: str | None = None
+
+
 def times_of(
-    candidates: Sequence[pl.Series], source: str, locate: Locate, ordered: bool = False
-) -> tuple[pl.Series | None, list[str]]:
-    """Times as Int64 unix microseconds, and notes on how they were read.
+    candidates: Sequence[pl.Series],
+    source: str,
+    locate: Locate,
+    ordered: bool = False,
+    dates: str | None = None,
+) -> Times:
+    """Times as Int64 unix microseconds, and how they were read.
 
     Args:
         candidates: columns that may hold the times, best first. The first that holds points in time is taken; where
             it holds whole days and another one the time of day, the two are put together.
         ordered: times may be missing (None), as the rows stand in time order.
+        dates: `day-first` or `month-first`, where dates such as 03/04/2024 could be either.
 
     Raises:
-        DataError: a value that is no time, with its place; no column that holds points in time.
+        DataError: a value that is no time, with its place; dates that could be either; no column that holds points in
+            time.
     """
     columns = [plain(values, source) for values in candidates]
     faults = [_fault(values) for values in columns]
     if all(faults):
         what = f"column {columns[0].name!r} of {source} {faults[0]}"
         if ordered:
-            return None, [f"{what}: left out, as the rows are said to stand in time order"]
+            return Times(None, [f"{what}: left out, as the rows are said to stand in time order"])
         raise DataError(
             f"{what}: name the column that tells the day with --column timestamp=NAME (columns={{'timestamp': ...}}), "
             "or say --ordered (ordered=True) if the rows stand in time order"
         )
     chosen = faults.index("")
-    times, notes = _microseconds(columns[chosen], source, locate)
+    times, notes, way = _microseconds(columns[chosen], source, locate, dates)
     for place, fault in enumerate(faults):
         clock = _clock(columns[place]) if fault else None
         if clock is not None and ((times % DAY) == 0).all():
             days, hours = columns[chosen].name, columns[place].name
-            return times + clock, [
-                *notes,
-                f"times are the days of column {days!r}, at the times of day of {hours!r}",
-            ]
+            told = f"times are the days of column {days!r}, at the times of day of {hours!r}"
+            return Times(times + clock, [*notes, told], way)
     if chosen:
         notes.append(f"times come from column {columns[chosen].name!r}, as {columns[0].name!r} {faults[0]}")
-    return times, notes
+    return Times(times, notes, way)
 
 
 def iso_day(seconds: int) -> str:
@@ -131,20 +151,25 @@ def _clock(values: pl.Series) -> pl.Series | None:
     return (values.cast(pl.Int64) // 1000).fill_null(0)
 
 
-def _microseconds(values: pl.Series, source: str, locate: Locate) -> tuple[pl.Series, list[str]]:
+def _microseconds(
+    values: pl.Series, source: str, locate: Locate, dates: str | None
+) -> tuple[pl.Series, list[str], str | None]:
     """Times of one column of dates, datetimes, numbers or texts.
 
     Raises:
         DataError: a value that is no time, with its place.
     """
-    asked, notes = values, list[str]()
+    asked, notes, way = values, list[str](), None
     if values.dtype == pl.String:
         numbers = values.cast(pl.Int64, strict=False)
-        values = numbers if numbers.null_count() == values.null_count() else _parsed(filled(values), locate)
+        if numbers.null_count() == values.null_count():
+            values = numbers
+        else:
+            values, notes, way = _parsed(filled(values), locate, dates)
     if values.dtype.is_temporal():
         times = _epoch(values)
         _check(times, asked, "dates", locate)
-        return times, notes
+        return times, notes, way
     if values.dtype.is_float():
         exact = EXACT[values.dtype]
         values = values.cast(pl.Float64).fill_nan(None)
@@ -157,7 +182,7 @@ def _microseconds(values: pl.Series, source: str, locate: Locate) -> tuple[pl.Se
         wide = values.cast(pl.Int64, strict=False)
         values = wide if wide.null_count() == values.null_count() else values.cast(pl.Float64)
     times, said = _compact(values, locate) or _unix(values, asked, locate)
-    return times, notes + said
+    return times, notes + said, None
 
 
 def _unix(values: pl.Series, asked: pl.Series, locate: Locate) -> tuple[pl.Series, list[str]]:
@@ -257,43 +282,100 @@ def _compact(values: pl.Series, locate: Locate) -> tuple[pl.Series, list[str]] |
     return None
 
 
-def _parsed(texts: pl.Series, locate: Locate) -> pl.Series:
-    """Times written as text: whole numbers, numbers, ISO 8601 (UTC where it names no zone) or 31.05.2024, in one form.
+def _parsed(texts: pl.Series, locate: Locate, dates: str | None) -> tuple[pl.Series, list[str], str | None]:
+    """Times written as text, in one form, notes on it, and the way of dates whose year comes last.
+
+    The forms are whole numbers, numbers, ISO 8601 (UTC where it names no zone), and dates whose year comes last.
 
     Raises:
-        DataError: a value that is not in the form of most, with its place.
+        DataError: a value that is not in the form of most, with its place, or dates that could be read in two ways.
     """
     text = (
         pl.col("time").str.replace(r"^(\S+\d)[Tt](\d)", "$1 $2").str.replace(r"(?i)\s*(z|utc|gmt)$", "+00:00")
     )
-
-    def moments(formats: Sequence[str]) -> pl.Expr:
-        return pl.coalesce(
-            text.str.to_datetime(
-                form, time_unit="us", time_zone="UTC" if form.endswith("z") else None, strict=False
-            ).dt.replace_time_zone(None)
-            for form in formats
-        )
-
     forms = (
         pl.col("time").cast(pl.Int64, strict=False),
         pl.col("time").cast(pl.Float64, strict=False),
-        moments(FORMATS),
-        moments(DOTTED),
+        _moments(text, FORMATS),
     )
     tried: list[pl.Series] = []
     for form in forms:
         tried.append(texts.to_frame("time").select(form.alias(texts.name)).to_series())
         if tried[-1].null_count() == texts.null_count():
-            return tried[-1]
-    best = min(tried, key=lambda times: times.null_count())
+            return tried[-1], [], None
+    readings = _year_last(texts, dates)
+    fitting = {way: times for way, times in readings.items() if times.null_count() == texts.null_count()}
+    if fitting:
+        return _one_reading(texts, fitting, locate, asked=len(readings) == 1)
+    best = min([*readings.values(), *tried], key=lambda times: times.null_count())
     wrong = best.is_null() & texts.is_not_null()
     row = int(wrong.arg_max() or 0)
+    read_as = "".join(
+        f", here with the {way.replace('-', ' ')}" for way, times in readings.items() if times is best
+    )
     raise DataError(
         f"{_place(texts, row, locate)}: times are unix seconds or milliseconds, ISO dates such as 2024-05-31 or "
-        "2024-05-31T18:30:00Z, or dates such as 31.05.2024 18:30, one form in the whole file; "
+        f"2024-05-31T18:30:00Z, or dates such as 31.05.2024 18:30 or 5/31/2024, one form in the whole file{read_as}; "
         f"correct {_count(wrong)}, or leave {_rows(wrong)} out"
     )
+
+
+def _moments(text: pl.Expr, formats: Sequence[str]) -> pl.Expr:
+    """Datetimes of texts in whatever of some formats fits each, null where none does."""
+    return pl.coalesce(
+        text.str.to_datetime(
+            form, time_unit="us", time_zone="UTC" if form.endswith("z") else None, strict=False
+        ).dt.replace_time_zone(None)
+        for form in formats
+    )
+
+
+def _year_last(texts: pl.Series, dates: str | None) -> dict[str, pl.Series]:
+    """Times of dates such as 31.05.2024 or 5/31/2024 18:30 by `day-first` and `month-first`; the caller's way alone.
+
+    Dots part days that come first, if nobody says otherwise. Empty where the first text is no such date.
+    """
+    first = texts.drop_nulls().head(1).str.extract(YEAR_LAST)
+    mark = first[0] if len(first) else None
+    if mark is None:
+        return {}
+    ways = [dates] if dates is not None else ["day-first"] if mark == "." else list(DATES)
+    frame = texts.to_frame("time")
+    return {
+        way: frame.select(
+            _moments(pl.col("time"), [DATES[way].format(mark) + clock for clock in CLOCKS]).alias(texts.name)
+        ).to_series()
+        for way in ways
+    }
+
+
+def _one_reading(
+    texts: pl.Series, fitting: dict[str, pl.Series], locate: Locate, asked: bool
+) -> tuple[pl.Series, list[str], str | None]:
+    """The only way in which the dates of a column can be read: times, a note if nobody `asked` for it, and its name.
+
+    Raises:
+        DataError: there are two, with other days.
+    """
+    way, times = next(iter(fitting.items()))
+    if len(fitting) == 1:
+        row = int((times.dt.day() > 12).arg_max() or 0)
+        note = f"dates of column {texts.name!r} have the {way.replace('-first', '')} first, as {texts[row]!r} shows"
+        return times, [] if asked else [note], way
+    other = fitting["month-first"]
+    differ = times != other
+    if not differ.any():
+        return times, [], None
+    row = int(differ.arg_max() or 0)
+    raise DataError(
+        f"{locate(row)} has the time {shown(texts[row])} in column {texts.name!r}, which is {_in_words(times[row])} "
+        f"with the day first and {_in_words(other[row])} with the month first, and all {texts.count():,} times can "
+        "be read in both ways: say --dates day-first or --dates month-first (dates='day-first' or 'month-first')"
+    )
+
+
+def _in_words(moment: dt.datetime) -> str:
+    return f"{moment.day} {MONTHS[moment.month - 1]} {moment.year}"
 
 
 def _check(times: pl.Series, asked: pl.Series, what: str, locate: Locate) -> None:
