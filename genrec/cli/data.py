@@ -12,6 +12,8 @@ from genrec.cli.command import Command
 from genrec.cli.data_options import NONE_GIVEN, DataOptions, reads_data
 from genrec.cli.options import Json
 from genrec.cli.terminal import note, print_facts, print_json, print_table, stderr, stdout, stoppable
+from genrec.cli.wizard import propose_columns
+from genrec.errors import ConfigError
 
 
 class _PathOrCommand(TyperGroup):
@@ -38,9 +40,18 @@ def show(
         str, typer.Argument(metavar="PATH", help="File or folder of interactions, or 'synthetic'.")
     ],
     data_options: DataOptions = NONE_GIVEN,
+    wizard: Annotated[
+        bool,
+        typer.Option("--wizard", help="Propose which column is which, and the command to train with them."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Read a data set and tell what is in it, and what was dropped and why."""
+    if wizard:
+        if as_json:
+            raise ConfigError("--wizard prints for people: leave --json out")
+        propose_columns(path, data_options)
+        return
     source = data_options.source(path)
     summary = source.read(tell=False).summary()
     if as_json:

@@ -136,7 +136,8 @@ def test_all_that_is_missing_is_told_at_once() -> None:
     assert str(caught.value) == (
         "the frame has no column for user_id nor item_id nor timestamp among who, wares, moment: name them with "
         "columns={'user_id': ..., 'item_id': ..., 'timestamp': ...} (--column user_id=NAME --column item_id=NAME "
-        "--column timestamp=NAME), or say ordered=True (--ordered) if the rows stand in time order"
+        "--column timestamp=NAME), or say ordered=True (--ordered) if the rows stand in time order; `genrec data FILE "
+        "--wizard` proposes a command"
     )
     with pytest.raises(DataError) as caught:
         read(frame, columns={"user_id": "whom", "item_id": "ware"}, ordered=True)

@@ -115,7 +115,7 @@ def _remedy(missing: Sequence[str]) -> str:
     remedy += f"({' '.join(f'--column {role}=NAME' for role in missing)})"
     if "timestamp" in missing:
         remedy += ", or say ordered=True (--ordered) if the rows stand in time order"
-    return remedy
+    return f"{remedy}; `genrec data FILE --wizard` proposes a command"
 
 
 def _by_usual_name(role: str, names: Sequence[str], source: str) -> str | None:
