@@ -51,6 +51,16 @@ def train(
             "--force", help="Train again where a run is, which answers until the new one takes its place."
         ),
     ] = False,
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            "--keep",
+            metavar="N",
+            min=1,
+            max=100_000,
+            help="Make --out a folder of dated runs with a link `latest`, of which the newest N stay.",
+        ),
+    ] = None,
     refit: Annotated[
         bool,
         typer.Option(
@@ -70,8 +80,10 @@ def train(
     source = data_options.source(data, recipe.data)
     stopped = stoppable("go on with the same command and --resume")
     with stopped, progress("measuring on validation") as tick:
-        options: dict[str, Any] = {"resume": resume, "refit": refit, "progress": tick}
-        run = train_run(recipe, source, out, protocol=protocol, cold_share=cold_share, **options)
+        options: dict[str, Any] = {"resume": resume, "refit": refit, "force": force, "keep": keep}
+        run = train_run(
+            recipe, source, out, protocol=protocol, cold_share=cold_share, progress=tick, **options
+        )
     name = asked(run.parts, "validation", run.model.config.validation_users)[0]
     measured = run.metrics.get(name)
     if measured is not None:

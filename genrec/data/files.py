@@ -127,6 +127,17 @@ def _aside(path: Path) -> Path:
     return path.parent / f".{path.name}.replaced"
 
 
+def put_link(link: Path, target: str) -> None:
+    """Let a link lead to `target`, as written from its folder; it leads to the old or to the new one at any moment."""
+    temporary = link.with_name(f".{link.name}.{secrets.token_hex(4)}.tmp")
+    os.symlink(target, temporary, target_is_directory=True)
+    try:
+        os.replace(temporary, link)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text as UTF-8, whole or not at all."""
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline=""))

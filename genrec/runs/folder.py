@@ -75,7 +75,8 @@ def _locked(folder: Path) -> Iterator[bool]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:  # any other than this one: some network file systems know no locks
             free = not isinstance(error, BlockingIOError)
-        yield free
+        # Who has just put another folder in its place held the lock of this one until then.
+        yield free and folder.exists() and os.path.samestat(os.fstat(descriptor), folder.stat())
     finally:
         os.close(descriptor)
 

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
 # What a model was trained on, beside its numbers.
 WITHOUT_VALIDATION, WITH_VALIDATION = "training part", "training and validation"
+LATEST = "latest"  # the link to the newest of dated runs, see genrec.runs.dated
 SEALED = ("recipe.yaml", "config.yaml", "environment.json")  # by `data.json`
 _ADVICE = (
     "restore what the training wrote, from a copy; a recipe that was changed is trained into another folder, with "
@@ -486,6 +487,8 @@ def open_run(folder: str | Path, data: str | Path | None = None, items: str | Pa
         raise RunError(f"there is no run folder {folder}: make one with `genrec train`")
     for name in ("data.json", "config.yaml"):
         if not (folder / name).exists():
+            if (folder / LATEST / name).exists():
+                raise RunError(f"{folder} holds dated runs: give one of them, or {folder / LATEST}")
             raise RunError(
                 f"{folder} is not a run, or one that had hardly begun: {name} is missing; choose a folder that "
                 "`genrec train` wrote"

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from genrec.data.files import all_or_nothing, put_folder
 from genrec.data.split import spelt
+from genrec.errors import ConfigError
 from genrec.evaluation.peak_memory import peak_memory_mb
+from genrec.runs.dated import next_dated, remove_old, switch
 from genrec.runs.folder import NAMES, alone, begin, in_use, next_to
 from genrec.runs.measure import asked
 from genrec.runs.notes import note, warn
@@ -34,6 +36,7 @@ def train(
     resume: bool = False,
     refit: bool = False,
     force: bool = False,
+    keep: int | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Run:
@@ -54,6 +57,8 @@ def train(
         refit: train a second time, on training and validation items, as validation has chosen; the test is measured
             with both. A run that has finished gets it with `resume`.
         force: train again where a run is, which answers until the new model is whole and takes its place.
+        keep: make `out` a folder of runs, each named by its moment, with a link `latest` that is switched to this one
+            when it is whole; so many of the newest stay, and older ones are removed. Nothing else in `out` is touched.
         progress: called with (users done, users in all) while validation is measured.
         options: of the recommender, before the recipe's.
 
@@ -62,11 +67,11 @@ def train(
 
     Raises:
         ConfigError: no such recipe, protocol or share, or an option that the recommender does not have, or one that
-            rules `refit` out.
+            rules `refit` out; or `keep` is no whole number of at least 1, or given with `force`.
         RunError: `out` holds something, or was begun differently, or another process trains there.
         DataError, CatalogueError: data that cannot be read.
     """
-    from genrec.tasks.recommender import recommends
+    from genrec.recommenders.asked import as_count
 
     recipe = recipe if isinstance(recipe, Recipe) else read_recipe(str(recipe))
     held_out = spelt(protocol or recipe.protocol, cold_share)
@@ -76,11 +81,42 @@ def train(
         items = given.pop("items", None)
         path = None if data is None else str(data)
         data = DataSource.of_recipe(recipe.data, path, None if items is None else str(items), given)
+    ways: dict[str, Any] = {"resume": resume, "refit": refit, "progress": progress}
     place = Path(out)
-    again = force and place.is_dir() and any(place.iterdir())
-    folder = next_to(place) if again else place
+    if keep is not None:
+        keep = as_count(keep, "keep", "run")
+        if force:
+            raise ConfigError(
+                "--keep trains beside the runs that are there, and --force replaces one: give one of them"
+            )
+        with all_or_nothing(place, names=()), alone(place):
+            folder = next_dated(place, resume=resume)
+            run = _whole_run(folder, folder, recipe, data, **ways)
+            switch(folder)
+            for old in remove_old(place, keep):
+                note(f"removed {old}, as the newest {keep:,} are kept")
+        return run
+    if force and place.is_dir() and any(place.iterdir()):
+        with alone(place):  # nobody else replaces it, goes on with it or edits it meanwhile
+            return _whole_run(next_to(place), place, recipe, data, **ways)
+    return _whole_run(place, place, recipe, data, **ways)
+
+
+def _whole_run(
+    folder: Path,
+    place: Path,
+    recipe: Recipe,
+    data: DataSource,
+    *,
+    resume: bool,
+    refit: bool,
+    progress: Progress | None,
+) -> Run:
+    """Train in a folder, let it take the place where it is to be, and measure it there."""
+    from genrec.tasks.recommender import recommends
+
     run = train_run(folder, recipe, data, resume=resume, refit=refit)
-    if again:
+    if folder != place:
         put_folder(folder, place)
         run = replace(run, folder=place)
     if recommends(run.model):
