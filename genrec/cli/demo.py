@@ -102,19 +102,22 @@ def _run_folder(out: Path, recipe: Recipe, path: str) -> Path:
 
 def _show_users(models: Mapping[str, Recommender], dataset: Dataset, questions: Targets) -> list[ShownUser]:
     """Print each user's history, the first model's list and what they took next; all lists are for the report."""
-    from genrec.pages.report import ShownUser
+    from genrec.pages.report import ShownItem, ShownUser
 
     ids, titles, shown = dataset.catalogue.ids, dataset.catalogue.titles, []
     for user, history, target in zip(questions.users, questions.histories, questions.items, strict=True):
         names = [ids[item] for item in history]
-        answers = {name: answer_for(model, names, k=10) for name, model in models.items()}
+        answers = {name: answer_for(model, names, k=10, because=True) for name, model in models.items()}
         own = next(iter(answers.values()))
         stdout().print(f"\nuser {user}", style="bold")
         print_answer(own)
         place = next((item["rank"] for item in own["items"] if item["item_id"] == ids[target]), None)
         stdout().print(f"took next: {titles[target]} ({f'rank {place}' if place else 'not in the list'})")
         lists = {
-            name: [(item["title"], item["probability"]) for item in answer["items"]]
+            name: [
+                ShownItem(item["title"], item["probability"], (item["because"] or {}).get("title"))
+                for item in answer["items"]
+            ]
             for name, answer in answers.items()
         }
         background = {

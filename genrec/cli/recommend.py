@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,11 +12,14 @@ import typer
 from genrec.cli.options import BatchSize, Exact, Json, Run, pair
 from genrec.cli.terminal import note, print_json, print_table, progress, stdout, stoppable
 from genrec.errors import ConfigError, one_of, shown
-from genrec.runs.answers import answer_for
+from genrec.runs.answers import answer_for, similar_to
 from genrec.runs.run import open_run
 
 if TYPE_CHECKING:
     from genrec.recommenders.base import Recommender
+    from genrec.runs.run import Run as OpenedRun
+
+_BEYOND_WORDS = 99.0  # of the logarithm of a ratio
 
 
 def recommend(
@@ -28,6 +32,9 @@ def recommend(
         str | None, typer.Option("--user", metavar="ID", help="Take the history of this user.")
     ] = None,
     visitor: Annotated[bool, typer.Option("--visitor", help="Somebody of whom nothing is known.")] = False,
+    similar: Annotated[
+        str | None, typer.Option("--similar-to", metavar="ITEM", help="What is like this id or title.")
+    ] = None,
     users: Annotated[
         str | None, typer.Option("--users", metavar="all", help="Everybody, into --out.")
     ] = None,
@@ -76,6 +83,9 @@ def recommend(
     why: Annotated[
         bool, typer.Option("--why", help="Show the probability of each decision along a title.")
     ] = False,
+    because: Annotated[
+        bool, typer.Option("--because", help="Show what of the history speaks for each item most.")
+    ] = False,
     batch_size: BatchSize = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a finished --out file.")] = False,
     data: Annotated[
@@ -97,34 +107,27 @@ def recommend(
     from genrec.recommenders.asked import allowed_mask, understood
     from genrec.runs.repeats import REPEATS
 
-    if [history is not None, user is not None, users is not None, visitor].count(True) != 1:
-        raise ConfigError("give one of --history ITEM (repeated), --user ID, --visitor, or --users all")
+    if [given is not None for given in (history, user, users, similar)].count(True) + visitor != 1:
+        raise ConfigError(
+            "give one of --history ITEM (repeated), --user ID, --visitor, --similar-to ITEM, or --users all"
+        )
     one_of(repeat, REPEATS, "--repeat")
+    if similar is not None and (why or because or repeat != "never"):
+        raise ConfigError("--similar-to asks about an item: leave out --why, --because and --repeat")
     _check_unknown(unknown, history)
-    limits = _limits(max_per or ())
+    options: dict[str, Any] = {"max_per": _limits(max_per or ()), "exact": exact}
     opened = open_run(run, data, items)
-    own = history is not None or visitor
+    own = user is None and users is None
     alone = own and data is None and items is None  # what the run has is enough
     model = opened.model if alone else opened.today.model
-    tell_notes(model, [*(history or ()), *(exclude or ())])
+    tell_notes(model, [*(history or ()), *(exclude or ()), *filter(None, [similar])])
     excluded = [*(exclude or ()), *(_listed(exclude_file, model) if exclude_file is not None else ())]
     if users is not None:
         one_of(users, ("all",), "--users")
-        if why or as_json:
-            raise ConfigError("--users all writes a file and takes neither --why nor --json")
-        if out is None:
-            raise ConfigError("--users all writes a Parquet file: give --out NAME.parquet")
-        with stoppable("go on with the same command"), progress("recommending to all users") as tick:
-            options: dict[str, Any] = {
-                "max_per": limits,
-                "repeat": repeat,
-                "exact": exact,
-                "force": force,
-                "batch_size": batch_size,
-                "progress": tick,
-            }
-            num_rows = opened.recommend_to_all(out, k, only=only or (), exclude=excluded, **options)
-        stdout().print(f"wrote {num_rows:,} rows to {out}")
+        if why or because or as_json:
+            raise ConfigError("--users all writes a file and takes neither --why, --because nor --json")
+        options |= {"repeat": repeat, "force": force, "batch_size": batch_size}
+        _recommend_to_all(opened, out, k, only=only or (), exclude=excluded, **options)
         return
     if batch_size is not None:
         raise ConfigError("--batch-size is for --users all; a single list is ranked by itself")
@@ -136,13 +139,25 @@ def recommend(
         note(line)
     if user is not None:
         names = opened.today.history(user)
-    answer = answer_for(model, names, k, allowed, repeat=repeat, max_per=limits, exact=exact, why=why)
+    if similar is not None:
+        answer = similar_to(model, similar, k, allowed, **options)
+    else:
+        answer = answer_for(model, names, k, allowed, repeat=repeat, why=why, because=because, **options)
     if as_json:
         print_json({"run": str(run), "user": user, "k": k, **answer})
         return
     print_answer(answer)
     if len(answer["items"]) < k:
         note(f"only {len(answer['items'])} items are left to recommend")
+
+
+def _recommend_to_all(opened: OpenedRun, out: Path | None, k: int, **options: Any) -> None:
+    """Write the lists of everybody and say how many rows that are."""
+    if out is None:
+        raise ConfigError("--users all writes a Parquet file: give --out NAME.parquet")
+    with stoppable("go on with the same command"), progress("recommending to all users") as tick:
+        num_rows = opened.recommend_to_all(out, k, progress=tick, **options)
+    stdout().print(f"wrote {num_rows:,} rows to {out}")
 
 
 def _check_unknown(unknown: str, history: list[str] | None) -> None:
@@ -195,13 +210,24 @@ def _voices(step: Mapping[str, Any]) -> str:
     return f"  (language model {step['words']:.2%}, item models {step['items']:.2%})"
 
 
+def _effect(effect: float | None, of_probability: bool) -> str:
+    """By how much, or how many times, an item's score is higher for a reason; nothing where it is for that alone."""
+    if effect is None or effect > _BEYOND_WORDS:
+        return ""
+    return f"×{exp(effect):.3g}" if of_probability else f"+{effect:.3f}"
+
+
 def print_answer(answer: Mapping[str, Any], num_history: int = 10) -> None:
-    """Print the end of a history, what else the list is made from, and the list."""
-    history = answer["history"]
+    """Print the end of a history, or what the items are like, what else the list is made from, and the list."""
+    history = [answer["similar_to"]] if "similar_to" in answer else answer["history"]
     left_out = len(history) - num_history
     shown = [item["title"] for item in history[-num_history:]]
     print_table(
-        ["history" + (f" (the last {num_history} of {len(history)})" if left_out > 0 else "")],
+        [
+            "similar to"
+            if "similar_to" in answer
+            else "history" + (f" (the last {num_history} of {len(history)})" if left_out > 0 else "")
+        ],
         [[title] for title in shown] or [["(empty)"]],
     )
     for heading, lines in answer.get("background", {}).items():
@@ -213,6 +239,11 @@ def print_answer(answer: Mapping[str, Any], num_history: int = 10) -> None:
         rows.append((item["rank"], value, item["title"], item["item_id"]))
         for step in item.get("why") or []:
             rows.append(("", f"{step['probability']:.2%}", f"    {step['text']}{_voices(step)}", ""))
+        if item.get("because"):
+            reason = item["because"]
+            rows.append(
+                ("", _effect(reason["effect"], with_probability), f"    because of {reason['title']}", "")
+            )
     print_table(["rank", "probability" if with_probability else "score", "recommended", "id"], rows)
     if with_probability:
         proof = (

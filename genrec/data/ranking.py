@@ -43,6 +43,14 @@ class Rankings:
         """The rankings at `rows`, in that order."""
         return Rankings(self.items_BK[rows], self.scores_BK[rows], self.exact_B[rows])
 
+    def scores_of(self, items_J: IntArray) -> FloatArray:
+        """The scores (B, J) of some items, -inf where a list does not hold one."""
+        scores_BJ = np.full((len(self), len(items_J)), -np.inf, np.float32)
+        for column, item in enumerate(items_J):
+            row, place = np.nonzero(self.items_BK == item)
+            scores_BJ[row, column] = self.scores_BK[row, place]
+        return scores_BJ
+
     def seen(self, histories: Histories) -> BoolArray:
         """Which entries stand in the history of their user; (B, K). `histories` are those of the B users."""
         # One step compares a place of all histories that are long enough with all entries of their lists: the

@@ -17,7 +17,7 @@ from genrec.pages.charts import Bar, Line, bar_panel, chip, line_chart
 from genrec.pages.comparison_charts import Dot, scatter
 from genrec.pages.comparison_sections import differences, for_whom, lists, overlap, quality
 from genrec.pages.page import panels, section, write_page
-from genrec.pages.report import ShownUser, user_card
+from genrec.pages.report import ShownItem, ShownUser, user_card
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ def _examples(analysis: Analysis, targets: Targets) -> str:
         for place, group in enumerate(analysis.groups):
             items = [int(item) for item in group.rankings[0].items_BK[example.row] if item >= 0]
             where = f"place {items.index(target) + 1}" if target in items else "not found"
-            lists[f"{place + 1} · {group.name}: {where}"] = [(title(item), None) for item in items[:10]]
+            lists[f"{place + 1} · {group.name}: {where}"] = [ShownItem(title(item)) for item in items[:10]]
         user = f"User {targets.users[example.row]}: {_found_by(example, analysis.names)}"
         history = [title(int(item)) for item in targets.histories[example.row]]
         return ShownUser(user, history, lists, title(target))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from html import escape
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from genrec.data.readers.times import iso_day
 from genrec.pages.charts import Bar, Line, bar_panel, line_chart
@@ -33,6 +33,9 @@ _LISTS = (
     "probability that the recommender gives an item as the next one; the marked item is the one that did "
     "come next."
 )
+_REASONS = (
+    " Below an item stands what of the history speaks for it most: without that its score would be lowest."
+)
 _SHOWN_HISTORY = 12  # items of a history that are shown; the earlier ones are counted
 _COUNTS = {"num_users": "users", "num_items": "items", "num_interactions": "interactions"}
 _COSTS = {
@@ -46,6 +49,20 @@ _COSTS = {
 }
 
 
+class ShownItem(NamedTuple):
+    """An item of a list as the report shows it.
+
+    Attributes:
+        title: of the item.
+        probability: None where the recommender gives none.
+        because: title of the item of the history that speaks for it most, where that is known.
+    """
+
+    title: str
+    probability: float | None = None
+    because: str | None = None
+
+
 @dataclass(frozen=True)
 class ShownUser:
     """One user as the report shows them.
@@ -53,14 +70,14 @@ class ShownUser:
     Attributes:
         name: what to call the user.
         history: titles, oldest first.
-        lists: recommender to its (title, probability), best first; None where it gives no probability.
+        lists: recommender to its items, best first.
         target: title of what the user did take next, where that is known.
         background: what else a list was made from, such as a profile: lines under their headings.
     """
 
     name: str
     history: Sequence[str]
-    lists: Mapping[str, Sequence[tuple[str, float | None]]] = field(default_factory=dict)
+    lists: Mapping[str, Sequence[ShownItem]] = field(default_factory=dict)
     target: str | None = None
     background: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -239,7 +256,9 @@ def _users(users: Sequence[ShownUser]) -> str:
     if not users:
         return ""
     cards = "".join(user_card(user) for user in users)
-    return f'<section><h2>Some users</h2><p class="soft">{_LISTS}</p>{cards}</section>'
+    told = any(item.because for user in users for items in user.lists.values() for item in items)
+    about = _LISTS + (_REASONS if told else "")
+    return f'<section><h2>Some users</h2><p class="soft">{about}</p>{cards}</section>'
 
 
 def user_card(user: ShownUser) -> str:
@@ -267,18 +286,20 @@ def user_card(user: ShownUser) -> str:
     )
 
 
-def _entries(entries: Sequence[tuple[str, float | None]], target: str | None) -> str:
-    largest = max((probability or 0.0 for _, probability in entries), default=0.0) or 1.0
+def _entries(entries: Sequence[ShownItem], target: str | None) -> str:
+    largest = max((item.probability or 0.0 for item in entries), default=0.0) or 1.0
     rows = []
-    for place, (title, probability) in enumerate(entries, start=1):
-        share = bar = ""
+    for place, (title, probability, because) in enumerate(entries, start=1):
+        share = bar = reason = ""
         if probability is not None:
             share = f"{probability:.1%}" if probability >= 0.001 else "&lt; 0.1%"
             bar = f'<span class="thin"><i style="width:{100 * probability / largest:.1f}%"></i></span>'
+        if because is not None:
+            reason = f'<span class="because">because of {escape(because)}</span>'
         hit = ' class="hit"' if title == target else ""
         rows.append(
             f'<li{hit}><span>{place}</span><span class="title" title="{escape(title)}">{escape(title)}</span>'
-            f"<span>{share}</span>{bar}</li>"
+            f"<span>{share}</span>{bar}{reason}</li>"
         )
     return "".join(rows)
 

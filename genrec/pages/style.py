@@ -147,6 +147,7 @@ li .thin {
   grid-column: 2 / -1; height: .3rem; margin-top: .2rem; background: var(--grid); border-radius: .15rem;
 }
 li .thin i { display: block; height: 100%; background: var(--first); border-radius: .15rem; }
+li .because { grid-column: 2 / -1; color: var(--soft); font-size: .86em; }
 li.hit { background: var(--first-soft); }
 li.hit .title { font-weight: 650; }
 .history { border-bottom: 1px solid var(--line); padding-bottom: .9rem; margin-bottom: 1.1rem; }

@@ -13,11 +13,14 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 
 from genrec.data.catalogue import BoolArray
-from genrec.data.interactions import Histories
+from genrec.data.interactions import FloatArray, Histories, IntArray
 from genrec.data.ranking import Rankings
-from genrec.errors import ConfigError
+from genrec.errors import ConfigError, shown
 from genrec.recommenders.asked import allowed_mask, named_rows
 from genrec.recommenders.living_catalogue import LivingCatalogue
+
+_NOISE = 1e-5  # of a score: what the order of adding up may change
+_COMPARED = 50  # places in which lists are compared
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,19 @@ class Ranking:
 
     items: list[RecommendedItem]
     exact: bool
+
+
+@dataclass(frozen=True)
+class Reason:
+    """An item of a history that speaks for a recommended one.
+
+    `effect`: by how much less the recommended item scores where this one is left out; of a probability, the logarithm
+    of the ratio. Infinite where it would not be found at all.
+    """
+
+    item_id: str
+    title: str
+    effect: float
 
 
 class _Chosen(NamedTuple):
@@ -133,6 +149,95 @@ class Answering(LivingCatalogue, ABC):
             ConfigError: this recommender does not write names.
         """
         return self._why(self.catalogue.rows(history), self.catalogue.resolve(item))
+
+    def because(self, history: Sequence[str | int], item: str | int) -> list[Reason]:
+        """The items of a history that speak for `item`, the strongest first; none where nothing of it does.
+
+        Each is left out by itself, wherever it stands in the history, and the scores of `item` are compared. Of two
+        that say the same, neither may be missed.
+
+        Raises:
+            NotFittedError: before `fit`.
+            UnknownItemError: a name that the catalogue does not hold.
+        """
+        return self.reasons(history, [item])[0]
+
+    def reasons(
+        self,
+        history: Sequence[str | int],
+        items: Sequence[str | int],
+        *,
+        only: Mapping[str, Any] | Sequence[str] | BoolArray | None = None,
+    ) -> list[list[Reason]]:
+        """`because` for each of several items, as of a list that was made with `only`, at the cost of one."""
+        catalogue = self.catalogue
+        taken, wanted = np.array(catalogue.rows(history), np.int32), np.array(catalogue.rows(items), np.int32)
+        distinct = np.unique(taken)
+        mask = allowed_mask(only, (), catalogue)
+        offered = np.ones(len(catalogue), bool) if mask is None else mask
+        offered[distinct] = False  # what is left out takes no place that it did not have before
+        offered[wanted] = True
+        histories = Histories.from_lists([taken, *(taken[taken != item] for item in distinct)])
+        scores_HJ = self._scores_of(histories, wanted, offered)
+        found = []
+        for scores_H in scores_HJ.T:
+            least = _NOISE * max(1.0, abs(float(scores_H[0])))
+            reasons = [
+                Reason(catalogue.ids[row], catalogue.titles[row], float(scores_H[0] - score))
+                for row, score in zip(distinct.tolist(), scores_H[1:], strict=True)
+                if scores_H[0] - score > least
+            ]
+            found.append(sorted(reasons, key=lambda reason: -reason.effect))
+        return found
+
+    def _scores_of(self, histories: Histories, items_J: IntArray, offered: BoolArray) -> FloatArray:
+        """Scores (B, J) of some items for each history, -inf where one is not found.
+
+        Args:
+            histories: B lists.
+            items_J: rows of the catalogue.
+            offered: mask (num_items,) of these and what else may be returned, for recommenders whose scores depend on
+                it. The others look for these items alone.
+        """
+        allowed = np.zeros(len(offered), bool)
+        allowed[items_J] = True
+        return self.rank(histories, len(items_J), exclude_seen=False, allowed=allowed).scores_of(items_J)
+
+    def similar_items(
+        self,
+        item: str | int,
+        k: int = 10,
+        *,
+        only: Mapping[str, Any] | Sequence[str] | BoolArray | None = None,
+        exclude: Iterable[str | int] = (),
+        max_per: Mapping[str, int] | None = None,
+        exact: bool = False,
+    ) -> Ranking:
+        """What the recommender puts beside an item: its list for somebody of whom it knows this one item alone.
+
+        In `itemknn` these are the nearest neighbours, in `tfidf` the most similar texts, in `transitions` what was
+        taken soon before or after. Recommenders of what comes next give what they expect after it.
+
+        Args:
+            item: an id or title.
+            k, only, exclude, max_per, exact: as in `recommend`.
+
+        Raises:
+            NotFittedError: before `fit`.
+            UnknownItemError: a name that the catalogue does not hold.
+            ConfigError: the recommender makes nothing of the item: its list is the one for somebody of whom nothing is
+                known, as always in `popular`; or see `recommend`.
+        """
+        row, others = self.catalogue.resolve(item), np.ones(len(self.catalogue), bool)
+        others[row] = False
+        found = self.rank(Histories.from_lists([[row], []]), _COMPARED, allowed=others)
+        if all((part[0] == part[1]).all() for part in (found.items_BK, found.scores_BK)):
+            raise ConfigError(
+                f"{self.name} knows nothing that is like {shown(self.catalogue.titles[row])}: who took that has the "
+                "list of somebody of whom nothing is known; ask another recommender, such as itemknn or tfidf"
+            )
+        options: dict[str, Any] = {"only": only, "exclude": exclude, "max_per": max_per, "exact": exact}
+        return self.recommend([[self.catalogue.ids[row]]], k, **options)[0]
 
     def background(self, history: Sequence[str | int]) -> dict[str, list[str]]:
         """What a list is made from beside the history: lines under their headings; nothing by default."""

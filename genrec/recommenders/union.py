@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, Field, field_validator
 
 from genrec.data.catalogue import BoolArray, Catalogue
-from genrec.data.interactions import Histories, Interactions, Targets
+from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
 from genrec.data.ranking import Rankings
 from genrec.errors import ConfigError
 from genrec.recommenders.base import Recommender, create, load, register
@@ -112,6 +112,11 @@ class Union(Recommender):
         )
         fused = self._fused(items_BP, places_P, k)
         return Rankings(*fused, np.logical_and.reduce([ranking.exact_B for ranking in rankings]))
+
+    def _scores_of(self, histories: Histories, items_J: IntArray, offered: BoolArray) -> FloatArray:
+        # A place is one among what may be returned.
+        depth = max(self.config.depth, len(items_J))
+        return self.rank(histories, depth, exclude_seen=False, allowed=offered).scores_of(items_J)
 
     def _fused(self, items_BP: Any, places_P: Any, k: int) -> tuple[Any, Any]:
         """The best k of the P entries of each row; items (B, k) int32 and scores (B, k) float32."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from math import isfinite
 from typing import TYPE_CHECKING, Any, cast
 
 from genrec.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from genrec.data.catalogue import BoolArray, Catalogue
+    from genrec.recommenders.answering import Ranking, Reason
     from genrec.recommenders.base import Recommender
     from genrec.runs.run import Run
     from genrec.tasks.base import Task
@@ -79,10 +81,12 @@ def answer_for(
     max_per: Mapping[str, int] | None = None,
     exact: bool = False,
     why: bool = False,
+    because: bool = False,
 ) -> dict[str, Any]:
-    """History and ranking as plain values: `history`, `exact` and `items`, each with `why` if asked for.
+    """History and ranking as plain values: `history`, `exact` and `items`.
 
-    `allowed` and `repeat` as `rank_repeats` takes them, `max_per` and `exact` as `Recommender.rank` does.
+    `allowed` and `repeat` as `rank_repeats` takes them, `max_per` and `exact` as `Recommender.rank` does. If asked for,
+    each item has `why`, and `because`: the item of the history that speaks for it most, or None.
     """
     from genrec.recommenders.asked import named_rows
     from genrec.runs.repeats import rank_repeats
@@ -91,22 +95,39 @@ def answer_for(
     options: dict[str, Any] = {"max_per": max_per, "exact": exact}
     rankings = rank_repeats(model, histories, k, repeat=repeat, allowed=allowed, **options)
     ranking = model.named(rankings)[0]
-    items = []
-    for rank, item in enumerate(ranking.items, start=1):
-        row = {"rank": rank, **asdict(item)}
-        if why:
-            steps = model.why(names, item.item_id)
-            row["why"] = [
+    items = _ranked(ranking)
+    if why:
+        for item in items:
+            item["why"] = [
                 {"text": step.text, "probability": step.probability}
                 | {name: value for name, value in vars(step).items() if value is not None}
-                for step in steps
+                for step in model.why(names, item["item_id"])
             ]
-        items.append(row)
-    catalogue = model.catalogue
-    rows = histories[0].tolist()
-    history = [{"item_id": catalogue.ids[row], "title": catalogue.titles[row]} for row in rows]
+    if because:
+        reasons = model.reasons(names, [item["item_id"] for item in items], only=allowed)
+        for item, found in zip(items, reasons, strict=True):
+            item["because"] = _reason(found[0]) if found else None
+    history = [_named(model.catalogue, row) for row in histories[0].tolist()]
     background = {"background": model.background(names)} if why else {}
     return {"history": history, "exact": ranking.exact, "items": items, **background}
+
+
+def similar_to(
+    model: Recommender, name: str, k: int, allowed: BoolArray | None = None, **options: Any
+) -> dict[str, Any]:
+    """`similar_to`, `exact` and `items` as plain values; see `Recommender.similar_items`."""
+    ranking = model.similar_items(name, k, only=allowed, **options)
+    item = _named(model.catalogue, model.catalogue.resolve(name))
+    return {"similar_to": item, "exact": ranking.exact, "items": _ranked(ranking)}
+
+
+def _ranked(ranking: Ranking) -> list[dict[str, Any]]:
+    return [{"rank": rank, **asdict(item)} for rank, item in enumerate(ranking.items, start=1)]
+
+
+def _reason(reason: Reason) -> dict[str, Any]:
+    """A reason without an infinite number, which JSON has not."""
+    return {**asdict(reason), "effect": reason.effect if isfinite(reason.effect) else None}
 
 
 def _recommend(run: Run, task: Task, given: Mapping[str, Any], prompt: PromptKind) -> Answer:

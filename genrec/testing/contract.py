@@ -56,7 +56,7 @@ def _fitted(cls: type[Recommender]) -> Recommender:
 
 
 class RecommenderContract:
-    """28 tests of each of `recommenders`, classes under `@register`, with its `tiny` options on a ring of 24 items."""
+    """30 tests of each of `recommenders`, classes under `@register`, with its `tiny` options on a ring of 24 items."""
 
     recommenders: ClassVar[Sequence[type[Recommender]]]
     weighing: ClassVar[
@@ -406,6 +406,39 @@ class RecommenderContract:
                     product = np.prod([chance for _, chance, *_ in decisions])
                     assert product == pytest.approx(probability, rel=1e-5, abs=1e-8)
                     assert decisions == again.why(history, item_id)
+
+    def test_what_speaks_for_an_item_is_what_it_scores_less_without(
+        self, cls: type[Recommender], fitted: Recommender
+    ) -> None:
+        for history in ([], ["i05"], ["i03", "i05", "i04", "i05"]):
+            items = [item.item_id for item in fitted.recommend([history], k=3)[0].items]
+            for item, reasons in zip(items, fitted.reasons(history, items), strict=True):
+                effects = {reason.item_id: reason.effect for reason in reasons}
+                assert set(effects) <= set(history)
+                assert list(effects.values()) == sorted(effects.values(), reverse=True)
+                assert all(effect > 0 for effect in effects.values())
+                if cls._scores_of is not Recommender._scores_of:  # scores are among what else may be returned
+                    continue
+                rests = [[one for one in history if one != left_out] for left_out in dict.fromkeys(history)]
+                whole, *others = (
+                    {found.item_id: found.score for found in ranking.items}[item]
+                    for ranking in fitted.recommend([history, *rests], k=NUM_ITEMS, exclude_seen=False)
+                )
+                for left_out, score in zip(dict.fromkeys(history), others, strict=True):
+                    assert effects.get(left_out, 0) == pytest.approx(max(0, whole - score), abs=1e-4)
+                alone = fitted.because(history, item)
+                assert sorted(reason.item_id for reason in alone) == sorted(effects)
+
+    def test_similar_items_are_the_list_after_one_item(self, fitted: Recommender) -> None:
+        visitor, expected = fitted.recommend([[], ["i05"]], k=NUM_ITEMS, exclude=["i05"])
+        if visitor.items == expected.items:
+            with pytest.raises(ConfigError, match="nothing that is like 'Comet Harbour 6'"):
+                fitted.similar_items("Comet Harbour 6")
+            return
+        found = fitted.similar_items("Comet Harbour 6", 3)
+        assert [item.item_id for item in found.items] == [item.item_id for item in expected.items[:3]]
+        (comedy,) = fitted.similar_items("i05", 1, only={"genres": "Comedy"}, exclude=["i00"]).items
+        assert comedy.item_id in {"i06", "i12", "i18"}
 
     @_only(lambda contract, cls: cls.sequential)
     def test_learns_that_the_next_item_follows(self, fitted: Recommender) -> None:

@@ -3,9 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import genrec
+import numpy as np
 import polars as pl
 import pytest
-from genrec.recommenders.answering import Choice
+from genrec.recommenders.answering import Choice, Reason
 from genrec.recommenders.popular import Popular
 
 DATA = genrec.synthetic()
@@ -110,6 +111,49 @@ def test_why_shows_both_voices(cli, popular_run: Path, monkeypatch) -> None:
     assert "(language model 12.50%, item models 75.00%)" in " ".join(shown.split())
 
 
+def test_because_shows_what_of_the_history_speaks_for_an_item(cli, knn_run: Path, popular_run: Path) -> None:
+    words = ("--history", TITLES[UNIQUE[0]], "--history", TITLES[UNIQUE[1]], "-k", 3, "--because")
+    items = cli("recommend", knn_run, *words, "--json").json["items"]
+    model = genrec.load(knn_run)
+    for item in items:
+        best = model.because([TITLES[row] for row in UNIQUE[:2]], item["item_id"])[0]
+        assert item["because"] == {"item_id": best.item_id, "title": best.title, "effect": best.effect}
+    shown = cli("recommend", knn_run, *words).out
+    assert shown.count("because of") == 3
+    assert f"+{items[0]['because']['effect']:.3f}" in shown
+    nothing = cli("recommend", popular_run, *words, "--json").json["items"]
+    assert [item["because"] for item in nothing] == [None] * 3
+    assert "because of" not in cli("recommend", popular_run, *words).out
+    assert "because" not in cli("recommend", knn_run, *words[:-1], "--json").json["items"][0]
+
+
+def test_because_of_probabilities_says_how_many_times(cli, popular_run: Path, monkeypatch) -> None:
+    def reasons(self: Popular, history: list[str], items: list[str], **_: object) -> list[list[Reason]]:
+        return [[Reason("F001", "The Lid", 0.6931472)], [Reason("F002", "The Pot", float("inf"))]]
+
+    monkeypatch.setattr(Popular, "reasons", reasons)
+    monkeypatch.setattr(Popular, "_score", lambda self, asked: np.full((len(asked), len(TITLES)), -3.0))
+    monkeypatch.setattr(Popular, "probabilistic", True)
+    words = ("recommend", popular_run, "--user", "user0001", "-k", 2, "--because")
+    shown = [" ".join(line.split()) for line in cli(*words).out.splitlines()]
+    assert "×2 because of The Lid" in shown
+    assert "because of The Pot" in shown
+    assert cli(*words, "--json").json["items"][1]["because"]["effect"] is None
+
+
+def test_what_is_like_an_item(cli, mistake, knn_run: Path, popular_run: Path) -> None:
+    words = ("--similar-to", TITLES[UNIQUE[3]], "-k", 4)
+    found = cli("recommend", knn_run, *words, "--only", "genres=Drama", "--json").json
+    expected = genrec.load(knn_run).similar_items(TITLES[UNIQUE[3]], 4, only=["genres=Drama"])
+    assert [item["item_id"] for item in found["items"]] == [item.item_id for item in expected.items]
+    assert found["similar_to"] == {"item_id": DATA.catalogue.ids[UNIQUE[3]], "title": TITLES[UNIQUE[3]]}
+    shown = cli("recommend", knn_run, *words).out
+    assert "similar to" in shown
+    assert TITLES[UNIQUE[3]] in shown
+    assert "popular knows nothing that is like" in mistake("recommend", popular_run, *words)
+    assert "leave out --why" in mistake("recommend", knn_run, *words, "--because")
+
+
 def test_why_shows_what_a_list_is_made_from(cli, popular_run: Path, monkeypatch) -> None:
     def background(self: Popular, history: list[str]) -> dict[str, list[str]]:
         return {"profile": [f"likes {len(history)} things"], "candidates (nobody)": []}
@@ -179,7 +223,7 @@ def test_users_at_once_are_those_that_were_asked_for(
         (("--users", "some", "--out", "x.parquet"), "'some' is not known"),
         (("--users", "all"), "--out NAME.parquet"),
         (("--users", "all", "--out", "x.csv"), "--out NAME.parquet"),
-        (("--users", "all", "--out", "x.parquet", "--json"), "neither --why nor --json"),
+        (("--users", "all", "--out", "x.parquet", "--json"), "neither --why, --because nor --json"),
         (("--user", "user0001", "--out", "x.parquet"), "--out is for --users all"),
     ],
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from genrec.pages.report import ShownUser, user_card, write_report
+from genrec.pages.report import ShownItem, ShownUser, user_card, write_report
 
 METRICS = {
     "num_users": 943,
@@ -39,7 +39,10 @@ SUMMARY = {
 USER = ShownUser(
     "User 7",
     [f"Film {place}" for place in range(20)],
-    {"genrec": [("Heat & <Dust>", 0.25), ("Alien", 0.0004)], "popular": [("Alien", None)]},
+    {
+        "genrec": [ShownItem("Heat & <Dust>", 0.25), ShownItem("Alien", 0.0004)],
+        "popular": [ShownItem("Alien")],
+    },
     target="Alien",
 )
 CURVE = [
@@ -101,6 +104,15 @@ def written(tmp_path: Path, **changes: Any) -> Page:
     return Page(write_report(tmp_path / "new" / "report.html", **given | changes))
 
 
+def test_what_speaks_for_an_item_stands_below_it(tmp_path: Path) -> None:
+    assert "speaks for it" not in written(tmp_path).text
+    lists = {"genrec": [ShownItem("Alien", 0.2, "Film <3>"), ShownItem("Heat", 0.1)]}
+    page = written(tmp_path, users=[replace(USER, lists=lists)])
+    assert page.source.count('class="because"') == 1
+    assert "because of Film &lt;3&gt;</span></li>" in page.source
+    assert "what of the history speaks for it most" in page.text
+
+
 def test_everything_given_is_told(tmp_path: Path) -> None:
     text = re.sub(r"\s+", " ", written(tmp_path).text)
     assert "17.8% of 943 users, genrec puts" in text
@@ -129,7 +141,7 @@ def test_names_are_escaped(tmp_path: Path) -> None:
         title=attack,
         data_summary={"name": attack, "dropped": {attack: 3}, "notes": [attack]},
         evaluations={attack: METRICS},
-        users=[ShownUser(attack, [attack], {attack: [(attack, 0.5)]}, attack)],
+        users=[ShownUser(attack, [attack], {attack: [ShownItem(attack, 0.5, attack)]}, attack)],
         notes=[attack],
     )
     assert "<script" not in page.source

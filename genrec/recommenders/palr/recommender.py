@@ -161,6 +161,11 @@ class Palr(GenerativeRecommender):
         )
         return self._ordered(histories, proposed, k)[0]
 
+    def _scores_of(self, histories: Histories, items_J: IntArray, offered: BoolArray) -> FloatArray:
+        # A score is one among the candidates that the retriever proposes.
+        count = max(self.config.num_candidates, len(items_J))
+        return self.rank(histories, count, exclude_seen=False, allowed=offered).scores_of(items_J)
+
     def _ordered(self, histories: Histories, proposed: Rankings, k: int) -> tuple[Rankings, BoolArray]:
         """The proposed items in the model's order, and which of them (B, k) are there in the retriever's order only."""
         num_candidates = self.config.num_candidates
