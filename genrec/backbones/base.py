@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 _M = TypeVar("_M", bound=nn.Module)
@@ -24,6 +25,11 @@ def twin(module: _M) -> _M:
     for name in ("_parameters", "_buffers", "_modules"):
         vars(other)[name] = dict(vars(module)[name])
     return other
+
+
+def look_up(table_VD: Tensor, rows: Tensor) -> Tensor:
+    """Rows of a table; on the CPU its gradient is rows too, and not a table of noughts for every look-up."""
+    return F.embedding(rows, table_VD, sparse=table_VD.is_cpu)
 
 
 @dataclass(frozen=True)

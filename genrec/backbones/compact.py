@@ -23,29 +23,13 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, LlamaConfig, LlamaForCausalLM
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
-from genrec.backbones.base import Backbone, twin
+from genrec.backbones.base import Backbone, look_up, twin
 from genrec.backbones.cache import GrowingCache
 from genrec.backbones.dropout import Dropout
 from genrec.backbones.quiet import quiet
+from genrec.backbones.width import compact_width, num_heads
 from genrec.data.files import read_json, read_safetensors, write_json
 from genrec.errors import ConfigError
-
-HEAD = 32  # width of an attention head
-
-
-def compact_width(depth: int) -> int:
-    """The hidden size that goes with so many layers."""
-    return 64 * depth
-
-
-def num_heads(width: int) -> int:
-    """Attention heads of a hidden size."""
-    return max(1, width // HEAD)
-
-
-def shared_by_heads(width: int) -> bool:
-    """Whether heads get as many numbers each, and rotary positions two by two of them."""
-    return width % (2 * num_heads(width)) == 0
 
 
 def _attend(
@@ -68,11 +52,6 @@ def _attend(
             query_BHTD, key_BHKD, value_BHKD, attn_mask=attention_mask, is_causal=attention_mask is None
         )
     return attended_BHTD.transpose(1, 2).contiguous(), None
-
-
-def look_up(table_VD: Tensor, rows: Tensor) -> Tensor:
-    """Rows of a table; on the CPU its gradient is rows too, and not a table of noughts for every look-up."""
-    return F.embedding(rows, table_VD, sparse=table_VD.is_cpu)
 
 
 AttentionInterface.register("genrec", _attend)

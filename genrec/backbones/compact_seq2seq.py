@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaModel
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
+from genrec.backbones.base import look_up
 from genrec.backbones.cache import GrowingCache
-from genrec.backbones.compact import CompactBackbone, look_up
+from genrec.backbones.compact import CompactBackbone
 from genrec.backbones.seq2seq import EncoderDecoder
 from genrec.data.files import read_safetensors
 

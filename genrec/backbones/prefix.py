@@ -17,16 +17,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from genrec.backbones.cache import GrowingCache
-from genrec.backbones.compact import look_up
+from genrec.backbones.base import look_up
 from genrec.backbones.seq2seq import Seq2SeqBackbone
 from genrec.data.files import read_safetensors
+
+if TYPE_CHECKING:
+    from genrec.backbones.cache import GrowingCache
 
 INTRA = 1024  # intra-positions that there are; 0 is for tokens of a source that belong to no entity
 

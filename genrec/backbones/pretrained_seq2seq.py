@@ -18,10 +18,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AutoModelForSeq2SeqLM
 
-from genrec.backbones.base import Backbone
+from genrec.backbones.base import Backbone, look_up
 from genrec.backbones.cache import GrowingCache
 from genrec.backbones.checkpoint import checkpoint_config
-from genrec.backbones.compact import look_up
 from genrec.backbones.pretrained import PretrainedBackbone, Tuning
 from genrec.backbones.seq2seq import EncoderDecoder
 from genrec.backbones.t5_and_bart import FAMILIES, Family

@@ -18,6 +18,7 @@ from genrec.data.interactions import IntArray
 from genrec.errors import ConfigError
 
 _BLANK = "\u0120"  # the letter that byte-level BPE writes a blank with
+_TEXTS_AT_ONCE = 1024  # what is known of a text beside its tokens takes more memory than these
 
 
 class TextTokenizer(Protocol):
@@ -68,7 +69,12 @@ class TrainedTokenizer:
         return cls(tokenizer)
 
     def encode(self, texts: list[str]) -> list[list[int]]:
-        return [encoding.ids for encoding in self.tokenizer.encode_batch(texts, add_special_tokens=False)]
+        starts = range(0, len(texts), _TEXTS_AT_ONCE)
+        parts = (
+            self.tokenizer.encode_batch_fast(texts[start : start + _TEXTS_AT_ONCE], add_special_tokens=False)
+            for start in starts
+        )
+        return [encoding.ids for part in parts for encoding in part]
 
     def decode(self, tokens: Iterable[int]) -> str:
         text: str = self.tokenizer.decode(list(tokens), skip_special_tokens=True)

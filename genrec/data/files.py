@@ -211,13 +211,18 @@ def read_yaml(path: Path, shape: type[T], *, advice: str = ADVICE) -> T:
 
 
 def read_parquet(
-    path: Path, schema: Mapping[str, Any] | None = None, *, advice: str = ADVICE
+    path: Path,
+    schema: Mapping[str, Any] | None = None,
+    *,
+    intact: bool = False,
+    advice: str = ADVICE,
 ) -> pl.DataFrame:
     """The table of a Parquet file.
 
     Args:
         path: the file.
         schema: columns that it must have, with their polars types; others may be there, too.
+        intact: it is as it was written, since its hash was compared: Arrow need not look it over.
         advice: what to do where it is damaged.
 
     Raises:
@@ -227,7 +232,8 @@ def read_parquet(
     import polars as pl  # here, as `genrec --help` comes by this file
 
     with naming_damage(path, advice):
-        look_over(path)
+        if not intact:
+            look_over(path)
         try:
             table = pl.read_parquet(path, glob=False)  # a name with brackets is a name
         # A panic is no Exception: what polars raises where a damaged file breaks its own promises.

@@ -420,7 +420,8 @@ def load(folder: str | Path) -> Recommender:
         check_below(about_path, seal, advice=_ADVICE)
     try:
         recommender = create(about.recommender, **about.config)
-        table = read_parquet(folder / "items.parquet", _ITEMS, advice=_ADVICE)
+        intact = seal is not None
+        table = read_parquet(folder / "items.parquet", _ITEMS, intact=intact, advice=_ADVICE)
         mask = table.to_series(-1)
         if mask.dtype != pl.Boolean:
             raise ValueError(f"the last column of items.parquet is {mask.dtype}, and says what was removed")
@@ -428,7 +429,7 @@ def load(folder: str | Path) -> Recommender:
         catalogue = recommender.catalogue_ = Catalogue(table.drop(mask.name), about.titled)
         edited = (folder / _TRAINED).exists()
         if edited:  # what was saved is what was learnt
-            trained = read_parquet(folder / _TRAINED, _ITEMS, advice=_ADVICE)
+            trained = read_parquet(folder / _TRAINED, _ITEMS, intact=intact, advice=_ADVICE)
             recommender.catalogue_ = Catalogue(trained, about.titled)
         recommender.removed_ = removed[: len(recommender.catalogue)]
         recommender._load(folder)

@@ -10,7 +10,6 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from genrec.backbones.tokenizer import PretrainedTokenizer, TextTokenizer, TrainedTokenizer, WordTokenizer
-from genrec.codes.collaborative import collaborative_codes
 from genrec.codes.growth import TrainedCodes
 from genrec.codes.numbered import number_titles, original_numbers, random_numbers, sequential_numbers
 from genrec.codes.title import title_codes
@@ -63,6 +62,10 @@ class Codebook:
                     "code=collaborative needs backbone=compact: a checkpoint has no embeddings for words of our own; "
                     "take code=title or code=sequential with it"
                 )
+            from genrec.codes.collaborative import (
+                collaborative_codes,
+            )  # scipy's solvers, for these codes alone
+
             coded = collaborative_codes(train.histories, len(titles), seed=config.seed)
             words = [*words, *coded.words]
         numbers = _numbers(config, train)

@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from genrec.backbones.compact import HEAD, compact_width, shared_by_heads
 from genrec.backbones.item_reader import Encoder
+from genrec.backbones.width import HEAD, compact_width, shared_by_heads
 from genrec.errors import one_line, shown
 from genrec.recommenders.options import (
     BatchTokens,

@@ -11,7 +11,6 @@ from pydantic import Field
 from torch import Tensor
 
 from genrec.backbones.base import Backbone, Prefix
-from genrec.backbones.compact import CompactBackbone
 from genrec.backbones.hardware import device
 from genrec.data.interactions import IntArray
 from genrec.recommenders.language.codebook import Codebook
@@ -61,8 +60,8 @@ def states_before(backbone: Backbone, row: Row, count: int) -> Tensor:
 class DecoderOnly:
     """Decoder-only models, compact or from a checkpoint.
 
-    What loads these is imported where it is used. With it come peft and many modules of transformers, which compact
-    models do without.
+    What makes these is imported where it is used: transformers, which what reads items does without, and with a
+    checkpoint peft and much more of it.
     """
 
     loss = CodeLoss
@@ -77,10 +76,14 @@ class DecoderOnly:
             from genrec.backbones.pretrained import PretrainedBackbone
 
             return PretrainedBackbone(config.backbone.path, **tuning(config))
+        from genrec.backbones.compact import CompactBackbone
+
         return CompactBackbone(**compact_sizes(config.backbone, codebook))
 
     def load(self, folder: Path, config: Any, codebook: Codebook) -> Backbone:
         if config.backbone.kind == "compact":
+            from genrec.backbones.compact import CompactBackbone
+
             return CompactBackbone.load(folder)
         from genrec.backbones.pretrained import PretrainedBackbone
 

@@ -20,7 +20,6 @@ from torch import Tensor
 
 from genrec.backbones.base import NodeModel
 from genrec.backbones.children import child_logits
-from genrec.backbones.compact import CompactBackbone
 from genrec.backbones.hardware import built, device, full_precision, num_replicas, prepare_threads
 from genrec.backbones.item_reader import ItemReader
 from genrec.data.catalogue import BoolArray, Catalogue
@@ -267,7 +266,7 @@ class GenerativeRecommender(Recommender):
         backbone = self.backbone_
         if codebook is not self.codebook_:
             new_node_of_old, num_nodes = torch.from_numpy(moved), codebook.trie.num_nodes
-            if isinstance(backbone, CompactBackbone):
+            if self.config.backbone.kind == "compact":
                 backbone = backbone.with_nodes(new_node_of_old, num_nodes)
             elif isinstance(backbone, ItemReader):
                 bags = item_bags(codebook, self.catalogue.titles)
@@ -294,8 +293,8 @@ class GenerativeRecommender(Recommender):
         if (folder / "prior").is_dir():
             self.experts_ = Experts.load(folder / "prior")
         codebook = Codebook.load(folder, config, self.catalogue.titles)
-        backbone = self.architecture.load(folder / "backbone", config, codebook)
-        if isinstance(backbone, CompactBackbone):
+        backbone: Any = self.architecture.load(folder / "backbone", config, codebook)
+        if config.backbone.kind == "compact":
             num_nodes, wanted = backbone.arguments["num_nodes"], codebook.trie.num_nodes
             if num_nodes not in (0, wanted):
                 raise RunError(

@@ -10,7 +10,6 @@ import polars as pl
 import torch
 
 from genrec.backbones.base import Backbone, Prefix
-from genrec.backbones.compact_seq2seq import CompactSeq2SeqBackbone
 from genrec.backbones.hardware import device
 from genrec.backbones.seq2seq import Seq2SeqBackbone
 from genrec.data.files import read_parquet, write_atomically
@@ -63,8 +62,7 @@ class Sources:
 class EncoderDecoder:
     """Encoder–decoders, compact or from a checkpoint.
 
-    What loads these is imported where it is used. With it come peft and many modules of transformers, which compact
-    models do without.
+    What makes these is imported where it is used, as in `DecoderOnly`.
     """
 
     # Answers may be text: those of p5's tasks, and a user's word that was masked.
@@ -81,12 +79,16 @@ class EncoderDecoder:
             from genrec.backbones.pretrained_seq2seq import PretrainedSeq2SeqBackbone
 
             return PretrainedSeq2SeqBackbone(config.backbone.path, num_words=num_words, **tuning(config))
+        from genrec.backbones.compact_seq2seq import CompactSeq2SeqBackbone
+
         start_token = codebook.tokenizer.end[0]
         sizes = compact_sizes(config.backbone, codebook)
         return CompactSeq2SeqBackbone(num_words=num_words, start_token=start_token, **sizes)
 
     def load(self, folder: Path, config: Any, codebook: Codebook) -> Backbone:
         if config.backbone.kind == "compact":
+            from genrec.backbones.compact_seq2seq import CompactSeq2SeqBackbone
+
             return CompactSeq2SeqBackbone.load(folder)
         from genrec.backbones.pretrained_seq2seq import PretrainedSeq2SeqBackbone
 

@@ -16,7 +16,6 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from genrec.backbones.base import Backbone
-from genrec.backbones.compact_prefix import CompactPrefixBackbone
 from genrec.backbones.tokenizer import TextTokenizer, WordTokenizer
 from genrec.data.interactions import Histories, IntArray, Interactions, Targets
 from genrec.data.ranking import Rankings
@@ -110,8 +109,7 @@ class RecSysLLMConfig(TaskConfig, WriterPriorOptions):
 class PrefixModel:
     """Decoders that read a question in both directions, compact or from a checkpoint.
 
-    What loads these is imported where it is used. With it come peft and many modules of transformers, which compact
-    models do without.
+    What makes these is imported where it is used, as in `DecoderOnly`.
     """
 
     loss: type[CodeLoss] = TaskLoss
@@ -130,6 +128,8 @@ class PrefixModel:
             return PretrainedPrefixBackbone(
                 config.backbone.path, start_token=start_token, tables=config.two_dimensional, **tuning(config)
             )
+        from genrec.backbones.compact_prefix import CompactPrefixBackbone
+
         return CompactPrefixBackbone(
             start_token=tokenizer.end[0],
             tables=config.two_dimensional,
@@ -138,6 +138,8 @@ class PrefixModel:
 
     def load(self, folder: Path, config: Any, codebook: Codebook) -> Backbone:
         if config.backbone.kind == "compact":
+            from genrec.backbones.compact_prefix import CompactPrefixBackbone
+
             return CompactPrefixBackbone.load(folder)
         from genrec.backbones.pretrained_prefix import PretrainedPrefixBackbone
 
