@@ -17,7 +17,7 @@ from genrec.data.dataset import Dataset
 from genrec.data.interactions import IntArray, Interactions, Targets
 from genrec.data.split import Split, way
 from genrec.evaluation.baselines import distinct_pairs, in_history, next_numbers, popularity_ranks
-from genrec.evaluation.metrics import hit_rate, ranks
+from genrec.evaluation.metrics import best_ranks, hit_rate, target_ranks
 from genrec.evaluation.significance import bootstrap_interval
 
 # A target that is in its history cannot be found with seen items left out. Up to this share it is a note.
@@ -86,7 +86,7 @@ def quick_findings(split: Split, config: Mapping[str, Any]) -> list[Finding]:
 
 def rule_ranks(numbers_I: IntArray, targets: Targets) -> IntArray:
     """Ranks (B,) of the targets by the rule of the next ten numbers; see `next_numbers`."""
-    return ranks(next_numbers(numbers_I, targets.histories, 10), targets.items)
+    return best_ranks(target_ranks(next_numbers(numbers_I, targets.histories, 10), targets), targets.orders)
 
 
 def popular_hit_rate(split: Split) -> float:
@@ -126,7 +126,8 @@ def number_finding(
 
 def repeated_targets(split: Split) -> list[Finding]:
     """Test targets that their user took before, so that training and history hold the same pair."""
-    share = float(in_history(split.test.histories, split.test.items).mean())
+    asked = split.test.apart()
+    share = float(in_history(asked.histories, asked.items).mean())
     if not share:
         return []
     what = (
@@ -219,7 +220,7 @@ def _unseen(split: Split) -> Finding:
     """Test targets that no training interaction shows."""
     known_I = np.zeros(len(split.test.catalogue), bool)
     known_I[split.train.histories.items] = True
-    share = float((~known_I[split.test.items]).mean())
+    share = float((~known_I[split.test.apart().items]).mean())
     what = f"{share:.2%} of the test targets are unseen in training"
     if share:
         what += f": who knows items by interactions alone stays below HR {1 - share:.4f}"

@@ -17,7 +17,7 @@ from genrec.audit.table import Row, impossible_cells
 from genrec.data.interactions import Histories, Interactions, Targets
 from genrec.data.ranking import Rankings
 from genrec.evaluation.baselines import following_ranks, in_history, popularity_ranks
-from genrec.evaluation.metrics import hit_rate, per_user, ranks
+from genrec.evaluation.metrics import hit_rate, per_user, target_ranks
 
 TOO_GOOD = 3.0
 """HR@10 above this many times that of the better baseline (popularity, what followed the last item) wants a reason.
@@ -127,7 +127,7 @@ def list_findings(
         metrics: its numbers.
         targets: its B questions.
     """
-    values = per_user(ranks(rankings, targets.items), _cut_offs(metrics))
+    values = per_user(target_ranks(rankings, targets), _cut_offs(metrics), targets.orders)
     found = {name: float(values_B.mean()) for name, values_B in values.items()}
     findings = []
     worst = max(found, key=lambda name: abs(found[name] - metrics[name]))
@@ -154,6 +154,8 @@ def question_findings(written: Histories, words: Sequence[str], targets: Targets
         words: the texts of the prompts around them; the same for all users.
         targets: the B test questions.
     """
+    if targets.orders is not None:  # each item of an order is an answer
+        written, targets = written.take(targets.orders.rows), targets.apart()
     findings = []
     told_B = in_history(written, targets.items) & ~in_history(targets.histories, targets.items)
     if told_B.any():
@@ -190,6 +192,8 @@ def _rates(where: str, metrics: Mapping[str, Any]) -> list[Finding]:
 
 
 def _arithmetic(where: str, metrics: Mapping[str, Any]) -> list[Finding]:
+    if "num_targets" in metrics:  # of orders, whose gains have other bounds
+        return []
     hits, gains = (
         {int(key.removeprefix(name)): metrics[key] for key in metrics if key.startswith(name)}
         for name in ("HR@", "NDCG@")

@@ -61,6 +61,7 @@ def show(
         "users": summary["num_users"],
         "items": f"{summary['num_items']:,} taken, {summary['num_listed_items']:,} listed",
         "interactions": summary["num_interactions"],
+        "orders": summary["num_orders"],
         "time": _time_range(summary["first_time"], summary["last_time"]),
         "history": (
             f"{summary['shortest_history']:,} to {summary['longest_history']:,} interactions a user, "

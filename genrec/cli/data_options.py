@@ -29,6 +29,12 @@ _OPTIONS: dict[str, Any] = {
         ("item_column", list[str], _PAIR, "The same for the file of items, as in item_id=sku; repeat."),
         ("ordered", bool, None, "The rows stand in time order."),
         ("dates", str, "day-first|month-first", "How to read dates such as 03/04/2024, if both would do."),
+        (
+            "orders",
+            str,
+            "id|time|none",
+            "What is one order: the same order_id (if there is one), the same time, or each row.",
+        ),
         ("untitled", str, "error|drop|id", "Items without a title: stop, drop their rows, or use their ids."),
         ("unrated", bool, None, "Keep listed items that nobody took."),
         ("min_rating", float, None, "Keep interactions rated at least this."),

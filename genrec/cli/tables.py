@@ -43,6 +43,7 @@ def print_evaluation(measured: Mapping[str, Any], title: str) -> None:
         **_apart(measured),
         **data_facts(about),
         "protocol": f"{about['protocol']}, all {measured['num_items']:,} items ranked",
+        "targets": _targets(measured),
         "users": int(measured["num_users"]),
         "users without a list": measured.get("num_without_list"),
         "interactions": about["num_interactions"],
@@ -56,6 +57,16 @@ def print_evaluation(measured: Mapping[str, Any], title: str) -> None:
     print_facts({**facts, "commit": about["commit"]})
 
 
+def _targets(measured: Mapping[str, Any]) -> str:
+    """What is asked for: one item a user, or all of an order."""
+    if "num_targets" not in measured:
+        return "the next item"
+    num_targets, num_users = measured["num_targets"], measured["num_users"]
+    return (
+        f"the next order: {num_targets:,} items, {num_targets / num_users:.1f} a user; HR: any of them found"
+    )
+
+
 def _apart(measured: Mapping[str, Any]) -> dict[str, str]:
     """Targets that nobody took in training, if there are any, and all others, each with what the floors find."""
     from genrec.runs.floor import told
@@ -64,7 +75,8 @@ def _apart(measured: Mapping[str, Any]) -> dict[str, str]:
         return {}
     found = {}
     for label, name in (("targets never trained", "cold"), ("other targets", "warm")):
-        rows = {f"{measured[name]['num_users']:,} users": measured[name]}
+        who = "targets" if "num_targets" in measured else "users"
+        rows = {f"{measured[name]['num_users']:,} {who}": measured[name]}
         floors = [measured[key] for key in ("floor", "text_floor") if name in measured.get(key, {})]
         rows |= {told(floor): floor[name] for floor in floors}
         found[label] = "; ".join(

@@ -22,7 +22,8 @@ class ReadReport:
 
     `rows` counts the rows of the source; `dropped` maps a reason to the number of rows it cost;
     `num_listed_items` counts the items that the items file lists, taken or not (None: there is no such file);
-    `dates` is `day-first` or `month-first` where the times were read so.
+    `dates` is `day-first` or `month-first` where the times were read so, and `orders` what made rows one order, `id` or
+    `time` (None: nothing).
     """
 
     layout: str
@@ -34,6 +35,7 @@ class ReadReport:
     decoded_entities: int = 0
     num_listed_items: int | None = None
     dates: str | None = None
+    orders: str | None = None
 
     def drops(self) -> str:
         """What reading and filters dropped and why, in one line; '' if nothing."""
@@ -103,10 +105,11 @@ class Dataset:
 
     @cached_property
     def details(self) -> dict[str, str]:
-        """SHA-256 of what the fingerprint leaves out, by its name: `times`, `ratings`, `texts`, `headlines`, `fields`.
+        """SHA-256 of what the fingerprint leaves out, by its name: `times`, `ratings`, `texts`, `headlines`, `orders`,
+        `fields`.
 
-        Each in the order of the interactions, or of the catalogue; what the data do not have has no key. Times and
-        ratings decide what a temporal split or a task asks, and the fields of items what some recommenders learn.
+        Each in the order of the interactions, or of the catalogue; what the data do not have has no key. Times, orders
+        and ratings decide what a temporal split or a task asks, and the fields of items what some recommenders learn.
         """
         interactions, fields = self.interactions, self.catalogue.table.drop("item_id", "title")
         parts: dict[str, Iterable[bytes]] = {}
@@ -118,6 +121,8 @@ class Dataset:
             parts["texts"] = _in_bytes(interactions.texts)
         if interactions.headlines is not None:
             parts["headlines"] = _in_bytes(interactions.headlines)
+        if interactions.orders is not None:
+            parts["orders"] = [np.ascontiguousarray(interactions.order_starts, dtype=np.int64).tobytes()]
         if fields.width:
             parts["fields"] = (row.encode() for row in fields.write_ndjson().splitlines(keepends=True))
         return {name: _digest(values) for name, values in parts.items()}
@@ -135,6 +140,7 @@ class Dataset:
             "num_items": len(np.unique(interactions.histories.items)),
             "num_listed_items": interactions.num_items if listed is None else listed,
             "num_interactions": interactions.num_interactions,
+            "num_orders": None if interactions.orders is None else len(interactions.order_starts),
             "rows": self.report.rows,
             "dropped": dict(self.report.dropped),
             "first_time": None if times is None else int(times.min()),

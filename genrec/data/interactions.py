@@ -75,9 +75,9 @@ class Histories:
 class Interactions:
     """All interactions of some users, sorted by user and, within a user, stably by (time, row of the source).
 
-    Shape: users (num_users,) raw ids; times, ratings, texts and headlines, where the source has them, run along
+    Shape: users (num_users,) raw ids; times, ratings, texts, headlines and orders, where the source has them, run along
     `histories.items`: times int64 in unix seconds, ratings float32 or NaN where there is none, texts and
-    headlines str or null.
+    headlines str or null, orders int64, equal for what was taken together, which stands together.
     """
 
     catalogue: Catalogue
@@ -87,6 +87,7 @@ class Interactions:
     ratings: FloatArray | None = None
     texts: pl.Series | None = None
     headlines: pl.Series | None = None
+    orders: IntArray | None = None
 
     @property
     def num_users(self) -> int:
@@ -101,18 +102,29 @@ class Interactions:
     def num_interactions(self) -> int:
         return len(self.histories.items)
 
+    @property
+    def order_starts(self) -> IntArray:
+        """Where each order begins in `histories.items`, of one without orders each interaction; int64, rising."""
+        if self.orders is None:
+            return np.arange(self.num_interactions)
+        return np.flatnonzero(np.append(True, self.orders[1:] != self.orders[:-1])[: len(self.orders)])
+
 
 @dataclass(frozen=True)
 class Targets:
     """One question a row: what comes after this history, and the item that did come.
 
-    Shape: users (B,) raw ids, histories B lists, items (B,) int32.
+    Where what was taken together is one order, all of it comes next: `orders` holds its items, each once, and `items`
+    the first of them, for whoever asks for a single one.
+
+    Shape: users (B,) raw ids, histories B lists, items (B,) int32, orders B lists (None: one item each).
     """
 
     catalogue: Catalogue
     users: pl.Series
     histories: Histories
     items: IntArray
+    orders: Histories | None = None
 
     def __len__(self) -> int:
         return len(self.items)
@@ -126,4 +138,16 @@ class Targets:
 
     def take(self, rows: IntArray) -> Targets:
         """The questions at `rows`, in that order."""
-        return Targets(self.catalogue, self.users[rows.tolist()], self.histories.take(rows), self.items[rows])
+        orders = None if self.orders is None else self.orders.take(rows)
+        return Targets(
+            self.catalogue, self.users[rows.tolist()], self.histories.take(rows), self.items[rows], orders
+        )
+
+    def apart(self) -> Targets:
+        """A question for every item of every order, with the history of the order."""
+        if self.orders is None:
+            return self
+        rows = self.orders.rows
+        return Targets(
+            self.catalogue, self.users[rows.tolist()], self.histories.take(rows), self.orders.items
+        )

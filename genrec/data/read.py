@@ -22,7 +22,7 @@ from genrec.data.readers import recognise, table
 from genrec.data.readers.source import Log, Options, bare_name
 from genrec.data.readers.values import less_points
 from genrec.data.synthetic import NOTE, is_synthetic
-from genrec.errors import CatalogueError, ConfigError
+from genrec.errors import CatalogueError, ConfigError, DataError
 
 UNTITLED = ("error", "drop", "id")
 
@@ -37,6 +37,7 @@ def read(
     item_columns: Mapping[str, str | None] | None = None,
     ordered: bool = False,
     dates: str | None = None,
+    orders: str | None = None,
     untitled: str = "error",
     unrated: bool = False,
     min_rating: float | None = None,
@@ -55,10 +56,14 @@ def read(
         layout: name of the layout, where it is not recognised; see `genrec.data.readers.LAYOUTS`.
         name: what to call the data set; by default the name of the file or folder.
         columns: the column of a role, for example {"user_id": "customer"}; the roles are user_id, item_id,
-            timestamp, rating, text, headline and title. Usual names are found without it; None leaves a role out.
+            timestamp, order_id, rating, text, headline and title. Usual names are found without it; None leaves a role
+            out.
         item_columns: the column of `item_id` or `title` in `items`, where they call it otherwise than the log.
         ordered: the rows stand in time order, so no times are needed.
         dates: "day-first" or "month-first", where the log has dates such as 03/04/2024 that could be either.
+        orders: what makes rows the lines of one order, which stand together and are asked for as one: "id", that a
+            user's rows have the same order_id (the default where there is such a column); "time", the same time; or
+            "none".
         untitled: what to do with an item without a title: "error"; "drop" its interactions; or "id", which
             lets its id stand for the title.
         unrated: let listed items that nobody took into the catalogue too.
@@ -81,6 +86,7 @@ def read(
             "item_columns": item_columns,
             "ordered": ordered,
             "dates": dates,
+            "orders": orders,
             "untitled": untitled,
             "unrated": unrated,
             "min_rating": min_rating,
@@ -91,13 +97,16 @@ def read(
     filters = Filters(min_rating, k_core, min_history)
     if untitled not in UNTITLED:
         raise ConfigError(f"untitled={untitled!r}: choose one of {', '.join(UNTITLED)}")
-    options = Options(columns or {}, ordered, item_columns or {}, dates)
+    options = Options(columns or {}, ordered, item_columns or {}, dates, orders)
     layout_name, log, items = _open(source, items, layout, options)
     log = titles_or_headlines(log, options)
     listing = Listing.of(log, items, options)
     users, rows = _encoded(log.frame, listing)
     log = replace(log, frame=log.frame.clear())  # the text of millions of ids is no longer needed
     dropped, notes = dict(log.dropped), [*log.notes, *listing.notes]
+    orders = _kind_of_orders(rows, log, options)
+    if orders == "id":
+        rows = _by_order(rows, log, notes)
 
     if untitled == "drop":
         keep = listing.has_title.to_numpy()[rows["item"].to_numpy()]
@@ -114,6 +123,10 @@ def read(
     elif untitled == "id":
         notes += listing.note_of_ids(rows)
 
+    if orders == "time":
+        rows = rows.with_columns(pl.struct("user", "time").rle_id().alias("order"))
+    if orders is not None:
+        notes.append(_note_of_orders(rows, orders, log))
     catalogue, codes = listing.catalogue(rows["item"], unrated)
     synthetic = is_synthetic(source)
     if synthetic:
@@ -128,6 +141,7 @@ def read(
         decoded_entities=listing.num_decoded(codes),
         num_listed_items=listing.num_listed,
         dates=log.dates,
+        orders=orders,
     )
     return Dataset(
         name or _name_of(source),
@@ -167,23 +181,61 @@ def _encoded(frame: pl.DataFrame, listing: Listing) -> tuple[pl.Series, pl.DataF
         "row",
         pl.col("user_id").cast(pl.Enum(users)).to_physical().cast(pl.Int32).alias("user"),
         pl.col("item_id").cast(pl.Enum(listing.taken_ids)).to_physical().cast(pl.Int32).alias("item"),
-        *(name for name in ("timestamp", "rating", "text", "headline") if name in frame.columns),
+        *(name for name in ("timestamp", "order_id", "rating", "text", "headline") if name in frame.columns),
     )
     users = less_points(users, None, "the column of users")
     return users, rows.rename({"timestamp": "time"}, strict=False)
 
 
+def _kind_of_orders(rows: pl.DataFrame, log: Log, options: Options) -> str | None:
+    """What makes rows one order: `id`, `time` or None.
+
+    Raises:
+        DataError: the time, and there is none.
+    """
+    if options.orders == "time" and "time" not in rows.columns:
+        raise DataError(
+            f"{log.source} has no times, and orders='time' (--orders time) takes the rows of one time for an order: "
+            "name the column of times or of orders, or leave it out"
+        )
+    found = options.orders or ("id" if "order_id" in rows.columns else "none")
+    return None if found == "none" else found
+
+
+def _by_order(rows: pl.DataFrame, log: Log, notes: list[str]) -> pl.DataFrame:
+    """Rows with the number of their `order`, that of its first row, and with its earliest time."""
+    first = pl.col("row").min().over("user", "order_id")
+    num_alone = rows["order_id"].null_count()
+    if num_alone:
+        name = log.columns["order_id"]
+        notes.append(f"{num_alone:,} rows have no order in column {name!r}: each is taken for one of its own")
+    rows = rows.with_columns(
+        pl.when(pl.col("order_id").is_null()).then("row").otherwise(first).alias("order")
+    ).drop("order_id")
+    return rows.with_columns(pl.col("time").min().over("order")) if "time" in rows.columns else rows
+
+
+def _note_of_orders(rows: pl.DataFrame, orders: str, log: Log) -> str:
+    what = f"column {log.columns['order_id']!r}" if orders == "id" else "the time"
+    return (
+        f"{rows['order'].n_unique():,} orders by {what}: all items of the next order are the targets, not the next row "
+        "(say orders='none', --orders none, for that)"
+    )
+
+
 def _in_order(rows: pl.DataFrame, dropped: dict[str, int], notes: list[str]) -> pl.DataFrame:
     """Rows by user and time, stably, less those that repeat another; adds to `dropped` and `notes`."""
+    order = ["order"] if "order" in rows.columns else []  # by their first rows
     if "time" not in rows.columns:
-        return rows.sort("user", maintain_order=True)
-    rows = rows.sort("user", "time", maintain_order=True)
+        return rows.sort("user", *order, maintain_order=True)
+    rows = rows.sort("user", "time", *order, maintain_order=True)
     user, time, item = (rows[name].to_numpy() for name in ("user", "time", "item"))
     as_before = np.concatenate([[False], (user[1:] == user[:-1]) & (time[1:] == time[:-1])])
     num_ties = int(as_before.sum())
-    if num_ties:
+    if num_ties and not order:
         notes.append(
-            f"{num_ties:,} interactions share their time with the user's one before; ties stay in order of rows"
+            f"{num_ties:,} interactions share their time with the user's one before; ties stay in order of rows "
+            "(--orders time makes them one order)"
         )
     repeats = _repeats(as_before, item, rows)
     dropped["duplicate"] = len(repeats)
@@ -195,7 +247,7 @@ def _in_order(rows: pl.DataFrame, dropped: dict[str, int], notes: list[str]) -> 
 
 
 def _repeats(as_before: BoolArray, item: IntArray, rows: pl.DataFrame) -> IntArray:
-    """Positions of rows that equal an earlier one in user, time, item, rating and text, whatever their headline."""
+    """Positions of rows that equal an earlier one in user, time, order, item, rating and text, if not in headline."""
     tied = np.flatnonzero(as_before | np.append(as_before[1:], False))
     if not len(tied):
         return tied
@@ -226,4 +278,5 @@ def _interactions(
         ratings=mapped(rows["rating"].to_numpy()) if "rating" in rows.columns else None,
         texts=rows["text"] if "text" in rows.columns else None,
         headlines=rows["headline"] if "headline" in rows.columns else None,
+        orders=mapped(rows["order"].cast(pl.Int64).to_numpy()) if "order" in rows.columns else None,
     )

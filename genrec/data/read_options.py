@@ -18,6 +18,7 @@ KINDS: dict[str, tuple[type | UnionType, str]] = {
     "item_columns": _COLUMNS,
     "ordered": _FLAG,
     "dates": (str | None, "day-first or month-first"),
+    "orders": (str | None, "id, time or none"),
     "untitled": (str, "error, drop or id"),
     "unrated": _FLAG,
     "min_rating": (Real | None, "a number"),

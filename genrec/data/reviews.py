@@ -167,7 +167,8 @@ def repeated_pairs(split: Split) -> BoolArray:
     """Which training interactions have the user and item of a held-out one; (num_interactions,)."""
     train, num_items = split.train, split.train.num_items
     held_out = [
-        _rows_of(targets, train) * num_items + targets.items for targets in (split.validation, split.test)
+        _rows_of(targets, train) * num_items + targets.items
+        for targets in (split.validation.apart(), split.test.apart())
     ]
     users = np.repeat(np.arange(train.num_users), train.histories.lengths)
     return np.isin(users * num_items + train.histories.items, np.concatenate(held_out))

@@ -1,5 +1,6 @@
 """Splits: what may be learnt from, what is tuned on, what is measured once.
 
+Where interactions are lines of orders, they count by orders: the target is all of an order, and no part of it is known.
 Both splits cut each user's interactions by time, so nothing learnt from the training part has seen a target. Either can
 hold some items out of the training part as a whole, as in `leave-one-out+cold=0.1`: a tenth of those that were taken.
 """
@@ -101,8 +102,7 @@ def before_test(interactions: Interactions, protocol: str = "leave-one-out") -> 
     if way(protocol) == "temporal":
         known = _cut(interactions, _cuts(interactions)[1])
     else:
-        lengths = interactions.histories.lengths
-        known = _cut(interactions, interactions.histories.offsets[1:] - np.where(lengths >= 3, 1, 0))
+        known = _cut(interactions, _last(interactions)[2])
     return _without_cold(known, interactions, protocol)
 
 
@@ -124,34 +124,47 @@ def _without_cold(known: Interactions, interactions: Interactions, protocol: str
 def leave_one_out(interactions: Interactions) -> Split:
     """Last item of a user: test target; the one before: validation target; the rest: training.
 
-    A user with fewer than three interactions stays in training as a whole and asks no question. The history
-    of a test question includes the validation item.
+    With orders, the last order and the one before. A user with fewer than three interactions (orders) stays in training
+    as a whole and asks no question. The history of a test question includes the validation item (order).
 
     Raises:
-        DataError: no user has three interactions.
+        DataError: no user has three interactions (orders).
     """
-    histories = interactions.histories
-    lengths = histories.lengths
-    asked = np.flatnonzero(lengths >= 3)
+    asked, before_validation, before_test = _last(interactions)
     if not len(asked):
+        what = "interactions" if interactions.orders is None else "orders"
         raise DataError(
-            f"none of the {len(lengths)} users has three interactions, and leave-one-out needs three "
+            f"none of the {interactions.num_users} users has three {what}, and leave-one-out needs three "
             "(training, validation, test): give longer histories, or check which column holds the users"
         )
-    held_out = np.where(lengths >= 3, 2, 0)
-    ends = histories.offsets[1:]
     return Split(
         "leave-one-out",
-        train=_cut(interactions, ends - held_out),
-        validation=_questions(interactions, asked, ends[asked] - 2),
-        test=_questions(interactions, asked, ends[asked] - 1),
+        train=_cut(interactions, before_validation),
+        validation=_questions(interactions, asked, before_validation[asked]),
+        test=_questions(interactions, asked, before_test[asked]),
     )
+
+
+def _last(interactions: Interactions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Users with three interactions or orders, and for all users where the last but one and the last begin.
+
+    Of the other users both are the end of the history.
+    """
+    ends = interactions.histories.offsets[1:]
+    if interactions.orders is None:
+        asked = interactions.histories.lengths >= 3
+        return np.flatnonzero(asked), ends - np.where(asked, 2, 0), ends - np.where(asked, 1, 0)
+    starts = interactions.order_starts
+    until = np.searchsorted(starts, ends)  # orders of all users up to this one
+    asked = np.diff(until, prepend=0) >= 3
+    last, one_before = (starts[np.maximum(until - back, 0)] for back in (1, 2))
+    return np.flatnonzero(asked), np.where(asked, one_before, ends), np.where(asked, last, ends)
 
 
 def temporal(interactions: Interactions, validation: float = 0.1, test: float = 0.1) -> Split:
     """One cut in time for all users: the last `test` share of the interactions, and `validation` before it.
 
-    A user who has a past before a cut and took something after it asks one question: the first item after the
+    A user who has a past before a cut and took something after it asks one question: the first item (order) after the
     cut (for validation: between the two cuts). Its history is everything before.
 
     Raises:
@@ -228,6 +241,7 @@ def _kept(interactions: Interactions, kept: BoolArray) -> Interactions:
         along(interactions.ratings),
         words(interactions.texts),
         words(interactions.headlines),
+        along(interactions.orders),
     )
 
 
@@ -240,7 +254,31 @@ def _questions(interactions: Interactions, users: np.ndarray, targets: np.ndarra
     asked = Histories(
         mapped(items[_before(interactions.histories, ends)]), offsets, interactions.users[users]
     )
-    return Targets(interactions.catalogue, interactions.users[users], asked, items[targets])
+    return Targets(
+        interactions.catalogue,
+        interactions.users[users],
+        asked,
+        items[targets],
+        _orders(interactions, targets),
+    )
+
+
+def _orders(interactions: Interactions, targets: np.ndarray) -> Histories | None:
+    """The different items of the orders that begin at the flat positions `targets`, in the order of their lines."""
+    if interactions.orders is None:
+        return None
+    starts = interactions.order_starts
+    ends = np.append(starts[1:], interactions.num_interactions)[np.searchsorted(starts, targets)]
+    counts = ends - targets
+    rows = np.repeat(np.arange(len(targets)), counts)
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    items = interactions.histories.items[
+        np.repeat(targets, counts) + np.arange(offsets[-1]) - np.repeat(offsets[:-1], counts)
+    ]
+    first = np.unique(rows * np.int64(interactions.num_items) + items, return_index=True)[1]
+    first.sort()
+    counts = np.bincount(rows[first], minlength=len(targets))
+    return Histories(items[first], np.concatenate([[0], np.cumsum(counts)]))
 
 
 def _before(histories: Histories, ends: np.ndarray) -> BoolArray:

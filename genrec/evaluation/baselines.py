@@ -11,6 +11,7 @@ import numpy as np
 from genrec.data.catalogue import BoolArray
 from genrec.data.interactions import Histories, IntArray, Interactions, Targets
 from genrec.data.ranking import Rankings
+from genrec.evaluation.metrics import best_ranks
 
 
 def next_numbers(numbers_I: IntArray, histories: Histories, k: int = 10) -> Rankings:
@@ -44,8 +45,10 @@ def popularity_ranks(train: Interactions, targets: Targets) -> IntArray:
     """Rank of each target among the unseen items by their number of training interactions; (B,) int64.
 
     A target in its own history is left out and has rank 0. At cut-offs up to 20 the hits are those of the recommender
-    `popular` under the protocol.
+    `popular` under the protocol. Of an order, the rank of the item that stands first.
     """
+    if targets.orders is not None:
+        return best_ranks(popularity_ranks(train, targets.apart()), targets.orders)
     num_items = train.num_items
     counts_I = np.bincount(train.histories.items, minlength=num_items)
     not_less_I = num_items - np.searchsorted(np.sort(counts_I), counts_I, side="left")  # itself included
@@ -61,8 +64,11 @@ def following_ranks(train: Interactions, targets: Targets) -> IntArray:
 
     A first-order Markov chain on counts of neighbours in the training histories, equal counts ordered by popularity
     (the MC baseline of Rendle et al. 2010, https://doi.org/10.1145/1772690.1772773, without factors). Items that
-    never followed have rank 0, as has every target of an empty history.
+    never followed have rank 0, as has every target of an empty history. Of an order, the rank of the item that stands
+    first.
     """
+    if targets.orders is not None:
+        return best_ranks(following_ranks(train, targets.apart()), targets.orders)
     num_items, histories = train.num_items, train.histories
     popularity_I = np.bincount(histories.items, minlength=num_items)
     inner = np.ones(len(histories.items), bool)

@@ -78,7 +78,7 @@ class Analysis:
         concentration: of each recommender's first ten.
         training: the same of the training part's interactions.
         target_head_share: share of the targets that are popular items.
-        num_cold: users whose target was never taken in the training part.
+        num_cold: users whose target (of an order: the first) was never taken in the training part.
         overlap: see `Overlap`.
         alone_G: share of users whose target this recommender alone finds, by each one's first seed.
         together: share of users whose target at least one finds, by each one's first seed.
@@ -198,8 +198,9 @@ def analyse(groups: Sequence[Group], targets: Targets, train: Histories) -> Anal
     depth = min(int(one.metrics["depth"]) for own in measured for one in own)
     cut_offs = [k for k in CUT_OFFS if k <= depth]
     ranks_SB = [np.stack([one.ranks_B for one in own]) for own in measured]
-    values = [per_user(found_SB, cut_offs) for found_SB in ranks_SB]
-    values_SBM = [np.stack(list(own.values()), axis=2) for own in values]
+    orders = targets.orders
+    values = [[per_user(one.target_ranks, cut_offs, orders) for one in own] for own in measured]
+    values_SBM = [np.stack([np.stack(list(one.values()), axis=1) for one in own]) for own in values]
     hits_SB = [hit_rate(found_SB, DEPTH).astype(bool) for found_SB in ranks_SB]
     first_GB = np.stack([hit_SB[0] for hit_SB in hits_SB])
     popularity_I = np.bincount(train.items, minlength=len(targets.catalogue))
@@ -207,7 +208,7 @@ def analyse(groups: Sequence[Group], targets: Targets, train: Histories) -> Anal
     lists = [group.rankings for group in groups]
     return Analysis(
         groups=tuple(groups),
-        metrics=tuple(values[0]),
+        metrics=tuple(values[0][0]),
         per_seed=tuple(own_SBM.mean(axis=1) for own_SBM in values_SBM),
         comparisons=compare_all(values_SBM),
         by_history=_bins(targets.histories.lengths, hits_SB),

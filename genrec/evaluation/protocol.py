@@ -1,4 +1,4 @@
-"""The protocol: one target per user, ranked against the whole catalogue, counted the same way for everybody.
+"""The protocol: a user's one target, or one order, ranked against the whole catalogue and counted alike for all.
 
 Shapes: B users, K entries of a list.
 """
@@ -17,7 +17,7 @@ from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import IntArray, Targets
 from genrec.data.ranking import BoolArray, Rankings
 from genrec.errors import ConfigError, DataError, shown
-from genrec.evaluation.metrics import check_bounds, per_user, ranks
+from genrec.evaluation.metrics import best_ranks, check_bounds, per_user, target_ranks
 from genrec.evaluation.peak_memory import peak_memory_mb
 from genrec.evaluation.significance import bootstrap_interval
 
@@ -30,15 +30,18 @@ class Evaluation:
     """What some lists are worth on some targets, seen items excluded.
 
     Attributes:
-        metrics: `num_users num_items HR@k NDCG@k MRR invalid_rate duplicate_rate seen_rate`. MRR is truncated
-            at the largest k. The rates are shares of all returned entries. From `evaluate` also `exact_rate`
-            (share of the lists), `seconds users_per_s peak_memory_mb` (the peak of the process so far); from
-            `evaluate_rankings` also `num_without_list` (users) and `depth` (places that all lists fill).
+        metrics: `num_users num_items HR@k NDCG@k MRR invalid_rate duplicate_rate seen_rate`; of orders also
+            `num_targets` and `Recall@k` (`genrec.evaluation.metrics.per_user`). MRR is truncated at the largest k.
+            The rates are shares of all returned entries. From `evaluate` also `exact_rate` (share of the lists),
+            `seconds users_per_s peak_memory_mb` (the peak of the process so far); from `evaluate_rankings` also
+            `num_without_list` (users) and `depth` (places that all lists fill).
         intervals: 95 % bootstrap interval of HR, NDCG and MRR over users.
-        ranks_B: position of each user's target from 1, ties against the model; 0 where it was not found.
+        ranks_B: position of each user's target from 1, ties against the model; 0 where it was not found; of an order,
+            that of the item found first.
         rankings: the lists that were measured.
         unfiltered: the same metrics where seen items may be returned; None if not asked for.
         unfiltered_ranks_B: the ranks behind them.
+        ranks_T: position of each item of each order; None: `ranks_B` tells all.
     """
 
     metrics: dict[str, float]
@@ -47,6 +50,12 @@ class Evaluation:
     rankings: Rankings
     unfiltered: dict[str, float] | None = None
     unfiltered_ranks_B: IntArray | None = None
+    ranks_T: IntArray | None = None
+
+    @property
+    def target_ranks(self) -> IntArray:
+        """Position of each target: one a user, or one an item of the order; (T,)."""
+        return self.ranks_B if self.ranks_T is None else self.ranks_T
 
     def to_json(self) -> dict[str, Any]:
         """Metrics, `unfiltered` and `intervals` as plain values, without the ranks and lists of single users."""
@@ -88,7 +97,7 @@ def evaluate(
         start = time.perf_counter()
         rankings = rank(targets.histories, k=max(ks) + 1, exclude_seen=number == 0, **options)
         seconds = time.perf_counter() - start
-        quality, ranks_B = _quality(rankings, targets, ks)
+        quality, ranks_T = _quality(rankings, targets, ks)
         metrics = {
             **_counts(targets),
             "num_items": num_items,
@@ -99,13 +108,13 @@ def evaluate(
             "users_per_s": len(targets) / seconds,
             "peak_memory_mb": peak_memory_mb(),
         }
-        return metrics, ranks_B, rankings
+        return metrics, ranks_T, rankings
 
-    metrics, ranks_B, rankings = one_pass(0)
-    intervals = _intervals(ranks_B, ks)
+    metrics, ranks_T, rankings = one_pass(0)
+    intervals = _intervals(ranks_T, targets, ks)
     if not unfiltered:
-        return Evaluation(metrics, intervals, ranks_B, rankings)
-    return Evaluation(metrics, intervals, ranks_B, rankings, *one_pass(1)[:2])
+        return _evaluation(targets, metrics, intervals, ranks_T, rankings)
+    return _evaluation(targets, metrics, intervals, ranks_T, rankings, *one_pass(1)[:2])
 
 
 def evaluate_rankings(rankings: Rankings, targets: Targets, *, ks: Sequence[int] = CUT_OFFS) -> Evaluation:
@@ -137,11 +146,30 @@ def evaluate_rankings(rankings: Rankings, targets: Targets, *, ks: Sequence[int]
         )
     about = {"num_without_list": int((rankings.items_BK == -1).all(axis=1).sum()), "depth": depth}
     rates = _rates(rankings.items_BK, seen_BK, len(targets.catalogue))
-    quality, ranks_B = _quality(unseen, targets, held)
+    quality, ranks_T = _quality(unseen, targets, held)
     metrics = {**_counts(targets), **about, **quality, **rates}
-    as_given, given_ranks_B = _quality(rankings, targets, held)
+    as_given, given_ranks_T = _quality(rankings, targets, held)
     unfiltered = {**_counts(targets), **about, **as_given, **rates}
-    return Evaluation(metrics, _intervals(ranks_B, held), ranks_B, unseen, unfiltered, given_ranks_B)
+    intervals = _intervals(ranks_T, targets, held)
+    return _evaluation(targets, metrics, intervals, ranks_T, unseen, unfiltered, given_ranks_T)
+
+
+def _evaluation(
+    targets: Targets,
+    metrics: dict[str, float],
+    intervals: dict[str, tuple[float, float]],
+    ranks_T: IntArray,
+    rankings: Rankings,
+    unfiltered: dict[str, float] | None = None,
+    unfiltered_ranks_T: IntArray | None = None,
+) -> Evaluation:
+    orders = targets.orders
+    found_B, given_B = (
+        None if found is None else best_ranks(found, orders) for found in (ranks_T, unfiltered_ranks_T)
+    )
+    assert found_B is not None
+    own_T = None if orders is None else ranks_T
+    return Evaluation(metrics, intervals, found_B, rankings, unfiltered, given_B, own_T)
 
 
 def _ranked(rank: Any, targets: Targets) -> Catalogue:
@@ -191,20 +219,23 @@ def _depth(unseen: Rankings, given: Rankings, targets: Targets, deepest: int) ->
 
 
 def _counts(targets: Targets) -> dict[str, float]:
-    return {"num_users": len(targets), "num_items": len(targets.catalogue)}
+    counts: dict[str, float] = {"num_users": len(targets), "num_items": len(targets.catalogue)}
+    return counts if targets.orders is None else {**counts, "num_targets": len(targets.orders.items)}
 
 
 def _quality(rankings: Rankings, targets: Targets, ks: Sequence[int]) -> tuple[dict[str, float], IntArray]:
     """Means of the metrics over users, and the ranks behind them."""
     assert len(rankings) == len(targets), f"{len(rankings)} lists came back for {len(targets)} users"
-    ranks_B = ranks(rankings, targets.items)
-    quality = {name: float(values.mean()) for name, values in per_user(ranks_B, ks).items()}
+    ranks_T = target_ranks(rankings, targets)
+    values = per_user(ranks_T, ks, targets.orders)
+    quality = {name: float(values_B.mean()) for name, values_B in values.items()}
     check_bounds(quality)
-    return quality, ranks_B
+    return quality, ranks_T
 
 
-def _intervals(ranks_B: IntArray, ks: Sequence[int]) -> dict[str, tuple[float, float]]:
-    return {name: bootstrap_interval(values) for name, values in per_user(ranks_B, ks).items()}
+def _intervals(ranks_T: IntArray, targets: Targets, ks: Sequence[int]) -> dict[str, tuple[float, float]]:
+    values = per_user(ranks_T, ks, targets.orders)
+    return {name: bootstrap_interval(values_B) for name, values_B in values.items()}
 
 
 def _rates(items_BK: IntArray, seen_BK: BoolArray, num_items: int) -> dict[str, float]:

@@ -231,6 +231,12 @@ def _check_comparable(runs: Sequence[Run]) -> None:
                 f"{run.folder} holds targets out by {own} and {first.folder} by {before}: "
                 "train both with the same --protocol"
             )
+        orders = [(of.about_data["details"] or {}).get("orders") for of in (first, run)]
+        if orders[0] != orders[1]:
+            raise RunError(
+                f"{run.folder} was trained on the interactions of {first.folder} in other orders, which hold out other "
+                "targets: train both with the same --orders"
+            )
         times = [(of.about_data["details"] or {}).get("times") for of in (first, run)]
         if way(own) == "temporal" and None not in times and times[0] != times[1]:
             raise RunError(
@@ -308,9 +314,9 @@ def _costs(told: Mapping[str, Any]) -> dict[str, float]:
 
 def _check_fresh(lists: Rankings, targets: Targets, measured: Mapping[str, Any], path: Path) -> None:
     """The lists are those behind the run's own numbers."""
-    from genrec.evaluation.metrics import hit_rate, ranks
+    from genrec.evaluation.metrics import best_ranks, hit_rate, target_ranks
 
-    found = float(hit_rate(ranks(lists, targets.items), 10).mean())
+    found = float(hit_rate(best_ranks(target_ranks(lists, targets), targets.orders), 10).mean())
     told = measured.get("HR@10", found)
     if abs(found - told) > 1e-6:
         raise RunError(

@@ -53,7 +53,8 @@ def measured_floor(train: Interactions, targets: Targets, name: str = FLOOR) -> 
     model = genrec.create(name, **options).fit(train)
     found = protocol.evaluate(model.rank, targets, unfiltered=False)
     quality = {name: found.metrics[name] for name in found.intervals}
-    counts = by_training_count(found.ranks_B, targets.items, train.histories.items, len(targets.catalogue))
+    taken, num_items = train.histories.items, len(targets.catalogue)
+    counts = by_training_count(found.target_ranks, targets.apart().items, taken, num_items)
     intervals = found.to_json()["intervals"]
     return {
         "recommender": name,

@@ -82,7 +82,7 @@ def measure_file(
     result = found.to_json()
     if "HR@10" in result:
         taken, num_items = parts.train.histories.items, len(dataset.catalogue)
-        counts = by_training_count(found.ranks_B, targets.items, taken, num_items)
+        counts = by_training_count(found.target_ranks, targets.apart().items, taken, num_items)
         result |= {"by_training_count": counts, **cold_and_warm(counts)}
     if result["depth"] < max(protocol.CUT_OFFS):
         note(

@@ -106,7 +106,8 @@ def _sequential(
 
     model, targets = run.model.as_trained, asked(run.parts, split, users)[1]
     count = {"num_questions": len(targets)}
-    popular = per_user(popularity_ranks(run.parts.train, targets), protocol.CUT_OFFS)
+    popular_T = popularity_ranks(run.parts.train, targets.apart())
+    popular = per_user(popular_T, protocol.CUT_OFFS, targets.orders)
     popularity = {name: float(values_B.mean()) for name, values_B in popular.items()}
     prompted = isinstance(model, TaskRecommender)
     lists = run.evaluate(split, users=users, floor=False, batch_size=batch_size, progress=progress)

@@ -171,7 +171,7 @@ class Run:
         """
         if self.dataset is not None:
             return self.dataset
-        source = DataSource(**self.about_data["source"])
+        source = DataSource.of_run(self.about_data["source"])
         if self.moved_to is not None:
             source = source.moved(self.moved_to)
         self._check_there(source)
@@ -204,7 +204,7 @@ class Run:
         from genrec.recommenders.today import beside
 
         model = self.model  # a run that has not finished is refused before its data are read
-        source = DataSource(**self.about_data["source"]).of_today(self.moved_to, self.items_at)
+        source = DataSource.of_run(self.about_data["source"]).of_today(self.moved_to, self.items_at)
         self._check_there(source)
         with_items = self.items_at is not None or self.moved_to is not None
         unrated = self.items_at is not None or bool(source.options.get("unrated"))
@@ -272,7 +272,7 @@ class Run:
         def measured_with(model: Recommender, train: Interactions) -> tuple[dict[str, Any], Rankings]:
             result = protocol.evaluate(model.rank, targets, **options)
             taken, num_items = train.histories.items, len(targets.catalogue)
-            counts = by_training_count(result.ranks_B, targets.items, taken, num_items)
+            counts = by_training_count(result.target_ranks, targets.apart().items, taken, num_items)
             names = {"floor": FLOOR} | ({"text_floor": TEXT_FLOOR} if cold else {})
             beside = {
                 key: measured_floor(train, targets, which)

@@ -87,14 +87,26 @@ class DataSource:
             note(dataset.report.drops())
         return dataset
 
+    @classmethod
+    def of_run(cls, about: Mapping[str, Any]) -> DataSource:
+        """The source as a run's `data.json` has it; one that knows of no orders was begun with none."""
+        source = cls(**about)
+        orders = {} if source.path == SYNTHETIC else {"orders": "none"}
+        return replace(source, options={**orders, **source.options})
+
     def settled(self, dataset: Dataset) -> DataSource:
         """The same source with what was found out as it was read, so that another day's log is read alike."""
-        dates = dataset.report.dates
-        return self if dates is None else replace(self, options={**self.options, "dates": dates})
+        found = {"dates": dataset.report.dates, "orders": dataset.report.orders}
+        return replace(
+            self,
+            options={**self.options, **{name: value for name, value in found.items() if value is not None}},
+        )
 
     def of_today(self, path: str | None, items: str | None) -> DataSource:
         """Today's log, read in the same way: at `path` or where it was, with `items` or what its layout brings."""
         options = dict(self.options)
+        if options.get("orders") != "none":  # a log may do without them: what was taken is all that counts
+            options.pop("orders", None)
         if items is None:
             options.pop("item_columns", None)
             if self.items is not None and options.get("columns"):  # where the titles stand in that file

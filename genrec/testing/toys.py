@@ -53,7 +53,7 @@ def interactions(
 ) -> Interactions:
     """Users u0, u1, … with these histories of rows; `items`: a catalogue, or what `catalogue` takes as titles.
 
-    `parts` are times, ratings, texts and headlines as `Interactions` has them, lists among them.
+    `parts` are times, ratings, texts, headlines and orders as `Interactions` has them, lists among them.
     """
     made = items if isinstance(items, Catalogue) else catalogue(items)
     histories = lists if isinstance(lists, Histories) else Histories.from_lists(lists)
@@ -62,6 +62,7 @@ def interactions(
         "ratings": lambda values: np.asarray(values, np.float32),
         "texts": pl.Series,
         "headlines": pl.Series,
+        "orders": np.asarray,
     }
     columns = {name: kinds[name](values) for name, values in parts.items()}
     return Interactions(made, _users(len(histories)), histories, **columns)

@@ -10,7 +10,7 @@ from torch import nn
 from genrec.backbones.hardware import device
 from genrec.data.interactions import Targets
 from genrec.data.ranking import Rankings
-from genrec.evaluation.metrics import hit_rate, ndcg, ranks
+from genrec.evaluation.metrics import per_user, target_ranks
 from genrec.training.mixture import Batches
 from genrec.training.objectives import Loss
 
@@ -53,7 +53,7 @@ def ranking_validation(
     sample = targets.sample(num_users, seed, "users validated on")
 
     def measure() -> dict[str, float]:
-        found = ranks(rank(sample.histories, 10), sample.items)
-        return {"NDCG@10": float(ndcg(found, 10).mean()), "HR@10": float(hit_rate(found, 10).mean())}
+        found = per_user(target_ranks(rank(sample.histories, 10), sample), [10], sample.orders)
+        return {name: float(found[name].mean()) for name in ("NDCG@10", "HR@10")}
 
     return measure

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from genrec.data.interactions import Histories, Interactions
+from genrec.data.interactions import Histories, Interactions, Targets
 from genrec.data.read import read
 from genrec.data.split import before_test, leave_one_out, some_users, spelt, split, temporal
 from genrec.errors import ConfigError, DataError
@@ -258,3 +258,76 @@ def test_something_has_to_be_left_to_train_on() -> None:
         DataError, match=r"without 4 of 4 items .* nothing is left to train on: hold out fewer"
     ):
         split(interactions([[1, 2, 3], [2, 1, 4]]), "leave-one-out+cold=0.99")
+
+
+def with_orders(orders: list[list[list[int]]], times: list[int] | None = None) -> Interactions:
+    """A user's orders, each a list of items; `times` one an order."""
+    flat = [order for own in orders for order in own]
+    lengths = [len(order) for order in flat]
+    parts = {} if times is None else {"times": np.repeat(times, lengths)}
+    numbers = np.repeat(np.arange(len(flat))[::-1] * 10, lengths)  # only whether two are equal counts
+    return toys.interactions(
+        [[item for order in own for item in order] for own in orders], CATALOGUE, orders=numbers, **parts
+    )
+
+
+def orders_of(targets: Targets) -> list[list[int]]:
+    assert targets.orders is not None
+    assert [order[0] for order in targets.orders] == targets.items.tolist()
+    return lists(targets.orders)
+
+
+def test_leave_one_out_asks_for_whole_orders() -> None:
+    data = with_orders([[[1, 2], [3], [4, 5, 4], [6, 1]], [[7, 8], [9]], [[10], [11], [12]], [[13, 14, 15]]])
+    parts = leave_one_out(data)
+    assert lists(parts.train.histories) == [[1, 2, 3], [7, 8, 9], [10], [13, 14, 15]]
+    assert parts.test.users.to_list() == parts.validation.users.to_list() == ["u0", "u2"]
+    assert (lists(parts.validation.histories), orders_of(parts.validation)) == (
+        [[1, 2, 3], [10]],
+        [[4, 5], [11]],
+    )
+    assert (lists(parts.test.histories), orders_of(parts.test)) == (
+        [[1, 2, 3, 4, 5, 4], [10, 11]],
+        [[6, 1], [12]],
+    )
+    known = before_test(data)
+    assert lists(known.histories) == [[1, 2, 3, 4, 5, 4], [7, 8, 9], [10, 11], [13, 14, 15]]
+    assert known.orders is not None
+    assert len(known.order_starts) == 3 + 2 + 2 + 1
+    with pytest.raises(DataError, match="none of the 2 users has three orders"):
+        leave_one_out(with_orders([[[1, 2, 3], [4]], [[5], [6, 7]]]))
+
+
+def test_the_temporal_split_asks_for_whole_orders() -> None:
+    times = [1, 2, 30, 60, 3, 40, 90]
+    data = with_orders([[[1, 2], [3], [4, 5], [6]], [[7, 8], [9, 10, 9], [11, 12]]], times)
+    parts = temporal(data, validation=0.25, test=0.2)  # from 40 on, and from 60
+    assert (lists(parts.validation.histories), orders_of(parts.validation)) == ([[7, 8]], [[9, 10]])
+    assert lists(parts.test.histories) == [[1, 2, 3, 4, 5], [7, 8, 9, 10, 9]]
+    assert orders_of(parts.test) == [[6], [11, 12]]
+    assert lists(parts.train.histories) == [[1, 2, 3, 4, 5], [7, 8]]
+
+
+def test_orders_of_one_item_ask_what_none_do() -> None:
+    histories = [[1, 2, 3, 4], [5, 6], [7, 8, 9], [10]]
+    plain, ordered = interactions(histories), with_orders([[[item] for item in own] for own in histories])
+    for one, other in ((leave_one_out(plain), leave_one_out(ordered)),):
+        for before, now in ((one.validation, other.validation), (one.test, other.test)):
+            assert lists(before.histories) == lists(now.histories)
+            assert before.items.tolist() == now.items.tolist()
+            assert before.orders is None
+            assert orders_of(now) == [[item] for item in before.items]
+    assert one.test.apart() is one.test
+    assert other.test.apart().items.tolist() == one.test.items.tolist()
+
+
+def test_questions_about_orders_are_taken_and_taken_apart() -> None:
+    asked = leave_one_out(with_orders([[[1], [2], [3, 4]], [[5], [6], [7]], [[8], [9], [10, 11, 12]]])).test
+    some = asked.take(np.array([2, 0]))
+    assert (some.users.to_list(), orders_of(some)) == (["u2", "u0"], [[10, 11, 12], [3, 4]])
+    apart = some.apart()
+    assert apart.items.tolist() == [10, 11, 12, 3, 4]
+    assert lists(apart.histories) == [[8, 9]] * 3 + [[1, 2]] * 2
+    assert apart.users.to_list() == ["u2"] * 3 + ["u0"] * 2
+    assert apart.orders is None
+    assert len(asked.sample(2)) == len(orders_of(asked.sample(2))) == 2

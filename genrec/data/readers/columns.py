@@ -42,6 +42,12 @@ ALIASES: dict[str, tuple[str, ...]] = {
         *("zeitpunkt", "datum", "uhrzeit", "zeit", "datecommande", "dateachat", "fechapedido"),
         *("fechacompra", "fecha", "dataordine", "dataacquisto"),
     ),
+    "order_id": (
+        *("orderid", "ordernumber", "orderno", "invoiceid", "invoicenumber", "invoiceno", "invoice"),
+        *("basketid", "basket", "transactionid", "receiptid", "receiptno", "amazonorderid"),
+        *("bestellnummer", "bestellnr", "bestellid", "auftragsnummer", "auftragsnr", "rechnungsnummer"),
+        *("rechnungsnr", "belegnummer", "bonnummer", "bonnr", "idcommande", "idpedido", "idordine"),
+    ),
     "rating": ("rating", "overall", "stars", "score", "ratings"),
     "text": ("text", "reviewtext", "review", "comment"),
     "headline": ("headline", "summary", "reviewtitle", "reviewheadline"),
@@ -81,10 +87,14 @@ def find_columns(
             if role == "item_id":
                 say = f"item_columns={{{role!r}: {name!r}}} (--item-column {role}={name})"
                 hint = f"; if the file of items has it, say {say}"
-    by_name = {role: _by_usual_name(role, names, source) for role in ALIASES if role not in options.columns}
+    by_name = {
+        role: _by_usual_name(role, names, source)
+        for role in ALIASES
+        if role not in options.columns and (role != "order_id" or options.orders in (None, "id"))
+    }
     found |= {role: name for role, name in by_name.items() if name is not None}
     played: dict[str, str] = {}
-    for role in ("user_id", "item_id", "timestamp"):  # a title may well be the id
+    for role in ("user_id", "item_id", "timestamp", "order_id"):  # a title may well be the id
         other = played.setdefault(found[role], role) if role in found else role
         if other != role:
             raise DataError(
@@ -98,6 +108,8 @@ def find_columns(
         for role in needed
         if role not in {*found, *options.named} and not (role == "timestamp" and options.ordered)
     ]
+    if options.orders == "id" and "order_id" not in {*found, *options.named}:
+        missing.append("order_id")
     if absent:
         also = f"; nor has it one for {' nor '.join(missing)}: {_remedy(missing)}" if missing else ""
         raise DataError(no_such_column(absent, names, source) + hint + also)
@@ -188,8 +200,9 @@ def standard(
         raise DataError(f"{source} is empty: it has no rows of interactions")
     notes, dates = list[str](), None
     columns = {role: frame[name] for role, name in roles.items()}
-    for role in ("user_id", "item_id"):
-        columns[role] = as_ids(columns[role], source)
+    for role in ("user_id", "item_id", "order_id"):
+        if role in columns:
+            columns[role] = as_ids(columns[role], source)
     if "timestamp" in columns:
         others = [name for name in _times(frame.columns, options) if name != roles["timestamp"]]
         candidates = [columns.pop("timestamp"), *(frame[name] for name in others)]

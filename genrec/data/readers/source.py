@@ -16,7 +16,8 @@ from genrec.errors import ConfigError, DataError, one_of
 
 LONGEST_LINE = 1 << 20  # bytes of a first line that are looked at
 Locate = Callable[[int], str]  # position of a row in its source -> words that tell a person where it is
-ROLES = ("user_id", "item_id", "timestamp", "rating", "text", "headline", "title")
+ROLES = ("user_id", "item_id", "timestamp", "order_id", "rating", "text", "headline", "title")
+ORDERS = ("id", "time", "none")
 ITEM_ROLES = ("item_id", "title")
 
 
@@ -27,15 +28,23 @@ class Options:
     `columns` maps a role (one of `ROLES`) to the column that plays it in the log and, for ids and titles, in the items
     where they call it the same; to None, if none shall. `item_columns` maps one of `ITEM_ROLES` to a column of the
     items. `ordered` says that the rows stand in time order, so that a source without times can be read, and `dates`,
-    `day-first` or `month-first`, how dates such as 03/04/2024 are read.
+    `day-first` or `month-first`, how dates such as 03/04/2024 are read. `orders` says what makes rows one order, as in
+    `genrec.read`.
     """
 
     columns: Mapping[str, str | None] = field(default_factory=dict)
     ordered: bool = False
     item_columns: Mapping[str, str | None] = field(default_factory=dict)
     dates: str | None = None
+    orders: str | None = None
 
     def __post_init__(self) -> None:
+        if self.orders is not None:
+            one_of(self.orders, ORDERS, "orders (--orders)")
+            if self.orders != "id" and self.columns.get("order_id") is not None:
+                raise ConfigError(
+                    f"orders={self.orders} (--orders {self.orders}) and a column of order_id are given: leave one out"
+                )
         if self.dates is not None:
             one_of(self.dates, ("day-first", "month-first"), "dates (--dates)")
         for what, given, roles in (
@@ -63,8 +72,8 @@ class Log:
     """Interactions in the order of their source.
 
     `frame` has `row` (UInt32, from 0, in the source), `user_id` and `item_id` (String) and, where the
-    source has them, `timestamp` (Int64, unix microseconds), `rating` (Float32, null where a row has none), `text`,
-    `headline` and `title` (String).
+    source has them, `timestamp` (Int64, unix microseconds), `order_id` (String, null where a row has none), `rating`
+    (Float32, null where a row has none), `text`, `headline` and `title` (String).
     `source` is the file's name, `rows` counts its rows, `dropped` maps a reason to the rows it cost, and `columns` a
     role to the name that its column has in the source, where columns have names. `dates` is `day-first` or
     `month-first` where the times were read so.
