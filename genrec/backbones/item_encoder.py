@@ -113,6 +113,13 @@ class SASRecNetwork(nn.Module):
         # Of each head scores, shares and what dropout left of them, and once which places may look.
         self.attention_copies = sizes.depth * (3 * sizes.num_heads + 1)
 
+    def begin_at(self, other: SASRecNetwork) -> None:
+        """Take over all that another network of the same sizes has learnt, but the vectors of its items."""
+        learnt = {
+            name: weight for name, weight in other.state_dict().items() if not name.startswith("vectors.")
+        }
+        self.load_state_dict(learnt, strict=False)
+
     def forward(
         self, vectors_RTD: Tensor, ages_RT: Tensor, segments_RT: Tensor, place_S: Tensor | None = None
     ) -> Tensor:

@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from safetensors.torch import save_file
@@ -26,6 +27,7 @@ from genrec.backbones.base import NodeModel, twin
 from genrec.backbones.item_encoder import BSARecNetwork, SASRecNetwork, Sizes
 from genrec.backbones.item_vectors import Bags
 from genrec.data.files import read_json, read_safetensors, write_atomically, write_json
+from genrec.data.interactions import IntArray
 
 Encoder = Literal["sasrec", "bsarec"]
 _NETWORKS: Mapping[str, type[SASRecNetwork]] = {"sasrec": SASRecNetwork, "bsarec": BSARecNetwork}
@@ -69,6 +71,24 @@ class ItemReader(NodeModel):
     def forget_nodes(self, node_M: Tensor) -> None:
         """Set the vectors of these nodes to nought, as those of nodes that come after the training are."""
         self.network.vectors.words[self.num_tokens + node_M] = 0
+
+    @torch.no_grad()
+    def begin_at(self, earlier: ItemReader, old_of_new_N: IntArray) -> None:
+        """Take over what an earlier model has learnt, which has the same tokens; vectors of new nodes become nought.
+
+        Args:
+            earlier: of the same sizes.
+            old_of_new_N: (N,) the number that each node has there, -1 where there is none.
+        """
+        self.network.begin_at(earlier.network)
+        self.nobody_D.copy_(earlier.nobody_D)
+        words, theirs = self.network.vectors.words, earlier.network.vectors.words.to(self.nobody_D.device)
+        words[: self.num_tokens] = theirs[: self.num_tokens]
+        words[self.num_tokens :] = 0
+        known = torch.from_numpy(np.flatnonzero(old_of_new_N >= 0)).to(words.device)
+        words[self.num_tokens + known] = theirs[
+            self.num_tokens + torch.from_numpy(old_of_new_N).to(words.device)[known]
+        ]
 
     def with_nodes(self, new_node_of_old: Tensor, num_nodes: int, bags: Bags) -> ItemReader:
         """This model for another trie, all else shared: node vectors renumbered, those of new nodes zero.

@@ -153,6 +153,20 @@ class ItemVectors(nn.Module):
             self._table = state, self._of(everything_I)
         return self._table[1]
 
+    @torch.no_grad()
+    def begin_at(self, other: ItemVectors, items: tuple[Any, Any], words: tuple[Any, Any]) -> None:
+        """Take over vectors that another module has learnt; what it does not know stays as it was drawn.
+
+        Args:
+            other: of the same width.
+            items: rows here and there of the items that both know, (N,) each.
+            words: the same of their words.
+        """
+        for mine, theirs, rows in ((self.own, other.own, items), (self.words, other.words, words)):
+            if len(mine) and len(theirs):
+                here, there = (torch.as_tensor(part, device=mine.device) for part in rows)
+                mine[here] = theirs.to(mine.device)[there]
+
     def grown(self, bags: Bags, words: Tensor | None = None) -> ItemVectors:
         """These for an edited catalogue, whose further items are their words, as those that were never trained are.
 

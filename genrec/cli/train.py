@@ -61,6 +61,22 @@ def train(
             help="Make --out a folder of dated runs with a link `latest`, of which the newest N stay.",
         ),
     ] = None,
+    from_run: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Start from what this earlier run has learnt, on a log that has grown.",
+        ),
+    ] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            "--budget",
+            metavar="SHARE",
+            help="With --from: of the steps of a whole training, the share that is taken; 0.3 by default.",
+        ),
+    ] = None,
     refit: Annotated[
         bool,
         typer.Option(
@@ -81,6 +97,7 @@ def train(
     stopped = stoppable("go on with the same command and --resume")
     with stopped, progress("measuring on validation") as tick:
         options: dict[str, Any] = {"resume": resume, "refit": refit, "force": force, "keep": keep}
+        options |= {"from_run": from_run, "budget": budget}
         run = train_run(
             recipe, source, out, protocol=protocol, cold_share=cold_share, progress=tick, **options
         )

@@ -51,6 +51,7 @@ from genrec.recommenders.answering import Answering
 from genrec.recommenders.asked import as_count, as_mask, check_learnable, check_rows
 from genrec.recommenders.limits import Limits
 from genrec.recommenders.options import Config, refusal
+from genrec.recommenders.start import Start
 
 Progress = Callable[[int, int], None]  # (users done, users in all)
 
@@ -62,6 +63,7 @@ class Recommender(Answering):
     pipeline: ClassVar[str]  # one line: what happens from a history to a ranking
     paper: ClassVar[str]  # authors, year and address of the method
     tiny: ClassVar[dict[str, Any]] = {}  # a configuration that the contract suite fits in seconds
+    _start: Start | None = None  # while it is fitted
     sequential: ClassVar[bool] = True  # the order of a history matters to it
 
     def __init__(self, config: BaseModel | None = None, /, **options: Any) -> None:
@@ -72,6 +74,16 @@ class Recommender(Answering):
         self._forget()
 
     # -- what a recommender brings ---------------------------------------------------------------------------
+
+    def _check_start(self, earlier: Recommender) -> None:
+        """Raise ConfigError where a training of this one cannot start from what the earlier one has learnt.
+
+        A recommender that can overrides it, and begins in `_fit` where `_start` says.
+        """
+        raise ConfigError(
+            f"{self.name} learns everything anew in each training and starts from no earlier run: leave that out "
+            "(--from, from_run); sasrec, bsarec, prior and genrec with backbone=items can"
+        )
 
     @abstractmethod
     def _fit(self, train: Interactions, validation: Targets | None, run: Path | None, resume: bool) -> None:
@@ -124,6 +136,7 @@ class Recommender(Answering):
         *,
         run: str | Path | None = None,
         resume: bool = False,
+        start: Start | None = None,
     ) -> Self:
         """Learn from `train`. A recommender that trains for long keeps its checkpoints under `run`.
 
@@ -132,15 +145,20 @@ class Recommender(Answering):
             validation: questions for early stopping; never learnt from.
             run: folder for checkpoints and logs; a temporary one if None.
             resume: go on from the last checkpoint under `run`.
+            start: an earlier recommender to start from, and the share of the steps to take; None: afresh.
 
         After an error or an interruption it is not fitted, whatever it had learnt before: half of the old and half of
         the new would answer with something else than either.
 
         Raises:
             DataError: `train` or `validation` is something else, or they are of different data.
+            ConfigError: it cannot start from the earlier one.
         """
         check_learnable(train, validation)
+        if start is not None:
+            self._check_start(start.model)
         self._forget()
+        self._start = start
         self.catalogue_ = train.catalogue
         self.removed_ = np.zeros(len(train.catalogue), bool)
         try:
@@ -148,6 +166,8 @@ class Recommender(Answering):
         except BaseException:  # Ctrl-C too
             self._forget()
             raise
+        finally:
+            self._start = None
         return self
 
     def refit(self, train: Interactions, *, run: str | Path | None = None, resume: bool = False) -> Self:

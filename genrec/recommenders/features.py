@@ -63,6 +63,11 @@ class Vocabulary:
             )
         return Bags.joined(parts) if parts else Bags.none(len(catalogue))
 
+    @property
+    def words(self) -> list[tuple[str, str]]:
+        """Each word with its kind, by number."""
+        return [(kind, word) for kind, words in self.kinds.items() for word in words]
+
     def save(self, path: Path) -> None:
         """Write the words."""
         write_json(path, {kind: list(words) for kind, words in self.kinds.items()}, indent=None)

@@ -15,7 +15,7 @@ from torch import Tensor
 from genrec.data.interactions import Histories, IntArray, Interactions, Targets
 from genrec.errors import ConfigError
 from genrec.prompts.template import load_paraphrases, own_texts
-from genrec.recommenders.base import register
+from genrec.recommenders.base import Recommender, register
 from genrec.recommenders.language.codebook import Codebook
 from genrec.recommenders.language.config import TaughtOptions, WriterPriorOptions
 from genrec.recommenders.language.decoder import (
@@ -27,9 +27,10 @@ from genrec.recommenders.language.decoder import (
 )
 from genrec.recommenders.language.experts import fit_experts
 from genrec.recommenders.language.generative import Architecture, GenerativeRecommender
-from genrec.recommenders.language.item_reading import ItemQuestions, item_states, item_steps
+from genrec.recommenders.language.item_reading import ItemQuestions, item_states, item_steps, nodes_of_before
 from genrec.recommenders.language.teacher import ItemTeacher, fit_teacher
 from genrec.recommenders.options import Name
+from genrec.recommenders.start import check_same_kind, check_same_sizes
 from genrec.training.decoder_rows import DecoderLayout, HistoryRows
 from genrec.training.histories import history_mixture
 from genrec.training.mixture import Batches
@@ -82,13 +83,37 @@ class GenRec(GenerativeRecommender):
 
     rows_: HistoryRows
 
+    def _check_start(self, earlier: Recommender) -> None:
+        now = self.config
+        if not now.reads_items or now.code.kind != "title" or now.taught_by is not None:
+            raise ConfigError(
+                "genrec starts from an earlier run where it reads items, writes titles and has no teacher "
+                "(backbone=items code=title taught_by=null): leave the run out (--from, from_run)"
+            )
+        check_same_kind(earlier, self.name)
+        shapes = [
+            {"backbone": config.backbone.kind, "code": config.code.kind, "max_items": config.max_items}
+            | {
+                name: getattr(config.backbone, name, None)
+                for name in ("encoder", "depth", "width", "num_heads")
+            }
+            for config in (earlier.config, now)
+        ]
+        check_same_sizes(*shapes)
+
     def _fit(
         self, train_data: Interactions, validation: Targets | None, run: Path | None, resume: bool
     ) -> None:
         model = fit_teacher(self.config, train_data, validation, run, resume)
-        experts = fit_experts(self.config, train_data, validation, run, resume)
-        codebook = self._new_codebook(train_data, self.prompt_texts())
-        self._use(codebook, self._new_backbone(codebook))
+        experts = fit_experts(self.config, train_data, validation, run, resume, self._start)
+        earlier = None if self._start is None else self._start.model.as_trained
+        tokenizer = earlier.codebook_.tokenizer if isinstance(earlier, GenRec) else None
+        codebook = self._new_codebook(train_data, self.prompt_texts(), tokenizer=tokenizer)
+        backbone = self._new_backbone(codebook)
+        if isinstance(earlier, GenRec):
+            ids = (train_data.catalogue.ids, earlier.catalogue.ids)
+            backbone.begin_at(earlier.backbone_, nodes_of_before(codebook, ids[0], earlier.codebook_, ids[1]))
+        self._use(codebook, backbone)
         loss = None
         if model is not None:
             teacher = ItemTeacher(model.network_.eval(), self.ranker_.tensors, self.config.taught_share)
@@ -100,7 +125,9 @@ class GenRec(GenerativeRecommender):
     def _steps(self, train_data: Interactions) -> Batches:
         config: GenRecConfig = self.config
         if config.reads_items:
-            return item_steps(train_data.histories, config)
+            return item_steps(
+                train_data.histories, config, 1.0 if self._start is None else self._start.budget
+            )
         return history_mixture(
             train_data.histories,
             self.rows_,

@@ -10,6 +10,7 @@ from genrec.data.catalogue import Catalogue
 from genrec.data.interactions import Interactions, Targets
 from genrec.errors import ConfigError, shown
 from genrec.recommenders.base import Recommender, create, load, recommender_class
+from genrec.recommenders.start import Start
 
 
 def part(
@@ -42,18 +43,27 @@ def part(
 
 
 def fitted(
-    model: Recommender, train_data: Interactions, validation: Targets | None, home: Path | None, resume: bool
+    model: Recommender,
+    train_data: Interactions,
+    validation: Targets | None,
+    home: Path | None,
+    resume: bool,
+    start: Start | None = None,
 ) -> Recommender:
     """A part, fitted now if it is not yet.
 
     Args:
         model: what `part` gave.
         train_data, validation, resume: as in `Recommender.fit`.
+        start: where it starts, if it can from there.
         home: the folder that it is fitted in; None: a temporary one.
     """
     if model.catalogue_ is not None:
         return model
-    return model.fit(train_data, validation, run=home, resume=resume and home is not None and home.exists())
+    if type(model)._check_start is Recommender._check_start:  # what counts is fast
+        start = None
+    resume = resume and home is not None and home.exists()
+    return model.fit(train_data, validation, run=home, resume=resume, start=start)
 
 
 def _of_these_items(model: Recommender, name: str, catalogue: Catalogue) -> Recommender:

@@ -13,6 +13,7 @@ from genrec.recommenders.base import Recommender, register
 from genrec.recommenders.language.config import PriorOptions
 from genrec.recommenders.language.experts import Experts, fit_experts
 from genrec.recommenders.options import Seed, Threads
+from genrec.recommenders.start import check_same_kind
 
 
 class PriorConfig(PriorOptions):
@@ -49,9 +50,12 @@ class WeighedScores(Recommender):
 
     experts_: Experts
 
+    def _check_start(self, earlier: Recommender) -> None:
+        check_same_kind(earlier, self.name)
+
     def _fit(self, train: Interactions, validation: Targets | None, run: Path | None, resume: bool) -> None:
         config = self.config
-        experts = fit_experts(config, train, validation, run, resume)
+        experts = fit_experts(config, train, validation, run, resume, self._start)
         assert experts is not None
         self.experts_ = experts
         if validation is not None and (asked := experts.asked(validation, config, config.seed)):

@@ -41,6 +41,7 @@ from genrec.recommenders.options import (
     Threads,
     ValidationUsers,
 )
+from genrec.recommenders.start import check_same_kind, check_same_sizes, in_both
 from genrec.training.mixture import Batch
 from genrec.training.objectives import PLACES_AT_ONCE, item_loss, unwrapped
 from genrec.training.sequences import ItemSteps, newest_states
@@ -247,6 +248,20 @@ class SASRec(Recommender):
     def _new_network(self, bags: Bags) -> SASRecNetwork:
         return SASRecNetwork(bags, self.config.sizes, own_dropout=self.config.own_dropout)
 
+    def _check_start(self, earlier: Recommender) -> None:
+        check_same_kind(earlier, self.name)
+        before, now = (vars(config.sizes) | {"dropout": None} for config in (earlier.config, self.config))
+        check_same_sizes(before, now)
+
+    def _begin_at(self, earlier: Recommender) -> None:
+        """Take over what an earlier one has learnt of the same items and words, and its layers."""
+        earlier = earlier.as_trained
+        assert isinstance(earlier, SASRec)
+        items = in_both(self.catalogue.ids, earlier.catalogue.ids)
+        words = in_both(self.vocabulary_.words, earlier.vocabulary_.words)
+        self.network_.begin_at(earlier.network_)
+        self.network_.vectors.begin_at(earlier.network_.vectors, items, words)
+
     def _fit(
         self, train_data: Interactions, validation: Targets | None, run: Path | None, resume: bool
     ) -> None:
@@ -259,6 +274,8 @@ class SASRec(Recommender):
         self.vocabulary_ = Vocabulary.of(self.catalogue, config.features)
         bags = self.vocabulary_.bags(self.catalogue)
         self.network_ = built(lambda: self._new_network(bags), lower).to(device())
+        if self._start is not None:
+            self._begin_at(self._start.model)
         steps = ItemSteps(
             train_data.histories,
             max_items=config.max_items,
@@ -266,6 +283,7 @@ class SASRec(Recommender):
             num_epochs=training.epochs,
             seed=config.seed,
             min_steps=training.min_steps,
+            budget=1.0 if self._start is None else self._start.budget,
         )
         if not len(steps):
             raise ConfigError(f"no history has two items, so there is nothing for {self.name} to learn")

@@ -81,7 +81,15 @@ def _locked(folder: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
-def begin(folder: Path, recipe: Recipe, source: DataSource, dataset: Dataset, *, resume: bool) -> Run:
+def begin(
+    folder: Path,
+    recipe: Recipe,
+    source: DataSource,
+    dataset: Dataset,
+    *,
+    resume: bool,
+    start: dict[str, Any] | None = None,
+) -> Run:
     """Make a new run folder, or with `resume` take up one that was begun with the same recipe and data.
 
     Args:
@@ -90,6 +98,7 @@ def begin(folder: Path, recipe: Recipe, source: DataSource, dataset: Dataset, *,
         source: of the data.
         dataset: read from it.
         resume: take up a run that was begun.
+        start: of the earlier run that it starts from; None: afresh.
 
     Raises:
         RunError: the folder holds something that is worth keeping, or `resume` and it was begun differently.
@@ -100,6 +109,7 @@ def begin(folder: Path, recipe: Recipe, source: DataSource, dataset: Dataset, *,
         "fingerprint": dataset.fingerprint,
         "details": dataset.details,
         "counts": dataset.summary(),
+        **({} if start is None else {"start": start}),
     }
     if os.path.lexists(folder / "data.json"):  # a link that leads nowhere, too, which opening it tells
         run = replace(open_run(folder), dataset=dataset)
@@ -190,6 +200,13 @@ def _check_same(run: Run, recipe: Recipe, data: Mapping[str, Any]) -> None:
                 f"{run.folder} was begun with {key}={before.get(key)} and this command says {now.get(key)}: "
                 "repeat the first command with --resume, or choose another --out"
             )
+    if run.about_data.get("start") != data.get("start"):
+        was, is_now = (_begun(of.get("start")) for of in (run.about_data, data))
+        told = "from another run in that place" if was == is_now else is_now
+        raise RunError(
+            f"{run.folder} was begun {was} and this command begins {told}: repeat the first command with --resume, or "
+            "choose another --out"
+        )
     if run.about_data["fingerprint"] != data["fingerprint"]:
         raise RunError(
             f"{run.folder} was begun on {counted(run.about_data['counts'])}, and these data have "
@@ -201,6 +218,11 @@ def _check_same(run: Run, recipe: Recipe, data: Mapping[str, Any]) -> None:
             f"{run.folder} was begun on the same interactions with other {other[0]}"
             f"{' of items' if other[0] == 'fields' else ''}: give the same --data and options, or another --out"
         )
+
+
+def _begun(start: Mapping[str, Any] | None) -> str:
+    """How a training begins, in words."""
+    return "afresh" if start is None else f"from {start['run']} with {start['budget']:.3g} of the steps"
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -86,6 +86,12 @@ class _Counts(BaseModel):
     num_interactions: int
 
 
+class _Start(BaseModel):
+    run: str
+    identity: str | None
+    budget: float
+
+
 class _Data(BaseModel):
     """What we read of `data.json`."""
 
@@ -93,6 +99,7 @@ class _Data(BaseModel):
     fingerprint: str
     details: dict[str, str] | None = None  # of a dataset; None: it was begun before they were noted
     counts: _Counts
+    start: _Start | None = None  # the earlier run that it started from
 
 
 class _Environment(BaseModel):
@@ -108,7 +115,7 @@ class Run:
     Attributes:
         folder: the run folder.
         recipe: its recipe with every option spelled out.
-        about_data: contents of `data.json`: `source`, `fingerprint`, `details` and `counts`.
+        about_data: contents of `data.json`: `source`, `fingerprint`, `details`, `counts` and `start`.
         identity: what its files are sealed with; None: it was begun before there were seals.
         moved_to: where its data lie now; None: where `data.json` says.
         items_at: file of today's items; None: as `data.json` says.
@@ -448,6 +455,7 @@ class Run:
         leak = leaky_code(self.recipe.options)
         environment = read_json(self.folder / "environment.json", _Environment, advice=_ADVICE)
         counts = self.about_data["counts"]
+        start = self.about_data.get("start")
         return {
             "run": str(self.folder),
             "recommender": self.recipe.recommender,
@@ -462,6 +470,7 @@ class Run:
             "fingerprint": self.about_data["fingerprint"],
             "commit": environment.commit,
             "leak": None if leak is None else leak.what,
+            **({} if start is None else {"start": start}),
         }
 
 

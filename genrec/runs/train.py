@@ -13,6 +13,7 @@ from genrec.data.split import spelt
 from genrec.errors import ConfigError
 from genrec.evaluation.peak_memory import peak_memory_mb
 from genrec.runs.dated import next_dated, remove_old, switch
+from genrec.runs.earlier import Earlier
 from genrec.runs.folder import NAMES, alone, begin, in_use, next_to
 from genrec.runs.measure import asked
 from genrec.runs.notes import note, warn
@@ -37,6 +38,8 @@ def train(
     refit: bool = False,
     force: bool = False,
     keep: int | None = None,
+    from_run: str | Path | None = None,
+    budget: float | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Run:
@@ -59,6 +62,9 @@ def train(
         force: train again where a run is, which answers until the new model is whole and takes its place.
         keep: make `out` a folder of runs, each named by its moment, with a link `latest` that is switched to this one
             when it is whole; so many of the newest stay, and older ones are removed. Nothing else in `out` is touched.
+        from_run: start from what an earlier run has learnt, of the same recommender on a log that has grown since:
+            items are known by their ids and words by their text.
+        budget: with `from_run`, the share of the steps of a whole training that is taken; None: 0.3.
         progress: called with (users done, users in all) while validation is measured.
         options: of the recommender, before the recipe's.
 
@@ -67,7 +73,8 @@ def train(
 
     Raises:
         ConfigError: no such recipe, protocol or share, or an option that the recommender does not have, or one that
-            rules `refit` out; or `keep` is no whole number of at least 1, or given with `force`.
+            rules `refit` out; or `keep` is no whole number of at least 1, or given with `force`; or the recommender
+            cannot start from that run, or `refit` is given with it.
         RunError: `out` holds something, or was begun differently, or another process trains there.
         DataError, CatalogueError: data that cannot be read.
     """
@@ -81,7 +88,14 @@ def train(
         items = given.pop("items", None)
         path = None if data is None else str(data)
         data = DataSource.of_recipe(recipe.data, path, None if items is None else str(items), given)
-    ways: dict[str, Any] = {"resume": resume, "refit": refit, "progress": progress}
+    earlier = None if from_run is None else Earlier.of(from_run, budget, held_out)
+    if earlier is None and budget is not None:
+        raise ConfigError(
+            "budget (--budget) is of a training that starts from an earlier run: name one (--from)"
+        )
+    if earlier is not None and refit:
+        raise ConfigError("--refit trains afresh, and --from starts from an earlier run: give one of them")
+    ways: dict[str, Any] = {"resume": resume, "refit": refit, "earlier": earlier, "progress": progress}
     place = Path(out)
     if keep is not None:
         keep = as_count(keep, "keep", "run")
@@ -110,12 +124,13 @@ def _whole_run(
     *,
     resume: bool,
     refit: bool,
+    earlier: Earlier | None,
     progress: Progress | None,
 ) -> Run:
     """Train in a folder, let it take the place where it is to be, and measure it there."""
     from genrec.tasks.recommender import recommends
 
-    run = train_run(folder, recipe, data, resume=resume, refit=refit)
+    run = train_run(folder, recipe, data, resume=resume, refit=refit, earlier=earlier)
     if folder != place:
         put_folder(folder, place)
         run = replace(run, folder=place)
@@ -134,7 +149,15 @@ def _whole_run(
     return run
 
 
-def train_run(folder: Path, recipe: Recipe, source: DataSource, *, resume: bool, refit: bool = False) -> Run:
+def train_run(
+    folder: Path,
+    recipe: Recipe,
+    source: DataSource,
+    *,
+    resume: bool,
+    refit: bool = False,
+    earlier: Earlier | None = None,
+) -> Run:
     """`train` without measuring; a run that is finished already is left as it is.
 
     Args:
@@ -143,6 +166,7 @@ def train_run(folder: Path, recipe: Recipe, source: DataSource, *, resume: bool,
         source: what to train on.
         resume: take up a run that was begun with the same recipe and data.
         refit: refuse what cannot be trained again on the validation items.
+        earlier: the run to start from; None: afresh.
     """
     import genrec
     from genrec.audit.data import quick_findings
@@ -156,7 +180,11 @@ def train_run(folder: Path, recipe: Recipe, source: DataSource, *, resume: bool,
     source = source.settled(dataset)
     resolved = replace(resolved, data=source.absolute().as_recipe())
     with all_or_nothing(folder, names=NAMES, keep=lambda error: _goes_on(error, folder)), alone(folder):
-        run = begin(folder, resolved, source, dataset, resume=resume)
+        if earlier is not None:
+            earlier.check_grown(dataset.interactions.num_interactions)
+        run = begin(
+            folder, resolved, source, dataset, resume=resume, start=None if earlier is None else earlier.about
+        )
         if run.finished:
             note(f"{folder} is trained already")
             return run
@@ -169,7 +197,15 @@ def train_run(folder: Path, recipe: Recipe, source: DataSource, *, resume: bool,
         )
         warn(quick_findings(run.parts, resolved.options))
         start = time.perf_counter()
-        recommender.fit(train, run.parts.validation, run=folder, resume=resume)
+        begun = None
+        if earlier is not None:
+            begun, ids = earlier.start(), set(dataset.catalogue.ids)
+            known = len(ids.intersection(begun.model.catalogue.ids))
+            note(
+                f"starting from {earlier.run.folder}, which knows {known:,} of the {len(ids):,} items, with "
+                f"{earlier.budget:.3g} of the steps"
+            )
+        recommender.fit(train, run.parts.validation, run=folder, resume=resume, start=begun)
         run.save_model(recommender)
     notes = recommender.notes()
     for line in notes:

@@ -93,6 +93,7 @@ class ItemSteps(Dataset[Batch]):
         seed: int,
         min_steps: int = 0,
         max_steps: int | None = None,
+        budget: float = 1.0,
     ) -> None:
         """Plan the steps.
 
@@ -104,13 +105,18 @@ class ItemSteps(Dataset[Batch]):
             seed: of the order and of the cuts.
             min_steps: repeat epochs until there are so many.
             max_steps: end after that many, wherever in an epoch; None: with the last epoch.
+            budget: of all these steps, the share that is taken.
         """
         self.histories, self.max_items, self.batch_size, self.seed = histories, max_items, batch_size, seed
         # Rows longer than any history would be padding.
         self.places = min(max_items, max(1, int(histories.lengths.max(initial=0)) - 1))
         self.windows = lru_cache(maxsize=1)(self._windows)
         num_epochs = max(num_epochs, -(-min_steps // max(1, self._num_steps(0))))
-        self.calendar = Calendar((self._num_steps(number) for number in range(num_epochs)), max_steps)
+        steps = [self._num_steps(number) for number in range(num_epochs)]
+        if budget < 1:
+            most = sum(steps) if max_steps is None else min(max_steps, sum(steps))
+            max_steps = max(1, round(budget * most))
+        self.calendar = Calendar(steps, max_steps)
 
     def _num_steps(self, epoch: int) -> int:
         return -(-int(self._cut(epoch)[2].sum()) // self.batch_size)

@@ -40,7 +40,12 @@ class Codebook:
 
     @classmethod
     def build(
-        cls, config: GenerativeConfig, train: Interactions, texts: Iterable[str], words: Sequence[str] = ()
+        cls,
+        config: GenerativeConfig,
+        train: Interactions,
+        texts: Iterable[str],
+        words: Sequence[str] = (),
+        tokenizer: TextTokenizer | None = None,
     ) -> Codebook:
         """The codebook of the catalogue of `train`.
 
@@ -49,6 +54,7 @@ class Codebook:
             train: the training part; nothing else may give codes their shape.
             texts: what else than names the tokenizer has to spell.
             words: words that are a token each and that no text can spell.
+            tokenizer: of an earlier training; None: one for these names and texts.
 
         Raises:
             ConfigError: the code does not go with the backbone, or the backbone has no tokenizer.
@@ -70,8 +76,9 @@ class Codebook:
             words = [*words, *coded.words]
         numbers = _numbers(config, train)
         names = _names(titles, numbers)
-        tokenizer: TextTokenizer
-        if backbone.kind != "pretrained":
+        if tokenizer is not None:
+            pass
+        elif backbone.kind != "pretrained":
             spelt = [*(names if coded is None else ()), *texts]
             digit_pairs = numbers is not None
             tokenizer = TrainedTokenizer.train(spelt, backbone.vocab_size, digit_pairs=digit_pairs)

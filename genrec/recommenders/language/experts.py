@@ -38,6 +38,7 @@ from genrec.recommenders.base import Recommender, load, recommender_class
 from genrec.recommenders.held import fitted, part
 from genrec.recommenders.language.config import PRIOR, PriorOptions
 from genrec.recommenders.language.weights import WORST, fit_weights, minimum
+from genrec.recommenders.start import Start
 
 _NUMBERS_HELD = (
     1 << 28
@@ -335,7 +336,12 @@ def _listed(weights: _Weights) -> str:
 
 
 def fit_experts(
-    config: Any, train_data: Interactions, validation: Targets | None, run: Path | None, resume: bool
+    config: Any,
+    train_data: Interactions,
+    validation: Targets | None,
+    run: Path | None,
+    resume: bool,
+    start: Start | None = None,
 ) -> Experts | None:
     """The recommenders of a prior, fitted; their weights are not. None where there are none.
 
@@ -344,6 +350,7 @@ def fit_experts(
     Args:
         config: a recommender's, with `PriorOptions`, `seed`, `threads` and `ranking_batch`.
         train_data, validation, run, resume: as in `Recommender.fit`.
+        start: an earlier recommender with such a prior; each of its parts is where the one of its name starts.
     """
     names, options, catalogue = config.expected_by, dict(config.prior_options), train_data.catalogue
     if config.prior is None:
@@ -355,8 +362,12 @@ def fit_experts(
     parts = [part(name, options.get(name, {}), usual, catalogue) for name in names]
     check_experts(parts)
     homes = [None if run is None else run / "prior" / str(place) for place in range(len(parts))]
+    earlier: Experts | None = None if start is None else vars(start.model.as_trained).get("experts_")
+    before = () if earlier is None else earlier.models
+    starts = {model.name: Start(model, start.budget) for model in before if start is not None}
     models = [
-        fitted(model, train_data, validation, home, resume) for model, home in zip(parts, homes, strict=True)
+        fitted(model, train_data, validation, home, resume, starts.get(model.name))
+        for model, home in zip(parts, homes, strict=True)
     ]
     taken_I = np.bincount(train_data.histories.items, minlength=train_data.num_items)
     return Experts.of(models, taken_I == 0) if models else None

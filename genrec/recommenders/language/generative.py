@@ -22,6 +22,7 @@ from genrec.backbones.base import NodeModel
 from genrec.backbones.children import child_logits
 from genrec.backbones.hardware import built, device, full_precision, num_replicas, prepare_threads
 from genrec.backbones.item_reader import ItemReader
+from genrec.backbones.tokenizer import TextTokenizer
 from genrec.data.catalogue import BoolArray, Catalogue
 from genrec.data.interactions import Histories, IntArray, Interactions, Targets
 from genrec.data.ranking import Rankings
@@ -102,7 +103,11 @@ class GenerativeRecommender(Recommender):
     # -- parts of `_fit` -------------------------------------------------------------------------------------
 
     def _new_codebook(
-        self, train_data: Interactions, texts: Iterable[str], words: Sequence[str] = ()
+        self,
+        train_data: Interactions,
+        texts: Iterable[str],
+        words: Sequence[str] = (),
+        tokenizer: TextTokenizer | None = None,
     ) -> Codebook:
         """See `Codebook.build`."""
         config: GenerativeConfig = self.config
@@ -110,7 +115,7 @@ class GenerativeRecommender(Recommender):
         if config.backbone.kind == "pretrained":
             # What is no such checkpoint is told before its tokenizer is missed.
             self.architecture.check(config.backbone.path)
-        return Codebook.build(config, train_data, texts, words)
+        return Codebook.build(config, train_data, texts, words, tokenizer)
 
     def _new_backbone(self, codebook: Codebook, num_users: int = 0) -> Any:
         """See `Architecture.new`."""

@@ -64,8 +64,8 @@ class ItemReading:
         return ItemReader.load(folder, item_bags(codebook))
 
 
-def item_steps(histories: Histories, config: Any) -> ItemSteps:
-    """The batches of a training on these histories, as the options of a recommender say."""
+def item_steps(histories: Histories, config: Any, budget: float = 1.0) -> ItemSteps:
+    """The batches of a training on these histories, as the options of a recommender say; `budget`: the share taken."""
     options: Items = config.backbone
     return ItemSteps(
         histories,
@@ -75,7 +75,32 @@ def item_steps(histories: Histories, config: Any) -> ItemSteps:
         seed=config.seed,
         min_steps=options.min_steps,
         max_steps=config.training.max_steps,
+        budget=budget,
     )
+
+
+def nodes_of_before(
+    codebook: Codebook, ids: Sequence[str], old: Codebook, old_ids: Sequence[str]
+) -> IntArray:
+    """The node of an earlier trie that each node (N,) of this one goes on from, -1 for none; tokens are the same.
+
+    A node is the same where the same tokens lead to it. An item's last node, at which it is alone, goes on from the
+    last one that the item had, as under another title.
+    """
+    before, trie = old.trie, codebook.trie
+    pairs = zip(before.parent_N.tolist(), before.token_N.tolist(), strict=True)
+    node_there = {pair: node for node, pair in enumerate(pairs)}
+    found = [0]
+    for parent, token in zip(trie.parent_N[1:].tolist(), trie.token_N[1:].tolist(), strict=True):
+        found.append(node_there.get((found[parent], token), -1) if found[parent] >= 0 else -1)
+    old_of_new_N = np.array(found, np.int64)
+    row_there, used = {item: row for row, item in enumerate(old_ids)}, set(found)
+    for row, item in enumerate(ids):
+        if item in row_there:
+            last, last_there = int(trie.paths[row].max()), int(before.paths[row_there[item]].max())
+            if old_of_new_N[last] < 0 and last_there not in used:
+                old_of_new_N[last] = last_there
+    return old_of_new_N
 
 
 def item_states(reader: ItemReader, history: IntArray, count: int) -> Tensor:
