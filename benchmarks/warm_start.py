@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,7 @@ def publish(options: Any, dataset: Any, rows: Any, sizes: list[str]) -> None:
             seconds = np.mean([one[0] for one in found[1:]])
             lines.append(f"| {way} | {' | '.join(cells)} | {seconds:.0f} |")
         lines.append("")
-    pages.publish("\n".join(lines).replace(" 0.", " ."), options.out)
+    pages.publish(re.sub(r"(?<=[|/] )0(?=\.)", "", "\n".join(lines)), options.out)
 
 
 if __name__ == "__main__":
