@@ -39,6 +39,10 @@ def print_evaluation(measured: Mapping[str, Any], title: str) -> None:
     facts = {
         "trained on": trained_on,
         "floor": None if floor is None else floor_line(floor),
+        **{
+            f"{name}, beside": f"HR@10 {one['HR@10']:.4f}, NDCG@10 {one['NDCG@10']:.4f}"
+            for name, one in measured.get("floors", {}).items()
+        },
         "floor of the refit": floor_line(again["floor"]) if again is not None and "floor" in again else None,
         **_apart(measured),
         **data_facts(about),

@@ -77,6 +77,13 @@ def train(
             help="With --from: of the steps of a whole training, the share that is taken; 0.3 by default.",
         ),
     ] = None,
+    floors: Annotated[
+        bool | None,
+        typer.Option(
+            "--floors/--no-floors",
+            help="Measure popular, itemknn and transitions beside the validation figure; by default if it is quick.",
+        ),
+    ] = None,
     refit: Annotated[
         bool,
         typer.Option(
@@ -97,7 +104,7 @@ def train(
     stopped = stoppable("go on with the same command and --resume")
     with stopped, progress("measuring on validation") as tick:
         options: dict[str, Any] = {"resume": resume, "refit": refit, "force": force, "keep": keep}
-        options |= {"from_run": from_run, "budget": budget}
+        options |= {"from_run": from_run, "budget": budget, "floors": floors}
         run = train_run(
             recipe, source, out, protocol=protocol, cold_share=cold_share, progress=tick, **options
         )

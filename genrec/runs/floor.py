@@ -1,22 +1,31 @@
 """The floor: what `transitions`, which trains nothing, finds on the questions that a run was measured on.
 
-Where items are held out of the training, `tfidf` stands beside it, which finds them by their words alone.
+Where items are held out of the training, `tfidf` stands beside it, which finds them by their words alone. Beside the
+validation figure of a training stand all that only count: `popular`, `itemknn` and `transitions`.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from genrec.runs.notes import note, warn
 
 if TYPE_CHECKING:
     from genrec.data.catalogue import Catalogue
     from genrec.data.interactions import Interactions, Targets
+    from genrec.runs.run import Run
 
 FLOOR, TEXT_FLOOR = "transitions", "tfidf"
 MOST_INTERACTIONS = 5_000_000  # that are counted beside a run, and
 MOST_SCORES = 10**9  # scores of single items: about half a minute with text
+CHEAP = ("popular", "itemknn", FLOOR)
+MOST_SHARE = 0.1  # of the time of a training that these take beside it unless they are asked for
+MOST_PAIRS = 2 * 10**8  # of items of the same histories, which itemknn counts before it can be stopped
+LEAST_SECONDS = 0.5  # less is not enough for anything
 
 
 def floor_options(catalogue: Catalogue) -> dict[str, str]:
@@ -63,6 +72,62 @@ def measured_floor(train: Interactions, targets: Targets, name: str = FLOOR) -> 
         "intervals": intervals,
         **cold_and_warm(counts),
     }
+
+
+class _TooLongError(Exception):
+    """The time for the floors is up."""
+
+
+def cheap_floors(run: Run, name: str, targets: Targets, *, always: bool | None = None) -> dict[str, Any]:
+    """What recommenders that only count find on the questions of a measurement: beside its numbers in the run.
+
+    Args:
+        run: measured already.
+        name: of the measurement, as in `validation`.
+        targets: its questions.
+        always: True: however long it takes; None: stop when a tenth of the time of the training is up; False: none.
+
+    Returns:
+        Name to options, HR, NDCG, MRR and seconds; nothing of those that were left out, which a note tells.
+    """
+    import genrec
+    from genrec.evaluation import protocol
+
+    measured, found = run.metrics[name], dict[str, Any]()
+    cost = float(run.metrics.get("training", {}).get("seconds", 0.0))
+    asked = [cheap for cheap in CHEAP if cheap != run.recipe.recommender]
+    if always is False or (always is None and cost * MOST_SHARE < LEAST_SECONDS):
+        return {}
+    began = time.perf_counter()
+
+    def tick(*_: int) -> None:
+        if always is None and time.perf_counter() - began > cost * MOST_SHARE:
+            raise _TooLongError
+
+    train = run.parts.train
+    pairs = int(np.square(train.histories.lengths.astype(np.int64)).sum())
+    for cheap in asked:
+        try:
+            tick()
+            if always is None and pairs > MOST_PAIRS and cheap == "itemknn":
+                raise _TooLongError
+            first = time.perf_counter()
+            options = floor_options(targets.catalogue) if cheap == FLOOR else {}
+            model = genrec.create(cheap, **options).fit(train)
+            result = protocol.evaluate(model.rank, targets, unfiltered=False, progress=tick)
+        except _TooLongError:
+            note(
+                f"no {cheap} beside these numbers: it would take more than {MOST_SHARE:.0%} of the {cost:,.0f} s of "
+                "the training; --floors has it measured"
+            )
+            continue
+        quality = {metric: result.metrics[metric] for metric in result.intervals}
+        found[cheap] = {"options": options, **quality, "seconds": time.perf_counter() - first}
+    run.add_metrics(name, {**measured, "floors": found})
+    if found:
+        best = max(found, key=lambda cheap: found[cheap]["NDCG@10"])
+        warn_below_floor(name, {**measured, "floor": {"recommender": best, **found[best]}})
+    return found
 
 
 def warn_below_floor(where: str, metrics: Mapping[str, Any]) -> None:

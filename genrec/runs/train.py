@@ -14,6 +14,7 @@ from genrec.errors import ConfigError
 from genrec.evaluation.peak_memory import peak_memory_mb
 from genrec.runs.dated import next_dated, remove_old, switch
 from genrec.runs.earlier import Earlier
+from genrec.runs.floor import cheap_floors
 from genrec.runs.folder import NAMES, alone, begin, in_use, next_to
 from genrec.runs.measure import asked
 from genrec.runs.notes import note, warn
@@ -40,6 +41,7 @@ def train(
     keep: int | None = None,
     from_run: str | Path | None = None,
     budget: float | None = None,
+    floors: bool | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Run:
@@ -65,6 +67,8 @@ def train(
         from_run: start from what an earlier run has learnt, of the same recommender on a log that has grown since:
             items are known by their ids and words by their text.
         budget: with `from_run`, the share of the steps of a whole training that is taken; None: 0.3.
+        floors: measure `popular`, `itemknn` and `transitions` on the validation questions as well; None: as far as that
+            takes less than a tenth of the training's time.
         progress: called with (users done, users in all) while validation is measured.
         options: of the recommender, before the recipe's.
 
@@ -95,7 +99,8 @@ def train(
         )
     if earlier is not None and refit:
         raise ConfigError("--refit trains afresh, and --from starts from an earlier run: give one of them")
-    ways: dict[str, Any] = {"resume": resume, "refit": refit, "earlier": earlier, "progress": progress}
+    ways: dict[str, Any] = {"resume": resume, "refit": refit, "earlier": earlier}
+    ways |= {"floors": floors, "progress": progress}
     place = Path(out)
     if keep is not None:
         keep = as_count(keep, "keep", "run")
@@ -125,6 +130,7 @@ def _whole_run(
     resume: bool,
     refit: bool,
     earlier: Earlier | None,
+    floors: bool | None,
     progress: Progress | None,
 ) -> Run:
     """Train in a folder, let it take the place where it is to be, and measure it there."""
@@ -136,7 +142,7 @@ def _whole_run(
         run = replace(run, folder=place)
     if recommends(run.model):
         config = run.model.config
-        sampled = asked(run.parts, "validation", config.validation_users)[1]
+        name, sampled = asked(run.parts, "validation", config.validation_users)
         note(
             f"validation on {len(sampled):,} of {len(run.parts.validation):,} users (validation_users), "
             f"{config.ranking_batch:,} at once (ranking_batch)"
@@ -144,6 +150,7 @@ def _whole_run(
         run.evaluate(
             "validation", users=config.validation_users, keep_lists=False, floor=False, progress=progress
         )
+        cheap_floors(run, name, sampled, always=floors)
     if refit:
         refit_run(run)
     return run
