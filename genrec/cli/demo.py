@@ -105,14 +105,16 @@ def _show_users(models: Mapping[str, Recommender], dataset: Dataset, questions: 
     from genrec.pages.report import ShownItem, ShownUser
 
     ids, titles, shown = dataset.catalogue.ids, dataset.catalogue.titles, []
-    for user, history, target in zip(questions.users, questions.histories, questions.items, strict=True):
+    for row, (user, history) in enumerate(zip(questions.users, questions.histories, strict=True)):
         names = [ids[item] for item in history]
         answers = {name: answer_for(model, names, k=10, because=True) for name, model in models.items()}
         own = next(iter(answers.values()))
         stdout().print(f"\nuser {user}", style="bold")
         print_answer(own)
-        place = next((item["rank"] for item in own["items"] if item["item_id"] == ids[target]), None)
-        stdout().print(f"took next: {titles[target]} ({f'rank {place}' if place else 'not in the list'})")
+        places = {item["item_id"]: f"rank {item['rank']}" for item in own["items"]}
+        taken = questions.answers(row).tolist()
+        told = (f"{titles[item]} ({places.get(ids[item], 'not in the list')})" for item in taken)
+        stdout().print(f"took next: {', '.join(told)}")
         lists = {
             name: [
                 ShownItem(item["title"], item["probability"], (item["because"] or {}).get("title"))
@@ -126,5 +128,7 @@ def _show_users(models: Mapping[str, Recommender], dataset: Dataset, questions: 
             for heading, lines in model.background(names).items()
         }
         history_titles = [titles[item] for item in history]
-        shown.append(ShownUser(str(user), history_titles, lists, titles[target], background))
+        shown.append(
+            ShownUser(str(user), history_titles, lists, [titles[item] for item in taken], background)
+        )
     return shown

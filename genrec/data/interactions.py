@@ -143,6 +143,10 @@ class Targets:
             self.catalogue, self.users[rows.tolist()], self.histories.take(rows), self.items[rows], orders
         )
 
+    def answers(self, row: int) -> IntArray:
+        """What did come next in one question: its item, or all of its order."""
+        return self.items[row : row + 1] if self.orders is None else self.orders[row]
+
     def apart(self) -> Targets:
         """A question for every item of every order, with the history of the order."""
         if self.orders is None:

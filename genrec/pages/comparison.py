@@ -89,8 +89,13 @@ def _header(title: str, analysis: Analysis, about: Mapping[str, Any], num_runs: 
     hit, gain = analysis.metrics.index("HR@10"), analysis.metrics.index("NDCG@10")
     sure = [name for place, name in enumerate(names) if place and found.significant(0, place, gain)]
     unsure = [name for name in names[1:] if name not in sure]
+    what = (
+        "an item of a user's next order"
+        if "Recall@10" in analysis.metrics
+        else "the item that a user took next"
+    )
     told = (
-        f"<b>{escape(names[0])}</b> finds the item that a user took next among its first ten for "
+        f"<b>{escape(names[0])}</b> finds {what} among its first ten for "
         f"<b>{found.means_GM[0, hit]:.1%}</b> of {about['num_targets']:,} users."
     )
     if sure:
@@ -199,15 +204,16 @@ def _examples(analysis: Analysis, targets: Targets) -> str:
         return f"{titles[item]} ({targets.catalogue.ids[item]})" if repeated else titles[item]
 
     def shown(example: Example) -> ShownUser:
-        target = int(targets.items[example.row])
+        taken = targets.answers(example.row).tolist()
         lists = {}
         for place, group in enumerate(analysis.groups):
             items = [int(item) for item in group.rankings[0].items_BK[example.row] if item >= 0]
-            where = f"place {items.index(target) + 1}" if target in items else "not found"
+            places = [str(items.index(item) + 1) for item in taken if item in items]
+            where = f"place {', '.join(places)}" if places else "not found"
             lists[f"{place + 1} · {group.name}: {where}"] = [ShownItem(title(item)) for item in items[:10]]
         user = f"User {targets.users[example.row]}: {_found_by(example, analysis.names)}"
         history = [title(int(item)) for item in targets.histories[example.row]]
-        return ShownUser(user, history, lists, title(target))
+        return ShownUser(user, history, lists, [title(item) for item in taken])
 
     cards = "".join(user_card(shown(example)) for example in analysis.examples)
     text = (

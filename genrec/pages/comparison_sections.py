@@ -15,7 +15,7 @@ from genrec.pages.comparison_charts import Cell, Dot, dot_plot, matrix
 from genrec.pages.page import panels, section
 
 _PANELS = {
-    "HR@10": "HR@10: the item taken next is among the first ten",
+    "HR@10": "HR@10: what was taken next is among the first ten",
     "NDCG@10": "NDCG@10: and how near the top it stands",
 }
 _TINT = 0.4  # the strongest; text stays legible on it

@@ -14,13 +14,13 @@ from genrec.pages.charts import Bar, Line, bar_panel, line_chart
 from genrec.pages.page import write_page
 
 _PANELS = {
-    "HR@10": "HR@10: the next item is among the first ten",
+    "HR@10": "HR@10: what came next is among the first ten",
     "NDCG@10": "NDCG@10: and how near the top it stands",
     "HR@5": "HR@5: among the first five",
     "MRR": "MRR: the mean of 1 / rank",
 }
 _PROTOCOL = (
-    "One item of each user was kept aside and has to be found again among all items of the catalogue; items "
+    "{what} of each user was kept aside and has to be found again among all items of the catalogue; items "
     "the user had before are left out of the lists, and ties count against the recommender. The thin lines "
     "are 95 % intervals: another draw of users could move the number that far."
 )
@@ -71,14 +71,14 @@ class ShownUser:
         name: what to call the user.
         history: titles, oldest first.
         lists: recommender to its items, best first.
-        target: title of what the user did take next, where that is known.
+        taken: title of what the user did take next, of an order all titles, where that is known.
         background: what else a list was made from, such as a profile: lines under their headings.
     """
 
     name: str
     history: Sequence[str]
     lists: Mapping[str, Sequence[ShownItem]] = field(default_factory=dict)
-    target: str | None = None
+    taken: Sequence[str] = ()
     background: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
@@ -136,7 +136,9 @@ def _quality(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
     if not evaluations:
         return ""
     name, own = next(iter(evaluations.items()))
-    sentence = ""
+    sentence, kept, asked = "", "One item", "the item that they took next"
+    if "num_targets" in own:
+        kept, asked = "The last order", "an item of their next order"
     if "HR@10" in own:
         others = [
             f"{escape(other)} for {metrics['HR@10']:.1%}"
@@ -145,7 +147,7 @@ def _quality(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
         ]
         own_share = f"<b>{own['HR@10']:.1%}</b> of {own['num_users']:,} users"
         sentence = (
-            f'<p class="lead">For {own_share}, {escape(name)} puts the item that they took next among its '
+            f'<p class="lead">For {own_share}, {escape(name)} puts {asked} among its '
             f"first ten out of {own['num_items']:,}{' (' + ', '.join(others) + ')' if others else ''}.</p>"
         )
     panels = "".join(
@@ -153,8 +155,9 @@ def _quality(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
         for metric, label in _PANELS.items()
         if all(metric in metrics for metrics in evaluations.values())
     )
+    protocol = _PROTOCOL.format(what=kept)
     return (
-        f'<section><h2>What it finds</h2>{sentence}{_floor(own)}{_trained_on(own)}<p class="soft">{_PROTOCOL}</p>'
+        f'<section><h2>What it finds</h2>{sentence}{_floor(own)}{_trained_on(own)}<p class="soft">{protocol}</p>'
         f'<div class="panels">{panels}</div></section>'
     )
 
@@ -199,7 +202,9 @@ def _table(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
     own = next(iter(evaluations))
     head = "".join(f"<th{_own(name == own)}>{escape(name)}</th>" for name in evaluations)
     rows = []
-    metrics = [name for name in evaluations[own] if name == "MRR" or name.startswith(("HR@", "NDCG@"))]
+    metrics = [
+        name for name in evaluations[own] if name == "MRR" or name.startswith(("HR@", "NDCG@", "Recall@"))
+    ]
     for metric in metrics:
         best = max(float(found.get(metric, 0)) for found in evaluations.values())
         cells = "".join(
@@ -268,10 +273,9 @@ def user_card(user: ShownUser) -> str:
     trail += [f"<span>{escape(title)}</span>" for title in user.history[-_SHOWN_HISTORY:]]
     if not user.history:
         trail.append("<span>nothing yet</span>")
-    if user.target is not None:
-        trail.append(f'<span class="next">→ {escape(user.target)}</span>')
+    trail += [f'<span class="next">→ {escape(title)}</span>' for title in user.taken]
     lists = "".join(
-        f"<div><h3>{escape(name)}</h3><ol>{_entries(entries, user.target)}</ol></div>"
+        f"<div><h3>{escape(name)}</h3><ol>{_entries(entries, user.taken)}</ol></div>"
         for name, entries in user.lists.items()
     )
     background = "".join(
@@ -286,7 +290,7 @@ def user_card(user: ShownUser) -> str:
     )
 
 
-def _entries(entries: Sequence[ShownItem], target: str | None) -> str:
+def _entries(entries: Sequence[ShownItem], taken: Sequence[str]) -> str:
     largest = max((item.probability or 0.0 for item in entries), default=0.0) or 1.0
     rows = []
     for place, (title, probability, because) in enumerate(entries, start=1):
@@ -296,7 +300,7 @@ def _entries(entries: Sequence[ShownItem], target: str | None) -> str:
             bar = f'<span class="thin"><i style="width:{100 * probability / largest:.1f}%"></i></span>'
         if because is not None:
             reason = f'<span class="because">because of {escape(because)}</span>'
-        hit = ' class="hit"' if title == target else ""
+        hit = ' class="hit"' if title in taken else ""
         rows.append(
             f'<li{hit}><span>{place}</span><span class="title" title="{escape(title)}">{escape(title)}</span>'
             f"<span>{share}</span>{bar}{reason}</li>"

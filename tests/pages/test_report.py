@@ -43,7 +43,7 @@ USER = ShownUser(
         "genrec": [ShownItem("Heat & <Dust>", 0.25), ShownItem("Alien", 0.0004)],
         "popular": [ShownItem("Alien")],
     },
-    target="Alien",
+    taken=["Alien"],
 )
 CURVE = [
     {"step": 10, "loss": 5.0},
@@ -61,6 +61,13 @@ def test_what_a_list_is_made_from_is_folded_under_the_history() -> None:
     assert "palr: candidates" not in card
     assert card.count("<details>") == 2
     assert "<details>" not in user_card(USER)
+
+
+def test_all_of_an_order_is_marked() -> None:
+    card = user_card(replace(USER, taken=["Alien", "Heat & <Dust>", "Orbit"]))
+    assert card.count('class="next"') == 3
+    assert card.count('class="hit"') == 3
+    assert user_card(USER).count('class="hit"') == 2
 
 
 class Page(HTMLParser):
@@ -141,7 +148,7 @@ def test_names_are_escaped(tmp_path: Path) -> None:
         title=attack,
         data_summary={"name": attack, "dropped": {attack: 3}, "notes": [attack]},
         evaluations={attack: METRICS},
-        users=[ShownUser(attack, [attack], {attack: [ShownItem(attack, 0.5, attack)]}, attack)],
+        users=[ShownUser(attack, [attack], {attack: [ShownItem(attack, 0.5, attack)]}, [attack])],
         notes=[attack],
     )
     assert "<script" not in page.source
@@ -167,7 +174,7 @@ def test_synthetic_data_are_called_so_loudly(tmp_path: Path) -> None:
 
 def test_the_bar_and_its_interval_share_one_scale(tmp_path: Path) -> None:
     source = written(tmp_path).source
-    panel = source[source.index("HR@10: the next") : source.index("NDCG@10: and")]
+    panel = source[source.index("HR@10: what came") : source.index("NDCG@10: and")]
     widths = [float(width) for width in re.findall(r'"fill" style="width:([\d.]+)%', panel)]
     ranges = [(float(a), float(b)) for a, b in re.findall(r"left:([\d.]+)%;width:([\d.]+)%", panel)]
     assert widths == pytest.approx([100 * 0.178 / 0.2, 100 * 0.084 / 0.2], abs=0.01)

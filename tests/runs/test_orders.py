@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import genrec
+import numpy as np
 import pytest
 from genrec.cli.main import main
 from genrec.errors import RunError
@@ -66,7 +68,11 @@ def test_runs_are_compared_by_orders_and_only_with_the_same(runs: Path, tmp_path
         measured = genrec.open_run(runs / name).metrics["test"]
         for metric, values in metrics.items():
             assert values["mean"] == pytest.approx(measured[metric]), metric
-    assert "Recall@10" in found.write(tmp_path / "page.html").read_text()
+    page = found.write(tmp_path / "page.html").read_text()
+    assert "Recall@10" in page
+    assert (
+        "finds an item of a user&#x27;s next order" in page or "finds an item of a user's next order" in page
+    )
     genrec.compare([runs / "popular", runs / "times"])  # in these data the rows of one time are an order
     with pytest.raises(RunError, match="in other orders, which hold out other targets"):
         genrec.compare([runs / "popular", runs / "lines"])
@@ -98,3 +104,23 @@ def test_a_refit_knows_all_but_the_last_order(tmp_path: Path) -> None:
     known = run.data.before_test()
     assert known.num_interactions == sum(not order.endswith("-4") for *_, order in LINES)
     assert run.evaluate()["refit"]["num_targets"] == run.parts.test.orders.items.size  # type: ignore[union-attr]
+
+
+def test_weights_are_fitted_to_every_item_of_an_order(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    lines = [
+        (f"u{user}", f"i{item}", 86_400 * order, f"o{order}")
+        for user in range(40)
+        for order in range(4)
+        for item in (
+            rng.integers(0, 30),
+            30 + rng.integers(0, 3),
+        )  # the second line is of a few popular items
+    ]
+    data = genrec.read(written(tmp_path / "log.csv", lines))
+    model = genrec.create("prior", prior=["popular", "transitions"])
+    one, apart, first = (
+        model.fit(data.train, asked).experts_.weights
+        for asked in (data.validation, data.validation.apart(), replace(data.validation, orders=None))
+    )
+    assert one == apart != first

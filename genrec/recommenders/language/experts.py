@@ -152,16 +152,17 @@ class Experts:
     def asked(self, validation: Targets, options: PriorOptions, seed: int) -> Targets:
         """The validation users whom the weights are learned from: those who took something new."""
         asked = validation.sample(options.calibration_users, seed, "users that the prior is weighed on")
-        return _new_to_them(asked, self.most_users)
+        return _new_to_them(asked.apart(), self.most_users)
 
     def weighed(self, asked: Targets, validation: Targets, config: Any) -> Experts:
         """These with all weights that need no language model.
 
         Args:
             asked: of `validation`, as `asked` chooses them.
-            validation: what users took next.
+            validation: what users took next; of an order, each item.
             config: a recommender's, with `PriorOptions`, `seed` and `ranking_batch`.
         """
+        validation = validation.apart()
         found, taken_B = self.fitted(asked, config.ranking_batch), self.untrained_I[validation.items]
         takers = validation.take(np.flatnonzero(taken_B))
         takers = takers.sample(

@@ -201,7 +201,7 @@ class Palr(GenerativeRecommender):
             ConfigError: the retriever proposes the target of none of these users.
         """
         config, scores = self.config, self.scores
-        asked = validation.sample(config.calibration_users, config.seed, "users calibrated on")
+        asked = validation.sample(config.calibration_users, config.seed, "users calibrated on").apart()
         self.backbone_.eval()
         wanted_F = np.array([float(score.name not in without) for score in scores])
         propose = partial(self._proposed, count=config.num_candidates)
