@@ -40,8 +40,12 @@ class Bags:
 
     @classmethod
     def of_lists(cls, rows: Sequence[Sequence[int]], num_words: int) -> Bags:
-        """Bags of the words of each row, each of weight 1 / √(words of the row), so that all are as long."""
-        words = Histories.from_lists(rows)
+        """`of` the words of each row."""
+        return cls.of(Histories.from_lists(rows), num_words)
+
+    @classmethod
+    def of(cls, words: Histories, num_words: int) -> Bags:
+        """Bags of the words of each list, each of weight 1 / √(words of the list), so that all are as long."""
         lengths = words.lengths
         weights = np.repeat(1 / np.sqrt(np.maximum(lengths, 1)), lengths)
         return cls(words, weights.astype(np.float32), num_words)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from genrec.data.catalogue import Catalogue
+from genrec.data.catalogue import BoolArray, Catalogue
 from genrec.data.streams import stream
 
 IntArray = np.ndarray[Any, np.dtype[np.integer[Any]]]
@@ -31,10 +32,13 @@ class Histories:
     @classmethod
     def from_lists(cls, lists: Iterable[Sequence[int] | IntArray]) -> Histories:
         """Histories from lists of item rows."""
-        parts = [np.asarray(part, dtype=np.int32) for part in lists]
+        parts = list(lists)
         offsets = np.zeros(len(parts) + 1, dtype=np.int64)
         np.cumsum([len(part) for part in parts], out=offsets[1:])
-        return cls(np.concatenate([*parts, np.empty(0, np.int32)]), offsets)
+        if all(isinstance(part, list) for part in parts):  # to make an array of each takes longer
+            return cls(np.fromiter(chain.from_iterable(parts), np.int32, int(offsets[-1])), offsets)
+        arrays = [np.asarray(part, dtype=np.int32) for part in parts]
+        return cls(np.concatenate([*arrays, np.empty(0, np.int32)]), offsets)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -61,6 +65,10 @@ class Histories:
     def ages(self) -> IntArray:
         """How many items of its list come after each of `items`."""
         return np.repeat(self.offsets[1:], self.lengths) - 1 - np.arange(len(self.items))
+
+    def only(self, kept: BoolArray) -> Histories:
+        """The lists without the entries where the mask `kept` over `items` is false."""
+        return Histories(self.items[kept], np.concatenate([[0], np.cumsum(kept)])[self.offsets], self.users)
 
     def take(self, rows: IntArray) -> Histories:
         """The lists at `rows`, in that order."""

@@ -122,8 +122,8 @@ def beside(model: LivingCatalogue, data: Dataset, *, items: bool = True, unrated
             f"{_some(data, unknown)} unknown to the recommender: left out of the histories, in {count}; give today's "
             "items, or add them with `genrec items add`"
         )
-    offsets = np.concatenate([[0], np.cumsum(known)])[taken.offsets]
-    return Today(changed, data, Histories(found_items[known], offsets), notes)  # type: ignore[arg-type]
+    histories = Histories(found_items, taken.offsets).only(known)
+    return Today(changed, data, histories, notes)  # type: ignore[arg-type]
 
 
 def _with_items(model: M, data: Dataset, unrated: bool) -> tuple[M, list[str]]:

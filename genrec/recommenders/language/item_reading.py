@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,12 +31,12 @@ def item_bags(codebook: Codebook, titles: Sequence[str] | None = None) -> Bags:
         titles: of the items; None: those of the training. Where codes are not of titles, they are read themselves.
     """
     trie, num_tokens = codebook.trie, codebook.tokenizer.vocab_size
-    tokens: Iterable[Sequence[int] | IntArray] = codebook.codes
+    tokens: Histories = codebook.codes
     if codebook.trained is not None and codebook.numbers is None:
-        tokens = codebook.tokenizer.encode(list(codebook.trained.names if titles is None else titles))
-    bags = Bags.of_lists([list(row) for row in tokens], num_tokens)
-    nodes = Bags.of_lists([row[row > 0].tolist() for row in trie.paths], trie.num_nodes)
-    return Bags.joined([bags, nodes])
+        names = list(codebook.trained.names if titles is None else titles)
+        tokens = Histories.from_lists(codebook.tokenizer.encode(names))
+    nodes = trie.paths.only(trie.paths.items > 0)
+    return Bags.joined([Bags.of(tokens, num_tokens), Bags.of(nodes, trie.num_nodes)])
 
 
 class ItemReading:
