@@ -94,20 +94,24 @@ class TrieRanker:
             questions: B of them.
             k: items wanted.
             seen: items that each must not be answered with; None: no such items.
-            allowed: mask (num_items,) of what may be answered; None: everything.
+            allowed: mask (num_items,) of what may be answered, or one for each question; None: everything.
             exact: search until every list is proved.
             prior: what an item model expects of the questions of some rows; None: the language model writes alone.
 
         Raises:
             ConfigError: as in `BeamSearch.search_exact`.
         """
-        open_to_all = Constraint(self.tensors, allowed=allowed)
+        offered = None if allowed is None or allowed.ndim == 1 else _offered(allowed, seen)
+        open_to_all = Constraint(self.tensors, allowed=allowed if offered is None else None)
 
         def best(prefix: Prefix | FixedStates, group: IntArray) -> Found:
             own = None if prior is None else prior(group)
 
             def constraint(rows: Tensor) -> Constraint:
-                return open_to_all.hiding(None if seen is None else seen.take(group[rows.cpu().numpy()]))
+                asked = group[rows.cpu().numpy()]
+                if offered is not None:
+                    return open_to_all.offering(offered.take(asked))
+                return open_to_all.hiding(None if seen is None else seen.take(asked))
 
             if exact:
                 return self.search.search_exact(prefix, constraint, k, self.width, own)
@@ -218,6 +222,17 @@ class TrieRanker:
         node_BL[real_BL] = self.trie.paths.take(items_B[there_B]).items
         tokens, nodes, lengths = (torch.from_numpy(one).to(device()) for one in (token_BL, node_BL, length_B))
         return tokens, nodes, lengths
+
+
+def _offered(allowed_BI: BoolArray, seen: Histories | None) -> Histories:
+    """The items of each row of a mask, but those that were seen."""
+    row, item = np.nonzero(allowed_BI)
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(allowed_BI)))])
+    offered = Histories(item.astype(np.int32), offsets)
+    if seen is None:
+        return offered
+    num_items = allowed_BI.shape[1]
+    return offered.only(~np.isin(row * num_items + item, seen.rows * num_items + seen.items))
 
 
 def _chance(logits_C: Tensor, taken: int) -> float:

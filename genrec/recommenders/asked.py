@@ -139,8 +139,10 @@ def check_rows(histories: Any, num_items: int) -> None:
         )
 
 
-def as_mask(values: Any, name: str, num_items: int) -> BoolArray:
+def as_mask(values: Any, name: str, num_items: int, num_histories: int | None = None) -> BoolArray:
     """A mask (num_items,) that was given as an array, a series or a list of truth values; a copy.
+
+    With `num_histories` it may also be one for each of them, (num_histories, num_items).
 
     Numbers are no mask: 0 and 1 could as well be rows, and numpy takes them for that.
 
@@ -152,7 +154,7 @@ def as_mask(values: Any, name: str, num_items: int) -> BoolArray:
         raise ConfigError(
             f"`{name}` is {shown(values)}; a mask holds a truth value for each of the {num_items} items"
         )
-    if mask.shape != (num_items,):
+    if mask.shape not in ((num_items,), (num_histories, num_items)):
         raise ConfigError(f"`{name}` has the shape {mask.shape}; the catalogue needs ({num_items},)")
     return mask
 

@@ -26,7 +26,7 @@ from pydantic import BaseModel, ValidationError
 import genrec.recommenders
 from genrec.data.catalogue import BoolArray, Catalogue
 from genrec.data.files import all_or_nothing, read_parquet, write_atomically
-from genrec.data.interactions import FloatArray, Histories, Interactions, Targets
+from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
 from genrec.data.memory import check_fits
 from genrec.data.ranking import Rankings, best_columns
 from genrec.data.seal import (
@@ -102,6 +102,7 @@ class Recommender(Answering):
     ) -> Rankings:
         """The best `k` allowed items of each history, k at most num_items; (B, k).
 
+        `allowed`: mask (num_items,), or (B, num_items) where each history may get others; None: all.
         The default scores every item, so it is always exact.
         """
         check_fits(
@@ -225,7 +226,8 @@ class Recommender(Answering):
             histories: B lists of catalogue rows, oldest first; an empty list is a user nobody knows yet.
             k: items wanted; the lists have min(k, num_items) places, and where fewer items are allowed the rest is -1.
             exclude_seen: never return an item of the history.
-            allowed: mask (num_items,) of the items that may be returned; None: all.
+            allowed: mask (num_items,) of the items that may be returned, or one for each history, (B, num_items); None:
+                all.
             max_per: field of the items to a number: a list holds at most so many items of one value of the field, and
                 is else the ranking as it is, gone through from its head. Items without a value are not limited.
             exact: search on until every list is proved to be the model's true top k, however long that takes; False:
@@ -244,21 +246,22 @@ class Recommender(Answering):
         batch_size = as_count(batch_size, "batch_size", "user")
         check_rows(histories, num_items)
         if allowed is not None:
-            allowed = as_mask(allowed, "allowed", num_items)
+            allowed = as_mask(allowed, "allowed", num_items, len(histories))
         if self.removed_.any():
             allowed = ~self.removed_ if allowed is None else allowed & ~self.removed_
         limits = None if max_per is None else Limits.of(max_per, self.catalogue)
 
-        def best(histories: Histories, k: int) -> Rankings:
-            return self._rank(histories, k, exclude_seen=exclude_seen, allowed=allowed, exact=exact)
+        def best(rows: IntArray, k: int) -> Rankings:
+            theirs = allowed if allowed is None or allowed.ndim == 1 else allowed[rows]
+            asked = histories.take(rows)
+            return self._rank(asked, k, exclude_seen=exclude_seen, allowed=theirs, exact=exact)
 
         # Batches of similar length waste least on padding; the order of the answer is the caller's.
         order = np.argsort(histories.lengths, kind="stable")
         parts = []
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            asked = histories.take(rows)
-            parts.append(best(asked, k) if limits is None else limits.best(best, asked, k))
+            parts.append(best(rows, k) if limits is None else limits.best(best, rows, k))
             if progress is not None:
                 progress(min(start + batch_size, len(order)), len(order))
         if not parts:

@@ -59,7 +59,7 @@ class Limits:
         offsets = np.concatenate([[0], np.cumsum(np.bincount(row_N, minlength=len(catalogue)))])
         return cls(len(catalogue), Histories(value_N[order_N], offsets), most)
 
-    def best(self, rank: Callable[[Histories, int], Rankings], histories: Histories, k: int) -> Rankings:
+    def best(self, rank: Callable[[IntArray, int], Rankings], rows: IntArray, k: int) -> Rankings:
         """The first `k` items of each ranking that the limits let into the list, from the head on; (B, k).
 
         What an item takes from its values is not given back, so no deeper look changes the head of a list. Looked at
@@ -67,23 +67,23 @@ class Limits:
         the end of the ranking. So no list is short where the catalogue could fill it.
 
         Args:
-            rank: the ranking of some histories, so many places deep.
-            histories: B lists.
+            rank: the rankings of some of the B histories by their rows, so many places deep.
+            rows: of the histories, (B,).
             k: items wanted, at most `num_items`.
         """
-        items_Bk = np.full((len(histories), k), -1, np.int32)
-        scores_Bk, exact_B = np.full((len(histories), k), -np.inf, np.float32), np.zeros(len(histories), bool)
-        rows, depth = np.arange(len(histories)), k
-        while len(rows):
+        items_Bk = np.full((len(rows), k), -1, np.int32)
+        scores_Bk, exact_B = np.full((len(rows), k), -np.inf, np.float32), np.zeros(len(rows), bool)
+        open_lists, depth = np.arange(len(rows)), k
+        while len(open_lists):
             depth = min(depth * _FURTHER, self.num_items)
-            found = rank(histories.take(rows), depth)
+            found = rank(rows[open_lists], depth)
             places = self._places(found.items_BK, k)
-            for row, asked, kept in zip(range(len(rows)), rows.tolist(), places, strict=True):
-                items_Bk[asked, : len(kept)] = found.items_BK[row, kept]
-                scores_Bk[asked, : len(kept)] = found.scores_BK[row, kept]
-            exact_B[rows] = found.exact_B
+            for row, place, kept in zip(range(len(places)), open_lists.tolist(), places, strict=True):
+                items_Bk[place, : len(kept)] = found.items_BK[row, kept]
+                scores_Bk[place, : len(kept)] = found.scores_BK[row, kept]
+            exact_B[open_lists] = found.exact_B
             ended_B = np.isneginf(found.scores_BK[:, -1]) | (depth == self.num_items)
-            rows = rows[~ended_B & (items_Bk[rows, -1] < 0)]
+            open_lists = open_lists[~ended_B & (items_Bk[open_lists, -1] < 0)]
         return Rankings(items_Bk, scores_Bk, exact_B)
 
     def _places(self, items_BD: IntArray, k: int) -> list[list[int]]:

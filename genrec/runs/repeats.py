@@ -32,7 +32,7 @@ def rank_repeats(
         model: fitted.
         histories: B lists of catalogue rows, oldest first.
         k: items wanted.
-        repeat: `never`, `allow` or `only`; the last asks one user after the other.
+        repeat: `never`, `allow` or `only`.
         allowed: mask (num_items,) of the items that may be returned; None: all.
         options: of `Recommender.rank`.
 
@@ -42,11 +42,14 @@ def rank_repeats(
     one_of(repeat, REPEATS, "--repeat")
     if repeat != "only":
         return model.rank(histories, k, exclude_seen=repeat == "never", allowed=allowed, **options)
+    # A mask for each user, so for no more of them than are ranked at once.
+    at_once = options.get("batch_size") or model.config.ranking_batch
     parts = []
-    for row in range(len(histories)):
-        taken = np.zeros(len(model.catalogue), bool)
-        taken[histories[row]] = True
-        one = histories.take(np.array([row]))
-        mask = taken if allowed is None else taken & allowed
-        parts.append(model.rank(one, k, exclude_seen=False, allowed=mask, **options))
+    for start in range(0, len(histories), at_once):
+        some = histories.take(np.arange(start, min(start + at_once, len(histories))))
+        own = np.zeros((len(some), len(model.catalogue)), bool)
+        own[some.rows, some.items] = True
+        if allowed is not None:
+            own &= allowed
+        parts.append(model.rank(some, k, exclude_seen=False, allowed=own, **options))
     return Rankings.concat(parts) if parts else model.rank(histories, k, **options)

@@ -56,7 +56,7 @@ def _fitted(cls: type[Recommender]) -> Recommender:
 
 
 class RecommenderContract:
-    """30 tests of each of `recommenders`, classes under `@register`, with its `tiny` options on a ring of 24 items."""
+    """31 tests of each of `recommenders`, classes under `@register`, with its `tiny` options on a ring of 24 items."""
 
     recommenders: ClassVar[Sequence[type[Recommender]]]
     weighing: ClassVar[
@@ -289,7 +289,7 @@ class RecommenderContract:
     ) -> None:
         full, found = fitted.rank(HISTORIES, NUM_ITEMS), fitted.rank(HISTORIES, 8, max_per=max_per)
         values_of = [
-            [(name, value) for name in max_per for value in _listed(row[name])]
+            [(name, value) for name in max_per for value in np.atleast_1d(row[name]).tolist() if value]
             for row in fitted.catalogue.table.iter_rows(named=True)
         ]
         for row in range(len(HISTORIES)):
@@ -299,6 +299,12 @@ class RecommenderContract:
                     taken += values_of[item]
                     expected.append(item)
             assert found.items_BK[row].tolist() == (expected + [-1] * 8)[:8]
+
+    def test_each_history_may_have_a_mask_of_its_own(self, fitted: Recommender) -> None:
+        own = np.arange(NUM_ITEMS) % np.arange(2, 2 + len(HISTORIES))[:, None] == 0
+        found = fitted.rank(HISTORIES, 4, allowed=own)
+        for row in np.arange(len(HISTORIES))[:, None]:
+            assert_same(found.take(row), fitted.rank(HISTORIES.take(row), 4, allowed=own[row[0]]))
 
     def test_a_mask_of_another_length_is_refused(self, fitted: Recommender) -> None:
         with pytest.raises(ConfigError, match=f"{NUM_ITEMS + 1}"):
@@ -450,11 +456,6 @@ class RecommenderContract:
         ]
         found = fitted.rank(Histories.from_lists(walks), 1)
         np.testing.assert_array_equal(found.items_BK[:, 0], [(walk[-1] + 1) % NUM_ITEMS for walk in walks])
-
-
-def _listed(value: Any) -> list[Any]:
-    """The values of a field of one item."""
-    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def assert_same(found: Rankings, expected: Rankings) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 from genrec.data.catalogue import Catalogue
-from genrec.data.interactions import Histories, IntArray
+from genrec.data.interactions import IntArray
 from genrec.data.ranking import Rankings
 from genrec.errors import ConfigError
 from genrec.recommenders.limits import Limits
@@ -30,18 +30,14 @@ def catalogue(**fields: Any) -> Catalogue:
 def ranked(order: IntArray) -> Any:
     """The same ranking for everybody; the depths that were asked for are kept in `depths`."""
 
-    def rank(histories: Histories, depth: int) -> Rankings:
+    def rank(rows: IntArray, depth: int) -> Rankings:
         rank.depths.append(depth)
         scores_D = -np.arange(len(order), dtype=np.float32)
-        items_BD, scores_BD = (np.tile(one, (len(histories), 1))[:, :depth] for one in (order, scores_D))
-        return Rankings(items_BD.astype(np.int32), scores_BD, np.ones(len(histories), bool))
+        items_BD, scores_BD = (np.tile(one, (len(rows), 1))[:, :depth] for one in (order, scores_D))
+        return Rankings(items_BD.astype(np.int32), scores_BD, np.ones(len(rows), bool))
 
     rank.depths = []
     return rank
-
-
-def nobody(count: int) -> Histories:
-    return Histories.from_lists([[]] * count)
 
 
 @given(
@@ -60,7 +56,7 @@ def test_a_list_is_what_going_through_the_whole_ranking_gives(genres, brands, mo
         full = any(sum(value in own for own in others[0]) >= most[0] for value in set(genres[item] or ()))
         if not full and (brands[item] is None or others[1].count(brands[item]) < most[1]):
             expected.append(item)
-    found = limits.best(ranked(np.array(order)), nobody(2), k)
+    found = limits.best(ranked(np.array(order)), np.arange(2), k)
     assert found.items_BK.tolist() == 2 * [(expected + [-1] * k)[:k]]
     places = [order.index(item) for item in expected[:k]]
     assert found.scores_BK[1, : len(places)].tolist() == [-place for place in places]
@@ -70,22 +66,22 @@ def test_a_list_is_what_going_through_the_whole_ranking_gives(genres, brands, mo
 def test_no_more_is_looked_at_than_lists_need() -> None:
     items = catalogue(brand=["Pike"] * 60 + ["Rill"] * 40)
     rank = ranked(np.arange(100))
-    found = Limits.of({"brand": 2}, items).best(rank, nobody(1), 3)
+    found = Limits.of({"brand": 2}, items).best(rank, np.arange(1), 3)
     assert found.items_BK.tolist() == [[0, 1, 60]]
     assert rank.depths == [12, 48, 100]
     rank.depths.clear()
-    Limits.of({"brand": 3}, items).best(rank, nobody(1), 3)
+    Limits.of({"brand": 3}, items).best(rank, np.arange(1), 3)
     assert rank.depths == [12]
 
 
 def test_what_ends_is_not_asked_again() -> None:
-    def rank(histories: Histories, depth: int) -> Rankings:
+    def rank(rows: IntArray, depth: int) -> Rankings:
         assert depth == 8  # the first look
-        items_BD = np.tile(np.array([4, -1, 3, -1, -1, -1, -1, -1], np.int32), (len(histories), 1))
+        items_BD = np.tile(np.array([4, -1, 3, -1, -1, -1, -1, -1], np.int32), (len(rows), 1))
         scores_BD = np.where(np.arange(8) < 4, -np.arange(8), -np.inf).astype(np.float32)  # a name of no item
-        return Rankings(items_BD, np.tile(scores_BD, (len(histories), 1)), np.zeros(len(histories), bool))
+        return Rankings(items_BD, np.tile(scores_BD, (len(rows), 1)), np.zeros(len(rows), bool))
 
-    found = Limits.of({"brand": 1}, catalogue(brand=["Pike"] * 50)).best(rank, nobody(1), 2)
+    found = Limits.of({"brand": 1}, catalogue(brand=["Pike"] * 50)).best(rank, np.arange(1), 2)
     assert found.items_BK.tolist() == [[4, -1]]
     assert found.exact_B.tolist() == [False]
 

@@ -195,11 +195,12 @@ class GenRecSeq2Seq(GenerativeRecommender):
             )
             for row, beams in zip(rows.tolist(), found, strict=True):
                 seen = set(histories[row].tolist()) if exclude_seen else set()
+                mine = None if allowed is None else allowed[row] if allowed.ndim == 2 else allowed
                 named = [(self.item_of_.get(self._read(tokens), -1), score) for tokens, score in beams]
                 kept = [
                     (item, score)
                     for item, score in named
-                    if item not in seen and (allowed is None or item < 0 or allowed[item])
+                    if item not in seen and (mine is None or item < 0 or mine[item])
                 ][:k]
                 items_BK[row, : len(kept)] = [item for item, _ in kept]
                 scores_BK[row, : len(kept)] = [score for _, score in kept]

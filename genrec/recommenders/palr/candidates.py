@@ -44,7 +44,7 @@ def retrieve(
         exclude_seen: no item of the history is a candidate.
         catalogue: whose rows histories, `allowed` and the answer count in; None: the retriever's own. The same items
             in another order are matched by their ids.
-        allowed: mask (num_items,) of the items that may be candidates; None: all.
+        allowed: mask (num_items,) or (B, num_items) of the items that may be candidates; None: all.
 
     Raises:
         NotFittedError: the retriever was not fitted.
@@ -54,7 +54,7 @@ def retrieve(
     there_I = _matched(retriever, retriever.catalogue if catalogue is None else catalogue)
     back_I = np.argsort(there_I)
     asked = Histories(there_I[histories.items], histories.offsets, histories.users)
-    allowed_there = None if allowed is None else allowed[back_I]
+    allowed_there = None if allowed is None else allowed[..., back_I]
     found = retriever.rank(asked, k, exclude_seen=exclude_seen, allowed=allowed_there)
     _check_candidates(retriever, found, asked, k, exclude_seen, allowed_there)
     items_BK = np.where(found.items_BK < 0, -1, back_I[found.items_BK]).astype(np.int32)
@@ -113,10 +113,11 @@ def _check_candidates(
             "it was changed since it was fitted; fit it again"
         )
     allowed_I = ~retriever.removed_ if allowed is None else allowed & ~retriever.removed_
-    free_B = np.full(len(histories), np.count_nonzero(allowed_I))
+    allowed_BI = np.broadcast_to(allowed_I, (len(histories), num_items))
+    free_B = np.count_nonzero(allowed_BI, axis=1)
     if exclude_seen:
         row, item = np.divmod(np.unique(rows_of(histories) * num_items + histories.items), num_items)
-        free_B -= np.bincount(row[allowed_I[item]], minlength=len(histories))
+        free_B -= np.bincount(row[allowed_BI[row, item]], minlength=len(histories))
     num_found_B = np.count_nonzero(found.items_BK >= 0, axis=1)
     short = np.flatnonzero(num_found_B < np.minimum(free_B, k))
     if len(short):
