@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ WHAT = {
     "item_id": "what was taken",
     "timestamp": "when",
     "title": "what it is called",
+    "order_id": "in which order",
 }
 
 
@@ -37,7 +39,8 @@ def propose_columns(path: str, given: DataOptions) -> None:
 
     options = given.source(path).options
     columns = options.get("columns", {})
-    found = propose(Path(path), Options(columns, bool(options.get("ordered")), {}, options.get("dates")))
+    told = {name: options[name] for name in ("ordered", "dates", "orders") if name in options}
+    found = propose(Path(path), Options(columns, **told))
     rows = [
         (
             column.name,
@@ -51,7 +54,9 @@ def propose_columns(path: str, given: DataOptions) -> None:
     if found.dates:
         stdout().print(f"dates: {found.dates}")
     if _somebody_is_there():
-        roles, more = _asked(found, ordered=bool(options.get("ordered")))
+        known = {"timestamp"} if options.get("ordered") else set()
+        known |= {"order_id"} if options.get("orders") in ("time", "none") else set()
+        roles, more = _asked(found, known)
     elif found.dates:
         more["dates"] = "DAY-FIRST-OR-MONTH-FIRST"
     usual = {column.role: column.name for column in found.columns if column.usual}
@@ -105,16 +110,16 @@ def _somebody_is_there() -> bool:
     return sys.stdin.isatty() and stderr().is_terminal
 
 
-def _asked(found: Proposal, ordered: bool) -> tuple[dict[str, str], dict[str, str | bool]]:
-    """The roles and options that a person at the terminal chooses."""
+def _asked(found: Proposal, known: Collection[str]) -> tuple[dict[str, str], dict[str, str | bool]]:
+    """The roles, but for `known` ones, and options that a person at the terminal chooses."""
     names = [column.name for column in found.columns]
     roles, more = dict(found.roles), dict[str, str | bool]()
     for role, what in WHAT.items():
-        if role == "timestamp" and ordered:
+        if role in known:
             continue
         needed = role in ("user_id", "item_id")
-        without = {"timestamp": ", nothing if the rows stand in time order", "title": ", nothing for none"}
-        question = f"{role}: the column that says {what}{without.get(role, '')}"
+        without = "- if the rows stand in time order" if role == "timestamp" else "- for none"
+        question = f"{role}: the column that says {what}{'' if needed else f', {without}'}"
         name = ""
         while name not in names:
             name = typer.prompt(question, default=roles.get(role, "" if not needed else None), err=True)

@@ -41,6 +41,17 @@ PARTS = {
         ),
         *("ean", "book", "movie", "film", "song", "track", "game"),
     ),
+    "order_id": (
+        "order",
+        "invoice",
+        "basket",
+        "receipt",
+        "bestell",
+        "auftrag",
+        "rechnung",
+        "beleg",
+        "commande",
+    ),
 }
 
 
@@ -89,7 +100,8 @@ def propose(path: Path, options: Options) -> Proposal:
     frame = _frame(file).head(LOOKED_AT)
     roles = {role: name for role, name in options.named.items() if name in frame.columns}
     named = set(roles.values())
-    for role in ALIASES:
+    asked_for = [role for role in ALIASES if role != "order_id" or options.orders in (None, "id")]
+    for role in asked_for:
         more = (DESCRIPTION,) if role == "title" else ()
         hits = [name for name in usual(role, frame.columns, more) if name not in roles.values()]
         if hits and role not in options.columns:
@@ -97,7 +109,7 @@ def propose(path: Path, options: Options) -> Proposal:
     known = set(roles.values())
     free = [name for name in frame.columns if name not in known]
     for role in PARTS:
-        if role in roles or role in options.columns:
+        if role in roles or role in options.columns or role not in asked_for:
             continue
         for name in free:
             told = any(part in folded(name) for part in PARTS[role])

@@ -32,7 +32,8 @@ def options_of(printed: str) -> list[str]:
 def test_roles_are_proposed_by_parts_of_names_and_by_values(log: Path) -> None:
     found = propose(log, ANY)
     assert found.roles == {
-        "user_id": "Konto-Kunde", "item_id": "Warennr", "title": "Warenbezeichnung", "timestamp": "Tag"
+        "user_id": "Konto-Kunde", "item_id": "Warennr", "title": "Warenbezeichnung", "timestamp": "Tag",
+        "order_id": "Rechnung",
     }  # fmt: skip
     assert not any(column.usual for column in found.columns)
     assert "1 February 2024 with the day first and 2 January 2024 with the month first" in found.dates
@@ -47,7 +48,10 @@ def test_the_command_reads_the_data_once_the_dates_are_decided(cli, log: Path) -
     shown = cli("data", log, "--wizard", "--dates", "day-first").out
     assert "Konto-Kunde       user_id ?    k0 | k1 | k2" in shown
     assert "read so, there are 3 users, 4 items and 12 interactions" in shown
-    assert cli("data", log, *options_of(shown), "--json").json["num_users"] == 3
+    assert cli("data", log, *options_of(shown), "--json").json["num_orders"] == 12
+    shown = cli("data", log, "--wizard", "--dates", "day-first", "--orders", "none").out
+    assert "order_id" not in shown
+    assert cli("data", log, *options_of(shown), "--json").json["num_orders"] is None
 
 
 def test_usual_names_need_no_option_and_what_is_missing_has_a_place(cli, tmp_path: Path) -> None:
@@ -61,7 +65,7 @@ def test_usual_names_need_no_option_and_what_is_missing_has_a_place(cli, tmp_pat
 
 
 def test_somebody_at_the_terminal_is_asked(cli, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = iter(["Konto-Kunde", "Ware", "Warennr", "Tag", "", "month"])
+    answers = iter(["Konto-Kunde", "Ware", "Warennr", "Tag", "", "-", "month"])
     asked = []
 
     def prompt(question: str, default: str | None = None, err: bool = False) -> str:
