@@ -56,6 +56,7 @@ def audit_data(
     findings += [
         *_repeats(dataset),
         _time_travel(dataset.interactions, split),
+        *_same_time(dataset.interactions, split),
         _unseen(split),
         *_titles(dataset),
         *review_findings(dataset.interactions, split),
@@ -201,10 +202,9 @@ def _time_travel(interactions: Interactions, split: Split) -> Finding:
     if interactions.times is None or split.train.times is None:
         what = "there are only orders, so training interactions after a test target cannot be counted"
         return Finding("note", "time travel", "times", what, 0.0)
-    asked = np.flatnonzero(interactions.users.is_in(split.test.users.to_list()).to_numpy())
-    targets = interactions.histories.offsets[asked] + split.test.histories.lengths
     train = np.sort(split.train.times)
-    later_B = len(train) - np.searchsorted(train, interactions.times[targets], side="right")
+    target_times_B = interactions.times[_target_places(interactions, split)]
+    later_B = len(train) - np.searchsorted(train, target_times_B, side="right")
     share, old = float(later_B.mean() / max(len(train), 1)), float((later_B > 0).mean())
     what = (
         f"{old:.1%} of the test targets are older than the last training interaction; {share:.1%} of the "
@@ -214,6 +214,27 @@ def _time_travel(interactions: Interactions, split: Split) -> Finding:
         advice = "any leave-one-out split has this: report --protocol temporal beside it" if share else ""
         return Finding("note", "time travel", "times", what, share, advice)
     return Finding("leak" if share else "note", "time travel", "times", what, share)
+
+
+def _target_places(interactions: Interactions, split: Split) -> IntArray:
+    """Where the test targets stand in the flat interactions, of an order its first line; (B,)."""
+    asked = np.flatnonzero(interactions.users.is_in(split.test.users.to_list()).to_numpy())
+    return interactions.histories.offsets[asked] + split.test.histories.lengths
+
+
+def _same_time(interactions: Interactions, split: Split) -> list[Finding]:
+    """How many test targets have the time of the item before them, as the lines of one order have."""
+    if interactions.times is None or interactions.orders is not None:
+        return []
+    places = _target_places(interactions, split)
+    share = float((interactions.times[places] == interactions.times[places - 1]).mean())
+    if not share:
+        return []
+    what = f"{share:.1%} of the test targets have the time of the item before them"
+    advice = (
+        "if these are orders, give their column or --orders time, or the rest of the same order is asked for"
+    )
+    return [Finding("note", "same time", "times", what, share, advice)]
 
 
 def _unseen(split: Split) -> Finding:

@@ -213,6 +213,18 @@ def test_time_travel_is_counted_where_there_are_times() -> None:
     assert "cannot be counted" in of(ordered, "time travel").what
 
 
+def test_targets_of_the_time_before_are_counted_where_there_are_no_orders() -> None:
+    histories, times = [[1, 2, 3], [4, 5, 6], [7, 8, 9, 1], [2, 3]], [1, 2, 2, 3, 3, 4, 5, 6, 7, 7, 8, 8]
+    interactions = toys.interactions(histories, 12, times=np.array(times))
+    data = Dataset("toys", interactions, ReadReport("frame", "toys"))
+    found = of(data, "same time")
+    assert (found.severity, found.value) == ("note", pytest.approx(2 / 3))
+    assert "--orders time" in found.advice
+    orders = np.array([1, 2, 2, 3, 3, 4, 5, 6, 7, 7, 8, 8])
+    ordered = replace(data, interactions=replace(interactions, orders=orders))
+    assert not [one for one in audit_data(ordered).findings if one.check == "same time"]
+
+
 def test_unseen_items_and_repeated_titles(long_tail: Dataset) -> None:
     trained = set(long_tail.train.histories.items.tolist())
     by_hand = np.mean([item not in trained for item in long_tail.test.items.tolist()])
