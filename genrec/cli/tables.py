@@ -61,6 +61,21 @@ def print_evaluation(measured: Mapping[str, Any], title: str) -> None:
     print_facts({**facts, "commit": about["commit"]})
 
 
+def print_choice(about: Mapping[str, Any]) -> None:
+    """Print what `genrec train auto` has fitted, best first, and in a sentence what to use."""
+    rows = [
+        [
+            one["name"] + (" *" if one["name"] == about["chosen"] else ""),
+            f"{one['HR@10']:.4f}",
+            f"{one['NDCG@10']:.4f}",
+            f"{one['seconds']:,.1f}",
+        ]
+        for one in about["candidates"]
+    ]
+    print_table(["", "HR@10", "NDCG@10", "seconds"], rows, "auto, validation (* chosen)")
+    stdout().print(about["why"])
+
+
 def _targets(measured: Mapping[str, Any]) -> str:
     """What is asked for: one item a user, or all of an order."""
     if "num_targets" not in measured:

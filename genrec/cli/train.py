@@ -9,17 +9,20 @@ import typer
 
 from genrec.cli.data_options import NONE_GIVEN, DataOptions, reads_data
 from genrec.cli.options import HeldOut
-from genrec.cli.tables import print_evaluation
+from genrec.cli.tables import print_choice, print_evaluation
 from genrec.cli.terminal import progress, stdout, stoppable
+from genrec.errors import ConfigError
 from genrec.runs.measure import asked
-from genrec.runs.recipe import read_recipe
+from genrec.runs.recipe import AUTO, read_recipe
 
 
 @reads_data
 def train(
     what: Annotated[
         str,
-        typer.Argument(metavar="RECOMMENDER_OR_RECIPE", help="See `genrec recommenders`, or a YAML file."),
+        typer.Argument(
+            metavar="RECOMMENDER_OR_RECIPE", help="See `genrec recommenders`, or a YAML file, or auto."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="RUN", help="Folder to make for this run.")],
     data: Annotated[
@@ -84,6 +87,12 @@ def train(
             help="Measure popular, itemknn and transitions beside the validation figure; by default if it is quick.",
         ),
     ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            "--minutes", metavar="M", help="With auto: about how long to fit and measure; 30 by default."
+        ),
+    ] = None,
     refit: Annotated[
         bool,
         typer.Option(
@@ -92,25 +101,31 @@ def train(
         ),
     ] = False,
 ) -> None:
-    """Train a recommender on a log of interactions.
+    """Train a recommender on a log of interactions; `auto` fits several within --minutes and chooses on validation.
 
     The run folder keeps everything that is needed to measure, use and repeat the training. The test targets
     are left alone until `genrec evaluate`.
     """
     from genrec.runs.train import train as train_run
 
-    recipe = read_recipe(what).with_overrides(overrides or [])
-    source = data_options.source(data, recipe.data)
+    if what == AUTO and overrides:
+        raise ConfigError(f"auto chooses the recommender and its options: leave {overrides[0]} out")
+    recipe = AUTO if what == AUTO else read_recipe(what).with_overrides(overrides or [])
+    source = data_options.source(data, {} if isinstance(recipe, str) else recipe.data)
     stopped = stoppable("go on with the same command and --resume")
     with stopped, progress("measuring on validation") as tick:
         options: dict[str, Any] = {"resume": resume, "refit": refit, "force": force, "keep": keep}
-        options |= {"from_run": from_run, "budget": budget, "floors": floors}
+        options |= {"from_run": from_run, "budget": budget, "floors": floors, "minutes": minutes}
         run = train_run(
             recipe, source, out, protocol=protocol, cold_share=cold_share, progress=tick, **options
         )
+    if "auto" in run.metrics and what == AUTO:
+        print_choice(run.metrics["auto"])
+        stdout().print(f"trained in {run.folder}; next: genrec evaluate {run.folder}")
+        return
     name = asked(run.parts, "validation", run.model.config.validation_users)[0]
     measured = run.metrics.get(name)
     if measured is not None:
-        print_evaluation(measured, f"{recipe.recommender}, validation")
+        print_evaluation(measured, f"{run.recipe.recommender}, validation")
     task = "" if measured is not None else " --task all"
     stdout().print(f"trained in {run.folder}; next: genrec evaluate {run.folder}{task}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -67,6 +68,22 @@ class Union(Recommender):
     def __init__(self, config: BaseModel | None = None, /, **options: Any) -> None:
         super().__init__(config, **options)
         self.members_ = self._created()  # unfitted: what a member refuses is said before anything is trained
+
+    @classmethod
+    def of(cls, members: Sequence[Recommender]) -> Self:
+        """A union of recommenders that are fitted already, on the same items.
+
+        Args:
+            members: of different names; from now on they hide what the union hides.
+        """
+        options = {member.name: member.config.model_dump(mode="json") for member in members}
+        union = cls(members=tuple(options), options=options)
+        union.catalogue_ = members[0].catalogue
+        union.removed_ = np.zeros(len(union.catalogue), bool)
+        union.members_ = list(members)
+        for member in members:
+            member.removed_ = union.removed_
+        return union
 
     def _created(self) -> list[Recommender]:
         members, options = self.config.members, self.config.options

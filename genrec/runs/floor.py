@@ -10,8 +10,6 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from genrec.runs.notes import note, warn
 
 if TYPE_CHECKING:
@@ -90,6 +88,8 @@ def cheap_floors(run: Run, name: str, targets: Targets, *, always: bool | None =
     Returns:
         Name to options, HR, NDCG, MRR and seconds; nothing of those that were left out, which a note tells.
     """
+    import numpy as np
+
     import genrec
     from genrec.evaluation import protocol
 

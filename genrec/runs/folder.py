@@ -155,6 +155,10 @@ def next_to(place: Path) -> Path:
     """
     place = Path(os.path.abspath(place))
     of_a_run = {*NAMES, "data.json", "metrics.json", "model", "refit"}
+    if (place / "data.json").exists():
+        of_a_run |= {
+            str(name) for name in open_run(place).recipe.options.get("members", ())
+        }  # of a union, trained
     strangers = [
         entry.name
         for entry in place.iterdir()

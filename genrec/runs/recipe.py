@@ -21,6 +21,7 @@ from typing import Any
 from genrec.data.yaml_text import YamlError, parse_yaml
 from genrec.errors import ConfigError, shown, suggestion
 
+AUTO = "auto"  # in place of a recipe: see genrec.runs.auto
 _MOST_BYTES = 1_000_000
 KEYS = ("recommender", "config", "data", "protocol")
 

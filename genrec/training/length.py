@@ -27,6 +27,8 @@ class _Length(BaseModel):
 def plan_lengths(run: Path, again: Path) -> None:
     """Let the trainings below `again` be as long as validation chose those below `run`.
 
+    Where nothing was trained below `run`, as its parts were somewhere else, a `length.json` there counts.
+
     Raises:
         RunError: a training below `run` has no checkpoint any more that tells, or has not ended.
     """
@@ -44,6 +46,11 @@ def plan_lengths(run: Path, again: Path) -> None:
             folder = again / log.parent.relative_to(run)
             folder.mkdir(parents=True, exist_ok=True)
             write_json(folder / _LENGTH, {"share": state.best_step / state.num_updates})
+    for known in sorted(run.rglob(_LENGTH)):
+        if not known.is_relative_to(again) and not (known.parent / "log.jsonl").exists():
+            folder = again / known.parent.relative_to(run)
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json(folder / _LENGTH, read_json(known, _Length).model_dump())
 
 
 def last_update(folder: Path, num_updates: int) -> int:
