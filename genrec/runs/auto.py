@@ -168,6 +168,8 @@ def _planned(choice: _Choice, name: str, train: Interactions) -> str | tuple[str
     recommender, options, part = TRAINED[name]
     note(f"timing {TIMED_STEPS} steps of {name}")
     whole = _seconds(recommender, options, train)
+    if whole > part * choice.left:  # the first steps of a process are slow, and so is any in a busy moment
+        whole = min(whole, _seconds(recommender, options, train))
     share = min(1.0, part * choice.left / max(whole, 1e-9))
     if share < LEAST_SHARE:
         need = LEAST_SHARE * whole / part / 60
@@ -192,7 +194,7 @@ def _seconds(recommender: str, options: Mapping[str, Any], train: Interactions) 
 
     config = genrec.create(recommender, **options).config
     reader = config.backbone if recommender == "genrec" else config.training
-    rows = np.sort(np.flatnonzero(train.histories.lengths > 1)[: 4 * reader.batch_size])
+    rows = np.sort(np.flatnonzero(train.histories.lengths > 1)[: reader.batch_size])
     some = Interactions(train.catalogue, train.users.gather(rows), train.histories.take(rows))
     quick = _with_lengths(recommender, options, lambda *_: (1, TIMED_STEPS))
     with tempfile.TemporaryDirectory() as scratch:
@@ -319,6 +321,7 @@ def _told(choice: _Choice, runs: Mapping[str, Run], chosen: str) -> dict[str, An
     if chosen == "union":
         one, other = runs["union"].recipe.options["members"]
         why = f"the lists of {one} and {other} together find more than either alone"
+        why += "" if learnt else "; nothing was trained in the time"
     elif chosen in TRAINED and counted:
         before = figures[counted[0]]["NDCG@10"]
         more = f"{best / before - 1:.0%} more than" if before else "where nothing is found by"
@@ -333,7 +336,7 @@ def _told(choice: _Choice, runs: Mapping[str, Run], chosen: str) -> dict[str, An
     if close:
         quick = min(close, key=lambda name: seconds[name])
         why += (
-            f"; {quick} ({figures[quick]['NDCG@10']:.4f}, {seconds[quick]:,.0f} s) lies within its 95 % interval, "
+            f"; {quick} ({figures[quick]['NDCG@10']:.4f}, {seconds[quick]:,.1f} s) lies within its 95 % interval, "
             "where time is dear"
         )
     counts = choice.dataset.summary()
