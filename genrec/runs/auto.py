@@ -11,7 +11,8 @@ import math
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,11 +107,10 @@ def auto_run(
     dataset = source.read()
     users = min(MOST_USERS, max(1, MOST_SCORES // max(1, len(dataset.catalogue))))
     choice = _Choice(workshop, source, dataset, protocol, time.monotonic() + 60 * minutes, users)
-    with all_or_nothing(folder, names=()), alone(folder):
+    with all_or_nothing(folder, names=()), alone(folder), _kept_for_resume(workshop):
         workshop.mkdir(parents=True, exist_ok=True)
         runs = _candidates(choice, progress)
         if not runs:
-            shutil.rmtree(workshop)
             raise ConfigError("nothing could be fitted on these data: see the notes above")
         if len(runs) > 1:
             runs["union"] = _union(choice, dict(list(_best_first(runs, choice).items())[:2]))
@@ -123,6 +123,17 @@ def auto_run(
         put_folder(runs[chosen].folder, folder)
         shutil.rmtree(workshop)
     return replace(open_run(folder), dataset=dataset)
+
+
+@contextmanager
+def _kept_for_resume(workshop: Path) -> Iterator[None]:
+    """Where the block fails before anything was fitted, remove the workshop: there is nothing to go on from."""
+    try:
+        yield
+    except Exception:
+        if not any(workshop.glob("*/model")):
+            shutil.rmtree(workshop, ignore_errors=True)
+        raise
 
 
 def _candidates(choice: _Choice, progress: Progress | None) -> dict[str, Run]:

@@ -9,7 +9,7 @@ import genrec
 import polars as pl
 import pytest
 import shop
-from genrec.errors import RunError
+from genrec.errors import ConfigError, RunError
 from genrec.recommenders.base import Recommender, recommenders
 from genrec.recommenders.popular import Popular
 from genrec.recommenders.today import Today
@@ -133,6 +133,26 @@ def test_the_items_of_tuesday_can_be_put_into_the_run(run: Path, days: Any, tmp_
     untouched = genrec.open_run(run).model
     assert untouched.catalogue.ids == [item for item in today.model.catalogue.ids if item[0] == "A"]
     assert untouched.removed_ids == []
+
+
+def test_tuesday_starts_from_monday(run: Path, days: Any, tmp_path: Path) -> None:
+    opened, tuesday = genrec.open_run(run), days[1]
+    source = DataSource(str(tuesday["data"]), str(tuesday["items"]), READ | {"untitled": "id"})
+    start: dict[str, Any] = {"from_run": run, "budget": 0.5}
+    try:
+        opened.model._check_start(opened.model)
+    except ConfigError:
+        with pytest.raises(
+            ConfigError, match=r"learns everything anew|starts from an earlier run where it reads"
+        ):
+            genrec.train(opened.recipe, source, tmp_path / "run", **start)
+        assert list(tmp_path.iterdir()) == []
+        return
+    again = genrec.train(opened.recipe, source, tmp_path / "run", **start)
+    ids = [item.item_id for item in again.model.recommend([["A03", "B1"]], k=99)[0].items]
+    assert {"B0", "Z9", "A05"} < set(ids)
+    assert len(again.log) <= len(opened.log)
+    assert again.provenance("test")["start"]["identity"] == opened.identity
 
 
 def test_the_run_is_trained_again_in_its_place(days: Any, tmp_path: Path) -> None:

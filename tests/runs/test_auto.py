@@ -201,6 +201,18 @@ def test_what_it_does_not_take_is_told(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_fails_before_anything_is_fitted_leaves_nothing(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError("no room")
+
+    monkeypatch.setattr(Popular, "_save", fails)
+    with pytest.raises(OSError, match="no room"):
+        choose(shop, tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_command_refuses_the_same(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = words(shop, tmp_path / "run")
     assert main([*given, "seed=1"]) == 2
