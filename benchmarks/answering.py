@@ -39,7 +39,7 @@ BRANDS = ("Pike", "Rill", "Ohm", "Alder", "Brenner", "Kiesel", "Tarn", "Vale", "
 
 @dataclass
 class Asked:
-    """A run, who is asked for it, and the (CPU seconds, MB) of each time."""
+    """A run, who is asked for it, and the (CPU seconds, MiB) of each time."""
 
     name: str
     checkout: Path
@@ -49,7 +49,7 @@ class Asked:
     num_users: int = 0
 
     def ask(self, *words: str) -> tuple[float, float]:
-        """CPU seconds and MB of `genrec recommend RUN ...` in a process of its own."""
+        """CPU seconds and MiB of `genrec recommend RUN ...` in a process of its own."""
         compiled = Path(tempfile.gettempdir()) / "compiled-for-answers"  # as installed packages are
         changed = {
             "OMP_NUM_THREADS": "1",
@@ -99,7 +99,7 @@ def write_shop(folder: Path) -> None:
     pl.DataFrame(log).write_csv(folder / "log.csv")
 
 
-def page(asked: list[Asked], about: str) -> str:
+def page(asked: list[Asked]) -> str:
     """What was measured, as a page."""
     rows = []
     for one in asked:
@@ -119,9 +119,10 @@ def page(asked: list[Asked], about: str) -> str:
     lines = "\n".join(rows)
     return f"""{pages.head("What an answer costs", "torch", "polars")}
 Medians of {len(asked[0].cold)} processes after one item and {len(asked[0].everybody)} for everybody, one thread
-each, the checkouts by turns. CPU time is that of the whole process: imports, model, data, lists, file. {about}
+each, the checkouts by turns. CPU time is that of the whole process: imports, model, data, lists, file. How
+the runs were trained stands in [performance](../docs/performance.md#cold-answers).
 
-| run | commit | one history, CPU s | MB | users | all users, CPU s | MB | users a CPU second |
+| run | commit | one history, CPU s | MiB | users | all users, CPU s | MiB | users a CPU second |
 |---|---|---|---|---|---|---|---|
 {lines}
 """
@@ -136,7 +137,6 @@ def main() -> None:
     parser.add_argument("--shop", type=Path, help="write the invented shop to this folder, and end")
     parser.add_argument("--repeats", type=int, default=5, help="processes after one item")
     parser.add_argument("--all-repeats", type=int, default=1, help="processes for everybody")
-    parser.add_argument("--about", default="", help="a sentence on how the runs were trained")
     pages.add_out(parser)
     given = parser.parse_args()
     if given.shop is not None:
@@ -151,7 +151,7 @@ def main() -> None:
     for _ in range(given.all_repeats):
         for one in asked:
             one.ask_all()
-    pages.publish(page(asked, given.about), given.out)
+    pages.publish(page(asked), given.out)
 
 
 def first_item(run: Path) -> str:
