@@ -19,7 +19,8 @@ Best first search with an admissible bound is A* (Hart, Nilsson and Raphael 1968
 
 Shape suffixes: R rows of the search (users whose search goes on), D width, F prefixes that are tried in a step,
 E candidates, N prefixes at nodes of about as many children, C those children (padded), L tokens of a run (padded),
-Q tokens to run of one row (padded), G places whose next token is forced, H some of E, V vocabulary, k items wanted.
+Q tokens to run of one row (padded), G places whose next token is forced, O prefixes that children follow, H some of E,
+V vocabulary, k items wanted.
 """
 
 from __future__ import annotations
@@ -184,7 +185,6 @@ class BeamSearch:
         for step in itertools.count():
             best_first = step < most_steps
             num_tried = side_by_side if best_first else max(width, k)
-            edges = edges.take(torch.nonzero(edges.score_E >= found.score_Bk[edges.row_E, -1]).squeeze(1))
             if not constraint.is_open:
                 allowed_E = constraint.allows(user_R[edges.row_E], edges.node_E)
                 edges = edges.take(torch.nonzero(allowed_E).squeeze(1))
@@ -208,7 +208,8 @@ class BeamSearch:
             slot_F = tried.slot_RC[row_F, rank_F] if best_first else rank_F
             node_F, score_F = tried.node_RC[row_F, rank_F], tried.score_RC[row_F, rank_F]
             at_once = longest if len(row_F) >= _MANY else None
-            edges = self._extend(cache, prior, row_F, rank_F, slot_F, node_F, score_F, at_once)
+            bound_F = found.score_Bk[:, -1].index_select(0, row_F)
+            edges = self._extend(cache, prior, row_F, rank_F, slot_F, node_F, score_F, bound_F, at_once)
         lists.put(user_R, found)
         return lists
 
@@ -229,7 +230,8 @@ class BeamSearch:
         first, last = trie.first_child_N1[:2].tolist()
         if self.normalise == "vocabulary" or last - first < _WIDE_ROOT * k:
             score_R = torch.zeros(len(row_R), device=device)
-            return self._children(cache, prior, row_R, zeros_R, zeros_R, score_R, cache.hidden_RD)
+            bound_R = torch.full_like(score_R, -torch.inf)
+            return self._children(cache, prior, row_R, zeros_R, zeros_R, score_R, bound_R, cache.hidden_RD)
         (part,) = self._scores(prior, row_R, zeros_R, cache.hidden_RD)
         score_RC = part.logits_NC[:, : last - first]
         node_C = torch.arange(first, last, device=device)
@@ -268,13 +270,17 @@ class BeamSearch:
         slot_F: Tensor,
         node_F: Tensor,
         score_F: Tensor,
+        bound_F: Tensor,
         longest: int | None,
     ) -> Candidates:
-        """Run the prefixes' last tokens, and the forced ones after them, and look at what may follow."""
+        """Run the prefixes' last tokens, and the forced ones after them, and look at what may follow.
+
+        `bound_F`: what scores less is left out.
+        """
         if isinstance(cache, FixedStates):
             last_F = self.trie.last_forced_N.index_select(0, node_F).long()
             hidden_FD = cache.hidden_RD.index_select(0, row_F)
-            return self._children(cache, prior, row_F, slot_F, last_F, score_F, hidden_FD)
+            return self._children(cache, prior, row_F, slot_F, last_F, score_F, bound_F, hidden_FD)
         token_FL, node_FL, length_F, last_F = self._runs(node_F, cache.depth(row_F, slot_F), longest)
         ended_F = self.trie.num_children(last_F) == 0  # the code is whole: nothing follows its last token
         hidden_RQD, place_FL, slot_F = cache.run(
@@ -291,9 +297,10 @@ class BeamSearch:
             score_F = score_F.index_add(0, forced_G, log_p_G)
         open_F = torch.nonzero(~ended_F).squeeze(1)
         hidden_FD = hidden_RQD[row_F[open_F], place_FL[open_F, length_F[open_F] - 1]]
-        edges = self._children(
-            cache, prior, row_F[open_F], slot_F[open_F], last_F[open_F], score_F[open_F], hidden_FD
+        row_O, slot_O, last_O, score_O, bound_O = (
+            part[open_F] for part in (row_F, slot_F, last_F, score_F, bound_F)
         )
+        edges = self._children(cache, prior, row_O, slot_O, last_O, score_O, bound_O, hidden_FD)
         if len(open_F) == len(row_F):
             return edges
         ended = Candidates(row_F, slot_F, last_F, score_F, ended_F).take(torch.nonzero(ended_F).squeeze(1))
@@ -341,19 +348,15 @@ class BeamSearch:
         slot_F: Tensor,
         node_F: Tensor,
         score_F: Tensor,
+        bound_F: Tensor,
         hidden_FD: Tensor,
     ) -> Candidates:
-        """Every child of every prefix."""
+        """The children of every prefix that score at least its bound."""
         trie = self.trie
         edges = trie.edges(row_F, node_F, len(cache.start_R))
         parent_E, child_E = edges.beam_E, edges.child_E
-        done_E = trie.num_below(child_E) == 1
         if self.normalise == "vocabulary":
             score_E = self._log_p(hidden_FD, parent_E, trie.token_N[child_E])
-            item_E = trie.item_of_leaf_I[trie.first_leaf_N[child_E]]
-            length_E = trie.code_start_I1[item_E + 1] - trie.code_start_I1[item_E]
-            assert isinstance(cache, SearchCache)
-            done_E &= length_E == cache.depth(row_F, slot_F)[parent_E] + 1
         elif 0 < len(child_E) <= _MOST_EDGES:
             score_E = self._logits(hidden_FD, parent_E, child_E)
             if prior is not None:
@@ -370,8 +373,18 @@ class BeamSearch:
                 edge_NC.masked_fill_(within_C >= part.num_children_N[:, None], len(parent_E))
                 score_E.index_copy_(0, edge_NC.flatten(), score_NC.flatten())
             score_E = score_E[:-1]
-        row_E, slot_E, before_E = (part.index_select(0, parent_E) for part in (row_F, slot_F, score_F))
-        return Candidates(row_E, slot_E, child_E, before_E + score_E, done_E)
+        score_E = score_E.add_(score_F.index_select(0, parent_E))
+        # Of hundreds of thousands of children few may enter a list, and the others cost nothing from here on.
+        kept_E = torch.nonzero(score_E >= bound_F.index_select(0, parent_E)).squeeze(1)
+        parent_E, child_E, score_E = (part.index_select(0, kept_E) for part in (parent_E, child_E, score_E))
+        done_E = trie.num_below(child_E) == 1
+        if self.normalise == "vocabulary":
+            item_E = trie.item_of_leaf_I[trie.first_leaf_N[child_E]]
+            length_E = trie.code_start_I1[item_E + 1] - trie.code_start_I1[item_E]
+            assert isinstance(cache, SearchCache)
+            done_E &= length_E == cache.depth(row_F, slot_F)[parent_E] + 1
+        row_E, slot_E = (part.index_select(0, parent_E) for part in (row_F, slot_F))
+        return Candidates(row_E, slot_E, child_E, score_E, done_E)
 
     def _scores(
         self, prior: Prior | None, row_F: Tensor, node_F: Tensor, hidden_FD: Tensor

@@ -37,8 +37,33 @@ from genrec.data.memory import check_fits
 from genrec.decoding.constraint import TrieTensors
 
 LEAST = 1e-15  # probability that every item has on top of the item model's
+USERS_TOGETHER = 128  # whose states are multiplied with all vectors at once: fewer take longer each
 _WIDE = 64  # children of a node for which it pays to ask whether all places are at that one
 _AT_ONCE = 1 << 18  # logits that are turned into running sums at once: they stay in the cache
+
+
+class Memory:
+    """What one prior after the other is laid out in: at a million items fresh memory takes longer than the sums do.
+
+    A prior holds until the next one is laid out in the same memory.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[torch.dtype, Tensor] = {}
+
+    def logits(self, num_users: int, trie: TrieTensors) -> Tensor:
+        """Room (P, I), float32, for the logits of some users."""
+        return self._room((num_users, trie.num_items), torch.float32, trie)
+
+    def masses(self, num_users: int, trie: TrieTensors) -> Tensor:
+        """Room (B, I + 1), float64, for running sums."""
+        return self._room((num_users, trie.num_items + 1), torch.float64, trie)
+
+    def _room(self, shape: tuple[int, int], dtype: torch.dtype, trie: TrieTensors) -> Tensor:
+        room = self._kept.get(dtype)
+        if room is None or len(room) < shape[0] or room.shape[1] != shape[1]:
+            room = self._kept[dtype] = torch.empty(shape, dtype=dtype, device=trie.token_N.device)
+        return room[: shape[0]]
 
 
 @dataclass(frozen=True)
@@ -67,7 +92,14 @@ class Prior:
         Raises:
             ConfigError: the running sums (8 bytes a user and item) do not fit into memory.
         """
-        return cls._of(trie, lambda part: logits_BI[part], len(logits_BI), weight, temperature)
+        return cls.of_parts(
+            trie,
+            lambda part: logits_BI[part],
+            len(logits_BI),
+            len(logits_BI),
+            weight=weight,
+            temperature=temperature,
+        )
 
     @classmethod
     def of_scores(
@@ -77,7 +109,7 @@ class Prior:
         *,
         weight: float = 1.0,
         temperature: float = 1.0,
-        table: Tensor | None = None,
+        memory: Memory | None = None,
     ) -> Prior:
         """The prior of logits (B, I) that stand by item; they are put in order a few users at a time.
 
@@ -85,8 +117,7 @@ class Prior:
             trie: codes of the catalogue.
             scores_BI: the item model's logits, or log-probabilities.
             weight, temperature: as in the class.
-            table: what an earlier prior was laid out in, `before_BI1`, which is written over if it has the rows. At a
-                million items fresh memory takes longer than the sums themselves.
+            memory: that the prior is laid out in; None: its own.
 
         Raises:
             ConfigError: as in `of_logits`.
@@ -97,7 +128,15 @@ class Prior:
             some_PI = scores_BI[part]
             return torch.index_select(some_PI, 1, trie.item_of_leaf_I, out=ordered_PI[: len(some_PI)])
 
-        return cls._of(trie, in_order, len(scores_BI), weight, temperature, table)
+        return cls.of_parts(
+            trie,
+            in_order,
+            len(scores_BI),
+            len(ordered_PI),
+            weight=weight,
+            temperature=temperature,
+            memory=memory,
+        )
 
     @classmethod
     def of_states(
@@ -109,7 +148,7 @@ class Prior:
         weight: float = 1.0,
         temperature: float = 1.0,
     ) -> Prior:
-        """The prior of logits `states_BD @ vectors_ID.T`, which are never held together.
+        """The prior of logits `states_BD @ vectors_ID.T`, a part of which is held at a time.
 
         Args:
             trie: codes of the catalogue.
@@ -120,20 +159,41 @@ class Prior:
         Raises:
             ConfigError: as in `of_logits`.
         """
-        vectors_DI = vectors_ID.T
-        return cls._of(trie, lambda part: states_BD[part] @ vectors_DI, len(states_BD), weight, temperature)
+        vectors_DI, together = vectors_ID.T, USERS_TOGETHER
+        buffer_PI = states_BD.new_empty((min(together, len(states_BD)), len(vectors_ID)))
+
+        def logits(part: slice) -> Tensor:
+            some_PD = states_BD[part]
+            return torch.mm(some_PD, vectors_DI, out=buffer_PI[: len(some_PD)])
+
+        return cls.of_parts(trie, logits, len(states_BD), together, weight=weight, temperature=temperature)
 
     @classmethod
     @torch.no_grad()
-    def _of(
+    def of_parts(
         cls,
         trie: TrieTensors,
         logits: Callable[[slice], Tensor],
         num_users: int,
-        weight: float,
-        temperature: float,
-        table: Tensor | None = None,
+        together: int,
+        *,
+        weight: float = 1.0,
+        temperature: float = 1.0,
+        memory: Memory | None = None,
     ) -> Prior:
+        """The prior of logits that are given for some users after the others.
+
+        Args:
+            trie: codes of the catalogue.
+            logits: of a part of the users (P, I), in the order of the leaves; asked from the first user on.
+            num_users: B.
+            together: users of a part.
+            weight, temperature: as in the class.
+            memory: as in `of_scores`.
+
+        Raises:
+            ConfigError: as in `of_logits`.
+        """
         device, num_items = trie.token_N.device, trie.num_items
         check_fits(
             f"the item model's probabilities of {num_items:,} items for each of {num_users:,} users at once",
@@ -141,17 +201,17 @@ class Prior:
             "lower the users that are ranked at once (ranking_batch, --batch-size)",
             device_bytes(device),
         )
-        if table is None or len(table) < num_users:
-            table = torch.empty((num_users, num_items + 1), dtype=torch.float64, device=device)
-        before_BI1 = table[:num_users]
+        before_BI1 = (memory or Memory()).masses(num_users, trie)
         before_BI1[:, 0] = 0
         at_once = _users_at_once(trie)
         chances_PI = torch.empty((at_once, num_items), device=device)
-        for start in range(0, num_users, at_once):
-            part = slice(start, min(start + at_once, num_users))
-            chance_PI = chances_PI[: part.stop - start]
-            torch.softmax(logits(part).float(), 1, out=chance_PI).add_(LEAST)
-            torch.cumsum(chance_PI, dim=1, dtype=torch.float64, out=before_BI1[part, 1:])
+        for first in range(0, num_users, together):
+            logits_PI = logits(slice(first, min(first + together, num_users)))
+            for start in range(0, len(logits_PI), at_once):
+                some_PI = logits_PI[start : start + at_once]
+                chance_PI = torch.softmax(some_PI.float(), 1, out=chances_PI[: len(some_PI)]).add_(LEAST)
+                masses_PI = before_BI1[first + start : first + start + len(some_PI), 1:]
+                torch.cumsum(chance_PI, dim=1, dtype=torch.float64, out=masses_PI)
         return cls(trie, before_BI1, torch.arange(num_users, device=device), weight, temperature)
 
     def take(self, rows: Tensor) -> Prior:

@@ -329,12 +329,17 @@ class SASRec(Recommender):
         return {self.name: self._after(histories, lambda logits_SI: logits_SI)}
 
     @torch.inference_mode()
+    def states(self, histories: Histories) -> Tensor:
+        """The states (B, D) after histories of at least one item, whose products with the items' vectors are logits."""
+        return newest_states(self.network_, histories, self.config.max_items)
+
+    @torch.inference_mode()
     def _after(self, histories: Histories, scores: Callable[[Tensor], Tensor]) -> FloatArray:
         """What becomes of the logits; who has no history yet is offered what is popular."""
         known = np.flatnonzero(histories.lengths)
         if not len(known):
             return np.tile(self.popularity_I_, (len(histories), 1))
-        states_SD = newest_states(self.network_, histories.take(known), self.config.max_items)
+        states_SD = self.states(histories.take(known))
         scores_SI = scores(states_SD @ self.network_.vectors.table().T).numpy(force=True)
         if len(known) == len(histories):
             return scores_SI

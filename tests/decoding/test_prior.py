@@ -9,7 +9,7 @@ import pytest
 import torch
 from genrec.data.interactions import Histories, IntArray
 from genrec.decoding.constraint import Constraint
-from genrec.decoding.prior import LEAST, Prior
+from genrec.decoding.prior import LEAST, Memory, Prior
 from genrec.decoding.ranker import TrieRanker
 from genrec.errors import ConfigError
 from hypothesis import given, settings
@@ -218,14 +218,18 @@ def test_scores_by_item_make_the_same_prior_in_memory_that_was_used_before(
     tensors = make(random_codes(1, 25), 1, num_users=5).tensors
     scores_BI = torch.randn(5, 25)
     expected = Prior.of_logits(tensors, scores_BI[:, tensors.item_of_leaf_I], weight=0.5, temperature=2.0)
-    first = Prior.of_scores(tensors, scores_BI, weight=0.5, temperature=2.0)
+    memory = Memory()
+    first = Prior.of_scores(tensors, scores_BI, weight=0.5, temperature=2.0, memory=memory)
     assert torch.equal(first.before_BI1, expected.before_BI1)
     assert (first.weight, first.temperature) == (0.5, 2.0)
-    table = first.before_BI1.fill_(torch.nan)
-    again = Prior.of_scores(tensors, scores_BI[3:], table=table)
-    assert again.before_BI1.data_ptr() == table.data_ptr()
+    before = first.before_BI1.fill_(torch.nan).data_ptr()
+    again = Prior.of_scores(tensors, scores_BI[3:], memory=memory)
+    assert again.before_BI1.data_ptr() == before
     assert torch.equal(again.before_BI1, Prior.of_scores(tensors, scores_BI[3:]).before_BI1)
-    assert len(Prior.of_scores(tensors, scores_BI, table=table[:3]).before_BI1) == 5
+    more = Prior.of_scores(tensors, scores_BI.repeat(2, 1), memory=memory)
+    assert torch.equal(more.before_BI1[5:], expected.before_BI1)
+    other = make(random_codes(1, 30), 1, num_users=1).tensors
+    assert Prior.of_scores(other, torch.zeros(1, 30), memory=memory).before_BI1.shape == (1, 31)
 
 
 def test_a_prior_larger_than_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

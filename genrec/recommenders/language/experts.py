@@ -16,7 +16,7 @@ items that were never trained.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,12 +32,14 @@ from genrec.data.files import read_json, write_json
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
 from genrec.data.new_items import fitted_to
 from genrec.decoding.constraint import TrieTensors
-from genrec.decoding.prior import Prior, PriorOf
+from genrec.decoding.prior import Memory, Prior, PriorOf
 from genrec.errors import ConfigError
 from genrec.recommenders.base import Recommender, load, recommender_class
 from genrec.recommenders.held import fitted, part
 from genrec.recommenders.language.config import PRIOR, PriorOptions
+from genrec.recommenders.language.products import Products
 from genrec.recommenders.language.weights import WORST, fit_weights, minimum
+from genrec.recommenders.sasrec import SASRec
 from genrec.recommenders.start import Start
 
 _NUMBERS_HELD = (
@@ -77,6 +79,7 @@ class Experts:
     words_weight: float = 1.0
     untrained_weights: _Weights | None = None
     untrained_bias: float = 0.0
+    _held: list[Products] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, models: Sequence[Recommender], untrained_I: BoolArray) -> Self:
@@ -131,18 +134,29 @@ class Experts:
         What it gives holds until it is asked again: the next prior is laid out in the same memory.
         """
         temperature = 1 / max(self.words_weight, _LEAST_WEIGHT)
-        table: Tensor | None = None
+        products, memory = self._products(trie), Memory()
 
         def of(rows: IntArray) -> Prior:
-            nonlocal table
-            logits_BI = _there(self.logits(histories.take(rows), exclude_seen))
-            found = Prior.of_scores(
-                trie, logits_BI, weight=self.prior_weight, temperature=temperature, table=table
-            )
-            table = found.before_BI1
-            return found
+            some = histories.take(rows)
+            found = None if products is None else products.prior(some, exclude_seen, memory)
+            if found is None:
+                logits_BI = _there(self.logits(some, exclude_seen))
+                found = Prior.of_scores(trie, logits_BI, memory=memory)
+            return replace(found, weight=self.prior_weight, temperature=temperature)
 
         return of
+
+    def _products(self, trie: TrieTensors) -> Products | None:
+        """What a single model of vectors expects; None where others count as well."""
+        model = self.models[0]
+        if len(self.models) > 1 or not isinstance(model, SASRec):
+            return None
+        if not self._held or self._held[0].trie is not trie:
+            of_untrained = (self.untrained_weights or self.weights)[model.name]
+            weight_I = np.where(self.untrained_I, of_untrained, self.weights[model.name])
+            bias_I = np.where(self.untrained_I, self.untrained_bias, 0.0)
+            self._held[:] = [Products.of(model, trie, weight_I, bias_I)]
+        return self._held[0]
 
     @property
     def most_users(self) -> int:
@@ -305,7 +319,7 @@ class Experts:
         """Write the recommenders and the weights."""
         for place, model in enumerate(self.models):
             model.save(folder / str(place))
-        numbers = {name: value for name, value in vars(self).items() if name not in ("models", "untrained_I")}
+        numbers = {name: getattr(self, name) for name in _Saved.model_fields.keys() & vars(self).keys()}
         numbers |= {"num_models": len(self.models), "untrained": np.flatnonzero(self.untrained_I).tolist()}
         write_json(folder / "weights.json", numbers, indent=None)
 
