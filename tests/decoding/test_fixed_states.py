@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_tries import Case, cases
 from test_beam import check, filters, ks, widths
-from test_prior import Weighed, weighed
 from torch import Tensor
+from weighed_cases import Weighed, weighed
 
 
 @dataclass
