@@ -42,6 +42,11 @@ def part(
     return create(name, **config.merged(ours, options))
 
 
+def usual_options(config: Any) -> dict[str, Any]:
+    """What a part takes from the recommender that holds it; `config`: with `seed`, `threads` and `ranking_batch`."""
+    return {name: getattr(config, name) for name in ("seed", "threads", "ranking_batch")}
+
+
 def fitted(
     model: Recommender,
     train_data: Interactions,

@@ -35,7 +35,7 @@ from genrec.decoding.constraint import TrieTensors
 from genrec.decoding.prior import Memory, Prior, PriorOf
 from genrec.errors import ConfigError
 from genrec.recommenders.base import Recommender, load, recommender_class
-from genrec.recommenders.held import fitted, part
+from genrec.recommenders.held import fitted, part, usual_options
 from genrec.recommenders.language.config import PRIOR, PriorOptions
 from genrec.recommenders.language.products import Products
 from genrec.recommenders.language.weights import WORST, fit_weights, minimum
@@ -373,7 +373,7 @@ def fit_experts(
         for name, chosen in (PRIOR | {"transitions": text}).items():
             if name in names:
                 options[name] = recommender_class(name).Config.merged(chosen, options.get(name, {}))
-    usual = {name: getattr(config, name) for name in ("seed", "threads", "ranking_batch")}
+    usual = usual_options(config)
     parts = [part(name, options.get(name, {}), usual, catalogue) for name in names]
     check_experts(parts)
     homes = [None if run is None else run / "prior" / str(place) for place in range(len(parts))]

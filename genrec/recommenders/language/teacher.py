@@ -24,7 +24,7 @@ from genrec.decoding.constraint import TrieTensors
 from genrec.decoding.prior import Prior
 from genrec.errors import ConfigError, shown
 from genrec.recommenders.base import Recommender
-from genrec.recommenders.held import fitted, part
+from genrec.recommenders.held import fitted, part, usual_options
 from genrec.recommenders.language.config import PRIOR
 from genrec.recommenders.sasrec import SASRec
 from genrec.training.mixture import Batch
@@ -61,7 +61,7 @@ def fit_teacher(
     """
     if config.taught_by is None:
         return None
-    usual = {name: getattr(config, name) for name in ("seed", "threads", "ranking_batch")}
+    usual = usual_options(config)
     name, catalogue = config.taught_by, train_data.catalogue
     model: Recommender = part(name, PRIOR.get(name, {}), usual, catalogue)
     if not isinstance(model, SASRec):

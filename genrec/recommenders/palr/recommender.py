@@ -29,7 +29,7 @@ from genrec.errors import ConfigError
 from genrec.prompts.profiles import Profile
 from genrec.prompts.template import own_texts
 from genrec.recommenders.base import Recommender, load, register
-from genrec.recommenders.held import fitted, part
+from genrec.recommenders.held import fitted, part, usual_options
 from genrec.recommenders.language.codebook import Codebook
 from genrec.recommenders.language.decoder import TINY_DECODER, DecoderOnly, Rows, states_before
 from genrec.recommenders.language.generative import Architecture, GenerativeRecommender
@@ -89,7 +89,7 @@ class Palr(GenerativeRecommender):
         config = self.config
         if config.retriever == self.name:
             raise ConfigError("palr cannot retrieve for itself: choose another retriever")
-        usual = {name: getattr(config, name) for name in ("seed", "threads", "ranking_batch")}
+        usual = usual_options(config)
         retriever = part(config.retriever, config.retriever_options, usual, self.catalogue)
         home = None if run is None else run / "retriever"
         self.retriever_ = fitted(retriever, train_data, validation, home, resume)
