@@ -27,7 +27,7 @@ from genrec.decoding.frontier import Found
 from genrec.decoding.prior import Prior, PriorOf
 
 # With a prior:
-_MASSES_AT_ONCE = 1 << 26  # users times items; 512 MB
+_MASSES_AT_ONCE = 1 << 25  # users times items; 256 MB: to be handed more out anew costs more than it saves
 _MOST_ROWS = 256  # questions that are searched at once
 _SHORT = 64  # tokens of questions that may be read together, whatever their length
 
