@@ -119,7 +119,7 @@ def train(
         run = train_run(
             recipe, source, out, protocol=protocol, cold_share=cold_share, progress=tick, **options
         )
-    if "auto" in run.metrics and what == AUTO:
+    if what == AUTO:
         print_choice(run.metrics["auto"])
         stdout().print(f"trained in {run.folder}; next: genrec evaluate {run.folder}")
         return

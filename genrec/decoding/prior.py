@@ -37,7 +37,7 @@ from genrec.data.memory import check_fits
 from genrec.decoding.constraint import TrieTensors
 
 LEAST = 1e-15  # probability that every item has on top of the item model's
-USERS_TOGETHER = 128  # whose states are multiplied with all vectors at once: fewer take longer each
+_USERS_TOGETHER = 128  # whose states are multiplied with all vectors at once: fewer take longer each
 _WIDE = 64  # children of a node for which it pays to ask whether all places are at that one
 _AT_ONCE = 1 << 18  # logits that are turned into running sums at once: they stay in the cache
 
@@ -92,14 +92,8 @@ class Prior:
         Raises:
             ConfigError: the running sums (8 bytes a user and item) do not fit into memory.
         """
-        return cls.of_parts(
-            trie,
-            lambda part: logits_BI[part],
-            len(logits_BI),
-            len(logits_BI),
-            weight=weight,
-            temperature=temperature,
-        )
+        num_users = len(logits_BI)
+        return cls._of(trie, lambda part: logits_BI[part], num_users, num_users, weight, temperature)
 
     @classmethod
     def of_scores(
@@ -128,15 +122,7 @@ class Prior:
             some_PI = scores_BI[part]
             return torch.index_select(some_PI, 1, trie.item_of_leaf_I, out=ordered_PI[: len(some_PI)])
 
-        return cls.of_parts(
-            trie,
-            in_order,
-            len(scores_BI),
-            len(ordered_PI),
-            weight=weight,
-            temperature=temperature,
-            memory=memory,
-        )
+        return cls._of(trie, in_order, len(scores_BI), len(ordered_PI), weight, temperature, memory)
 
     @classmethod
     def of_states(
@@ -147,6 +133,8 @@ class Prior:
         *,
         weight: float = 1.0,
         temperature: float = 1.0,
+        memory: Memory | None = None,
+        change: Callable[[Tensor, slice], None] | None = None,
     ) -> Prior:
         """The prior of logits `states_BD @ vectors_ID.T`, a part of which is held at a time.
 
@@ -155,45 +143,37 @@ class Prior:
             states_BD: the item model's state of each user.
             vectors_ID: its output vectors of items, in the order of the leaves.
             weight, temperature: as in the class.
+            memory: as in `of_scores`.
+            change: changes the logits (P, I) of a part of the users in place; None: they stay.
 
         Raises:
             ConfigError: as in `of_logits`.
         """
-        vectors_DI, together = vectors_ID.T, USERS_TOGETHER
-        buffer_PI = states_BD.new_empty((min(together, len(states_BD)), len(vectors_ID)))
+        memory, vectors_DI = memory or Memory(), vectors_ID.T
+        room_PI = memory.logits(max(1, min(_USERS_TOGETHER, len(states_BD))), trie)  # nobody is no part
 
         def logits(part: slice) -> Tensor:
             some_PD = states_BD[part]
-            return torch.mm(some_PD, vectors_DI, out=buffer_PI[: len(some_PD)])
+            some_PI = torch.mm(some_PD, vectors_DI, out=room_PI[: len(some_PD)])
+            if change is not None:
+                change(some_PI, part)
+            return some_PI
 
-        return cls.of_parts(trie, logits, len(states_BD), together, weight=weight, temperature=temperature)
+        return cls._of(trie, logits, len(states_BD), len(room_PI), weight, temperature, memory)
 
     @classmethod
     @torch.no_grad()
-    def of_parts(
+    def _of(
         cls,
         trie: TrieTensors,
         logits: Callable[[slice], Tensor],
         num_users: int,
         together: int,
-        *,
-        weight: float = 1.0,
-        temperature: float = 1.0,
+        weight: float,
+        temperature: float,
         memory: Memory | None = None,
     ) -> Prior:
-        """The prior of logits that are given for some users after the others.
-
-        Args:
-            trie: codes of the catalogue.
-            logits: of a part of the users (P, I), in the order of the leaves; asked from the first user on.
-            num_users: B.
-            together: users of a part.
-            weight, temperature: as in the class.
-            memory: as in `of_scores`.
-
-        Raises:
-            ConfigError: as in `of_logits`.
-        """
+        """The prior of logits that are given for `together` users after the others, in the order of the leaves."""
         device, num_items = trie.token_N.device, trie.num_items
         check_fits(
             f"the item model's probabilities of {num_items:,} items for each of {num_users:,} users at once",

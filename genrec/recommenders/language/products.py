@@ -19,24 +19,24 @@ from torch import Tensor
 from genrec.backbones.hardware import device
 from genrec.data.interactions import FloatArray, Histories
 from genrec.decoding.constraint import TrieTensors
-from genrec.decoding.prior import USERS_TOGETHER, Memory, Prior
+from genrec.decoding.prior import Memory, Prior
 from genrec.recommenders.language.weights import WORST
 from genrec.recommenders.sasrec import SASRec
 
 
 @dataclass(frozen=True)
 class Products:
-    """A model, the vectors (D, I) that its states are multiplied with, and what is added to that (I,), if anything."""
+    """A model, the vectors (I, D) that its states are multiplied with, and what is added to that (I,), if anything."""
 
     model: SASRec
     trie: TrieTensors
-    vectors_DI: Tensor
+    vectors_ID: Tensor
     bias_I: Tensor | None
 
     @cached_property
     def finite(self) -> bool:
         """Whether all vectors are numbers."""
-        return bool(self.vectors_DI.isfinite().all())
+        return bool(self.vectors_ID.isfinite().all())
 
     @classmethod
     @torch.inference_mode()
@@ -55,7 +55,7 @@ class Products:
 
         vectors_ID = model.network_.vectors.table()[trie.item_of_leaf_I]
         vectors_ID *= in_order(weight_I)[:, None]
-        return cls(model, trie, vectors_ID.T, in_order(bias_I) if bias_I.any() else None)
+        return cls(model, trie, vectors_ID, in_order(bias_I) if bias_I.any() else None)
 
     @torch.inference_mode()
     def prior(self, histories: Histories, exclude_seen: bool, memory: Memory) -> Prior | None:
@@ -73,16 +73,13 @@ class Products:
             return None
         leaf_S = torch.from_numpy(self.trie.leaf_of_item_I[histories.items].astype(np.int64)).to(device())
         first_B1 = histories.offsets - histories.offsets[0]
-        buffer_PI = memory.logits(min(USERS_TOGETHER, len(histories)), self.trie)
 
-        def logits(part: slice) -> Tensor:
-            some_PI = torch.mm(states_BD[part], self.vectors_DI, out=buffer_PI[: part.stop - part.start])
+        def change(logits_PI: Tensor, part: slice) -> None:
             if self.bias_I is not None:
-                some_PI += self.bias_I
+                logits_PI += self.bias_I
             if exclude_seen:
                 lengths = histories.lengths[part]
                 row_S = torch.from_numpy(np.repeat(np.arange(len(lengths)), lengths)).to(device())
-                some_PI[row_S, leaf_S[first_B1[part.start] : first_B1[part.stop]]] = float(WORST)
-            return some_PI
+                logits_PI[row_S, leaf_S[first_B1[part.start] : first_B1[part.stop]]] = float(WORST)
 
-        return Prior.of_parts(self.trie, logits, len(histories), len(buffer_PI), memory=memory)
+        return Prior.of_states(self.trie, states_BD, self.vectors_ID, memory=memory, change=change)

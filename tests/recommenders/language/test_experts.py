@@ -19,23 +19,9 @@ from genrec.recommenders.base import Recommender, create, load
 from genrec.recommenders.language.experts import Decisions, Experts
 from genrec.recommenders.popular import Popular
 from genrec.testing import ring, targets
+from small_writer import NUM_ITEMS, SMALL, TITLES
 
-NUM_ITEMS = 20
-TITLES = [f"{('red', 'green', 'blue', 'black')[row % 4]} paint {row}" for row in range(NUM_ITEMS)]
 NONE = np.zeros(NUM_ITEMS, bool)
-SMALL: dict[str, Any] = {
-    "backbone": "items",
-    "width": 16,
-    "depth": 1,
-    "dropout": 0.0,
-    "vocab_size": 300,
-    "epochs": 6,
-    "min_steps": 0,
-    "batch_size": 8,
-    "learning_rate": 1e-2,
-    "warmup_steps": 1,
-    "bf16": False,
-}
 BSAREC = {"width": 16, "depth": 1, "epochs": 3, "max_items": 8, "bf16": False, "features": ("title",)}
 
 

@@ -43,7 +43,7 @@ def test_it_is_the_prior_of_the_scores(
     writer: Any, exclude_seen: bool, own: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also in several parts, and in memory that was used before."""
-    monkeypatch.setattr("genrec.recommenders.language.products.USERS_TOGETHER", 3)
+    monkeypatch.setattr("genrec.decoding.prior._USERS_TOGETHER", 3)
     experts, trie = replace(writer.experts_, words_weight=0.5), writer.ranker_.tensors
     experts = untrained(experts) if own else experts
     of = experts.prior(HISTORIES, trie, exclude_seen)
