@@ -21,7 +21,7 @@ import numpy as np
 
 from genrec.data.files import all_or_nothing, put_folder, read_json_lines
 from genrec.errors import ConfigError, DataError, RunError
-from genrec.runs.floor import CHEAP, FLOOR, TEXT_FLOOR, floor_options
+from genrec.runs.floor import CHEAP, FLOOR, TEXT_FLOOR, floor_options, num_pairs
 from genrec.runs.folder import alone, begin
 from genrec.runs.measure import asked
 from genrec.runs.notes import note
@@ -172,7 +172,7 @@ def _planned(choice: _Choice, name: str, train: Interactions) -> str | tuple[str
     if choice.left <= 0 and name != CHEAP[0]:
         return "the time is up; --minutes gives more"
     if name not in TRAINED:
-        pairs = int(np.square(train.histories.lengths.astype(np.int64)).sum())
+        pairs = num_pairs(train)
         if name == "itemknn" and pairs > PAIRS_A_SECOND * choice.left / 4:
             return f"it counts {pairs:,} pairs of items, more than the time allows; --minutes gives more"
         return name, text, floor_options(choice.dataset.catalogue) if name == FLOOR else {}

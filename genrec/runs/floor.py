@@ -15,6 +15,7 @@ from genrec.runs.notes import note, warn
 if TYPE_CHECKING:
     from genrec.data.catalogue import Catalogue
     from genrec.data.interactions import Interactions, Targets
+    from genrec.evaluation.protocol import Evaluation, Progress
     from genrec.runs.run import Run
 
 FLOOR, TEXT_FLOOR = "transitions", "tfidf"
@@ -42,8 +43,6 @@ def measured_floor(train: Interactions, targets: Targets, name: str = FLOOR) -> 
     Returns:
         None: it takes too long, or there are no texts for `tfidf`.
     """
-    import genrec
-    from genrec.evaluation import protocol
     from genrec.evaluation.metrics import by_training_count, cold_and_warm
 
     if name == TEXT_FLOOR and not targets.catalogue.titled:
@@ -56,20 +55,36 @@ def measured_floor(train: Interactions, targets: Targets, name: str = FLOOR) -> 
             f"{train.num_interactions:,} interactions are more than is measured on the side; train {FLOOR} to have it"
         )
         return None
-    options = floor_options(targets.catalogue) if name == FLOOR else {}
-    model = genrec.create(name, **options).fit(train)
-    found = protocol.evaluate(model.rank, targets, unfiltered=False)
-    quality = {name: found.metrics[name] for name in found.intervals}
+    quality, found = _fitted_and_asked(name, train, targets)
     taken, num_items = train.histories.items, len(targets.catalogue)
     counts = by_training_count(found.target_ranks, targets.apart().items, taken, num_items)
     intervals = found.to_json()["intervals"]
     return {
         "recommender": name,
-        "options": options,
         **quality,
         "intervals": intervals,
         **cold_and_warm(counts),
     }
+
+
+def _fitted_and_asked(
+    name: str, train: Interactions, targets: Targets, progress: Progress | None = None
+) -> tuple[dict[str, Any], Evaluation]:
+    """`options` and quality of a recommender that only counts, and all that was measured."""
+    import genrec
+    from genrec.evaluation import protocol
+
+    options = floor_options(targets.catalogue) if name == FLOOR else {}
+    model = genrec.create(name, **options).fit(train)
+    found = protocol.evaluate(model.rank, targets, unfiltered=False, progress=progress)
+    return {"options": options, **{metric: found.metrics[metric] for metric in found.intervals}}, found
+
+
+def num_pairs(train: Interactions) -> int:
+    """Pairs of items of the same histories, which `itemknn` counts."""
+    import numpy as np
+
+    return int(np.square(train.histories.lengths.astype(np.int64)).sum())
 
 
 class _TooLongError(Exception):
@@ -88,11 +103,6 @@ def cheap_floors(run: Run, name: str, targets: Targets, *, always: bool | None =
     Returns:
         Name to options, HR, NDCG, MRR and seconds; nothing of those that were left out, which a note tells.
     """
-    import numpy as np
-
-    import genrec
-    from genrec.evaluation import protocol
-
     measured, found = run.metrics[name], dict[str, Any]()
     cost = float(run.metrics.get("training", {}).get("seconds", 0.0))
     asked = [cheap for cheap in CHEAP if cheap != run.recipe.recommender]
@@ -105,24 +115,21 @@ def cheap_floors(run: Run, name: str, targets: Targets, *, always: bool | None =
             raise _TooLongError
 
     train = run.parts.train
-    pairs = int(np.square(train.histories.lengths.astype(np.int64)).sum())
+    pairs = num_pairs(train)
     for cheap in asked:
         try:
             tick()
             if always is None and pairs > MOST_PAIRS and cheap == "itemknn":
                 raise _TooLongError
             first = time.perf_counter()
-            options = floor_options(targets.catalogue) if cheap == FLOOR else {}
-            model = genrec.create(cheap, **options).fit(train)
-            result = protocol.evaluate(model.rank, targets, unfiltered=False, progress=tick)
+            quality, _ = _fitted_and_asked(cheap, train, targets, tick)
         except _TooLongError:
             note(
                 f"no {cheap} beside these numbers: it would take more than {MOST_SHARE:.0%} of the {cost:,.0f} s of "
                 "the training; --floors has it measured"
             )
             continue
-        quality = {metric: result.metrics[metric] for metric in result.intervals}
-        found[cheap] = {"options": options, **quality, "seconds": time.perf_counter() - first}
+        found[cheap] = {**quality, "seconds": time.perf_counter() - first}
     run.add_metrics(name, {**measured, "floors": found})
     if found:
         best = max(found, key=lambda cheap: found[cheap]["NDCG@10"])
