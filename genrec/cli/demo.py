@@ -19,15 +19,14 @@ from genrec.runs.recipe import Recipe, read_recipe
 from genrec.runs.source import SYNTHETIC
 
 if TYPE_CHECKING:
-    from genrec.data.dataset import Dataset
-    from genrec.data.interactions import Targets
-    from genrec.pages.report import ShownUser
+    from genrec.data.interactions import IntArray, Targets
+    from genrec.pages.users import Nobody, ShownUser
     from genrec.recommenders.base import Recommender
 
 _BASELINES = (FLOOR, "itemknn", "popular")
 # 300 invented films are learned in less than what real shops of that size may need.
 _BRIEFLY = ("backbone.min_steps=300", "prior_options.bsarec.training.min_steps=300")
-_USERS, _SEED = 3, 7  # whose lists are shown, always the same
+_SHOWN = 10  # items of a list
 
 
 @reads_data
@@ -41,11 +40,13 @@ def demo(
     ] = Path("runs/demo"),
     recipe: Annotated[str, typer.Option("--recipe", metavar="RECIPE", help="What to train.")] = "genrec",
 ) -> None:
-    """Train, measure beside three baselines, recommend to three users, and write DIR/report.html.
+    """Train, measure beside three baselines, show three users, and write DIR/report.html.
 
     A demo that was stopped goes on where it was; one that is trained already is only measured and shown.
     """
     import genrec
+    from genrec.data.ranking_file import read_rankings
+    from genrec.evaluation.metrics import target_ranks
     from genrec.pages.page import check_free
     from genrec.pages.report import write_report
     from genrec.runs.train import train_run
@@ -60,18 +61,19 @@ def demo(
         folder = _run_folder(out, chosen, source.absolute().path)
         run = train_run(folder, chosen, source, resume=True)
     own, dataset, parts = chosen.recommender, run.data, run.parts
-    models, measured = {own: run.model}, {}
-    for name in (own, *_BASELINES):
+    models, measured, ranks = {own: run.model}, {}, {}
+    for name in dict.fromkeys((own, *_BASELINES)):
         if name not in models:
             options = floor_options(dataset.catalogue) if name == FLOOR else {}
             models[name] = genrec.create(name, **options).fit(parts.train, parts.validation)
-        if name not in measured:
-            with progress(f"measuring {name}") as tick:
-                if name == own:
-                    measured[name] = run.evaluate(progress=tick)
-                else:
-                    found = genrec.evaluate(models[name].rank, parts.test, progress=tick).to_json()
-                    measured[name] = {**found, "provenance": run.provenance("test")}
+        with progress(f"measuring {name}") as tick:
+            if name == own:
+                measured[name] = run.evaluate(progress=tick)
+                ranks[name] = target_ranks(read_rankings(run.rankings_path("test"), parts.test), parts.test)
+            else:
+                found = genrec.evaluate(models[name].rank, parts.test, progress=tick)
+                measured[name] = {**found.to_json(), "provenance": run.provenance("test")}
+                ranks[name] = found.target_ranks
     if not run.log:
         note(f"no learning curve: {own} keeps no log")
     print_evaluation(measured[own], f"{own} on {dataset.name}, test")
@@ -84,7 +86,7 @@ def demo(
         data_summary=dataset.summary(),
         evaluations=measured,
         curve=run.log,
-        users=_show_users(models, dataset, parts.test.sample(_USERS, _SEED)),
+        users=_show_users(models, parts.test, ranks),
         notes=dataset.report.notes,
         synthetic=dataset.synthetic,
     )
@@ -100,35 +102,72 @@ def _run_folder(out: Path, recipe: Recipe, path: str) -> Path:
     return out / f"{Path(path).stem}-{recipe.recommender}-{key[:8]}"
 
 
-def _show_users(models: Mapping[str, Recommender], dataset: Dataset, questions: Targets) -> list[ShownUser]:
-    """Print each user's history, the first model's list and what they took next; all lists are for the report."""
-    from genrec.pages.report import ShownItem, ShownUser
+def _show_users(
+    models: Mapping[str, Recommender], questions: Targets, ranks: Mapping[str, IntArray]
+) -> list[ShownUser | Nobody]:
+    """Print a hit, a near miss and a miss of the first model; the lists of all models are for the report."""
+    from genrec.evaluation.metrics import best_ranks
+    from genrec.evaluation.outcomes import outcomes
+    from genrec.pages.users import Nobody, what_happened
 
-    ids, titles, shown = dataset.catalogue.ids, dataset.catalogue.titles, []
-    for row, (user, history) in enumerate(zip(questions.users, questions.histories, strict=True)):
-        names = [ids[item] for item in history]
-        answers = {name: answer_for(model, names, k=10, because=True) for name, model in models.items()}
-        own = next(iter(answers.values()))
-        stdout().print(f"\nuser {user}", style="bold")
-        print_answer(own)
-        places = {item["item_id"]: f"rank {item['rank']}" for item in own["items"]}
-        taken = questions.answers(row).tolist()
-        told = (f"{titles[item]} ({places.get(ids[item], 'not in the list')})" for item in taken)
-        stdout().print(f"took next: {', '.join(told)}")
-        lists = {
-            name: [
-                ShownItem(item["title"], item["probability"], (item["because"] or {}).get("title"))
-                for item in answer["items"]
-            ]
-            for name, answer in answers.items()
-        }
-        background = {
-            f"{name}: {heading}": lines
-            for name, model in models.items()
-            for heading, lines in model.background(names).items()
-        }
-        history_titles = [titles[item] for item in history]
-        shown.append(
-            ShownUser(str(user), history_titles, lists, [titles[item] for item in taken], background)
-        )
+    own = next(iter(models))
+    ranks_B = {name: best_ranks(ranks_T, questions.orders) for name, ranks_T in ranks.items()}
+    shown: list[ShownUser | Nobody] = []
+    for outcome in outcomes(ranks_B[own], questions.histories.lengths):
+        rank = 0 if outcome.row is None else int(ranks_B[own][outcome.row])
+        of_order = questions.orders is not None
+        told = what_happened(own, outcome, len(questions), rank, of_order=of_order)
+        if outcome.row is None:
+            stdout().print(f"\n{told}", style="bold")
+            shown.append(Nobody(outcome.name, told))
+            continue
+        places = {name: int(found_B[outcome.row]) for name, found_B in ranks_B.items()}
+        shown.append(_show_user(models, questions, outcome.row, outcome.name, told, places))
     return shown
+
+
+def _show_user(
+    models: Mapping[str, Recommender],
+    questions: Targets,
+    row: int,
+    outcome: str,
+    told: str,
+    ranks: Mapping[str, int],
+) -> ShownUser:
+    """Print a user's history, the first model's list, what they took next and where that stood."""
+    from genrec.evaluation.outcomes import LAST
+    from genrec.pages.users import ShownItem, ShownUser, place_of
+
+    ids, titles = questions.catalogue.ids, questions.catalogue.titles
+    user, history = questions.users[row], questions.histories[row]
+    names, taken = [ids[item] for item in history], questions.answers(row).tolist()
+    depth = LAST + 1  # as long as those that were measured: a search may find others where fewer are wanted
+    answers = {name: answer_for(model, names, k=depth, because=True) for name, model in models.items()}
+    lists = {}
+    wanted = {ids[item] for item in taken}
+    for name, answer in answers.items():
+        rest = [item for item in answer["items"][_SHOWN:LAST] if item["item_id"] in wanted]
+        answer["items"] = answer["items"][:_SHOWN] + rest
+        lists[name] = [
+            ShownItem(item["title"], item["probability"], (item["because"] or {}).get("title"), item["rank"])
+            for item in answer["items"]
+        ]
+    stdout().print(f"\n{outcome}: user {user}", style="bold")
+    print_answer(next(iter(answers.values())))
+    stdout().print(f"took next: {', '.join(titles[item] for item in taken)}")
+    stdout().print(told)
+    background = {
+        f"{name}: {heading}": lines
+        for name, model in models.items()
+        for heading, lines in model.background(names).items()
+    }
+    return ShownUser(
+        str(user),
+        [titles[item] for item in history],
+        lists,
+        [titles[item] for item in taken],
+        background,
+        outcome,
+        told,
+        {name: place_of(rank) for name, rank in ranks.items()},
+    )

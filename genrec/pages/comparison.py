@@ -17,7 +17,7 @@ from genrec.pages.charts import Bar, Line, bar_panel, chip, line_chart
 from genrec.pages.comparison_charts import Dot, scatter
 from genrec.pages.comparison_sections import differences, for_whom, lists, overlap, quality
 from genrec.pages.page import panels, section, write_page
-from genrec.pages.report import ShownItem, ShownUser, user_card
+from genrec.pages.users import ShownItem, ShownUser, user_card
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from html import escape
 from math import isfinite
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from genrec.data.readers.times import iso_day
 from genrec.pages.charts import Bar, Line, bar_panel, line_chart
 from genrec.pages.page import write_page
+from genrec.pages.users import Nobody, ShownUser, users_section
 
 _PANELS = {
     "HR@10": "HR@10: what came next is among the first ten",
@@ -28,15 +28,6 @@ _SMALL_NUMBERS = (
     "The best of a row is bold. The small number below it is the same metric where items seen before may be "
     "recommended again."
 )
-_LISTS = (
-    "What they took, oldest first, and what each recommender would put before them. A percentage is the "
-    "probability that the recommender gives an item as the next one; the marked item is the one that did "
-    "come next."
-)
-_REASONS = (
-    " Below an item stands what of the history speaks for it most: without that its score would be lowest."
-)
-_SHOWN_HISTORY = 12  # items of a history that are shown; the earlier ones are counted
 _COUNTS = {"num_users": "users", "num_items": "items", "num_interactions": "interactions"}
 _COSTS = {
     "exact_rate": ("certified exact lists", "{:.1%}"),
@@ -49,39 +40,6 @@ _COSTS = {
 }
 
 
-class ShownItem(NamedTuple):
-    """An item of a list as the report shows it.
-
-    Attributes:
-        title: of the item.
-        probability: None where the recommender gives none.
-        because: title of the item of the history that speaks for it most, where that is known.
-    """
-
-    title: str
-    probability: float | None = None
-    because: str | None = None
-
-
-@dataclass(frozen=True)
-class ShownUser:
-    """One user as the report shows them.
-
-    Attributes:
-        name: what to call the user.
-        history: titles, oldest first.
-        lists: recommender to its items, best first.
-        taken: title of what the user did take next, of an order all titles, where that is known.
-        background: what else a list was made from, such as a profile: lines under their headings.
-    """
-
-    name: str
-    history: Sequence[str]
-    lists: Mapping[str, Sequence[ShownItem]] = field(default_factory=dict)
-    taken: Sequence[str] = ()
-    background: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-
 def write_report(
     path: str | Path,
     *,
@@ -89,7 +47,7 @@ def write_report(
     data_summary: Mapping[str, Any],
     evaluations: Mapping[str, Mapping[str, Any]],
     curve: Sequence[Mapping[str, Any]] = (),
-    users: Sequence[ShownUser] = (),
+    users: Sequence[ShownUser | Nobody] = (),
     notes: Sequence[str] = (),
     synthetic: bool,
 ) -> Path:
@@ -101,16 +59,16 @@ def write_report(
         data_summary: `Dataset.summary()`.
         evaluations: recommender to `Evaluation.to_json()`; the first one is the one the report is about.
         curve: rows of the training log; `loss` and `eval_NDCG@...` are drawn over `step`.
-        users: users with their lists.
+        users: hit, near miss and miss, with their lists.
         notes: further remarks, one paragraph each.
         synthetic: the data are invented, which the page then says loudly.
     """
     sections = [
         _header(title, data_summary),
+        users_section(next(iter(evaluations), ""), users),
         _quality(evaluations),
-        _table(evaluations),
         _curve(curve),
-        _users(users),
+        _table(evaluations),
         _notes(notes),
     ]
     return write_page(path, title, sections, synthetic=synthetic)
@@ -255,57 +213,6 @@ def _points(curve: Sequence[Mapping[str, Any]], name: str) -> list[tuple[float, 
     """(step, value) of the rows that have both; values that are no number are left out."""
     found = [(float(row["step"]), float(row[name])) for row in curve if "step" in row and name in row]
     return sorted(point for point in found if isfinite(point[1]))
-
-
-def _users(users: Sequence[ShownUser]) -> str:
-    if not users:
-        return ""
-    cards = "".join(user_card(user) for user in users)
-    told = any(item.because for user in users for items in user.lists.values() for item in items)
-    about = _LISTS + (_REASONS if told else "")
-    return f'<section><h2>Some users</h2><p class="soft">{about}</p>{cards}</section>'
-
-
-def user_card(user: ShownUser) -> str:
-    """A card with a user's history and what each recommender made of it."""
-    earlier = len(user.history) - _SHOWN_HISTORY
-    trail = [f"<span>… {earlier:,} earlier</span>"] if earlier > 0 else []
-    trail += [f"<span>{escape(title)}</span>" for title in user.history[-_SHOWN_HISTORY:]]
-    if not user.history:
-        trail.append("<span>nothing yet</span>")
-    trail += [f'<span class="next">→ {escape(title)}</span>' for title in user.taken]
-    lists = "".join(
-        f"<div><h3>{escape(name)}</h3><ol>{_entries(entries, user.taken)}</ol></div>"
-        for name, entries in user.lists.items()
-    )
-    background = "".join(
-        f"<details><summary>{escape(heading)}</summary><ol>"
-        f"{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ol></details>"
-        for heading, lines in user.background.items()
-        if lines
-    )
-    return (
-        f'<article class="card user"><div class="history"><h3>{escape(user.name)}</h3><div class="trail">'
-        f'{"".join(trail)}</div>{background}</div><div class="lists">{lists}</div></article>'
-    )
-
-
-def _entries(entries: Sequence[ShownItem], taken: Sequence[str]) -> str:
-    largest = max((item.probability or 0.0 for item in entries), default=0.0) or 1.0
-    rows = []
-    for place, (title, probability, because) in enumerate(entries, start=1):
-        share = bar = reason = ""
-        if probability is not None:
-            share = f"{probability:.1%}" if probability >= 0.001 else "&lt; 0.1%"
-            bar = f'<span class="thin"><i style="width:{100 * probability / largest:.1f}%"></i></span>'
-        if because is not None:
-            reason = f'<span class="because">because of {escape(because)}</span>'
-        hit = ' class="hit"' if title in taken else ""
-        rows.append(
-            f'<li{hit}><span>{place}</span><span class="title" title="{escape(title)}">{escape(title)}</span>'
-            f"<span>{share}</span>{bar}{reason}</li>"
-        )
-    return "".join(rows)
 
 
 def _notes(notes: Sequence[str]) -> str:

@@ -31,7 +31,7 @@ h1, h2 {
 }
 h1 { font-size: clamp(1.9rem, 5.5vw, 3rem); margin: 0 0 .5rem; }
 h2 { font-size: clamp(1.35rem, 3.4vw, 1.75rem); margin: 0 0 .4rem; }
-h3 { font-size: .95rem; margin: 0 0 .7rem; font-weight: 650; }
+h3, h4 { font-size: .95rem; margin: 0 0 .7rem; font-weight: 650; }
 p { margin: 0 0 1rem; max-width: 44rem; }
 section { margin-top: clamp(2.2rem, 5vw, 3.6rem); }
 .lead { font-size: 1.15rem; line-height: 1.5; }
@@ -148,6 +148,15 @@ li .thin {
 }
 li .thin i { display: block; height: 100%; background: var(--first); border-radius: .15rem; }
 li .because { grid-column: 2 / -1; color: var(--soft); font-size: .86em; }
+li.gap { padding-top: 0; padding-bottom: 0; }
+.own-list { grid-template-columns: minmax(0, 34rem); }
+.outcome {
+  display: inline-block; margin-right: .3rem; padding: 0 .55em; border-radius: .8em; border: 1.5px solid var(--soft);
+}
+.outcome.hit { background: var(--first-soft); border-color: var(--first); }
+.outcome.near-miss { background: var(--warn-paper); border-color: var(--warn-line); color: var(--warn); }
+.history p { margin-bottom: .7rem; }
+details .lists { margin-top: .8rem; }
 li.hit { background: var(--first-soft); }
 li.hit .title { font-weight: 650; }
 .history { border-bottom: 1px solid var(--line); padding-bottom: .9rem; margin-bottom: 1.1rem; }

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 import json
+from html import escape
 from pathlib import Path
 
 import genrec
 import pytest
+from genrec.data.ranking_file import read_rankings
+from genrec.evaluation.outcomes import outcomes
+from genrec.evaluation.protocol import evaluate_rankings
+from genrec.pages.users import what_happened
 from genrec.recommenders.itemknn import ItemKNN
 
 
@@ -20,17 +25,21 @@ def test_the_demo_measures_shows_and_reports(cli, small: Path, tmp_path: Path) -
     shown = cli("demo", "--data", small, "--out", out, "--recipe", "itemknn").out
     page = (out / "report.html").read_text()
     data = genrec.read(small)
-    users = data.test.sample(3, 7)
-    for user, history in zip(users.users, users.histories, strict=True):
-        for text in (str(user), data.catalogue.titles[history[-1]]):
+    (run,) = [entry for entry in out.iterdir() if entry.is_dir()]
+    found = evaluate_rankings(read_rankings(run / "rankings-test.parquet", data.test), data.test)
+    for outcome in outcomes(found.ranks_B, data.test.histories.lengths):
+        assert outcome.row is not None
+        taken = data.catalogue.titles[data.test.items[outcome.row]]
+        told = what_happened("itemknn", outcome, len(data.test), int(found.ranks_B[outcome.row]))
+        for text in (str(data.test.users[outcome.row]), taken, told):
             assert text in shown
-            assert text in page
+            assert escape(text) in page
     assert shown.count("took next:") == 3
+    assert page.index("Three users") < page.index("What it finds")
     assert "The floor, counts of what follows what (transitions), needs no training" in page
     for name in ("transitions", "itemknn", "popular"):
         assert name in shown
         assert name in page
-    (run,) = [entry for entry in out.iterdir() if entry.is_dir()]
     assert json.loads((run / "metrics.json").read_text())["test"]["num_users"] == 60
 
 
