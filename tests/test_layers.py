@@ -60,7 +60,14 @@ FORBIDDEN_LIBRARIES = {
     "decoding": {"transformers", "tokenizers", "peft"},
     "runs": {"typer", "click", "rich"},
 }
-EXTRAS = {"bitsandbytes", "wandb", "ray", "vllm", "faiss"}  # optional: never imported when a module is
+EXTRAS = {
+    "bitsandbytes",
+    "gguf",
+    "wandb",
+    "ray",
+    "vllm",
+    "faiss",
+}  # optional: never imported when a module is
 
 
 def modules() -> list[Path]:

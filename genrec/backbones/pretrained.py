@@ -19,7 +19,7 @@ from genrec.backbones.adapters import four_bit, with_adapters
 from genrec.backbones.attention import TREE, seeing
 from genrec.backbones.base import Backbone
 from genrec.backbones.cache import GrowingCache
-from genrec.backbones.checkpoint import decoder_config, opening
+from genrec.backbones.checkpoint import checkpoint_model, decoder_config, opening, whole_name
 from genrec.backbones.quiet import quiet
 from genrec.data.files import read_json, write_json
 from genrec.errors import ConfigError, one_line
@@ -50,7 +50,7 @@ class PretrainedBackbone(Backbone):
         """Load a checkpoint and make the chosen part of it trainable.
 
         Args:
-            name: folder of a checkpoint, or its name on the Hugging Face hub.
+            name: folder of a checkpoint, a GGUF file, or a name on the Hugging Face hub.
             tuning: "full" trains everything, "lora" adapters only, "qlora" adapters over 4-bit weights (GPU).
             lora_rank: rank of the adapters.
             lora_alpha: their scale is lora_alpha / lora_rank.
@@ -62,11 +62,10 @@ class PretrainedBackbone(Backbone):
         Raises:
             ConfigError: no checkpoint there, or one with weights missing, not a decoder, or an output head that we
                 do not compute exactly.
-            BackendMissingError: QLoRA without bitsandbytes or without a GPU.
+            BackendMissingError: QLoRA without bitsandbytes or without a GPU; a GGUF file without its reader.
         """
         super().__init__()
-        # A folder may be given relative to where the program runs today.
-        self.name, self.tuning = str(Path(name).resolve()) if Path(name).is_dir() else name, tuning
+        self.name, self.tuning = whole_name(name), tuning
         config = self._config(name)
         model = self._loaded(name, config, four_bit() if tuning == "qlora" else None)
         if tuning == "qlora":
@@ -92,14 +91,13 @@ class PretrainedBackbone(Backbone):
         small = torch.cuda.is_available() and self.tuning != "full"
         with opening(f"{name!r} cannot be loaded"):
             try:
-                model, loading = self._loader.from_pretrained(
+                model = checkpoint_model(
+                    self._loader,
                     name,
-                    config=config,
+                    config,
                     attn_implementation="sdpa",
                     quantization_config=quantisation,
                     dtype=torch.bfloat16 if small else torch.float32,
-                    output_loading_info=True,
-                    trust_remote_code=False,
                 )
                 model.set_attn_implementation(TREE)
             except ValueError as error:
@@ -107,11 +105,6 @@ class PretrainedBackbone(Backbone):
                     raise
                 reason = "transformers computes them without scaled_dot_product_attention"
                 raise ConfigError(self._not_searched(reason)) from None
-        if loading["missing_keys"]:
-            raise ConfigError(
-                f"{name!r} lacks weights of a {type(model).__name__} ({', '.join(sorted(loading['missing_keys'])[:3])}"
-                "): give a checkpoint that has all of them"
-            )
         return model
 
     @staticmethod
@@ -272,8 +265,10 @@ class PretrainedBackbone(Backbone):
         return ours_BTV.float(), theirs_BTV.float()
 
     def save(self, folder: Path) -> None:
+        # Adapters go without the table of words beneath them, for which peft would ask the hub whether it has changed.
+        options = {} if self.tuning == "full" else {"save_embedding_layers": False}
         with quiet():
-            self.lm.save_pretrained(folder)
+            self.lm.save_pretrained(folder, **options)
         about = {"name": self.name, "tuning": self.tuning}
         write_json(folder / "pretrained.json", about)
 

@@ -98,19 +98,16 @@ class PretrainedTokenizer:
         """Load it.
 
         Args:
-            name: folder of a checkpoint, or its name on the Hugging Face hub.
+            name: folder of a checkpoint, a GGUF file, or a name on the Hugging Face hub.
 
         Raises:
             ConfigError: there is no tokenizer at `name`, or it has code of its own.
         """
         # Here, as a tokenizer of our own does without transformers' machinery for all others.
-        from transformers import AutoTokenizer
-
-        from genrec.backbones.checkpoint import opening, refuse_code
+        from genrec.backbones.checkpoint import checkpoint_tokenizer, opening
 
         with opening(f"{name!r} has no tokenizer that transformers can load"):
-            refuse_code(name, "tokenizer_config.json")
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+            self.tokenizer: Any = checkpoint_tokenizer(name)
             self.vocab_size = len(self.tokenizer)
             self.begin = [] if self.tokenizer.bos_token_id is None else [self.tokenizer.bos_token_id]
             end = self._end()

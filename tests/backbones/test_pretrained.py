@@ -222,7 +222,7 @@ def test_what_is_no_checkpoint(walks: Interactions, tmp_path: Path, checkpoint: 
     (broken / "model.safetensors").write_bytes(b"not weights")
     for name, message in (
         (str(tmp_path / "missing"), "there is no folder"),
-        (str(empty), "there is no checkpoint"),
+        (str(empty), "there is no model in the folder"),
         ("no-such-model-anywhere", "there is no checkpoint"),
         (str(broken), "cannot be loaded"),
     ):

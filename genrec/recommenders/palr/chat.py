@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 
-from genrec.backbones.checkpoint import opening, refuse_code
+from genrec.backbones.checkpoint import (
+    checkpoint_config,
+    checkpoint_model,
+    checkpoint_tokenizer,
+    opening,
+    whole_name,
+)
 from genrec.backbones.hardware import device
 from genrec.backbones.quiet import quiet
 from genrec.errors import ChatError, ConfigError
@@ -35,11 +40,10 @@ class LocalChat:
         """Name a model; nothing is loaded yet.
 
         Args:
-            checkpoint: folder of a checkpoint, or its name on the Hugging Face hub.
+            checkpoint: folder of a checkpoint, a GGUF file, or a name on the Hugging Face hub.
             max_new_tokens: where an answer is cut off.
         """
-        # A folder may be given relative to where the program runs today.
-        self.name = str(Path(checkpoint).resolve()) if Path(checkpoint).is_dir() else checkpoint
+        self.name = whole_name(checkpoint)
         self.max_new_tokens = max_new_tokens
         self._loaded: tuple[Any, Any] | None = None
         self._one_at_a_time = threading.Lock()
@@ -78,20 +82,10 @@ class LocalChat:
         """The tokenizer and the model."""
         where = device()
         with opening(f"the chat model {self.name!r} cannot be loaded"):
-            refuse_code(self.name, "config.json")
-            refuse_code(self.name, "tokenizer_config.json")
-            tokenizer = AutoTokenizer.from_pretrained(self.name, trust_remote_code=False)
-            model, loading = AutoModelForCausalLM.from_pretrained(
-                self.name,
-                dtype=torch.bfloat16 if where.type == "cuda" else torch.float32,
-                output_loading_info=True,
-                trust_remote_code=False,
-            )
-        if loading["missing_keys"]:
-            missing = ", ".join(sorted(loading["missing_keys"])[:3])
-            raise ConfigError(
-                f"the chat model {self.name!r} lacks weights ({missing}): give a whole checkpoint"
-            )
+            config = checkpoint_config(self.name)
+            tokenizer = checkpoint_tokenizer(self.name)
+            dtype = torch.bfloat16 if where.type == "cuda" else torch.float32
+            model = checkpoint_model(AutoModelForCausalLM, self.name, config, dtype=dtype)
         if getattr(tokenizer, "chat_template", None) is None:
             raise ConfigError(
                 f"the tokenizer of {self.name!r} has no chat template: give a model that was tuned to chat"
