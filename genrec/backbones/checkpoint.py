@@ -16,6 +16,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
 
 from genrec.backbones.gguf import gguf_config, gguf_file, gguf_model, gguf_tokenizer
+from genrec.backbones.hub import check_on_hub
 from genrec.backbones.quiet import quiet
 from genrec.data.memory import check_fits
 from genrec.errors import ConfigError, GenrecError, one_line
@@ -88,6 +89,8 @@ def checkpoint_config(name: str) -> Any:
         )
     with opening(f"there is no checkpoint {name!r} that transformers can load"):
         if file is None:
+            if not path.is_dir():
+                check_on_hub(name)
             refuse_code(name, "config.json")
             config = AutoConfig.from_pretrained(name, trust_remote_code=False)
         else:

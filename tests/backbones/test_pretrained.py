@@ -223,7 +223,7 @@ def test_what_is_no_checkpoint(walks: Interactions, tmp_path: Path, checkpoint: 
     for name, message in (
         (str(tmp_path / "missing"), "there is no folder"),
         (str(empty), "there is no model in the folder"),
-        ("no-such-model-anywhere", "there is no checkpoint"),
+        ("no-such-model-anywhere", "there is no folder 'no-such-model-anywhere', and "),
         (str(broken), "cannot be loaded"),
     ):
         with pytest.raises(ConfigError, match=message) as caught:
