@@ -19,15 +19,21 @@ def with_adapters(model: Any, name: str, lora: LoraConfig, targets: tuple[str, .
     """The model with fresh LoRA adapters on the layers whose names end in `targets`; ("all-linear",): on every one.
 
     Raises:
-        ConfigError: no layer is called so, or peft has no adapters for one that is.
+        ConfigError: no layer is called so, one is the output head, or peft has no adapters for one that is.
     """
     all_linear, names = targets == ("all-linear",), linear_names(model)
     endings = tuple(f".{target}" for target in targets)
-    kinds = {
-        type(layer).__name__
-        for part, layer in model.named_modules()
-        if all_linear or f".{part}".endswith(endings)
-    }
+    chosen = [
+        (part, layer) for part, layer in model.named_modules() if all_linear or f".{part}".endswith(endings)
+    ]
+    head = model.get_output_embeddings()
+    if meant := [part for part, layer in chosen if layer is head and not all_linear]:
+        # A search multiplies with the vectors of a few tokens, as they are in the checkpoint.
+        raise ConfigError(
+            f"the output head of {name!r} ({meant[0]}) takes no adapters: lora_targets has to name other layers, as "
+            f"{', '.join(names)}"
+        )
+    kinds = {type(layer).__name__ for _, layer in chosen}
     if not kinds:
         raise ConfigError(
             f"no linear layer of {name!r} is called {' or '.join(targets)}: set lora_targets to endings of its "

@@ -18,6 +18,7 @@ from genrec.data.interactions import IntArray
 from genrec.errors import ConfigError
 
 _BLANK = "\u0120"  # the letter that byte-level BPE writes a blank with
+_BEGIN = "begin.json"  # what opens a text
 _TEXTS_AT_ONCE = 1024  # what is known of a text beside its tokens takes more memory than these
 
 
@@ -109,11 +110,19 @@ class PretrainedTokenizer:
         with opening(f"{name!r} has no tokenizer that transformers can load"):
             self.tokenizer: Any = checkpoint_tokenizer(name)
             self.vocab_size = len(self.tokenizer)
-            self.begin = [] if self.tokenizer.bos_token_id is None else [self.tokenizer.bos_token_id]
+            self.begin = self._begin()
             end = self._end()
         if not end:
             raise ConfigError(f"the tokenizer of {name!r} can write neither a line break nor an end of text")
         self.end = end
+
+    def _begin(self) -> list[int]:
+        """The token that the tokenizer itself opens a text with; nothing where it adds none.
+
+        A checkpoint that has not read a token there in its pretraining expects other text after it.
+        """
+        first = self.tokenizer.bos_token_id
+        return [first] if self.tokenizer("a")["input_ids"][:1] == [first] else []
 
     def _end(self) -> list[int]:
         """What closes a title; nothing where there is neither a line break nor an end of text."""
@@ -139,6 +148,20 @@ class PretrainedTokenizer:
 
     def save(self, folder: Path) -> None:
         self.tokenizer.save_pretrained(folder)
+        write_json(folder / _BEGIN, self.begin, indent=None)
+
+    @classmethod
+    def load(cls, folder: Path) -> PretrainedTokenizer:
+        """Read what `save` wrote.
+
+        Until December 2026 it did not note what opens a text, which was the first token of texts wherever the
+        checkpoint names one.
+        """
+        found = cls(str(folder))
+        first = found.tokenizer.bos_token_id
+        known = (folder / _BEGIN).exists()
+        found.begin = read_json(folder / _BEGIN, list[int]) if known else [] if first is None else [first]
+        return found
 
 
 class WordTokenizer:

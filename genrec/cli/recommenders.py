@@ -68,11 +68,14 @@ def _schema(config: type[Config]) -> dict[str, dict[str, Any]]:
         if "discriminator" in about:
             found[f"{name}.kind"]["enum"] = list(about["discriminator"]["mapping"])
     for kind in [kind for kinds in groups.values() for kind in kinds]:
-        for group, options in kind.defaults.items():
-            for option, value in options.items():
-                found[f"{group}.{option}"].setdefault("defaults", {})[kind.model_fields["kind"].default] = (
-                    value
-                )
+        for name, usual in kind.defaults.items():
+            inside = (
+                {f"{name}.{option}": value for option, value in usual.items()}
+                if name in groups
+                else {name: usual}
+            )
+            for option, value in inside.items():
+                found[option].setdefault("defaults", {})[kind.model_fields["kind"].default] = value
     return found
 
 

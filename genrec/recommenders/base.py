@@ -85,6 +85,12 @@ class Recommender(Answering):
             "(--from, from_run); sasrec, bsarec, prior and genrec with backbone=items can"
         )
 
+    def check(self) -> None:
+        """Raise ConfigError where something that the options name, as a checkpoint, is not there; before data are read.
+
+        Nothing by default.
+        """
+
     @abstractmethod
     def _fit(self, train: Interactions, validation: Targets | None, run: Path | None, resume: bool) -> None:
         """Learn from `train`; `validation` is for early stopping and model selection only."""

@@ -79,6 +79,11 @@ class Group(BaseModel):
     called: ClassVar[str] = ""  # this kind, in messages
     defaults: ClassVar[Mapping[str, Any]] = {}  # what it makes the defaults of other groups and options
 
+    @classmethod
+    def usual(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """`defaults`, where these options (in groups) are given."""
+        return cls.defaults
+
     @model_validator(mode="before")
     @classmethod
     def _of_numpy(cls, values: Any) -> Any:
@@ -196,7 +201,7 @@ class Config(BaseModel):
                         f"{strange} belongs to {other.called}; {name} is {chosen}: leave {strange} out, or choose "
                         f"another {name}"
                     )
-            for option, usual in kind.defaults.items():
+            for option, usual in kind.usual(found).items():
                 found[option] = {**usual, **found[option]} if option in groups else found.get(option, usual)
         return found
 

@@ -224,6 +224,7 @@ def train_run(
     from genrec.audit.data import quick_findings
 
     recommender = genrec.create(recipe.recommender, **recipe.config)
+    recommender.check()
     config, data = recommender.config.model_dump(mode="json"), source.absolute().as_recipe()
     resolved = replace(recipe, config=config, data=data)
     if refit:

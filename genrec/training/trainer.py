@@ -8,6 +8,7 @@ distributed training and holds the trackers; `docs/decisions/own-loop.md` says w
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import time
@@ -44,6 +45,7 @@ from genrec.training.processes import Processes
 from genrec.training.replicas import Ahead, Gradients, Replicas
 
 Validate = Callable[[], dict[str, float]]
+_LOGGER = logging.getLogger("genrec")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,7 @@ class TrainingOptions:
     coupled_decay: bool = False  # weight decay as part of the gradient (Adam) and not beside it (AdamW)
     adam_beta2: float = 0.98
     max_grad_norm: float = 1.0  # gradients are scaled down to it; 0: never
-    warmup_steps: int
+    warmup_steps: float  # updates; below 1 a share of all
     lr_scheduler_type: str
     gradient_accumulation_steps: int
     bf16: bool
@@ -176,6 +178,8 @@ def train(
             remove_others(checkpoints, newest)
         threads = torch.get_num_threads()
         last = last_update(folder, state.num_updates)
+        if processes.rank == 0:
+            _warn_of_warmup(options, state.num_updates)
         log = TrainingLog(folder / "log.jsonl", state, options, last=last, silent=processes.rank > 0)
         # Replicas share the threads out among them: two that each start more stand in each other's way.
         with (
@@ -192,6 +196,18 @@ def train(
             f"the training ended with weights that are no numbers: lower learning_rate={options.learning_rate:g}"
         )
     model.eval()
+
+
+def _warn_of_warmup(options: TrainingOptions, num_updates: int) -> None:
+    """Say where the learning rate still rises when the training ends."""
+    if options.lr_scheduler_type != "constant" and num_warmup(options, num_updates) >= num_updates:
+        _LOGGER.warning(
+            "the learning rate does not get to %g: it rises over warmup_steps=%g updates, and the training has %d; a "
+            "share of them, as in warmup_steps=0.1, suits any length",
+            options.learning_rate,
+            options.warmup_steps,
+            num_updates,
+        )
 
 
 def _loop(
@@ -269,9 +285,16 @@ def new_optimizer(model: nn.Module, options: TrainingOptions) -> torch.optim.Opt
     return torch.optim.AdamW(groups, betas=betas, fused=True)
 
 
+def num_warmup(options: TrainingOptions, num_updates: int) -> int:
+    """Updates over which the learning rate rises, counted as transformers does."""
+    given = options.warmup_steps
+    return math.ceil(given * num_updates) if given < 1 else int(given)
+
+
 def rate(options: TrainingOptions, update: int, num_updates: int) -> float:
     """The learning rate of an update, from 0: transformers' schedules, as functions of its number."""
-    kind, warmup, most = options.lr_scheduler_type, options.warmup_steps, options.learning_rate
+    kind, most = options.lr_scheduler_type, options.learning_rate
+    warmup = num_warmup(options, num_updates)
     left = max(1, num_updates - warmup)  # updates after the warm-up
     if kind == "constant":
         return most

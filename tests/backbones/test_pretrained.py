@@ -99,6 +99,20 @@ def test_lora_trains_and_saves_adapters_only(
     np.testing.assert_allclose(found.scores_BK, expected.scores_BK, atol=1e-5)
 
 
+@pytest.mark.parametrize("family", ["llama", "qwen2", "opt"])
+def test_the_output_head_takes_no_adapters(checkpoint: Callable[[str], str], family: str) -> None:
+    """Its vectors are looked up a few at a time, so adapters on it would be trained and never count."""
+    with pytest.raises(
+        ConfigError, match=r"the output head of .* \(lm_head\) takes no adapters: lora_targets"
+    ):
+        PretrainedBackbone(checkpoint(family), lora_targets=("q_proj", "lm_head"))
+    names = {
+        name
+        for name, _ in PretrainedBackbone(checkpoint(family), lora_targets=("all-linear",)).named_modules()
+    }
+    assert not [name for name in names if "lm_head" in name and "lora" in name]
+
+
 def test_full_tuning_is_saved_whole(
     checkpoint: Callable[[str], str], walks: Interactions, tmp_path: Path
 ) -> None:
@@ -213,6 +227,25 @@ def test_a_cap_on_the_logits_is_seen_though_small_ones_hardly_change(
             backbone._check_head()
     else:
         backbone._check_head()
+
+
+@pytest.mark.parametrize("objective", ["catalogue", "token"])
+def test_it_has_defaults_of_its_own(objective: str) -> None:
+    config = create("genrec", backbone="some/path", objective=objective).config
+    assert config.search.kind == ("beam" if objective == "token" else "best-first")
+    assert (config.search.beams, config.ranking_batch, config.validation_users) == (10, 32, 200)
+    assert (config.training.warmup_steps, config.training.batch_tokens) == (0.1, 2048)
+    given = create(
+        "genrec", backbone="some/path", objective=objective, search="best-first", ranking_batch=7
+    ).config
+    assert (given.search.kind, given.ranking_batch) == ("best-first", 7)
+    assert create("genrec", **config.model_dump(mode="json")).config == config
+    compact = create("genrec", backbone="compact", objective=objective).config
+    assert (compact.search.kind, compact.ranking_batch, compact.training.warmup_steps) == (
+        "best-first",
+        256,
+        100,
+    )
 
 
 def test_what_is_no_checkpoint(walks: Interactions, tmp_path: Path, checkpoint: Callable[[str], str]) -> None:

@@ -10,8 +10,8 @@ from genrec.codes.title import title_codes
 from genrec.errors import ConfigError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast, T5Tokenizer
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import AutoTokenizer, PreTrainedTokenizerFast, T5Tokenizer
 
 
 @pytest.fixture(scope="module", params=["trained", "pretrained"])
@@ -40,7 +40,9 @@ def test_special_tokens_inside_a_title_are_plain_text(tokenizer: TextTokenizer) 
 def test_nothing_is_added_to_a_text(tokenizer: TextTokenizer) -> None:
     assert tokenizer.encode([""]) == [[]]
     assert tokenizer.encode([]) == []
-    assert len(tokenizer.begin) == 1
+    assert len(tokenizer.begin) == isinstance(
+        tokenizer, TrainedTokenizer
+    )  # the other opens no text by itself
     assert len(tokenizer.end) == 1
 
 
@@ -135,6 +137,23 @@ def test_words_are_saved_and_more_of_them_move_none(tokenizer: TextTokenizer, tm
 def test_a_word_is_there_once(tokenizer: TextTokenizer) -> None:
     with pytest.raises(ConfigError, match="'a' is there twice"):
         WordTokenizer(tokenizer, ["b", "a", "a"])
+
+
+@pytest.mark.parametrize("adds", [True, False])
+def test_a_text_is_opened_as_the_tokenizer_itself_opens_it(tmp_path: Path, adds: bool) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(write("llama", tmp_path / "llama"))
+    if adds:
+        template = processors.TemplateProcessing("<s> $A", special_tokens=[("<s>", 0)])
+        tokenizer.backend_tokenizer.post_processor = template
+    tokenizer.save_pretrained(tmp_path / "llama")
+    found = PretrainedTokenizer(str(tmp_path / "llama"))
+    assert found.encode(["Home"]) == tokenizer(["Home"], add_special_tokens=False)["input_ids"]
+    assert found.begin == ([0] if adds else [])
+    (tmp_path / "saved").mkdir()
+    found.save(tmp_path / "saved")
+    assert PretrainedTokenizer.load(tmp_path / "saved").begin == found.begin
+    (tmp_path / "saved" / "begin.json").unlink()  # a run from before it was noted
+    assert PretrainedTokenizer.load(tmp_path / "saved").begin == [0]
 
 
 def unigrams(normalizer: normalizers.Normalizer | None) -> Tokenizer:

@@ -38,6 +38,16 @@ def test_train(cli, mistake: Mistake, tmp_path: Path, monkeypatch, method: str) 
     cli(*words)
 
 
+def test_a_mistyped_backbone_is_told_before_the_data_are_read(
+    mistake: Mistake, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr("genrec.runs.source.DataSource.read", lambda source: pytest.fail("read"))
+    for name in ("genrec", "palr", "recsysllm"):
+        words = ("train", name, *SYNTHETIC, "--out", tmp_path / "run", "backbone=./nowhere")
+        assert "there is no folder './nowhere'" in mistake(*words)
+        assert list(tmp_path.iterdir()) == []
+
+
 def test_what_the_user_puts_into_the_folder_meanwhile_is_kept(
     mistake: Mistake, tmp_path: Path, monkeypatch
 ) -> None:

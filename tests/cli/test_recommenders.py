@@ -30,6 +30,14 @@ def test_the_options_of_one_are_listed_as_they_could_be_given(cli, tmp_path) -> 
     assert schema["training.epochs"]["default"] == 100
 
 
+def test_every_one_can_be_listed(cli) -> None:
+    lines = cli("recommenders", "recsysllm").out.splitlines()
+    (families,) = [line for line in lines if line.startswith("families")]
+    assert "sequential (items)" in families
+    for name in genrec.recommenders():
+        assert cli("recommenders", name).out
+
+
 def test_options_of_one_that_nobody_knows(mistake) -> None:
     assert "did you mean sasrec" in mistake("recommenders", "sasrek")
 

@@ -29,6 +29,7 @@ from transformers import (
     T5Config,
     T5ForConditionalGeneration,
     Trainer,
+    TrainingArguments,
     get_scheduler,
 )
 
@@ -46,12 +47,14 @@ OPTIONS = TrainingOptions(
 )
 
 
-@pytest.mark.parametrize("warmup_steps", [0, 7, 60])
+@pytest.mark.parametrize("warmup_steps", [0, 7, 60, 0.11])
 @pytest.mark.parametrize("kind", ["linear", "cosine", "inverse_sqrt", "constant", "constant_with_warmup"])
-def test_learning_rates_are_those_of_transformers(kind: str, warmup_steps: int) -> None:
+def test_learning_rates_are_those_of_transformers(kind: str, warmup_steps: float, tmp_path: Path) -> None:
     options = replace(OPTIONS, lr_scheduler_type=kind, warmup_steps=warmup_steps)
     optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=options.learning_rate)
-    schedule = get_scheduler(kind, optimizer, num_warmup_steps=warmup_steps, num_training_steps=50)
+    theirs = TrainingArguments(str(tmp_path), warmup_steps=warmup_steps, use_cpu=True)
+    num_warmup = theirs.get_warmup_steps(50)
+    schedule = get_scheduler(kind, optimizer, num_warmup_steps=num_warmup, num_training_steps=50)
     for update in range(50):
         assert rate(options, update, 50) == schedule.get_last_lr()[0]
         optimizer.step()
@@ -188,3 +191,15 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
     assert len(one) == len(two) > 10
     for line, other in zip(one[:-1], two[:-1], strict=True):
         assert json.loads(other) == pytest.approx(json.loads(line), rel=1e-4)
+
+
+@pytest.mark.parametrize(("warmup_steps", "warns"), [(1000, True), (0.5, False), (2, False)])
+def test_a_warm_up_that_outlasts_the_training_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, warmup_steps: float, warns: bool
+) -> None:
+    fit(tmp_path, warmup_steps=warmup_steps)
+    told = [record.getMessage() for record in caplog.records if "warmup_steps" in record.getMessage()]
+    assert len(told) == warns
+    if warns:
+        assert "does not get to 0.0" in told[0]
+        assert "rises over warmup_steps=1000 updates, and the training has" in told[0]

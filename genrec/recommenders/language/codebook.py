@@ -152,7 +152,7 @@ class Codebook:
         arrays = read_safetensors(folder / "codes.safetensors", ["tokens", "offsets"])
         small = config.backbone.kind != "pretrained"
         tokenizer: TextTokenizer = (
-            TrainedTokenizer.load(folder) if small else PretrainedTokenizer(str(folder))
+            TrainedTokenizer.load(folder) if small else PretrainedTokenizer.load(folder)
         )
         if (folder / "words.json").exists():
             tokenizer = WordTokenizer.load(folder, tokenizer)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PlainSerializer, field_validator, model_validator
 
 from genrec.backbones.item_reader import Encoder
 from genrec.backbones.width import HEAD, compact_width, shared_by_heads
@@ -101,15 +101,34 @@ class Items(Group):
 class Pretrained(Group):
     """A pretrained checkpoint.
 
-    It is tuned gently and briefly, as GenRec was (Ji et al. 2023), and reads whole titles, as it did before.
+    It is tuned gently and briefly, as GenRec was (Ji et al. 2023), and reads whole titles, as it did before. A hundred
+    million weights take more memory a token and more time a user than the compact model, so a batch holds fewer tokens
+    and a validation fewer users, a few of them at once.
     """
 
     called = "a checkpoint (backbone=PATH)"
     defaults: ClassVar = {
-        "training": {"learning_rate": 3e-4, "epochs": 5, "weight_decay": 0.0},
+        "training": {
+            "learning_rate": 3e-4,
+            "epochs": 5,
+            "weight_decay": 0.0,
+            "warmup_steps": 0.1,
+            "batch_tokens": 2048,
+            "evaluations": 5,
+        },
         "code": {"length": "full"},
         "search": {"beams": 10},
+        "validation_users": 200,
+        "ranking_batch": 32,
     }
+    # Over a vocabulary of tens of thousands every prefix that is tried costs as much as a step of a beam.
+    by_token: ClassVar = {"search": {"kind": "beam"}}
+
+    @classmethod
+    def usual(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        if given.get("training", {}).get("objective") != "token":
+            return super().usual(given)
+        return {**cls.defaults, "search": {**cls.defaults["search"], **cls.by_token["search"]}}
 
     kind: Literal["pretrained"] = Field("pretrained", description="a checkpoint, not a model from scratch")
     path: Name = Field(description="a checkpoint by folder or hub name")
@@ -140,7 +159,9 @@ class Search(Group):
     """How the likeliest items are found in the trie."""
 
     kind: Literal["best-first", "beam"] = Field(
-        "best-first", description="best-first: until the list is proved; beam: of fixed width, as published"
+        "best-first",
+        description="best-first: until the list is proved; beam: of fixed width, as published, and what a checkpoint "
+        "with objective=token gets",
     )
     beams: int = Field(
         50, ge=1, le=4096, description="width of the beam; best-first goes on as one after many steps"
@@ -169,8 +190,12 @@ class Training(Group):
     )
     weight_decay: float = Field(0.05, ge=0, le=10, description="of AdamW, beside the gradient")
     max_grad_norm: float = Field(1.0, ge=0, le=1e6, description="gradients are scaled down to it; 0: never")
-    warmup_steps: int = Field(
-        100, ge=0, le=10**9, description="updates over which the learning rate rises from 0 to its highest"
+    # Written down as it was given: a number of updates is no 100.0.
+    warmup_steps: Annotated[float, PlainSerializer(lambda given: given)] = Field(
+        100,
+        ge=0,
+        le=10**9,
+        description="updates over which the learning rate rises from 0 to its highest; below 1: a share of all updates",
     )
     lr_scheduler_type: Literal["linear", "cosine", "inverse_sqrt", "constant", "constant_with_warmup"] = (
         Field("linear", description="how the learning rate falls after that; linear and cosine end at 0")
@@ -183,6 +208,15 @@ class Training(Group):
         0, ge=0, le=10_000, description="validations without a better NDCG@10 before stopping; 0: never stop"
     )
     report_to: Names = Field((), description="trackers of accelerate: wandb, tensorboard, mlflow, ...")
+
+    @field_validator("warmup_steps")
+    @classmethod
+    def _whole_or_a_share(cls, warmup_steps: float) -> float:
+        if 0 < warmup_steps < 1:
+            return warmup_steps
+        if warmup_steps != int(warmup_steps):
+            raise ValueError("give a whole number of updates, or a share of them below 1")
+        return int(warmup_steps)
 
 
 class GenerativeConfig(Config):

@@ -100,6 +100,11 @@ class GenerativeRecommender(Recommender):
             best_first=self.config.search.kind == "best-first",
         )
 
+    def check(self) -> None:
+        config: GenerativeConfig = self.config
+        if config.backbone.kind == "pretrained":
+            self.architecture.check(config.backbone.path)
+
     # -- parts of `_fit` -------------------------------------------------------------------------------------
 
     def _new_codebook(
@@ -112,9 +117,7 @@ class GenerativeRecommender(Recommender):
         """See `Codebook.build`."""
         config: GenerativeConfig = self.config
         prepare_threads(config.threads)
-        if config.backbone.kind == "pretrained":
-            # What is no such checkpoint is told before its tokenizer is missed.
-            self.architecture.check(config.backbone.path)
+        self.check()  # what is no such checkpoint is told before its tokenizer is missed
         return Codebook.build(config, train_data, texts, words, tokenizer)
 
     def _new_backbone(self, codebook: Codebook, num_users: int = 0) -> Any:

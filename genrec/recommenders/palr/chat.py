@@ -6,7 +6,8 @@ import threading
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM
+from torch import Tensor
+from transformers import AutoModelForCausalLM, StoppingCriteriaList
 
 from genrec.backbones.checkpoint import (
     checkpoint_config,
@@ -19,6 +20,17 @@ from genrec.backbones.hardware import device
 from genrec.backbones.quiet import quiet
 from genrec.errors import ChatError, ConfigError
 from genrec.recommenders.palr.endpoint import EndpointChat
+
+_ROUNDS, _FEWEST_REPEATED = 4, 24
+
+
+def goes_in_circles(tokens: list[int]) -> bool:
+    """Whether the last tokens are the same piece over and over: four times, and so many tokens in all."""
+    for length in range(1, len(tokens) // _ROUNDS + 1):
+        end = tokens[-_ROUNDS * length :]
+        if len(end) >= _FEWEST_REPEATED and end == tokens[-length:] * _ROUNDS:
+            return True
+    return False
 
 
 def open_chat(text: str) -> EndpointChat | LocalChat:
@@ -33,7 +45,8 @@ def open_chat(text: str) -> EndpointChat | LocalChat:
 class LocalChat:
     """Any decoder-only Hugging Face checkpoint whose tokenizer has a chat template, on the GPU if there is one.
 
-    It is loaded at the first question. It always writes the likeliest token: equal questions get equal answers.
+    It is loaded at the first question. It always writes the likeliest token: equal questions get equal answers. One
+    that goes round in circles, as small models do, is stopped there.
     """
 
     def __init__(self, checkpoint: str, *, max_new_tokens: int = 256) -> None:
@@ -72,8 +85,19 @@ class LocalChat:
                     f"{self.name!r} reads {most}: take a model that reads more, or ask for less"
                 )
             pad = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+
+            def circles(tokens_BT: Tensor, scores: Any, **more: Any) -> Tensor:
+                return torch.tensor(
+                    [goes_in_circles(tokens_BT[0, num_tokens:].tolist())], device=tokens_BT.device
+                )
+
             written = model.generate(
-                **asked, do_sample=False, num_beams=1, max_new_tokens=self.max_new_tokens, pad_token_id=pad
+                **asked,
+                do_sample=False,
+                num_beams=1,
+                max_new_tokens=self.max_new_tokens,
+                pad_token_id=pad,
+                stopping_criteria=StoppingCriteriaList([circles]),
             )
         said: str = tokenizer.decode(written[0, num_tokens:], skip_special_tokens=True)
         return said

@@ -6,13 +6,15 @@ The wording is ours. Each question and its answer are kept in a file of their ow
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -24,6 +26,7 @@ from genrec.data.interactions import Histories, IntArray
 from genrec.errors import ChatError, ConfigError, RunError
 from genrec.prompts.profiles import AttributeProfiles, Keyword, Profile, short_title
 
+_MOST_TRIES = 20  # braces in an answer at which an object may begin
 _LONGEST_KEYWORD = 60  # characters: what is longer is a sentence
 
 _QUESTION = """\
@@ -236,14 +239,15 @@ def read_answer(answer: str, history: IntArray, titles: Sequence[str], num_keywo
 
     Args:
         answer: JSON of the form that the question asks for; words before and after it do not matter, nor does what a
-            model thinks before it speaks.
+            model thinks before it speaks. Of several the first counts, and of one that breaks off the keywords that
+            are whole.
         history: (n,) rows of the catalogue that the question named, oldest first.
         titles: of the catalogue, by row.
         num_keywords: further keywords are dropped.
     """
     spoken = answer.rpartition("</think>")[2]
     try:
-        found = _Answer.model_validate_json(spoken[spoken.find("{") : spoken.rfind("}") + 1])
+        found = _Answer.model_validate(_first_object(spoken))
     except ValidationError:
         return ()
     title_of_row = {row: _folded(short_title(titles[row])) for row in history[::-1].tolist()}
@@ -255,6 +259,24 @@ def read_answer(answer: str, history: IntArray, titles: Sequence[str], num_keywo
         if word and len(word) <= _LONGEST_KEYWORD and items:
             profile.setdefault(word.casefold(), Keyword(word, np.array(items, np.int32)))
     return tuple(profile.values())[:num_keywords]
+
+
+def _first_object(text: str) -> Any:
+    """The first JSON object with keywords; of one that breaks off the keywords before; None where there is none."""
+    for start in [brace.start() for brace in re.finditer("{", text)][:_MOST_TRIES]:
+        with suppress(ValueError, RecursionError):
+            found = json.JSONDecoder().raw_decode(text, start)[0]
+            if "keywords" in found:
+                return found
+    listed = re.search(r'"keywords"\s*:\s*\[', text)
+    whole = list[Any]()
+    with suppress(ValueError, RecursionError):
+        rest = "" if listed is None else text[listed.end() :]
+        while True:
+            one, end = json.JSONDecoder().raw_decode(rest.lstrip(", \t\r\n"))
+            whole.append(one)
+            rest = rest.lstrip(", \t\r\n")[end:]
+    return {"keywords": whole} if whole else None
 
 
 def _folded(title: str) -> str:

@@ -9,7 +9,7 @@ import torch
 import transformers
 from checkpoints import write
 from genrec.errors import ChatError, ConfigError
-from genrec.recommenders.palr.chat import LocalChat, open_chat
+from genrec.recommenders.palr.chat import LocalChat, goes_in_circles, open_chat
 
 TEMPLATE = (
     "{% for m in messages %}<s>{{ m['role'] }}: {{ m['content'] }}</s>{% endfor %}"
@@ -57,6 +57,31 @@ def test_it_is_loaded_once(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) ->
     chat.answer("a")
     chat.answer("b")
     assert len(loads) == 1
+
+
+def test_an_answer_that_goes_in_circles_is_stopped(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    circles = "genrec.recommenders.palr.chat.goes_in_circles"
+    monkeypatch.setattr(circles, lambda tokens: len(tokens) >= 6)
+    text = LocalChat(str(checkpoint), max_new_tokens=40).answer("Home?")
+    monkeypatch.setattr(circles, lambda tokens: False)
+    assert text == LocalChat(str(checkpoint), max_new_tokens=6).answer("Home?")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "circles"),
+    [
+        ([], False),
+        ([7] * 23, False),
+        ([7] * 24, True),
+        ([1, 2, 3, 4, 5, 6] * 4, True),
+        ([9, *([1, 2, 3, 4, 5, 6] * 4)], True),
+        ([*([1, 2, 3, 4, 5, 6] * 4), 9], False),
+        ([1, 2, 3, 4, 5, 6] * 3, False),
+        ([*range(40)], False),
+    ],
+)
+def test_circles(tokens: list[int], circles: bool) -> None:
+    assert goes_in_circles(tokens) == circles
 
 
 def test_its_name_is_the_same_from_everywhere(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:

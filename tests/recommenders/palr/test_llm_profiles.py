@@ -87,6 +87,15 @@ def test_a_good_answer_is_the_profile(make: Callable[..., LLMProfiles]) -> None:
         (f"Sure! Here it is:\n```json\n{GOOD}\n```\nAnything else?", [("far worlds", [1, 0])]),
         (f'<think>{{"keywords": 3}}</think>{GOOD}', [("far worlds", [1, 0])]),
         (keywords(("fun", ["laughing lake", "Some Other Film"])), [("fun", [2])]),  # spelling; unknown title
+        (GOOD + keywords(("second", ["Home"])), [("far worlds", [1, 0])]),
+        ('{"thought": "hm"} ' + GOOD, [("far worlds", [1, 0])]),
+        # Goes in circles until it is cut off.
+        (
+            keywords(("a", ["Orbit"]), ("b", ["Home"]))[:-2]
+            + ', {"keyword": "b", "titles": ["Home"]}' * 9
+            + ', {"ke',
+            [("a", [1]), ("b", [4, 3])],
+        ),
         (keywords(("lost", ["Some Other Film"]), ("fun", ["Laughing Lake"])), [("fun", [2])]),
         (keywords(("roots", ["Home"])), [("roots", [4, 3])]),  # two items of one title
         (keywords(("length", [TITLES[5]])), [("length", [5])]),  # told in short, named in full
