@@ -44,7 +44,7 @@ def test_a_mistyped_backbone_is_told_before_the_data_are_read(
     monkeypatch.setattr("genrec.runs.source.DataSource.read", lambda source: pytest.fail("read"))
     for name in ("genrec", "palr", "recsysllm"):
         words = ("train", name, *SYNTHETIC, "--out", tmp_path / "run", "backbone=./nowhere")
-        assert "there is no folder './nowhere'" in mistake(*words)
+        assert "there is no folder or file './nowhere'" in mistake(*words)
         assert list(tmp_path.iterdir()) == []
 
 
