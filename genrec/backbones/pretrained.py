@@ -84,7 +84,7 @@ class PretrainedBackbone(Backbone):
                 self.lm = with_adapters(model, name, lora, targets)
         with opening(f"{name!r} cannot be used"):
             self._check()
-            self.max_positions = _max_positions(config)
+            self.max_positions = context(config)
 
     def _loaded(self, name: str, config: Any, quantisation: BitsAndBytesConfig | None) -> Any:
         """The model with all of its weights."""
@@ -288,7 +288,7 @@ class _Saved(BaseModel):
     tuning: Tuning
 
 
-def _max_positions(config: Any) -> int:
+def context(config: Any) -> int:
     """Largest position + 1 up to which a token's keys do not depend on how long its row will be."""
     rope = getattr(config, "rope_parameters", None) or {}
     if rope.get("rope_type") == "longrope":  # all frequencies change where a row passes the original length

@@ -6,29 +6,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from genrec.cli.command import Command
 from genrec.cli.data_options import NONE_GIVEN, DataOptions, reads_data
 from genrec.cli.options import Json
+from genrec.cli.path_or_command import PathOrCommand
 from genrec.cli.terminal import note, print_facts, print_json, print_table, stderr, stdout, stoppable
 from genrec.cli.wizard import propose_columns
 from genrec.errors import ConfigError
 
-
-class _PathOrCommand(TyperGroup):
-    """`genrec data PATH` is short for `genrec data show PATH`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args:
-            args = ["--help"]
-        elif args[0] not in self.commands and args[0] != "--help":
-            args = ["show", *args]
-        return super().parse_args(ctx, args)
-
-
 app = typer.Typer(
-    cls=_PathOrCommand,
+    cls=PathOrCommand,
     help="Look at a data set (`genrec data PATH`, or `data show`), fetch a public one, or write the invented one.",
 )
 

@@ -17,7 +17,20 @@ from typing import Annotated
 import typer
 
 import genrec
-from genrec.cli import ask, audit, bench, compare, data, demo, evaluate, items, recommend, recommenders, train
+from genrec.cli import (
+    ask,
+    audit,
+    backbone,
+    bench,
+    compare,
+    data,
+    demo,
+    evaluate,
+    items,
+    recommend,
+    recommenders,
+    train,
+)
 from genrec.cli.command import Command
 from genrec.cli.exits import Exit
 from genrec.cli.fault import refused_by_system, report_fault
@@ -40,6 +53,7 @@ app.command("ask", cls=Command)(ask.ask)
 app.command("recommend", cls=Command)(recommend.recommend)
 app.add_typer(items.app, name="items")
 app.command("recommenders", cls=Command)(recommenders.recommenders)
+app.add_typer(backbone.app, name="backbone")
 app.command("demo", cls=Command)(demo.demo)
 
 

@@ -47,15 +47,19 @@ def batch_bytes(model: nn.Module, loss: Loss, batch: Batch) -> int:
     scores or masks of attention, and those of the loss."""
     tables = list(_tables(batch))
     places = sum(rows * length for rows, length in tables)
+    squares = sum(rows * length**2 for rows, length in tables) * getattr(model, "attention_copies", 1)
+    return places * place_bytes(model) + _FLOAT * (squares + loss.num_scores(model, batch))
+
+
+def place_bytes(model: nn.Module) -> int:
+    """Bytes of the inputs and outputs of linear layers, which the backward pass needs of every place."""
     # Output vectors are read by the loss, and only for the places and classes that it counts.
     embedded = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
-    wide = sum(
+    return _FLOAT * sum(
         module.in_features + module.out_features
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear) and id(module.weight) not in embedded and "lm_head" not in name
     )
-    squares = sum(rows * length**2 for rows, length in tables) * getattr(model, "attention_copies", 1)
-    return _FLOAT * (places * wide + squares + loss.num_scores(model, batch))
 
 
 def _tables(batch: Batch) -> list[tuple[int, int]]:
