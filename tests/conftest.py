@@ -15,7 +15,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import pytest
 from hypothesis import settings
 
-sys.path.insert(0, str(Path(__file__).parent))  # for local_server.py
+sys.path.insert(0, str(Path(__file__).parent))  # for local_server.py and browser.py
 
 # A busy machine is no failure: a single example may take as long as it takes.
 settings.register_profile("patient", deadline=None)

@@ -12,6 +12,7 @@ from genrec.cli.options import Json, MovedData, Run
 from genrec.cli.recommend import print_answer, tell_notes
 from genrec.cli.terminal import note, print_facts, print_json, print_table, stdout
 from genrec.errors import ConfigError, DataError, one_of
+from genrec.evaluation import numbers
 from genrec.runs import answers
 from genrec.runs.answers import Answer
 from genrec.runs.run import open_run
@@ -164,7 +165,7 @@ def _show_rank(answer: Answer) -> None:
     rows = [
         (
             item["rank"],
-            f"{item['probability']:.2%}" if with_chance else f"{item['score']:.3f}",
+            numbers.probability(item["probability"]) if with_chance else f"{item['score']:.3f}",
             item["title"],
             item["item_id"],
         )

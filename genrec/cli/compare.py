@@ -10,6 +10,7 @@ import typer
 from genrec.cli.options import Json, MovedData
 from genrec.cli.tables import data_facts
 from genrec.cli.terminal import note, print_facts, print_json, print_table, stdout
+from genrec.evaluation import numbers
 from genrec.runs.compare import Comparison, check_page
 from genrec.runs.compare import compare as compare_runs
 from genrec.runs.floor import floor_line
@@ -55,6 +56,8 @@ def compare(
 
 def _print(comparison: Comparison) -> None:
     """The recommenders, the best first, the differences on NDCG@10, and what was measured."""
+    from genrec.pages.verdict import sentence
+
     analysis, about = comparison.analysis, comparison.about
     found = analysis.comparisons
     places = {metric: analysis.metrics.index(metric) for metric in ("HR@10", "NDCG@10")}
@@ -65,7 +68,7 @@ def _print(comparison: Comparison) -> None:
         for metric, at in places.items():
             half = (found.high_GM[place, at] - found.low_GM[place, at]) / 2
             star = "*" if best[metric] == place else " "
-            cells.append(f"{found.means_GM[place, at]:.4f} ± {half:.4f}{star}")
+            cells.append(f"{numbers.metric(found.means_GM[place, at])} ± {numbers.metric(half)}{star}")
         beaten = [
             str(other + 1)
             for other in range(len(analysis.groups))
@@ -77,22 +80,25 @@ def _print(comparison: Comparison) -> None:
     title = f"{about['data']}, {about['split']}, {about['num_targets']:,} users"
     print_table(["", "recommender", "seeds", "HR@10", "NDCG@10", "ahead of"], rows, title)
     stdout().print(
-        "* best of the column; ± half the 95 % interval; ahead: on NDCG@10, beyond chance", style="dim"
+        "* best of the column; ± half the 95% interval; ahead: on NDCG@10, beyond chance", style="dim"
     )
+    best_one, others = analysis.names[0], analysis.names[1:]
+    judged = {name: found.verdict(0, place, places["NDCG@10"]) for place, name in enumerate(others, start=1)}
+    stdout().print(sentence(best_one, judged))
     pairs = analysis.pairs("NDCG@10")
     if len(pairs) > _SHOWN_PAIRS:
         note(f"of {len(pairs)} pairs those of {analysis.names[0]} are shown; --json and --out have all")
         pairs = [pair for pair in pairs if analysis.names[0] in (pair["first"], pair["second"])]
     print_table(
-        ["NDCG@10", "against", "difference", "95 % interval", "p", "Holm p", ""],
+        ["NDCG@10", "against", "difference", "95% interval", "p", "Holm p", ""],
         [
             (
                 pair["first"],
                 pair["second"],
-                f"{pair['difference']:.4f}",
-                "{:+.4f} to {:+.4f}".format(*pair["interval"]),
-                f"{pair['p_value']:.4f}",
-                f"{pair['p_holm']:.4f}",
+                numbers.signed(pair["difference"]),
+                numbers.signed_interval(*pair["interval"]),
+                numbers.p_value(pair["p_value"]),
+                numbers.p_value(pair["p_holm"]),
                 "beyond chance" if pair["significant"] else "could be chance",
             )
             for pair in pairs

@@ -13,6 +13,7 @@ from genrec.cli.data_options import NONE_GIVEN, DataOptions, reads_data
 from genrec.cli.recommend import print_answer
 from genrec.cli.tables import print_evaluation
 from genrec.cli.terminal import note, print_table, progress, stdout, stoppable
+from genrec.evaluation import numbers
 from genrec.runs.answers import answer_for
 from genrec.runs.floor import FLOOR, floor_options
 from genrec.runs.recipe import Recipe, read_recipe
@@ -46,9 +47,11 @@ def demo(
     """
     import genrec
     from genrec.data.ranking_file import read_rankings
-    from genrec.evaluation.metrics import target_ranks
+    from genrec.evaluation.metrics import per_user, target_ranks
+    from genrec.evaluation.significance import verdicts
     from genrec.pages.page import check_free
     from genrec.pages.report import write_report
+    from genrec.pages.verdict import METRIC, sentence
     from genrec.runs.train import train_run
 
     page = out / "report.html"
@@ -74,19 +77,26 @@ def demo(
                 found = genrec.evaluate(models[name].rank, parts.test, progress=tick)
                 measured[name] = {**found.to_json(), "provenance": run.provenance("test")}
                 ranks[name] = found.target_ranks
+    values = {name: per_user(found, [10], parts.test.orders)[METRIC] for name, found in ranks.items()}
+    judged = verdicts(values[own], {name: found for name, found in values.items() if name != own})
     if not run.log:
         note(f"no learning curve: {own} keeps no log")
     print_evaluation(measured[own], f"{own} on {dataset.name}, test")
     metrics = ("HR@10", "NDCG@10", "MRR")
-    rows = [(name, *(f"{found[metric]:.4f}" for metric in metrics)) for name, found in measured.items()]
+    rows = [
+        (name, *(numbers.metric(found[metric]) for metric in metrics)) for name, found in measured.items()
+    ]
     print_table(["", *metrics], rows, "beside the baselines")
+    stdout().print(sentence(own, judged))
+    users = _show_users(models, parts.test, ranks)
     write_report(
         page,
         title=f"{own} on {dataset.name}",
         data_summary=dataset.summary(),
         evaluations=measured,
         curve=run.log,
-        users=_show_users(models, parts.test, ranks),
+        users=users,
+        verdicts=judged,
         notes=dataset.report.notes,
         synthetic=dataset.synthetic,
     )

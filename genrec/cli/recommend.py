@@ -12,6 +12,7 @@ import typer
 from genrec.cli.options import BatchSize, Exact, Json, Run, pair
 from genrec.cli.terminal import note, print_json, print_table, progress, stdout, stoppable
 from genrec.errors import ConfigError, one_of, shown
+from genrec.evaluation import numbers
 from genrec.runs.answers import answer_for, similar_to
 from genrec.runs.run import open_run
 
@@ -207,7 +208,7 @@ def _voices(step: Mapping[str, Any]) -> str:
     """What the two parts of a product say of a choice, where a name was written with a prior."""
     if "words" not in step:
         return ""
-    return f"  (language model {step['words']:.2%}, item models {step['items']:.2%})"
+    return f"  (language model {numbers.probability(step['words'])}, item models {numbers.probability(step['items'])})"
 
 
 def _effect(effect: float | None, of_probability: bool) -> str:
@@ -235,10 +236,12 @@ def print_answer(answer: Mapping[str, Any], num_history: int = 10) -> None:
     with_probability = any(item["probability"] is not None for item in answer["items"])
     rows = []
     for item in answer["items"]:
-        value = f"{item['probability']:.2%}" if with_probability else f"{item['score']:.3f}"
+        value = numbers.probability(item["probability"]) if with_probability else f"{item['score']:.3f}"
         rows.append((item["rank"], value, item["title"], item["item_id"]))
         for step in item.get("why") or []:
-            rows.append(("", f"{step['probability']:.2%}", f"    {step['text']}{_voices(step)}", ""))
+            rows.append(
+                ("", numbers.probability(step["probability"]), f"    {step['text']}{_voices(step)}", "")
+            )
         if item.get("because"):
             reason = item["because"]
             rows.append(

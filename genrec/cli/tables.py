@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from genrec.cli.terminal import print_facts, print_table, stdout
+from genrec.evaluation import numbers
 
 _RATES = ("exact_rate", "invalid_rate", "duplicate_rate", "seen_rate")
 _PERCENT = ("BLEU", "ROUGE")
@@ -21,28 +22,25 @@ def print_evaluation(measured: Mapping[str, Any], title: str) -> None:
 
     unfiltered, about = measured["unfiltered"], measured["provenance"]
     rows = [
-        [name, f"{measured[name]:.4f}", f"{low:.4f} – {high:.4f}", f"{unfiltered[name]:.4f}"]
+        [name, numbers.metric(measured[name]), numbers.interval(low, high), numbers.metric(unfiltered[name])]
         for name, (low, high) in measured["intervals"].items()
     ]
     header = [
         "metric",
         "seen excluded",
-        "95 % interval",
+        "95% interval",
         "list as given" if "rankings" in about else "seen allowed",
     ]
     floor, again, trained_on = measured.get("floor"), measured.get("refit"), about.get("trained_on")
     if again is not None:
         header.append("refit")
-        rows = [[*row, f"{again[row[0]]:.4f}"] for row in rows]
+        rows = [[*row, numbers.metric(again[row[0]])] for row in rows]
         trained_on = f"{trained_on}; refit: {again['trained_on']}"
     print_table(header, rows, title)
     facts = {
         "trained on": trained_on,
         "floor": None if floor is None else floor_line(floor),
-        **{
-            f"{name}, beside": f"HR@10 {one['HR@10']:.4f}, NDCG@10 {one['NDCG@10']:.4f}"
-            for name, one in measured.get("floors", {}).items()
-        },
+        **{f"{name}, beside": numbers.quality(one) for name, one in measured.get("floors", {}).items()},
         "floor of the refit": floor_line(again["floor"]) if again is not None and "floor" in again else None,
         **_apart(measured),
         **data_facts(about),
@@ -53,11 +51,11 @@ def print_evaluation(measured: Mapping[str, Any], title: str) -> None:
         "interactions": about["num_interactions"],
         "seed": about.get("seed"),
         "beams": flattened(about.get("config", {})).get("beams"),
-        **{name.replace("_", " "): f"{measured[name]:.2%}" for name in _RATES if name in measured},
+        **{name.replace("_", " "): numbers.share(measured[name], 2) for name in _RATES if name in measured},
     }
     if "seconds" in measured:
-        facts["seconds"] = f"{measured['seconds']:.1f}"
-        facts["peak memory"] = f"{measured['peak_memory_mb']:,.0f} MiB"
+        facts["seconds"] = f"{measured['seconds']:,.1f}"
+        facts["peak memory"] = f"{numbers.count(measured['peak_memory_mb'])} MiB"
     print_facts({**facts, "commit": about["commit"]})
 
 
@@ -66,8 +64,8 @@ def print_choice(about: Mapping[str, Any]) -> None:
     rows = [
         [
             one["name"] + (" *" if one["name"] == about["chosen"] else ""),
-            f"{one['HR@10']:.4f}",
-            f"{one['NDCG@10']:.4f}",
+            numbers.metric(one["HR@10"]),
+            numbers.metric(one["NDCG@10"]),
             f"{one['seconds']:,.1f}",
         ]
         for one in about["candidates"]
@@ -99,9 +97,7 @@ def _apart(measured: Mapping[str, Any]) -> dict[str, str]:
         floors = [measured[key] for key in ("floor", "text_floor") if name in measured.get(key, {})]
         rows |= {told(floor): floor[name] for floor in floors}
         found[label] = "; ".join(
-            f"{who}: HR@10 {row['HR@10']:.4f}, NDCG@10 {row['NDCG@10']:.4f}"
-            for who, row in rows.items()
-            if row["num_users"]
+            f"{who}: {numbers.quality(row)}" for who, row in rows.items() if row["num_users"]
         )
     return found
 

@@ -205,7 +205,13 @@ def _line(text: str) -> str:
 
 def _is_number(text: str) -> bool:
     return (
-        text in ("", "–") or text.replace(",", "").replace(".", "", 1).lstrip("-").removesuffix("%").isdigit()
+        text in ("", "–")
+        or text.replace(",", "")
+        .replace(".", "", 1)
+        .removeprefix("< ")
+        .lstrip("+-")
+        .removesuffix("%")
+        .isdigit()
     )
 
 

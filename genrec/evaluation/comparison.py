@@ -47,7 +47,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Bin:
-    """HR@10 on some of the users, mean over seeds, with its 95 % interval: rate_G, low_G, high_G."""
+    """HR@10 on some of the users, mean over seeds, with its 95% interval: rate_G, low_G, high_G."""
 
     label: str
     num_users: int

@@ -6,10 +6,18 @@ that a number copied from a page or a table can be read by any program that take
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 def metric(value: float) -> str:
     """HR, NDCG, MRR and their like, from 0 to 1: 0.1234."""
     return f"{_no_minus_zero(value, 4):.4f}"
+
+
+def quality(found: Mapping[str, Any]) -> str:
+    """The two metrics that stand for a measurement: HR@10 0.1234, NDCG@10 0.0567."""
+    return f"HR@10 {metric(found['HR@10'])}, NDCG@10 {metric(found['NDCG@10'])}"
 
 
 def signed(value: float) -> str:
@@ -33,8 +41,18 @@ def share(value: float, digits: int = 1) -> str:
 
 
 def probability(value: float) -> str:
-    """A probability of an item, one among many: 12.3%, and < 0.1% below that."""
-    return share(value) if value >= 0.001 else "< 0.1%"
+    """A probability of an item, one among many: 12.34%, and < 0.01% where it is less."""
+    return share(value, 2) if value >= 0.0001 else "< 0.01%"
+
+
+def tick(value: float) -> str:
+    """A round number on an axis: 0.25, or 1,500."""
+    return f"{value:,.4g}" if abs(value) < 10_000 else count(value)
+
+
+def tick_share(value: float) -> str:
+    """A round share on an axis: 12.5%."""
+    return f"{100 * value:.3g}%"
 
 
 def count(value: float) -> str:
@@ -43,8 +61,13 @@ def count(value: float) -> str:
 
 
 def p_value(value: float) -> str:
-    """A p-value: p = 0.012, and p < 0.001 below that."""
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+    """A p-value in its column: 0.012, and < 0.001 below that."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def named_p_value(value: float) -> str:
+    """A p-value among words: p = 0.012, and p < 0.001."""
+    return f"p {p_value(value)}" if value < 0.001 else f"p = {p_value(value)}"
 
 
 def duration(seconds: float) -> str:

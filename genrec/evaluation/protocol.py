@@ -35,7 +35,7 @@ class Evaluation:
             The rates are shares of all returned entries. From `evaluate` also `exact_rate` (share of the lists),
             `seconds users_per_s peak_memory_mb` (the peak of the process so far); from `evaluate_rankings` also
             `num_without_list` (users) and `depth` (places that all lists fill).
-        intervals: 95 % bootstrap interval of HR, NDCG and MRR over users.
+        intervals: 95% bootstrap interval of HR, NDCG and MRR over users.
         ranks_B: position of each user's target from 1, ties against the model; 0 where it was not found; of an order,
             that of the item found first.
         rankings: the lists that were measured.

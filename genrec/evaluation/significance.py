@@ -5,7 +5,7 @@ Shapes: G recommenders, S seeds of one of them, B users, M metrics, N resamples.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ _BLOCK = 2**22  # numbers of a block of resamples that are held at once
 
 @dataclass(frozen=True)
 class Comparison:
-    """Mean difference on the same users, its 95 % interval, and the p-value of there being none."""
+    """Mean difference on the same users, its 95% interval, and the p-value of there being none."""
 
     difference: float
     low: float
@@ -77,10 +77,50 @@ def compare(values_B: FloatArray, other_B: FloatArray, *, samples: int = 10_000,
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """What the paired test says of one recommender beside another: `compare`, the p-value corrected by Holm."""
+
+    difference: float
+    low: float
+    high: float
+    p_value: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether there is a difference: the p-value is below 0.05 and the interval leaves out 0."""
+        return (self.low > 0 or self.high < 0) and self.p_value < 1 - LEVEL
+
+    @property
+    def words(self) -> str:
+        """The verdict before the other's name."""
+        if not self.holds:
+            return "not told apart from"
+        return "better than" if self.difference > 0 else "worse than"
+
+
+def verdicts(own_B: FloatArray, others: Mapping[str, FloatArray]) -> dict[str, Verdict]:
+    """One recommender beside others, with p-values that hold for all of these comparisons together.
+
+    Args:
+        own_B: a metric of each user.
+        others: name to the same metric of the same users in the same order.
+
+    Raises:
+        ConfigError: not the same number of users everywhere.
+    """
+    found = {name: compare(own_B, other_B) for name, other_B in others.items()}
+    corrected = holm(np.array([one.p_value for one in found.values()]))
+    return {
+        name: Verdict(one.difference, one.low, one.high, float(p_value))
+        for (name, one), p_value in zip(found.items(), corrected, strict=True)
+    }
+
+
+@dataclass(frozen=True)
 class Comparisons:
     """All recommenders against one another, on every metric. Entry [g, h] of a matrix is g minus h.
 
-    Shapes: means_GM; low_GM, high_GM its 95 % interval; difference_GGM with its interval low_GGM, high_GGM;
+    Shapes: means_GM; low_GM, high_GM its 95% interval; difference_GGM with its interval low_GGM, high_GGM;
     p_GGM and p_holm_GGM, 1 on the diagonal. The intervals hold for one number each, `p_holm_GGM` for all pairs
     of a metric together.
     """
@@ -99,9 +139,13 @@ class Comparisons:
 
         The p-value speaks of the models as they were trained, the interval also of training them again.
         """
+        return self.verdict(first, second, metric).holds
+
+    def verdict(self, first: int, second: int, metric: int) -> Verdict:
+        """What the test says of the first beside the second."""
         at = (first, second, metric)
-        outside = bool(self.low_GGM[at] > 0 or self.high_GGM[at] < 0)
-        return outside and bool(self.p_holm_GGM[at] < 1 - LEVEL)
+        found = (self.difference_GGM, self.low_GGM, self.high_GGM, self.p_holm_GGM)
+        return Verdict(*(float(matrix_GGM[at]) for matrix_GGM in found))
 
 
 def compare_all(
@@ -195,7 +239,7 @@ def resampled_means(values: Sequence[FloatArray], *, samples: int = 2000, seed: 
 
 
 def interval(drawn: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Ends of the 95 % percentile interval along the first axis."""
+    """Ends of the 95% percentile interval along the first axis."""
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return low, high
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 from math import ceil, floor, log10
 
+from genrec.evaluation import numbers
+
+Form = Callable[[float], str]  # how a number is written
 NUM_COLOURS = 10  # of recommenders; an eleventh takes the first one again, with its own number
 _WIDTH, _HEIGHT = 360, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 16, 40  # room for the labels of the axes
@@ -47,12 +50,28 @@ def chip(place: int) -> str:
     return f'<span class="chip {colour(place)}">{place + 1}</span>'
 
 
-def bar_panel(title: str, bars: Sequence[Bar], form: str = "{:.4f}") -> str:
-    """A card with one horizontal bar each, from 0; the first bar is ours and stands out."""
-    longest = max(max((bar.value, bar.high, *bar.parts)) for bar in bars) or 1.0
+def bar_panel(
+    title: str,
+    bars: Sequence[Bar],
+    form: Form = numbers.metric,
+    tick: Form = numbers.tick,
+    *,
+    highest: float = 0.0,
+) -> str:
+    """A card with one horizontal bar each over an axis that starts at 0; of bars without a place the first stands out.
+
+    Args:
+        title: what the bars are.
+        bars: at least one; none below 0.
+        form: how their values are written.
+        tick: how those of the axis are.
+        highest: value that the axis reaches at least, so that several panels share it.
+    """
+    longest = max(highest, *(max((bar.value, bar.high, *bar.parts)) for bar in bars))
+    ticks = ticks_between(0.0, longest) if longest > 0 else [0.0, 1.0]
 
     def percent(value: float) -> str:
-        return f"{100 * value / longest:.2f}%"
+        return f"{100 * value / ticks[-1]:.2f}%"
 
     rows = []
     for at, bar in enumerate(bars):
@@ -62,11 +81,15 @@ def bar_panel(title: str, bars: Sequence[Bar], form: str = "{:.4f}") -> str:
         ends = f"left:{percent(bar.low)};width:{percent(bar.high - bar.low)}"
         interval = f'<div class="range" style="{ends}"></div>' if bar.high > bar.low else ""
         rows.append(
-            f'<div class="bar{look}"><span class="name">{name}</span><b>{form.format(bar.value)}</b>'
+            f'<div class="bar{look}"><span class="name">{name}</span><b>{form(bar.value)}</b>'
             f'<div class="track"><div class="fill" style="width:{percent(bar.value)}"></div>'
             f"{interval}{parts}</div></div>"
         )
-    return f'<div class="card"><h3>{escape(title)}</h3>{"".join(rows)}</div>'
+    axis = "".join(f'<span style="left:{percent(value)}">{tick(value)}</span>' for value in ticks)
+    return (
+        f'<div class="card"><h3>{escape(title)}</h3>{"".join(rows)}<div class="axis" aria-hidden="true">{axis}</div>'
+        "</div>"
+    )
 
 
 def line_chart(
@@ -74,8 +97,8 @@ def line_chart(
     lines: Sequence[Line],
     *,
     x_name: str = "step",
-    x_form: str = "{:,.0f}",
-    y_form: str = "{:.4g}",
+    x_form: Form = numbers.count,
+    y_form: Form = numbers.tick,
     from_zero: bool = False,
     mark_highest: bool = False,
     number: bool = False,
@@ -109,12 +132,12 @@ def line_chart(
 
     parts = [
         f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>'
-        f'<text x="{_LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{y_form.format(tick)}</text>'
+        f'<text x="{_LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{y_form(tick)}</text>'
         for tick in ticks
     ]
     for step, anchor in {first: "start", last: "end"}.items():
         parts.append(
-            f'<text x="{x(step):.1f}" y="{_HEIGHT - 20}" text-anchor="{anchor}">{x_form.format(step)}</text>'
+            f'<text x="{x(step):.1f}" y="{_HEIGHT - 20}" text-anchor="{anchor}">{x_form(step)}</text>'
         )
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
     parts.append(f'<text x="{middle}" y="{_HEIGHT - 5}" text-anchor="middle">{escape(x_name)}</text>')
@@ -131,19 +154,19 @@ def line_chart(
         anchor = "end" if x(step) > _WIDTH / 2 else "start"
         parts.append(
             f'<text class="mark" x="{x(step):.1f}" y="{y(value) - 9:.1f}" text-anchor="{anchor}">'
-            f"{y_form.format(value)}</text>"
+            f"{y_form(value)}</text>"
         )
     if number:  # lines that lie close get their numbers at different heights
         steep = sorted(lines, key=lambda line: -sum(value for _, value in line.points))
         for at, line in enumerate(steep):
             value = low + (high - low) * (0.3 + 0.6 * at / len(steep))
             parts.append(number_mark(x(_reaches(line.points, value)), y(value), line.place or 0))
-    numbers = "; ".join(
-        f"from {y_form.format(line.points[0][1])} to {y_form.format(line.points[-1][1])}, highest "
-        f"{y_form.format(_highest(line.points)[1])}"
+    told = "; ".join(
+        f"from {y_form(line.points[0][1])} to {y_form(line.points[-1][1])}, highest "
+        f"{y_form(_highest(line.points)[1])}"
         for line in lines
     )
-    ends = f"{x_name} {x_form.format(first)} to {x_form.format(last)}: {numbers}"
+    ends = f"{x_name} {x_form(first)} to {x_form(last)}: {told}"
     return drawing_card(title, "".join(parts), _WIDTH, _HEIGHT, ends)
 
 
@@ -169,9 +192,9 @@ def number_mark(x: float, y: float, place: int, tip: str = "") -> str:
     )
 
 
-def drawing_card(title: str, parts: str, width: int, height: float, numbers: str = "") -> str:
+def drawing_card(title: str, parts: str, width: int, height: float, told: str = "") -> str:
     """A card with an SVG drawing; screen readers get its title and what is drawn in numbers."""
-    label = f"{title}. {numbers}" if numbers else title
+    label = f"{title}. {told}" if told else title
     box = f'viewBox="0 0 {width} {height:.0f}" role="img" aria-label="{escape(label)}"'
     return f'<div class="card"><h3>{escape(title)}</h3><svg {box}>{parts}</svg></div>'
 

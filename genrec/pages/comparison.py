@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from genrec.data.interactions import Targets
+from genrec.evaluation import numbers
 from genrec.evaluation.comparison import Analysis, Example
 from genrec.pages.charts import Bar, Line, bar_panel, chip, line_chart
 from genrec.pages.comparison_charts import Dot, scatter
 from genrec.pages.comparison_sections import differences, for_whom, lists, overlap, quality
-from genrec.pages.page import panels, section, write_page
+from genrec.pages.page import panels, scrolling, section, write_page
 from genrec.pages.users import ShownItem, ShownUser, user_card
+from genrec.pages.verdict import listed, verdict_list
 
 
 @dataclass(frozen=True)
@@ -78,17 +80,10 @@ def write_comparison(
     return write_page(path, title, sections, synthetic=about["synthetic"])
 
 
-def _and(names: Sequence[str]) -> str:
-    words = [f"<b>{escape(name)}</b>" for name in names]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-
-
 def _header(title: str, analysis: Analysis, about: Mapping[str, Any], num_runs: int) -> str:
     """Title, the result in words, and what was measured in numbers."""
     found, names = analysis.comparisons, analysis.names
     hit, gain = analysis.metrics.index("HR@10"), analysis.metrics.index("NDCG@10")
-    sure = [name for place, name in enumerate(names) if place and found.significant(0, place, gain)]
-    unsure = [name for name in names[1:] if name not in sure]
     what = (
         "an item of a user's next order"
         if "Recall@10" in analysis.metrics
@@ -96,20 +91,17 @@ def _header(title: str, analysis: Analysis, about: Mapping[str, Any], num_runs: 
     )
     told = (
         f"<b>{escape(names[0])}</b> finds {what} among its first ten for "
-        f"<b>{found.means_GM[0, hit]:.1%}</b> of {about['num_targets']:,} users."
+        f"<b>{numbers.share(found.means_GM[0, hit])}</b> of {about['num_targets']:,} users."
     )
-    if sure:
-        told += f" By NDCG@10 it is ahead of {_and(sure)}, by more than chance explains."
-    if unsure:
-        told += (
-            f" Whether it is better than {_and(unsure)} these numbers do not tell: chance could make them."
-        )
+    verdicts = {name: found.verdict(0, place, gain) for place, name in enumerate(names) if place}
+    about_floor = ""
     if (floor := about["floor"]) is not None:
         below = [name for place, name in enumerate(names) if found.means_GM[place, gain] < floor["NDCG@10"]]
-        told += (
-            f" The floor, counts of what follows what ({escape(floor['recommender'])}), needs no training and has "
-            f"HR@10 {floor['HR@10']:.4f} and NDCG@10 {floor['NDCG@10']:.4f}: by NDCG@10 "
-            f"{_and(below) if below else 'nothing'} {'are' if len(below) > 1 else 'is'} below it."
+        named = listed([f"<b>{escape(name)}</b>" for name in below]) if below else "nothing"
+        about_floor = (
+            f"<p>The floor, counts of what follows what ({escape(floor['recommender'])}), needs no training and has "
+            f"{numbers.quality(floor)}: by NDCG@10 {named} {'are' if len(below) > 1 else 'is'} below it. Its lists are "
+            "not kept, so that it is not part of the test.</p>"
         )
     figures = {
         "users asked": about["num_targets"],
@@ -118,9 +110,13 @@ def _header(title: str, analysis: Analysis, about: Mapping[str, Any], num_runs: 
         "recommenders": len(names),
         "runs": num_runs,
     }
-    cells = "".join(f"<div><dt>{name}</dt><dd>{value:,}</dd></div>" for name, value in figures.items())
+    cells = "".join(
+        f"<div><dt>{name}</dt><dd>{numbers.count(value)}</dd></div>" for name, value in figures.items()
+    )
     return (
-        f'<header><h1>{escape(title)}</h1><p class="lead">{told}</p><dl class="figures">{cells}</dl></header>'
+        f'<header><h1>{escape(title)}</h1><p class="lead">{told}</p>'
+        f"{verdict_list(names[0], verdicts, about['num_targets'], len(names) * (len(names) - 1) // 2)}{about_floor}"
+        f'<dl class="figures">{cells}</dl></header>'
     )
 
 
@@ -150,11 +146,11 @@ def _mean(origins: Sequence[Origin], part: str, name: str) -> float | None:
 
 def _costs(analysis: Analysis, origins: Sequence[Origin]) -> str:
     columns = {
-        "training": ("training", "seconds", _duration),
-        "memory in training": ("training", "peak_memory_mb", "{:,.0f} MiB".format),
-        "users per second": ("measured", "users_per_s", "{:,.0f}".format),
-        "all lists": ("measured", "seconds", _duration),
-        "memory for lists": ("measured", "peak_memory_mb", "{:,.0f} MiB".format),
+        "training": ("training", "seconds", numbers.duration),
+        "memory in training": ("training", "peak_memory_mb", _mebibytes),
+        "users per second": ("measured", "users_per_s", numbers.count),
+        "all lists": ("measured", "seconds", numbers.duration),
+        "memory for lists": ("measured", "peak_memory_mb", _mebibytes),
     }
     found, at = analysis.comparisons, analysis.metrics.index("NDCG@10")
     rows, dots, trained = [], [], []
@@ -170,27 +166,22 @@ def _costs(analysis: Analysis, origins: Sequence[Origin]) -> str:
         if seconds is not None:
             trained.append(Bar(name, seconds / 60, seconds / 60, seconds / 60, place))
     head = "".join(f'<th scope="col">{name}</th>' for name in columns)
-    table = (
-        f'<div class="card wide"><table><thead><tr><td></td>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
+    table = f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     drawing = (
         scatter("Quality against time", "milliseconds for one user's list", "NDCG@10", dots) if dots else ""
     )
-    bars = bar_panel("Minutes of training", trained, "{:,.1f}") if trained else ""
+    bars = bar_panel("Minutes of training", trained, "{:,.1f}".format) if trained else ""
     text = (
         "As the runs told when they were trained and evaluated, mean over seeds; compare only what ran on the same "
         "machine. Memory is the peak of the whole process. Lists from a file have no costs."
     )
-    return section("What they cost", text, f'<div class="stack">{table}{panels(drawing, bars)}</div>')
+    return section(
+        "What they cost", text, f'<div class="stack">{scrolling("Costs", table)}{panels(drawing, bars)}</div>'
+    )
 
 
-def _duration(seconds: float) -> str:
-    if seconds < 1:
-        return f"{1000 * seconds:.0f} ms"
-    if seconds < 90:
-        return f"{seconds:.3g} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+def _mebibytes(value: float) -> str:
+    return f"{numbers.count(value)} MiB"
 
 
 def _examples(analysis: Analysis, targets: Targets) -> str:
@@ -238,7 +229,7 @@ def _provenance(analysis: Analysis, origins: Sequence[Origin], about: Mapping[st
         "fingerprint": about["fingerprint"],
         "held out": f"{about['protocol']}, {about['split']}: one target each of {about['num_targets']:,} users",
         "runs trained on": about["trained_on"],
-        "intervals": "95 %, percentiles of 2,000 resamples of users and, where there are several, of seeds",
+        "intervals": "95%, percentiles of 2,000 resamples of users and, where there are several, of seeds",
         "p-values": "two-sided, from 10,000 random signs of the users' differences, Holm-corrected for each metric",
         "made with": f"genrec {about['genrec']}, commit {about['commit'] or 'unknown'}, {about['time']}",
         "command": about["command"],
@@ -260,9 +251,12 @@ def _provenance(analysis: Analysis, origins: Sequence[Origin], about: Mapping[st
     return section(
         "Where the numbers come from",
         "",
-        f'<div class="card"><table class="facts"><tbody>{rows}</tbody></table></div>'
-        f'<div class="card wide"><table><thead><tr><th scope="col">run</th><th scope="col">seed</th>'
-        f'<th scope="col">commit</th></tr></thead><tbody>{runs}</tbody></table></div>'
+        f'<div class="card"><table class="facts"><tbody>{rows}</tbody></table></div>',
+        scrolling(
+            "Runs",
+            '<table><thead><tr><th scope="col">run</th><th scope="col">seed</th><th scope="col">commit</th></tr>'
+            f"</thead><tbody>{runs}</tbody></table>",
+        ),
         f'<details><summary>Options of the recommenders</summary><dl class="card options">{options}</dl></details>',
     )
 

@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, log10
 
+from genrec.evaluation import numbers
 from genrec.pages.charts import chip, colour, drawing_card, number_mark, ticks_between
 
 _WIDTH = 360
 _LABELS, _RIGHT = 82, 20  # room for what stands to the left, and for half a dot
 _ROW, _GAP = 17, 12  # between dots of one block, and between blocks
+
+
+NO_CELL = "–"  # in place of a number that there is not
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ def dot_plot(title: str, blocks: Sequence[tuple[str, str, Sequence[Dot]]]) -> st
 
     parts = [
         f'<line class="grid" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="4" y2="{bottom}"/>'
-        f'<text x="{x(tick):.1f}" y="{bottom + 14}" text-anchor="middle">{100 * tick:.3g} %</text>'
+        f'<text x="{x(tick):.1f}" y="{bottom + 14}" text-anchor="middle">{numbers.tick_share(tick)}</text>'
         for tick in ticks
     ]
     top = 8.0
@@ -79,11 +83,11 @@ def dot_plot(title: str, blocks: Sequence[tuple[str, str, Sequence[Dot]]]) -> st
                 f'y1="{y:.1f}" y2="{y:.1f}"/>' + number_mark(x(dot.value), y, dot.place, _percent(dot))
             )
         top += height
-    numbers = "; ".join(
-        f"{label} ({about}): {', '.join(f'{dot.place + 1} {dot.value:.1%}' for dot in dots)}"
+    told = "; ".join(
+        f"{label} ({about}): {', '.join(f'{dot.place + 1} {numbers.share(dot.value)}' for dot in dots)}"
         for label, about, dots in blocks
     )
-    return drawing_card(title, "".join(parts), _WIDTH, bottom + 20, numbers)
+    return drawing_card(title, "".join(parts), _WIDTH, bottom + 20, told)
 
 
 def scatter(title: str, x_name: str, y_name: str, dots: Sequence[tuple[float, Dot]]) -> str:
@@ -108,12 +112,12 @@ def scatter(title: str, x_name: str, y_name: str, dots: Sequence[tuple[float, Do
 
     parts = [
         f'<line class="grid" x1="{left}" x2="{_WIDTH - _RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>'
-        f'<text x="{left - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:.4g}</text>'
+        f'<text x="{left - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{numbers.tick(tick)}</text>'
         for tick in ticks
     ]
     for power in range(first, last + 1):
         parts.append(
-            f'<text x="{x(10.0**power):.1f}" y="{bottom + 16}" text-anchor="middle">{10.0**power:,.6g}</text>'
+            f'<text x="{x(10.0**power):.1f}" y="{bottom + 16}" text-anchor="middle">{numbers.tick(10.0**power)}</text>'
         )
     parts.append(
         f'<text x="0" y="12">{escape(y_name)}</text>'
@@ -123,42 +127,76 @@ def scatter(title: str, x_name: str, y_name: str, dots: Sequence[tuple[float, Do
         parts.append(
             f'<line class="whisker {colour(dot.place)}" x1="{x(cost):.1f}" x2="{x(cost):.1f}" '
             f'y1="{y(dot.low):.1f}" y2="{y(dot.high):.1f}"/>'
-            + number_mark(x(cost), y(dot.value), dot.place, f"{dot.value:.4f}, {cost:,.3g}")
+            + number_mark(
+                x(cost), y(dot.value), dot.place, f"{numbers.metric(dot.value)}, {numbers.tick(cost)}"
+            )
         )
-    numbers = "; ".join(
-        f"{dot.place + 1}: {x_name} {cost:,.3g}, {y_name} {dot.value:.4f}" for cost, dot in dots
+    told = "; ".join(
+        f"{dot.place + 1}: {x_name} {numbers.tick(cost)}, {y_name} {numbers.metric(dot.value)}"
+        for cost, dot in dots
     )
-    return drawing_card(title, "".join(parts), _WIDTH, bottom + 38, numbers)
+    return drawing_card(title, "".join(parts), _WIDTH, bottom + 38, told)
 
 
 def _percent(dot: Dot) -> str:
-    return f"{dot.value:.1%}, 95 % interval {dot.low:.1%} to {dot.high:.1%}"
+    return f"{numbers.share(dot.value)}, 95% interval {numbers.share(dot.low)} to {numbers.share(dot.high)}"
 
 
-def matrix(title: str, names: Sequence[str], cells: Sequence[Sequence[Cell]]) -> str:
+def matrix(
+    title: str,
+    names: Sequence[str],
+    cells: Sequence[Sequence[Cell]],
+    *,
+    corner: str,
+    pair: str,
+    mirrored: bool,
+) -> str:
     """A card with a square table; rows carry the names, columns the numbers of the recommenders.
+
+    On a phone, where a square has no room, stands a list of the pairs in its place.
 
     Args:
         title: of the card.
         names: of the recommenders, in the order of rows and columns.
         cells: one row of cells for each recommender.
+        corner: how a cell's row and column belong together.
+        pair: the same for the list, as HTML with `{row}` and `{column}`.
+        mirrored: the cells below the diagonal tell nothing that those above do not: the list leaves them out.
     """
     head = "".join(
         f'<th scope="col">{chip(place)}<span class="unseen"> {escape(name)}</span></th>'
         for place, name in enumerate(names)
     )
     rows = "".join(
-        f'<tr><th scope="row">{chip(place)} <span class="name">{escape(name)}</span></th>'
-        f"{''.join(map(_cell, row))}</tr>"
+        f'<tr><th scope="row">{_numbered(place, name)}</th>{"".join(map(_cell, row))}</tr>'
         for place, (name, row) in enumerate(zip(names, cells, strict=True))
     )
-    return (
-        f'<div class="card"><h3>{escape(title)}</h3><div class="wide" tabindex="0"><table class="matrix"><thead><tr>'
-        f"<td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div></div>"
+    pairs = "".join(
+        _pair(pair.format(row=_numbered(row, names[row]), column=_numbered(column, names[column])), cell)
+        for row, own in enumerate(cells)
+        for column, cell in enumerate(own)
+        if cell.text != NO_CELL and (column >= row or not mirrored)
     )
+    return (
+        f'<div class="card"><h3>{escape(title)}</h3><div class="wide squared" tabindex="0" role="region" '
+        f'aria-label="{escape(title)}"><table class="matrix"><thead><tr><td>{escape(corner)}</td>{head}</tr></thead>'
+        f'<tbody>{rows}</tbody></table></div><ul class="pairs">{pairs}</ul></div>'
+    )
+
+
+def _numbered(place: int, name: str) -> str:
+    return f'<span class="who">{chip(place)} <span class="name">{escape(name)}</span></span>'
+
+
+def _pair(who: str, cell: Cell) -> str:
+    small = f"<small>{escape(cell.small)}</small>" if cell.small else ""
+    return f'<li class="{cell.look}"{_tint(cell)}><span>{who}</span><b>{escape(cell.text)}{small}</b></li>'
 
 
 def _cell(cell: Cell) -> str:
     small = f"<small>{escape(cell.small)}</small>" if cell.small else ""
-    style = f' style="--share:{100 * cell.share:.0f}%"' if cell.share > 0 else ""
-    return f'<td class="{cell.look}"{style}>{escape(cell.text)}{small}</td>'
+    return f'<td class="{cell.look}"{_tint(cell)}>{escape(cell.text)}{small}</td>'
+
+
+def _tint(cell: Cell) -> str:
+    return f' style="--share:{100 * cell.share:.0f}%"' if cell.share > 0 else ""

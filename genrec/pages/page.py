@@ -50,6 +50,12 @@ def section(title: str, text: str, *parts: str) -> str:
     return f"<section><h2>{escape(title)}</h2>{words}{''.join(parts)}</section>"
 
 
+def scrolling(title: str, table: str) -> str:
+    """A card with a table that scrolls by itself, by keyboard too, where the page is too narrow for it."""
+    label = f'tabindex="0" role="region" aria-label="{escape(title)}"'
+    return f'<div class="card wide" {label}>{table}</div>'
+
+
 def panels(*cards: str) -> str:
     """Cards beside one another where there is room."""
     return f'<div class="panels">{"".join(cards)}</div>'

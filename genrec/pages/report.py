@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from genrec.data.readers.times import iso_day
-from genrec.pages.charts import Bar, Line, bar_panel, line_chart
-from genrec.pages.page import write_page
+from genrec.evaluation import numbers
+from genrec.evaluation.significance import Verdict
+from genrec.pages.charts import Bar, Form, Line, bar_panel, line_chart
+from genrec.pages.page import scrolling, section, write_page
 from genrec.pages.users import Nobody, ShownUser, users_section
+from genrec.pages.verdict import verdict_list
 
 _PANELS = {
     "HR@10": "HR@10: what came next is among the first ten",
@@ -22,21 +25,21 @@ _PANELS = {
 _PROTOCOL = (
     "{what} of each user was kept aside and has to be found again among all items of the catalogue; items "
     "the user had before are left out of the lists, and ties count against the recommender. The thin lines "
-    "are 95 % intervals: another draw of users could move the number that far."
+    "are 95% intervals: another draw of users could move the number that far. All axes are the same and start at 0."
 )
 _SMALL_NUMBERS = (
     "The best of a row is bold. The small number below it is the same metric where items seen before may be "
     "recommended again."
 )
 _COUNTS = {"num_users": "users", "num_items": "items", "num_interactions": "interactions"}
-_COSTS = {
-    "exact_rate": ("certified exact lists", "{:.1%}"),
-    "invalid_rate": ("entries that do not exist", "{:.2%}"),
-    "duplicate_rate": ("repeated entries", "{:.2%}"),
-    "seen_rate": ("entries seen before", "{:.2%}"),
-    "seconds": ("seconds for all users", "{:,.2f}"),
-    "users_per_s": ("users per second", "{:,.0f}"),
-    "peak_memory_mb": ("peak memory, MiB", "{:,.0f}"),
+_COSTS: dict[str, tuple[str, Form]] = {
+    "exact_rate": ("certified exact lists", numbers.share),
+    "invalid_rate": ("entries that do not exist", numbers.share),
+    "duplicate_rate": ("repeated entries", numbers.share),
+    "seen_rate": ("entries seen before", numbers.share),
+    "seconds": ("time for all users", numbers.duration),
+    "users_per_s": ("users per second", numbers.count),
+    "peak_memory_mb": ("peak memory, MiB", numbers.count),
 }
 
 
@@ -48,6 +51,7 @@ def write_report(
     evaluations: Mapping[str, Mapping[str, Any]],
     curve: Sequence[Mapping[str, Any]] = (),
     users: Sequence[ShownUser | Nobody] = (),
+    verdicts: Mapping[str, Verdict] | None = None,
     notes: Sequence[str] = (),
     synthetic: bool,
 ) -> Path:
@@ -60,13 +64,14 @@ def write_report(
         evaluations: recommender to `Evaluation.to_json()`; the first one is the one the report is about.
         curve: rows of the training log; `loss` and `eval_NDCG@...` are drawn over `step`.
         users: hit, near miss and miss, with their lists.
+        verdicts: another recommender to what the paired test says of the first one beside it.
         notes: further remarks, one paragraph each.
         synthetic: the data are invented, which the page then says loudly.
     """
     sections = [
         _header(title, data_summary),
         users_section(next(iter(evaluations), ""), users),
-        _quality(evaluations),
+        _quality(evaluations, verdicts or {}),
         _curve(curve),
         _table(evaluations),
         _notes(notes),
@@ -76,7 +81,7 @@ def write_report(
 
 def _header(title: str, summary: Mapping[str, Any]) -> str:
     figures = "".join(
-        f"<div><dt>{label}</dt><dd>{summary[name]:,}</dd></div>"
+        f"<div><dt>{label}</dt><dd>{numbers.count(summary[name])}</dd></div>"
         for name, label in _COUNTS.items()
         if name in summary
     )
@@ -89,8 +94,8 @@ def _header(title: str, summary: Mapping[str, Any]) -> str:
     return f'<header><h1>{escape(title)}</h1><dl class="figures">{figures}</dl>{about}</header>'
 
 
-def _quality(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
-    """The headline number in words, and bars with intervals."""
+def _quality(evaluations: Mapping[str, Mapping[str, Any]], verdicts: Mapping[str, Verdict]) -> str:
+    """The headline number in words, the verdict beside the others, and bars with intervals."""
     if not evaluations:
         return ""
     name, own = next(iter(evaluations.items()))
@@ -99,23 +104,27 @@ def _quality(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
         kept, asked = "The last order", "an item of their next order"
     if "HR@10" in own:
         others = [
-            f"{escape(other)} for {metrics['HR@10']:.1%}"
+            f"{escape(other)} for {numbers.share(metrics['HR@10'])}"
             for other, metrics in evaluations.items()
             if other != name and "HR@10" in metrics
         ]
-        own_share = f"<b>{own['HR@10']:.1%}</b> of {own['num_users']:,} users"
+        own_share = f"<b>{numbers.share(own['HR@10'])}</b> of {own['num_users']:,} users"
         sentence = (
             f'<p class="lead">For {own_share}, {escape(name)} puts {asked} among its '
             f"first ten out of {own['num_items']:,}{' (' + ', '.join(others) + ')' if others else ''}.</p>"
         )
-    panels = "".join(
-        bar_panel(label, [_bar(name, metrics, metric) for name, metrics in evaluations.items()])
+    shown = {
+        label: [_bar(name, metrics, metric) for name, metrics in evaluations.items()]
         for metric, label in _PANELS.items()
         if all(metric in metrics for metrics in evaluations.values())
-    )
+    }
+    highest = max((max(bar.value, bar.high) for bars in shown.values() for bar in bars), default=0.0)
+    panels = "".join(bar_panel(label, bars, highest=highest) for label, bars in shown.items())
     protocol = _PROTOCOL.format(what=kept)
+    tested = verdict_list(name, verdicts, int(own["num_users"])) if verdicts else ""
+    floor = "" if own.get("floor", {}).get("recommender") in verdicts else _floor(own)
     return (
-        f'<section><h2>What it finds</h2>{sentence}{_floor(own)}{_trained_on(own)}<p class="soft">{protocol}</p>'
+        f'<section><h2>What it finds</h2>{sentence}{tested}{floor}{_trained_on(own)}<p class="soft">{protocol}</p>'
         f'<div class="panels">{panels}</div></section>'
     )
 
@@ -128,8 +137,7 @@ def _floor(own: Mapping[str, Any]) -> str:
     below = "below" if own["NDCG@10"] < floor["NDCG@10"] else "not below"
     return (
         f"<p>The floor, counts of what follows what ({escape(floor['recommender'])}), needs no training and has "
-        f"HR@10 {floor['HR@10']:.4f} and NDCG@10 {floor['NDCG@10']:.4f}: by NDCG@10 this recommender is "
-        f"<b>{below}</b> it.</p>"
+        f"{numbers.quality(floor)}: by NDCG@10 this recommender is <b>{below}</b> it.</p>"
     )
 
 
@@ -140,10 +148,7 @@ def _trained_on(own: Mapping[str, Any]) -> str:
         return ""
     told, again = f"Trained on: {escape(trained_on)}.", own.get("refit")
     if again is not None:
-        told += (
-            f" Trained again on {escape(again['trained_on'])}, it has HR@10 {again['HR@10']:.4f} and NDCG@10 "
-            f"{again['NDCG@10']:.4f}."
-        )
+        told += f" Trained again on {escape(again['trained_on'])}, it has {numbers.quality(again)}."
     return f"<p>{told}</p>"
 
 
@@ -172,23 +177,21 @@ def _table(evaluations: Mapping[str, Mapping[str, Any]]) -> str:
         rows.append(f"<tr><td>{escape(metric)}</td>{cells}</tr>")
     for metric, (label, form) in _COSTS.items():
         cells = "".join(
-            f"<td{_own(name == own)}>{form.format(found[metric]) if metric in found else '–'}</td>"
+            f"<td{_own(name == own)}>{form(found[metric]) if metric in found else '–'}</td>"
             for name, found in evaluations.items()
         )
         rows.append(f"<tr><td>{label}</td>{cells}</tr>")
-    return (
-        f'<section><h2>All numbers</h2><p class="soft">{_SMALL_NUMBERS}</p><div class="card wide"><table>'
-        f"<thead><tr><th></th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div></section>"
-    )
+    table = f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return section("All numbers", _SMALL_NUMBERS, scrolling("All numbers", table))
 
 
 def _quality_cell(found: Mapping[str, Any], metric: str, best: float) -> str:
     if metric not in found:
         return "–"
     value = float(found[metric])
-    shown = f'<span class="best">{value:.4f}</span>' if value == best else f"{value:.4f}"
+    shown = f'<span class="best">{numbers.metric(value)}</span>' if value == best else numbers.metric(value)
     unfiltered = (found.get("unfiltered") or {}).get(metric)
-    return shown if unfiltered is None else f"{shown}<small>{float(unfiltered):.4f}</small>"
+    return shown if unfiltered is None else f"{shown}<small>{numbers.metric(float(unfiltered))}</small>"
 
 
 def _own(is_own: bool) -> str:

@@ -34,6 +34,7 @@ h2 { font-size: clamp(1.35rem, 3.4vw, 1.75rem); margin: 0 0 .4rem; }
 h3, h4 { font-size: .95rem; margin: 0 0 .7rem; font-weight: 650; }
 p { margin: 0 0 1rem; max-width: 44rem; }
 section { margin-top: clamp(2.2rem, 5vw, 3.6rem); }
+.verdict { font-weight: 600; }
 .lead { font-size: 1.15rem; line-height: 1.5; }
 .soft { color: var(--soft); font-size: .86rem; }
 .warning {
@@ -56,6 +57,18 @@ section { margin-top: clamp(2.2rem, 5vw, 3.6rem); }
 .fill { position: absolute; inset: 0 auto 0 0; background: var(--other); border-radius: .25rem; }
 .own .fill { background: var(--first); }
 .own b, .own .name { font-weight: 700; }
+.axis { position: relative; height: 1.15rem; margin-top: .25rem; border-top: 1px solid var(--soft); }
+.axis span {
+  position: absolute; transform: translateX(-50%); padding-top: .12rem; color: var(--soft); font-size: .74rem;
+  line-height: 1.3; white-space: nowrap;
+}
+.axis span::before {
+  content: ""; position: absolute; left: 50%; top: 0; height: .22rem; border-left: 1px solid var(--soft);
+}
+.axis span:first-child { transform: none; }
+.axis span:first-child::before { left: 0; }
+.axis span:last-child { transform: translateX(-100%); }
+.axis span:last-child::before { left: auto; right: 0; }
 .range { position: absolute; top: 50%; height: 0; border-top: 2px solid var(--whisker); }
 .range::before, .range::after {
   content: ""; position: absolute; top: -.32rem; height: .55rem; border-left: 2px solid var(--whisker);
@@ -98,8 +111,21 @@ td small { display: block; color: var(--soft); font-size: .76rem; }
 td .best { font-weight: 700; }
 tbody th { font-weight: 500; }
 thead td { border-top: 0; }
+.pairs { display: none; list-style: none; margin: 0; padding: 0; font-size: .9rem; }
+.who { display: inline-block; max-width: 100%; vertical-align: top; }
+.pairs li {
+  display: grid; grid-template-columns: 1fr auto; gap: 0 .8rem; align-items: center; padding: .4rem .5rem;
+  border-top: 1px solid var(--line); border-radius: 0;
+}
+.pairs li:first-child { border-top: 0; }
+.pairs li > :first-child { color: inherit; text-align: left; padding: 0; }
+.pairs b { text-align: right; font-weight: 600; }
+.pairs small { display: block; font-weight: 400; font-size: .8rem; }
+.pairs .up { background: color-mix(in srgb, var(--up) var(--share), var(--card)); }
+.pairs .down { background: color-mix(in srgb, var(--down) var(--share), var(--card)); }
 .matrix td { text-align: center; }
 .matrix thead th { text-align: center; position: relative; }
+.matrix thead td { text-align: left; color: var(--soft); font-size: .8rem; }
 .matrix tbody th { position: sticky; left: 0; background: var(--card); }
 .matrix .up { background: color-mix(in srgb, var(--up) var(--share), var(--card)); }
 .matrix .down { background: color-mix(in srgb, var(--down) var(--share), var(--card)); }
@@ -124,12 +150,12 @@ svg .whisker { stroke: var(--own); stroke-width: 3; stroke-linecap: round; opaci
 svg .mark { fill: var(--ink); font-weight: 650; }
 svg .number { fill: var(--on-colour); font-size: 10px; font-weight: 700; }
 svg .number.small { font-size: 8px; }
+@media (max-width: 40rem) {
+  .pairs { display: block; }
+  .squared { display: none; }
+}
 @media (max-width: 30rem) {
   svg text { font-size: 12.5px; }
-  .matrix tbody th .name {
-    position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap;
-  }
-  .matrix td { padding: .4rem .25rem; }
   .card { padding: .9rem; }
 }
 .user { margin-top: 1.1rem; }
@@ -149,7 +175,6 @@ li .thin {
 li .thin i { display: block; height: 100%; background: var(--first); border-radius: .15rem; }
 li .because { grid-column: 2 / -1; color: var(--soft); font-size: .86em; }
 li.gap { padding-top: 0; padding-bottom: 0; }
-.own-list { grid-template-columns: minmax(0, 34rem); }
 .outcome {
   display: inline-block; margin-right: .3rem; padding: 0 .55em; border-radius: .8em; border: 1.5px solid var(--soft);
 }
@@ -169,6 +194,11 @@ details table { margin-top: .5rem; max-width: 44rem; }
 details td { text-align: left; white-space: normal; }
 .notes { font-size: .92rem; padding-left: 1.1rem; max-width: 46rem; }
 .notes li { display: list-item; list-style: disc; padding: .15rem 0; }
-.notes li > :first-child { color: inherit; }
+.notes li > :first-child { color: inherit; padding: 0; }
+@media (min-width: 56rem) {
+  .user.one { display: grid; grid-template-columns: minmax(0, 2fr) minmax(0, 3fr); gap: 0 2.2rem; }
+  .user.one .history { border-bottom: 0; margin-bottom: 0; }
+  .user.one > details { grid-column: 1 / -1; }
+}
 @media print { body { background: none; } .card { break-inside: avoid; } }
 """

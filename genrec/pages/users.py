@@ -164,8 +164,9 @@ def user_card(user: ShownUser, end: float = 1.0) -> str:
         for heading, lines in user.background.items()
         if lines
     )
+    look = "card user one" if user.places else "card user"  # history and list beside one another
     return (
-        f'<article class="card user"><div class="history">{_heading(user.outcome, user.name)}{told}<div class="trail">'
+        f'<article class="{look}"><div class="history">{_heading(user.outcome, user.name)}{told}<div class="trail">'
         f"{''.join(trail)}</div>{background}</div>{_lists(user, end)}</article>"
     )
 
@@ -192,7 +193,7 @@ def _lists(user: ShownUser, end: float) -> str:
         if others
         else ""
     )
-    return f'<div class="lists own-list">{"".join(lists[:1])}</div>{folded}'
+    return f'<div class="lists">{"".join(lists[:1])}</div>{folded}'
 
 
 def _entries(entries: Sequence[ShownItem], taken: Sequence[str], end: float) -> str:

@@ -21,6 +21,7 @@ import numpy as np
 
 from genrec.data.files import all_or_nothing, put_folder, read_json_lines
 from genrec.errors import ConfigError, DataError, RunError
+from genrec.evaluation import numbers
 from genrec.runs.floor import CHEAP, FLOOR, TEXT_FLOOR, floor_options, num_pairs
 from genrec.runs.folder import alone, begin
 from genrec.runs.measure import asked
@@ -186,7 +187,9 @@ def _planned(choice: _Choice, name: str, train: Interactions) -> str | tuple[str
         need = LEAST_SHARE * whole / part / 60
         return f"a tenth of its usual steps would need about {need:,.0f} minutes; --minutes gives more"
     if share < 1:
-        note(f"{name} gets {share:.0%} of its usual steps, for which there is time; --minutes gives more")
+        note(
+            f"{name} gets {numbers.share(share, 0)} of its usual steps, for which there is time; --minutes gives more"
+        )
     config = _with_lengths(
         recommender, options, lambda epochs, least: (max(1, round(share * epochs)), round(share * least))
     )
@@ -335,10 +338,12 @@ def _told(choice: _Choice, runs: Mapping[str, Run], chosen: str) -> dict[str, An
         why += "" if learnt else "; nothing was trained in the time"
     elif chosen in TRAINED and counted:
         before = figures[counted[0]]["NDCG@10"]
-        more = f"{best / before - 1:.0%} more than" if before else "where nothing is found by"
+        more = f"{numbers.share(best / before - 1, 0)} more than" if before else "where nothing is found by"
         why = f"{more} {counted[0]}, the best of what only counts"
     elif learnt:
-        why = f"what was trained stays below it ({learnt[0]}: {figures[learnt[0]]['NDCG@10']:.4f})"
+        why = (
+            f"what was trained stays below it ({learnt[0]}: {numbers.metric(figures[learnt[0]]['NDCG@10'])})"
+        )
     else:
         why = "the best of what only counts; nothing was trained in the time"
     close = [
@@ -347,13 +352,13 @@ def _told(choice: _Choice, runs: Mapping[str, Run], chosen: str) -> dict[str, An
     if close:
         quick = min(close, key=lambda name: seconds[name])
         why += (
-            f"; {quick} ({figures[quick]['NDCG@10']:.4f}, {seconds[quick]:,.1f} s) lies within its 95 % interval, "
-            "where time is dear"
+            f"; {quick} ({numbers.metric(figures[quick]['NDCG@10'])}, {seconds[quick]:,.1f} s) lies within its 95% "
+            "interval, where time is dear"
         )
     counts = choice.dataset.summary()
     data = f"{counts['num_users']:,} users, {counts['num_items']:,} items, {counts['num_interactions']:,} interactions"
     return {
         "candidates": rows,
         "chosen": chosen,
-        "why": f"use {chosen} for these data ({data}): NDCG@10 {best:.4f} on validation, {why}",
+        "why": f"use {chosen} for these data ({data}): NDCG@10 {numbers.metric(best)} on validation, {why}",
     }

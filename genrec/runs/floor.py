@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from genrec.evaluation import numbers
 from genrec.runs.notes import note, warn
 
 if TYPE_CHECKING:
@@ -125,8 +126,8 @@ def cheap_floors(run: Run, name: str, targets: Targets, *, always: bool | None =
             quality, _ = _fitted_and_asked(cheap, train, targets, tick)
         except _TooLongError:
             note(
-                f"no {cheap} beside these numbers: it would take more than {MOST_SHARE:.0%} of the {cost:,.0f} s of "
-                "the training; --floors has it measured"
+                f"no {cheap} beside these numbers: it would take more than {numbers.share(MOST_SHARE, 0)} of the "
+                f"{cost:,.0f} s of the training; --floors has it measured"
             )
             continue
         found[cheap] = {**quality, "seconds": time.perf_counter() - first}
@@ -148,14 +149,17 @@ def warn_below_floor(where: str, metrics: Mapping[str, Any]) -> None:
 
     own, floor = metrics["NDCG@10"], metrics["floor"]["NDCG@10"]
     if own < floor:
-        what = f"NDCG@10 {own:.4f} is below the floor, {floor:.4f} of {told(metrics['floor'])}, which trains nothing"
+        what = (
+            f"NDCG@10 {numbers.metric(own)} is below the floor, {numbers.metric(floor)} of {told(metrics['floor'])}, "
+            "which trains nothing"
+        )
         advice = "train longer, or use the floor"
         warn([Finding("warning", "below the floor", where, what, own - floor, advice)])
 
 
 def floor_line(floor: Mapping[str, Any]) -> str:
     """The floor and its numbers in one line."""
-    return f"HR@10 {floor['HR@10']:.4f}, NDCG@10 {floor['NDCG@10']:.4f} by {told(floor)}, without training"
+    return f"{numbers.quality(floor)} by {told(floor)}, without training"
 
 
 def told(floor: Mapping[str, Any]) -> str:

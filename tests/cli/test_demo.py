@@ -6,9 +6,12 @@ from pathlib import Path
 
 import genrec
 import pytest
+from genrec.data.interactions import IntArray
 from genrec.data.ranking_file import read_rankings
+from genrec.evaluation.metrics import per_user
 from genrec.evaluation.outcomes import outcomes
 from genrec.evaluation.protocol import evaluate_rankings
+from genrec.evaluation.significance import verdicts
 from genrec.pages.users import what_happened
 from genrec.recommenders.itemknn import ItemKNN
 
@@ -18,6 +21,12 @@ def small(tmp_path: Path) -> Path:
     from genrec.data.synthetic import synthetic, write
 
     return write(synthetic(num_users=60), tmp_path / "small")
+
+
+def floor_ranks(data: genrec.Dataset) -> IntArray:
+    """Where `transitions` puts the test targets."""
+    model = genrec.create("transitions", text="tfidf").fit(data.train, data.validation)
+    return genrec.evaluate(model.rank, data.test).ranks_B
 
 
 def test_the_demo_measures_shows_and_reports(cli, small: Path, tmp_path: Path) -> None:
@@ -36,7 +45,10 @@ def test_the_demo_measures_shows_and_reports(cli, small: Path, tmp_path: Path) -
             assert escape(text) in page
     assert shown.count("took next:") == 3
     assert page.index("Three users") < page.index("What it finds")
-    assert "The floor, counts of what follows what (transitions), needs no training" in page
+    values = [per_user(ranks, [10])["NDCG@10"] for ranks in (found.ranks_B, floor_ranks(data))]
+    judged = verdicts(values[0], {"transitions": values[1]})["transitions"]
+    assert f"<b>{judged.words}</b> transitions: NDCG@10 {judged.difference:+.4f}, 95% interval" in page
+    assert "By the paired test on NDCG@10, itemknn is " in shown
     for name in ("transitions", "itemknn", "popular"):
         assert name in shown
         assert name in page

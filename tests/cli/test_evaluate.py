@@ -86,7 +86,7 @@ def test_the_table_names_metrics_and_where_they_come_from(cli, run: Path) -> Non
     shown = cli("evaluate", run).out
     for word in (
         "NDCG@10",
-        "95 % interval",
+        "95% interval",
         "seen allowed",
         "SYNTHETIC",
         "leave-one-out",
@@ -148,7 +148,7 @@ def test_lists_of_any_program_are_measured(cli, shop: Path, foreign: Path) -> No
     assert about["fingerprint"] == genrec.read(shop / "sales.csv", items=shop / "goods.csv").fingerprint
     assert result.err == ""
     shown = cli("evaluate", "--rankings", foreign, *data).out
-    for word in ("list as given", "HR@20", "95 % interval", "seen rate", "50.00%", "users without a list"):
+    for word in ("list as given", "HR@20", "95% interval", "seen rate", "50.00%", "users without a list"):
         assert word in shown
     assert "exact rate" not in shown
 

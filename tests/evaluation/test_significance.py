@@ -15,6 +15,7 @@ from genrec.evaluation.significance import (
     holm,
     interval,
     resampled_means,
+    verdicts,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -166,7 +167,7 @@ def test_luck_of_the_seeds_widens_the_interval_and_takes_back_significance() -> 
 
 
 def test_interval_over_users_and_seeds_covers_the_truth() -> None:
-    """Of 95 % intervals with five seeds nearly that many hold the true gain; without the seeds' luck far fewer."""
+    """Of 95% intervals with five seeds nearly that many hold the true gain; without the seeds' luck far fewer."""
     held = alone = 0
     for draw in range(150):
         values = runs(5, users=60, gain=0.3, luck=0.1, draw=draw) - runs(1, users=60, draw=1000 + draw)
@@ -190,3 +191,20 @@ def test_blocks_hold_little_and_cover_all(monkeypatch: pytest.MonkeyPatch) -> No
 def test_all_need_the_same_users() -> None:
     with pytest.raises(ConfigError, match="with 9 and 10 users cannot be compared: evaluate all"):
         compare_all([np.ones((1, 10, 1)), np.ones((2, 9, 1))])
+
+
+def test_verdicts_are_those_of_the_pairs_corrected_together() -> None:
+    generator = np.random.default_rng(0)
+    own = generator.random(300)
+    others = {
+        "worse": own - 0.05 + 0.1 * generator.standard_normal(300),
+        "better": own + 0.2,
+        "alike": own + 0.1 * generator.standard_normal(300),
+    }
+    found = verdicts(own, others)
+    assert [one.words for one in found.values()] == ["better than", "worse than", "not told apart from"]
+    single = [compare(own, other) for other in others.values()]
+    assert [one.p_value for one in found.values()] == holm(np.array([one.p_value for one in single])).tolist()
+    assert [(one.difference, one.low, one.high) for one in found.values()] == [
+        (one.difference, one.low, one.high) for one in single
+    ]

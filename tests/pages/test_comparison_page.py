@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-import subprocess
 from html import escape, unescape
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,8 +17,7 @@ from genrec.pages.style import STYLE
 from genrec.testing import toys
 from PIL import Image
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium, which is not installed")
+from browser import browser, looked_at, needs_chromium
 
 NUM_USERS, NUM_ITEMS = 150, 80
 ATTACK = "<script>alert(1)</script>"
@@ -136,7 +131,7 @@ def test_everything_is_told(page: Path, analysis: Analysis) -> None:
         assert f"{value:.4f}" in text
     for own in analysis.concentration:
         assert f"{own.coverage:.1%}" in text
-        assert f"{own.gini:.3f}" in text
+        assert f"{own.gini:.4f}" in text
     for told in (
         *ABOUT["fingerprint"].split(),
         ABOUT["command"],
@@ -162,22 +157,39 @@ def test_recommenders_have_the_same_number_everywhere(page: Path, analysis: Anal
 
 def test_matrix_marks_what_holds_and_nothing_else(page: Path, analysis: Analysis) -> None:
     source = page.read_text(encoding="utf-8")
-    table = source[source.index("NDCG@10, row minus column") : source.index("HR@10, row minus column")]
-    cells = re.findall(r'<td class="(up|down|unsure|self)"[^>]*>([^<]*)<', table)
+    card = source[source.index("Differences of NDCG@10") : source.index("Differences of HR@10")]
+    cells = re.findall(r'<td class="(up|down|unsure|self)"[^>]*>([^<]*)<', card)
     size, at = len(analysis.names), analysis.metrics.index("NDCG@10")
     assert len(cells) == size * size
-    for place, (look, text) in enumerate(cells):
+    expected = {}
+    for place, cell in enumerate(cells):
         first, second = divmod(place, size)
         difference = analysis.comparisons.difference_GGM[first, second, at]
         if first == second:
-            assert (look, text) == ("self", "–")
+            expected[first, second] = ("self", "–")
         elif analysis.comparisons.significant(first, second, at):
-            assert look == ("up" if difference > 0 else "down")
-            assert text == f"{'▲' if difference > 0 else '▼'} {abs(difference):.4f}".replace("0.", ".")
+            look, sign = ("up", "▲") if difference > 0 else ("down", "▼")
+            expected[first, second] = (look, f"{sign} {difference:+.4f}")
         else:
-            assert look == "unsure"
-            assert text.replace("−", "-") == f"{difference:+.4f}".replace("0.", ".")
+            expected[first, second] = ("unsure", f"{difference:+.4f}")
+        assert cell == expected[first, second]
     assert {"up", "down", "unsure"} <= {look for look, _ in cells}
+    pairs = re.findall(r'<li class="(\w+)".*?>(\d+)</span>.*? minus .*?>(\d+)</span>.*?<b>([^<]*)<', card)
+    assert [(int(one) - 1, int(two) - 1) for _, one, two, _ in pairs] == list(combinations(range(size), 2))
+    for look, one, two, text in pairs:
+        assert (look, text) == expected[int(one) - 1, int(two) - 1]
+
+
+def test_the_verdict_names_everybody_once(page: Path, analysis: Analysis) -> None:
+    header = text_of(page.read_text(encoding="utf-8").split("<header>")[1].split("</header>")[0])
+    gain = analysis.metrics.index("NDCG@10")
+    assert f"By the paired test on NDCG@10, {analysis.names[0]} is better than " in header
+    for place, name in enumerate(analysis.names[1:], start=1):
+        verdict = analysis.comparisons.verdict(0, place, gain)
+        ends = f"{verdict.low:+.4f} to {verdict.high:+.4f}"
+        line = f"{verdict.words} {name}: NDCG@10 {verdict.difference:+.4f}, 95% interval {ends}"
+        assert header.count(line) == 1
+    assert "corrected (Holm) for 15 pairs" in header
 
 
 def test_users_show_history_lists_and_where_the_target_is(
@@ -220,8 +232,8 @@ def test_a_chance_leader_is_not_called_ahead(targets: Targets, tmp_path: Path) -
         tmp_path / "page.html", found, targets, [Origin("left", "l"), Origin("right", "r")], ABOUT
     )
     text = text_of(path.read_text(encoding="utf-8"))
-    assert f"Whether it is better than {found.names[1]} these numbers do not tell" in text
-    assert "ahead of" not in text
+    assert f"{found.names[0]} is not told apart from {found.names[1]}." in text
+    assert "better than" not in text.split("What they find")[0]
     assert "How they learnt" not in text  # files keep no log
 
 
@@ -232,7 +244,7 @@ def test_the_floor_names_whom_it_beats(analysis: Analysis, targets: Targets, tmp
     page = write_comparison(
         tmp_path / "page.html", analysis, targets, origins(analysis), ABOUT | {"floor": floor}
     )
-    lead = page.read_text().split('class="lead"')[1].split("</p>")[0]
+    lead = page.read_text().split("<header>")[1].split("</header>")[0]
     assert f"NDCG@10 {between:.4f}: by NDCG@10 <b>{escape(analysis.names[-1])}</b> is below it." in lead
 
 
@@ -245,7 +257,8 @@ def test_strange_lists_are_told(targets: Targets, tmp_path: Path) -> None:
     path = write_comparison(
         tmp_path / "page.html", found, targets, [Origin("odd", "o"), Origin("fine", "f")], ABOUT
     )
-    (notes,) = re.findall(r'<ul class="notes">.*?</ul>', path.read_text(encoding="utf-8"))
+    shows = path.read_text(encoding="utf-8").split("<h2>What they show</h2>")[1]
+    (notes,) = re.findall(r'<ul class="notes">.*?</ul>', shows)
     text = text_of(notes)
     assert "odd : 4.8% of the entries are not in the catalogue" in text
     assert "odd : empty lists, which count as misses: 1" in text
@@ -331,90 +344,6 @@ def test_colours_can_be_told_apart_by_everybody(scheme: str, blindness: str) -> 
         assert np.linalg.norm(first - second) > (0.1 if other < 5 else 0.07), (one + 1, other + 1)
 
 
-# A test's own script looks at the page in frames of two widths: it measures what a person would notice.
-_LOOK = """
-<script>
-function rgb(colour, pen) {
-  pen.clearRect(0, 0, 1, 1); pen.fillStyle = colour; pen.fillRect(0, 0, 1, 1);
-  return Array.from(pen.getImageData(0, 0, 1, 1).data);
-}
-function luminance(c) {
-  const l = c.slice(0, 3).map(v => v / 255).map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
-  return .2126 * l[0] + .7152 * l[1] + .0722 * l[2];
-}
-function ground(element, view, pen) {
-  if (element.matches('.number')) return rgb(view.getComputedStyle(element.previousElementSibling).fill, pen);
-  for (let e = element; e; e = e.parentElement) {
-    const c = rgb(view.getComputedStyle(e).backgroundColor, pen);
-    if (c[3] > 250) return c;
-  }
-}
-function look(frame) {
-  const view = frame.contentWindow, page = view.document, pen = document.createElement('canvas').getContext('2d');
-  page.querySelectorAll('details').forEach(d => d.open = true);
-  const width = page.documentElement.clientWidth, outside = [], faint = [];
-  for (const e of page.body.querySelectorAll('*')) {
-    const box = e.getBoundingClientRect(), style = view.getComputedStyle(e);
-    if (box.right > width + 1 && !e.closest('.wide')) outside.push(e.outerHTML.slice(0, 80));
-    if (![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()) || e.closest('title')) continue;
-    const ink = luminance(rgb(e.closest('svg') ? style.fill : style.color, pen));
-    const under = luminance(ground(e, view, pen));
-    const ratio = (Math.max(ink, under) + .05) / (Math.min(ink, under) + .05);
-    if (ratio < 4.5) faint.push(ratio.toFixed(2) + ' ' + e.outerHTML.slice(0, 80));
-  }
-  return {
-    width, outside, faint, scroll: page.documentElement.scrollWidth,
-    dark: view.matchMedia('(prefers-color-scheme: dark)').matches,
-    resources: view.performance.getEntriesByType('resource').length,
-    headings: [...page.querySelectorAll('h2')].map(h => h.textContent),
-    drawings: [...page.querySelectorAll('svg')].map(s => [s.getAttribute('role'), s.getAttribute('aria-label').length]),
-    smallest: Math.min(...[...page.querySelectorAll('svg text:not(.number)')].map(
-      t => parseFloat(view.getComputedStyle(t).fontSize) * t.getScreenCTM().a)),
-  };
-}
-addEventListener('load', () => {
-  const found = [...document.querySelectorAll('iframe')].map(look);
-  document.body.innerHTML = '<pre>' + JSON.stringify(found).replaceAll('<', '&lt;') + '</pre>';
-});
-</script>
-"""
-
-
-def browser(tmp_path: Path, scheme: str, *words: str) -> str:
-    """What chromium prints; offline, with a new profile."""
-    assert CHROMIUM is not None
-    flags = (
-        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-        "--disable-component-update --disable-sync --hide-scrollbars --host-resolver-rules=MAP * ~NOTFOUND"
-    )
-    command = [
-        CHROMIUM,
-        *re.split(r" (?=--)", flags),
-        f"--user-data-dir={tmp_path / 'profile'}",
-        f"--blink-settings=preferredColorScheme={0 if scheme == 'dark' else 1}",
-        *words,
-    ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-
-
-def looked_at(page: Path, tmp_path: Path, scheme: str) -> list[dict[str, Any]]:
-    """The page measured in a window of 1,200 pixels and on a phone of 360."""
-    inside = escape(page.read_text(encoding="utf-8"))
-    frames = "".join(
-        f'<iframe srcdoc="{inside}" style="width:{width}px;height:900px;border:0"></iframe>'
-        for width in (1200, 360)
-    )
-    around = tmp_path / "around.html"
-    around.write_text(
-        f'<!doctype html><meta charset="utf-8"><meta name="color-scheme" content="light dark"><body>{_LOOK}{frames}',
-        encoding="utf-8",
-    )
-    dom = browser(tmp_path, scheme, "--window-size=1300,900", "--dump-dom", around.as_uri())
-    found = re.search(r"<pre>(.*)</pre>", dom, re.DOTALL)
-    assert found, dom[:2000]
-    return list(json.loads(unescape(found[1])))
-
-
 @needs_chromium
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_browser_shows_it_in_a_window_and_on_a_phone(page: Path, tmp_path: Path, scheme: str) -> None:
@@ -427,6 +356,11 @@ def test_a_browser_shows_it_in_a_window_and_on_a_phone(page: Path, tmp_path: Pat
         assert found["resources"] == 0
         assert found["headings"] == SECTIONS
         assert found["smallest"] >= 9
+        assert found["squares"] == (0 if width == 360 else 4)
+        assert found["pairs"] == (4 if width == 360 else 0)
+        assert found["sideways"] == []
+        assert found["axes"] == 7  # every panel of bars has one
+        assert found["broken"] == []  # whose labels stand on one line, in the card
         assert len(found["drawings"]) >= 5
         assert all(role == "img" and length > 40 for role, length in found["drawings"])
 
@@ -435,7 +369,7 @@ def test_a_browser_shows_it_in_a_window_and_on_a_phone(page: Path, tmp_path: Pat
 def test_light_and_dark_are_painted(page: Path, tmp_path: Path) -> None:
     for scheme in ("light", "dark"):
         picture = tmp_path / f"{scheme}.png"
-        browser(tmp_path, scheme, "--window-size=1200,900", f"--screenshot={picture}", page.as_uri())
+        browser(tmp_path, scheme, "--window-size=1200,1500", f"--screenshot={picture}", page.as_uri())
         with Image.open(picture) as image:
             corner = "#{:02x}{:02x}{:02x}".format(*image.convert("RGB").getpixel((3, 3)))
             used = {colour for _, colour in image.convert("RGB").getcolors(2**20) or []}

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from genrec.evaluation.significance import Verdict
 from genrec.pages.report import write_report
-from genrec.pages.users import Nobody, ShownItem, ShownUser
+from genrec.pages.users import Nobody, ShownItem, ShownUser, place_of
+
+from browser import looked_at, needs_chromium
 
 METRICS = {
     "num_users": 943,
@@ -130,7 +133,19 @@ def test_what_it_was_trained_on_is_told(tmp_path: Path) -> None:
     assert "Trained on: training part. " in written(tmp_path, evaluations={"genrec": known}).text
     again = {"trained_on": "training and validation", "HR@10": 0.2, "NDCG@10": 0.11}
     text = written(tmp_path, evaluations={"genrec": known | {"refit": again}}).text
-    assert "Trained again on training and validation, it has HR@10 0.2000 and NDCG@10 0.1100." in text
+    assert "Trained again on training and validation, it has HR@10 0.2000, NDCG@10 0.1100." in text
+
+
+def test_the_verdict_is_told_in_place_of_the_floor(tmp_path: Path) -> None:
+    floor = {"recommender": "transitions", "HR@10": 0.3, "NDCG@10": 0.2}
+    told = {"genrec": METRICS | {"floor": floor}}
+    found = {"transitions": Verdict(-0.108, -0.12, -0.1, 0.0003), "<b>": Verdict(0.01, -0.01, 0.03, 0.4)}
+    page = written(tmp_path, evaluations=told, verdicts=found)
+    assert "genrec is worse than transitions, and not told apart from <b>." in page.text
+    assert "0.1080, 95% interval -0.1200 to -0.1000, p < 0.001" in page.text
+    assert "0.0100, 95% interval -0.0100 to +0.0300, p = 0.400" in page.text
+    assert "The floor" not in page.text
+    assert "corrected (Holm) for 2 pairs" in page.text
 
 
 def test_names_are_escaped(tmp_path: Path) -> None:
@@ -170,6 +185,8 @@ def test_the_bar_and_its_interval_share_one_scale(tmp_path: Path) -> None:
     widths = [float(width) for width in re.findall(r'"fill" style="width:([\d.]+)%', panel)]
     ranges = [(float(a), float(b)) for a, b in re.findall(r"left:([\d.]+)%;width:([\d.]+)%", panel)]
     assert widths == pytest.approx([100 * 0.178 / 0.2, 100 * 0.084 / 0.2], abs=0.01)
+    ends = re.findall(r'left:100.00%">([^<]+)</span>', source)
+    assert ends == ["0.2"] * 4  # of all panels
     assert ranges[0] == pytest.approx((75, 25), abs=0.01)
 
 
@@ -192,10 +209,42 @@ def test_the_floor_is_told_where_it_was_measured(tmp_path: Path) -> None:
         page = write_report(
             tmp_path / "r.html", title="x", data_summary=SUMMARY, evaluations=told, synthetic=False
         ).read_text()
-        assert (
-            f"HR@10 0.3000 and NDCG@10 {ndcg:.4f}: by NDCG@10 this recommender is <b>{word}</b> it." in page
-        )
+        assert f"HR@10 0.3000, NDCG@10 {ndcg:.4f}: by NDCG@10 this recommender is <b>{word}</b> it." in page
     page = write_report(
         tmp_path / "r.html", title="x", data_summary=SUMMARY, evaluations={"genrec": METRICS}, synthetic=False
     )
     assert "The floor" not in page.read_text()
+
+
+@needs_chromium
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_browser_shows_it_in_a_window_and_on_a_phone(tmp_path: Path, scheme: str) -> None:
+    places = {"genrec": place_of(2), "popular": place_of(14)}
+    long = [f"A film with quite a long title, number {place}" for place in range(30)]
+    items = [ShownItem(title, 0.3, long[0], rank) for rank, title in enumerate(long[:10], start=1)]
+    near = [*items, ShownItem("Alien", 0.01, None, 14)]
+    users = [
+        replace(
+            USER,
+            outcome=name,
+            told="Told.",
+            history=long,
+            places=places,
+            lists={**USER.lists, "genrec": found},
+        )
+        for name, found in (("hit", items), ("near miss", near), ("miss", items))
+    ]
+    verdicts = {"popular": Verdict(0.01, 0.005, 0.02, 0.0001)}
+    evaluations = {"genrec": METRICS, **{f"another recommender {place}": WEAKER for place in range(5)}}
+    written(tmp_path, users=[*users, Nobody("miss", "Nobody.")], verdicts=verdicts, evaluations=evaluations)
+    looks = looked_at(tmp_path / "new" / "report.html", tmp_path, scheme)
+    for found, width in zip(looks, (1200, 360), strict=True):
+        assert found["width"] == width
+        assert found["scroll"] <= width
+        assert found["outside"] == []
+        assert found["faint"] == []
+        assert found["dark"] == (scheme == "dark")
+        assert found["resources"] == 0
+        assert found["sideways"] == []
+        assert found["axes"] == 4
+        assert found["broken"] == []

@@ -21,7 +21,7 @@ USER = ShownUser(
     "User 7",
     [f"Film {place}" for place in range(20)],
     {
-        "genrec": [ShownItem("Heat & <Dust>", 0.25), ShownItem("Alien", 0.0004)],
+        "genrec": [ShownItem("Heat & <Dust>", 0.25), ShownItem("Alien", 0.00004)],
         "popular": [ShownItem("Alien")],
     },
     taken=["Alien"],
@@ -123,14 +123,14 @@ def test_bars_share_one_scale_that_the_page_tells() -> None:
     (end,) = re.findall(r"run from 0 to ([\d.]+)%, in all lists alike", page)
     assert float(end) == 40
     widths = [float(width) for width in re.findall(r'class="thin"><i style="width:([\d.]+)%', page)]
-    assert widths == pytest.approx([62.5, 0.1, 85, 12.5])
+    assert widths == pytest.approx([62.5, 0, 85, 12.5])
     assert "run from 0" not in users_section("x", [replace(USER, lists={"x": [ShownItem("Heat")]})])
 
 
 def test_probabilities_are_told() -> None:
     card = user_card(USER)
-    assert "<span>25.0%</span>" in card
-    assert "<span>&lt; 0.1%</span>" in card
+    assert "<span>25.00%</span>" in card
+    assert "<span>&lt; 0.01%</span>" in card
     assert card.count('class="thin"') == 2  # popular gives no probabilities
 
 
