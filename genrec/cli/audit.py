@@ -63,12 +63,12 @@ def audit(
 
 def print_audit(audit: Audit) -> None:
     """Print a line for each finding, faults first, and what was looked at."""
-    console = stdout()
+    out = stdout()
     width = max(map(len, _STYLES))
     for finding in sorted(audit.findings, key=lambda finding: list(_STYLES).index(finding.severity)):
-        console.print(finding.severity.ljust(width + 2), style=_STYLES[finding.severity], end="")
-        console.print(finding.line)
-    console.print(audit.conclusion)
+        out.print(finding.severity.ljust(width + 2), style=_STYLES[finding.severity], end="")
+        out.print(finding.line)
+    out.print(audit.conclusion)
 
 
 def _is_table(path: Path) -> bool:

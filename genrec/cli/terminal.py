@@ -8,24 +8,18 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.cells import cell_len
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 from genrec.cli.exits import Exit
 
@@ -36,23 +30,44 @@ _UNSEEN = re.compile(
 )
 
 
-class _Console(Console):
-    """A console on which no name can do anything: what is not to be seen is spelled out."""
+@dataclass(frozen=True)
+class Sink:
+    """A stream on which no name can do anything: what is not to be seen is spelled out.
 
-    def print(self, *objects: Any, **options: Any) -> None:
-        super().print(
-            *(printable(thing) if isinstance(thing, str) else thing for thing in objects), **options
-        )
+    Made anew each time, as tests and pipes change the stream underneath. Only a terminal needs rich, whose import takes
+    as long as some answers.
+    """
+
+    stream: TextIO
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether it is one, or is to be taken for one."""
+        told = os.environ.get("FORCE_COLOR") or os.environ.get("TTY_COMPATIBLE")  # which rich looks at
+        return (self.stream.isatty() or bool(told)) and self.console().is_terminal
+
+    def console(self) -> Console:
+        """The stream for what rich draws."""
+        from rich.console import Console
+
+        return Console(file=self.stream, highlight=False, markup=False, soft_wrap=True)
+
+    def print(self, text: str = "", *, style: str | None = None, end: str = "\n") -> None:
+        """Print a text, in a style where there are any."""
+        if self.is_terminal:
+            self.console().print(printable(text), style=style, end=end)
+        else:
+            print(printable(text), end=end, file=self.stream)
 
 
-def stdout() -> Console:
-    """The console of the answers. Made anew each time, as tests and pipes change the stream underneath."""
-    return _Console(highlight=False, markup=False, soft_wrap=True)
+def stdout() -> Sink:
+    """Where the answers go."""
+    return Sink(sys.stdout)
 
 
-def stderr() -> Console:
-    """The console of notes, progress and errors."""
-    return _Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+def stderr() -> Sink:
+    """Where notes, progress and errors go."""
+    return Sink(sys.stderr)
 
 
 def printable(text: str) -> str:
@@ -67,9 +82,9 @@ def note(text: str) -> None:
 
 def error_line(message: str) -> None:
     """Print the one line of an error on stderr."""
-    console = stderr()
-    console.print("genrec: error: ", style="bold red", end="")
-    console.print(message_line(message))
+    err = stderr()
+    err.print("genrec: error: ", style="bold red", end="")
+    err.print(message_line(message))
 
 
 def message_line(message: str) -> str:
@@ -94,7 +109,7 @@ def print_json(value: Any) -> None:
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
     """Print rows under their column names; columns that hold only numbers stand to the right."""
-    console = stdout()
+    out = stdout()
     cells = [["" if value is None else printable(_line(str(value))) for value in row] for row in rows]
     title = printable(_line(title))
     numeric = [
@@ -103,7 +118,10 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title:
         )
         for place in range(len(columns))
     ]
-    if console.is_terminal:
+    if out.is_terminal:
+        from rich.box import SIMPLE_HEAD
+        from rich.table import Table
+
         table = Table(
             title=title or None,
             title_justify="left",
@@ -117,8 +135,10 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title:
             table.add_column(name, justify="right" if right else "left", overflow="fold")
         for row in cells:
             table.add_row(*row)
-        console.print(table, soft_wrap=False)  # what is drawn has to fit
+        out.console().print(table, soft_wrap=False)  # what is drawn has to fit
         return
+    from rich.cells import cell_len
+
     lines = [list(columns), *cells] if any(columns) else cells
     widths = [max(cell_len(line[place]) for line in lines) for place in range(len(columns))] if lines else []
     if title:
@@ -164,16 +184,27 @@ def notes_shown() -> Iterator[None]:
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """A progress bar on stderr from the first tick on, on a terminal only; yields what takes (done, in all)."""
-    console = stderr()
+    err = stderr()
+    if not err.is_terminal:
+        yield lambda done, total: None
+        return
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        console=console,
+        console=err.console(),
         transient=True,
-        disable=not console.is_terminal,
     )
     task = bar.add_task(what, start=False, total=None)
 

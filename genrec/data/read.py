@@ -52,7 +52,8 @@ def read(
 
     Args:
         source: a file, a folder in a known layout, or a polars or pandas frame.
-        items: a file or frame with ids and titles; by default the one that belongs to the layout.
+        items: a file or frame with ids and titles; by default the one that belongs to the layout. False: none, items
+            are known by their ids.
         layout: name of the layout, where it is not recognised; see `genrec.data.readers.LAYOUTS`.
         name: what to call the data set; by default the name of the file or folder.
         columns: the column of a role, for example {"user_id": "customer"}; the roles are user_id, item_id,
@@ -154,17 +155,19 @@ def read(
 
 
 def _open(source: Any, items: Any, layout: str | None, options: Options) -> tuple[str, Log, Any]:
-    """Name of the layout, the log, and the items that belong to it."""
+    """Name of the layout, the log, and the items that belong to it; None: there are none."""
     if not isinstance(source, str | Path):
         if layout is not None:
             raise ConfigError(f"layout={layout!r} is for files; a frame has columns: leave it out")
-        return "frame", table.from_frame(source, options), items
+        return "frame", table.from_frame(source, options), None if items is False else items
     found, file = recognise(Path(source), layout)
     if options.columns and not found.header:
         raise ConfigError(
             f"the layout {found.name} has no named columns: leave columns out, or give layout='table'"
         )
-    return found.name, found.read(file, options), found.items(file) if items is None else items
+    if items is None:
+        items = found.items(file)
+    return found.name, found.read(file, options), None if items is False else items
 
 
 def _name_of(source: Any) -> str:

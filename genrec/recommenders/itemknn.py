@@ -14,8 +14,10 @@ from genrec.data.catalogue import Catalogue
 from genrec.data.files import read_safetensors, write_atomically
 from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
 from genrec.data.memory import check_fits
+from genrec.data.ranking import Rankings
 from genrec.recommenders.base import Recommender, register
 from genrec.recommenders.options import Config
+from genrec.recommenders.reached import rank_reached
 
 
 class ItemKNNConfig(Config):
@@ -63,10 +65,16 @@ class ItemKNN(Recommender):
             np.bincount(train.histories.items, minlength=train.num_items)
         )
 
-    def _score(self, histories: Histories) -> FloatArray:
+    def _rank(self, histories: Histories, k: int, **options: Any) -> Rankings:
+        return rank_reached(self._reached(histories), histories, k, super()._rank, **options)
+
+    def _reached(self, histories: Histories) -> Any:
+        """Scores of the items that have a neighbour in the history; sparse (B, num_items)."""
         weights = np.power(self.config.decay, histories.ages, dtype=np.float32)
-        weights_BI = history_matrix(histories, weights, len(self.catalogue))
-        scores_BI = (weights_BI @ self.neighbours_II_).toarray()
+        return history_matrix(histories, weights, len(self.catalogue)) @ self.neighbours_II_
+
+    def _score(self, histories: Histories) -> FloatArray:
+        scores_BI = self._reached(histories).toarray()
         return np.where(scores_BI > 0, scores_BI, self.popularity_I_ - 1)  # below every item with a neighbour
 
     def _save(self, folder: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,7 @@ def recommend_to_all(
             if not parts:  # no sooner: what cannot be answered leaves nothing behind
                 folder.mkdir(parents=True, exist_ok=True)
                 write_sealed(folder / _QUESTION, asked, run=asked["model"])
-            write_atomically(path, table.write_parquet)
+            write_atomically(path, partial(table.write_parquet, compression="lz4"))  # read again in a moment
             parts |= measured(folder, [path.name])
             write_sealed(folder / _QUESTION, asked, run=asked["model"], files=parts)
         if progress is not None:

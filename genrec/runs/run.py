@@ -215,7 +215,8 @@ class Run:
         self._check_there(source)
         with_items = self.items_at is not None or self.moved_to is not None
         unrated = self.items_at is not None or bool(source.options.get("unrated"))
-        found = beside(model, source.read_today(), items=with_items, unrated=unrated)
+        dataset = source.read_today(with_items=with_items)
+        found = beside(model, dataset, items=with_items, unrated=unrated)
         for line in found.notes:
             note(line)
         return found

@@ -115,8 +115,11 @@ class DataSource:
                 }
         return DataSource(path or self.path, items, options)
 
-    def read_today(self) -> Dataset:
+    def read_today(self, *, with_items: bool = True) -> Dataset:
         """Read the data as those of today, of which everybody counts; see `genrec.recommenders.today`.
+
+        Args:
+            with_items: False: the log alone, where nothing is asked of the items that its layout brings.
 
         Raises:
             DataError, CatalogueError, ConfigError: see `genrec.read`.
@@ -126,7 +129,12 @@ class DataSource:
 
         if self.path == SYNTHETIC:
             return genrec.synthetic()
-        return read_today(self.path, self.items, **self.options)
+        if with_items:
+            return read_today(self.path, self.items, **self.options)
+        options = {name: value for name, value in self.options.items() if name != "item_columns"}
+        if options.get("columns"):
+            options["columns"] = {**options["columns"], "title": None}  # it may be one of the items
+        return read_today(self.path, False, **options)
 
     def absolute(self) -> DataSource:
         """The same source with paths that hold from any folder."""

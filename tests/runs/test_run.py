@@ -209,3 +209,19 @@ def test_a_run_reads_the_dates_of_other_days_as_it_read_its_own(tmp_path: Path) 
         genrec.read(tmp_path / "tuesday.csv")
     again = genrec.train(tmp_path / "run" / "config.yaml", tmp_path / "tuesday.csv", tmp_path / "again")
     assert again.data.report.dates == "month-first"
+
+
+def test_who_took_what_is_read_without_the_items_that_the_run_has(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    rows = [f"{user} " + " ".join(f"i{(user + step) % 7}" for step in range(5)) for user in range(6)]
+    (data / "sequences.txt").write_text("\n".join(rows) + "\n")
+    items = data / "items.jsonl"
+    items.write_text("".join(f'{{"item_id": "i{row}", "title": "Thing {row}"}}\n' for row in range(7)))
+    genrec.train("popular", data, tmp_path / "run")
+    items.write_text("no JSON\n")
+    today = genrec.open_run(tmp_path / "run").today
+    assert today.history("2") == ["i2", "i3", "i4", "i5", "i6"]
+    assert today.model.catalogue.titles[0] == "Thing 0"
+    with pytest.raises(genrec.errors.DataError, match=r"items\.jsonl"):
+        _ = genrec.open_run(tmp_path / "run", data).today  # what is named is read
