@@ -53,6 +53,7 @@ clean: ## remove .venv, caches and builds
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing genrec and its libraries into .venv: minutes, and less where pip has them already"
 	$(BIN)/pip install --quiet -c constraints.txt -e .
 	touch $@
 

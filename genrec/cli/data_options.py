@@ -61,6 +61,18 @@ class DataOptions(dict[str, Any]):
                 given[f"{option}s"] = columns_of(given.pop(option), f"--{option.replace('_', '-')}", example)
         return DataSource.of_recipe(recipe or {}, path, None if items is None else str(items), given)
 
+    def words(self) -> list[str]:
+        """The options as they stand on a command line."""
+        words: list[str] = []
+        for name, value in self.items():
+            option = name.replace("_", "-")
+            if isinstance(value, bool):
+                words.append(f"--{option}" if value else f"--no-{option}")
+                continue
+            for one in value if isinstance(value, list) else [value]:
+                words += [f"--{option}", str(one)]
+        return words
+
 
 NONE_GIVEN = DataOptions()
 

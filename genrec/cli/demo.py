@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from genrec.data.interactions import IntArray, Targets
     from genrec.pages.users import Nobody, ShownUser
     from genrec.recommenders.base import Recommender
+    from genrec.runs.next_steps import Step
+    from genrec.runs.run import Run
 
 _BASELINES = (FLOOR, "itemknn", "popular")
 # 300 invented films are learned in less than what real shops of that size may need.
@@ -60,6 +62,7 @@ def demo(
     if data == SYNTHETIC and chosen.recommender == "genrec":
         chosen = chosen.with_overrides(_BRIEFLY)
     source = data_options.source(data, chosen.data)
+    _tell_time(synthetic=data == SYNTHETIC and chosen.recommender == "genrec")
     with stoppable("go on with the same command"):
         folder = _run_folder(out, chosen, source.absolute().path)
         run = train_run(folder, chosen, source, resume=True)
@@ -89,6 +92,7 @@ def demo(
     print_table(["", *metrics], rows, "beside the baselines")
     stdout().print(sentence(own, judged))
     users = _show_users(models, parts.test, ranks)
+    steps = _next_steps(run, out, own, [data, *data_options.words()])
     write_report(
         page,
         title=f"{own} on {dataset.name}",
@@ -98,9 +102,57 @@ def demo(
         users=users,
         verdicts=judged,
         notes=dataset.report.notes,
+        steps=steps,
         synthetic=dataset.synthetic,
     )
-    stdout().print(f"report: {page}   run: {run.folder}")
+    stdout().print(f"\nreport: {page}   run: {run.folder}\n")
+    for what, commands in steps:
+        stdout().print(f"{what}:", style="dim")
+        for line in commands:
+            stdout().print(f"  {line}")
+
+
+def _tell_time(*, synthetic: bool) -> None:
+    """Say beforehand how long the demo takes; `synthetic`: it is the one whose work is known."""
+    if not synthetic:
+        note(
+            "how long this takes depends on the data and the recipe; a training that takes long shows how far it is"
+        )
+        return
+    from genrec.runs.pace import demo_seconds, told
+
+    note(
+        f"this takes {told(demo_seconds())}, by what one core does just now: it trains briefly, measures four "
+        "recommenders and shows three users. Other work on the machine makes it longer; a second time, once trained, "
+        "takes seconds"
+    )
+
+
+def _next_steps(run: Run, out: Path, own: str, data: Sequence[str]) -> list[Step]:
+    """What can be done with the run of a demo, and beside it; `data` are the words that name its data."""
+    import numpy as np
+
+    from genrec.runs.next_steps import Step, command, steps_of_run
+
+    asked = run.parts.test.take(np.array([0]))
+    history = [run.data.catalogue.ids[item] for item in asked.histories[0][-2:]]
+    other = next(name for name in ("itemknn", "popular") if name != own)
+    beside = out / other
+    steps = steps_of_run(run.folder, out, user=str(asked.users[0]), history=history)
+    steps.append(
+        Step(
+            "Compare it with another recommender, as a page",
+            (
+                command("train", other, "--data", *data, "--out", beside),
+                command("evaluate", beside),
+                command("compare", run.folder, beside, "--out", out / "comparison.html"),
+            ),
+        )
+    )
+    if run.data.synthetic:
+        what = "The same with your own log: its path stands in place of LOG.csv"
+        steps.append(Step(what, (command("demo", "--data", "LOG.csv"),)))
+    return steps
 
 
 def _run_folder(out: Path, recipe: Recipe, path: str) -> Path:

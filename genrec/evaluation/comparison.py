@@ -25,12 +25,12 @@ from genrec.evaluation.beyond_accuracy import (
     overlap,
 )
 from genrec.evaluation.metrics import hit_rate, per_user
+from genrec.evaluation.outcomes import LAST, middle
 from genrec.evaluation.protocol import CUT_OFFS, Evaluation, evaluate_rankings
 from genrec.evaluation.significance import Comparisons, compare_all, interval, resampled_means
 
 _NUM_BINS = 4
 _RATES = ("seen_rate", "invalid_rate", "duplicate_rate", "num_without_list")
-_USUAL_HISTORY = 8  # neither too short to tell something nor too long to read
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,17 @@ class Bin:
 
 @dataclass(frozen=True)
 class Example:
-    """A user worth looking at: the row of the targets, and the recommenders whose first seed finds the target."""
+    """A user worth looking at.
+
+    Attributes:
+        row: of the targets.
+        found_by: the recommenders whose first seed finds the target.
+        missed_by: where nobody does, those whose first seed has it just behind the first ten.
+    """
 
     row: int
     found_by: tuple[int, ...]
+    missed_by: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -261,24 +268,29 @@ def _bins(count_B: IntArray, hits_SB: Sequence[BoolArray]) -> tuple[Bin, ...]:
 
 
 def _examples(ranks_GB: IntArray, lengths_B: IntArray) -> tuple[Example, ...]:
-    """Up to six users: found by one recommender alone (the best four of them), by everyone, by no one.
+    """Up to seven users: found by one alone (the best four of them), by everyone, just missed, and missed by everyone.
 
-    Of several such users the one with a history of usual length, then the one found nearest to the top.
+    Of several such users the one in the middle by the ranks of those who have it, then by length of history.
     """
-    places_GB = np.where(ranks_GB <= DEPTH, ranks_GB, 0)
-    unusual_B = np.abs(lengths_B - _USUAL_HISTORY) // 5
+    ranks_GB = np.where(ranks_GB <= LAST, ranks_GB, 0)
+    found_GB = (ranks_GB > 0) & (ranks_GB <= DEPTH)
+    near_GB = ranks_GB > DEPTH
+    places_B = np.where(found_GB.any(axis=0), np.where(found_GB, ranks_GB, 0), ranks_GB).sum(axis=0)
     num_groups = len(ranks_GB)
     wanted = [np.arange(num_groups) == one for one in range(min(num_groups, 4))]
-    wanted += [np.ones(num_groups, dtype=bool), np.zeros(num_groups, dtype=bool)]
-    examples = []
-    for finders_G in wanted:
-        rows = np.flatnonzero(((places_GB > 0) == finders_G[:, None]).all(axis=0))
-        if len(rows):
-            order = np.lexsort((rows, places_GB[:, rows].sum(axis=0), unusual_B[rows]))
-            examples.append(
-                Example(int(rows[order[0]]), tuple(int(one) for one in np.flatnonzero(finders_G)))
-            )
-    return tuple(examples)
+    kinds_B = [(found_GB == finders_G[:, None]).all(axis=0) for finders_G in wanted]
+    nobody_B, near_B = ~found_GB.any(axis=0), near_GB.any(axis=0)
+    kinds_B += [found_GB.all(axis=0), nobody_B & near_B, nobody_B & ~near_B]
+    rows = [middle(np.flatnonzero(of_B), places_B, lengths_B) for of_B in kinds_B]
+    return tuple(
+        Example(
+            row,
+            tuple(np.flatnonzero(found_GB[:, row]).tolist()),
+            () if found_GB[:, row].any() else tuple(np.flatnonzero(near_GB[:, row]).tolist()),
+        )
+        for row in rows
+        if row is not None
+    )
 
 
 def _concentration_json(found: Concentration) -> dict[str, Any]:

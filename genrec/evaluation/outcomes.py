@@ -35,8 +35,9 @@ def outcomes(ranks_B: IntArray, lengths_B: IntArray) -> tuple[Outcome, ...]:
         ranks_B: of the targets from 1, of an order that of the item found first; 0 where none was found.
         lengths_B: items of the histories.
     """
+    ranks_B = np.where(ranks_B > LAST, 0, ranks_B)  # a longer list must not make another choice
     hit_B = (ranks_B >= 1) & (ranks_B <= DEPTH)
-    near_B = (ranks_B > DEPTH) & (ranks_B <= LAST)
+    near_B = ranks_B > DEPTH
     kinds = {"hit": hit_B, "near miss": near_B, "miss": ~(hit_B | near_B)}
     return tuple(
         Outcome(name, int(of_B.sum()), middle(np.flatnonzero(of_B), ranks_B, lengths_B))
@@ -51,7 +52,5 @@ def middle(rows: IntArray, ranks_B: IntArray, lengths_B: IntArray) -> int | None
     """
     if not len(rows):
         return None
-    # Ranks beyond the last one told are alike: a list of another length must not make another choice.
-    ranks_R = np.where(ranks_B[rows] > LAST, 0, ranks_B[rows])
-    order = np.lexsort((rows, lengths_B[rows], ranks_R))
+    order = np.lexsort((rows, lengths_B[rows], ranks_B[rows]))
     return int(rows[order[(len(rows) - 1) // 2]])

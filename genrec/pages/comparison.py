@@ -13,11 +13,13 @@ import numpy as np
 
 from genrec.data.interactions import Targets
 from genrec.evaluation import numbers
+from genrec.evaluation.beyond_accuracy import DEPTH
 from genrec.evaluation.comparison import Analysis, Example
+from genrec.evaluation.outcomes import LAST
 from genrec.pages.charts import Bar, Line, bar_panel, chip, line_chart
 from genrec.pages.comparison_charts import Dot, scatter
 from genrec.pages.comparison_sections import differences, for_whom, lists, overlap, quality
-from genrec.pages.page import panels, scrolling, section, write_page
+from genrec.pages.page import next_steps, panels, scrolling, section, write_page
 from genrec.pages.users import ShownItem, ShownUser, user_card
 from genrec.pages.verdict import listed, verdict_list
 
@@ -46,6 +48,11 @@ class Origin:
     measured: Mapping[str, float] = field(default_factory=dict)
     curve: Sequence[tuple[float, float]] = ()
 
+    @property
+    def is_run(self) -> bool:
+        """Whether the lists are those of a run."""
+        return self.commit is not None or bool(self.measured)
+
 
 def write_comparison(
     path: str | Path,
@@ -53,6 +60,7 @@ def write_comparison(
     targets: Targets,
     origins: Sequence[Origin],
     about: Mapping[str, Any],
+    steps: Sequence[tuple[str, Sequence[str]]] = (),
 ) -> Path:
     """Write the page to `path` (folders are made, an older page is replaced) and return the path.
 
@@ -63,6 +71,7 @@ def write_comparison(
         origins: of the runs, in any order.
         about: `data synthetic num_users num_items num_interactions fingerprint protocol split num_targets
             trained_on floor genrec commit time command`.
+        steps: what to do next: what each is for, and its commands.
     """
     title = f"{len(analysis.groups)} recommenders on {about['data']}"
     sections = [
@@ -76,6 +85,7 @@ def write_comparison(
         _costs(analysis, origins),
         _examples(analysis, targets),
         _provenance(analysis, origins, about),
+        next_steps(steps),
     ]
     return write_page(path, title, sections, synthetic=about["synthetic"])
 
@@ -198,10 +208,15 @@ def _examples(analysis: Analysis, targets: Targets) -> str:
         taken = targets.answers(example.row).tolist()
         lists = {}
         for place, group in enumerate(analysis.groups):
-            items = [int(item) for item in group.rankings[0].items_BK[example.row] if item >= 0]
+            own = group.rankings[0].items_BK[example.row, :LAST]
+            items = [int(item) for item in own if item >= 0]
             places = [str(items.index(item) + 1) for item in taken if item in items]
-            where = f"place {', '.join(places)}" if places else "not found"
-            lists[f"{place + 1} · {group.name}: {where}"] = [ShownItem(title(item)) for item in items[:10]]
+            where = f"place {', '.join(places)}" if places else f"not among the first {len(items)}"
+            lists[f"{place + 1} · {group.name}: {where}"] = [
+                ShownItem(title(item), rank=rank)
+                for rank, item in enumerate(items, start=1)
+                if rank <= DEPTH or item in taken
+            ]
         user = f"User {targets.users[example.row]}: {_found_by(example, analysis.names)}"
         history = [title(int(item)) for item in targets.histories[example.row]]
         return ShownUser(user, history, lists, [title(item) for item in taken])
@@ -209,14 +224,17 @@ def _examples(analysis: Analysis, targets: Targets) -> str:
     cards = "".join(user_card(shown(example)) for example in analysis.examples)
     text = (
         "What they took, oldest first, what came next (→), and the first ten of each recommender's first seed. Chosen "
-        "to tell something: users whose item one recommender alone finds, all find, or none."
+        "by what happened: users whose item one recommender alone has among them, all have, nobody has though it "
+        f"stands just behind, at place 11 to {LAST}, and nobody has at all. Of each kind it is the user in the middle, "
+        "by place and then by length of history: not the best case, and no lucky draw."
     )
     return section("Some users", text, cards)
 
 
 def _found_by(example: Example, names: Sequence[str]) -> str:
     if not example.found_by:
-        return "nobody finds it"
+        near = listed([names[place] for place in example.missed_by]) if example.missed_by else ""
+        return f"nobody finds it, just missed by {near}" if near else "nobody finds it"
     if len(example.found_by) == len(names):
         return "all find it"
     return f"only {names[example.found_by[0]]} finds it"

@@ -50,6 +50,22 @@ def section(title: str, text: str, *parts: str) -> str:
     return f"<section><h2>{escape(title)}</h2>{words}{''.join(parts)}</section>"
 
 
+def next_steps(steps: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """The section that ends a page: what to do next.
+
+    Args:
+        steps: what each is for, and its commands one after another.
+    """
+    if not steps:
+        return ""
+    rows = "".join(
+        f"<dt>{escape(what)}</dt><dd><pre><code>{escape(chr(10).join(commands))}</code></pre></dd>"
+        for what, commands in steps
+    )
+    text = "Commands for a shell in the folder that this page was made from."
+    return section("What to do next", text, f'<dl class="steps">{rows}</dl>')
+
+
 def scrolling(title: str, table: str) -> str:
     """A card with a table that scrolls by itself, by keyboard too, where the page is too narrow for it."""
     label = f'tabindex="0" role="region" aria-label="{escape(title)}"'

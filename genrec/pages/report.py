@@ -12,7 +12,7 @@ from genrec.data.readers.times import iso_day
 from genrec.evaluation import numbers
 from genrec.evaluation.significance import Verdict
 from genrec.pages.charts import Bar, Form, Line, bar_panel, line_chart
-from genrec.pages.page import scrolling, section, write_page
+from genrec.pages.page import next_steps, scrolling, section, write_page
 from genrec.pages.users import Nobody, ShownUser, users_section
 from genrec.pages.verdict import verdict_list
 
@@ -53,6 +53,7 @@ def write_report(
     users: Sequence[ShownUser | Nobody] = (),
     verdicts: Mapping[str, Verdict] | None = None,
     notes: Sequence[str] = (),
+    steps: Sequence[tuple[str, Sequence[str]]] = (),
     synthetic: bool,
 ) -> Path:
     """Write the report to `path` (folders are made, an older report is replaced) and return the path.
@@ -66,6 +67,7 @@ def write_report(
         users: hit, near miss and miss, with their lists.
         verdicts: another recommender to what the paired test says of the first one beside it.
         notes: further remarks, one paragraph each.
+        steps: what to do next: what each is for, and its commands.
         synthetic: the data are invented, which the page then says loudly.
     """
     sections = [
@@ -75,6 +77,7 @@ def write_report(
         _curve(curve),
         _table(evaluations),
         _notes(notes),
+        next_steps(steps),
     ]
     return write_page(path, title, sections, synthetic=synthetic)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from genrec.data.ranking import Rankings
     from genrec.evaluation.comparison import Analysis, Group
     from genrec.pages.comparison import Origin
+    from genrec.runs.next_steps import Step
 
 _NOT_THE_METHOD = ("seed", "threads", "report_to")  # options that make no other recommender
 _COSTS = ("seconds", "users_per_s", "peak_memory_mb")
@@ -34,12 +35,14 @@ class Comparison:
         targets: the questions of all lists.
         origins: where each run's lists come from, group by group.
         about: the data, the questions and this program.
+        moved_to: where the data of the runs lie now, if they were moved.
     """
 
     analysis: Analysis
     targets: Targets
     origins: list[Origin]
     about: dict[str, Any]
+    moved_to: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain values."""
@@ -64,7 +67,17 @@ class Comparison:
         from genrec.pages.comparison import write_comparison
 
         check_page(Path(path))
-        return write_comparison(path, self.analysis, self.targets, self.origins, self.about)
+        steps = self._next_steps(Path(path).parent)
+        return write_comparison(path, self.analysis, self.targets, self.origins, self.about, steps)
+
+    def _next_steps(self, folder: Path) -> list[Step]:
+        """What to do next with the best recommender that is a run."""
+        from genrec.runs.next_steps import steps_of_run
+
+        runs = {one.name: Path(one.path) for one in reversed(self.origins) if one.is_run}
+        best = next(runs[name] for name in self.analysis.names if name in runs)
+        moved = () if self.moved_to is None else ("--data", self.moved_to)
+        return steps_of_run(best, folder, user=str(self.targets.users[0]), moved=moved)
 
 
 def check_page(path: Path) -> None:
@@ -165,7 +178,7 @@ def compare(
         "floor": _floor(opened, name),
         **{key: now[key] for key in ("genrec", "commit", "time", "command")},
     }
-    return Comparison(analysis, targets, origins, about)
+    return Comparison(analysis, targets, origins, about, None if data is None else str(data))
 
 
 def _floor(runs: Sequence[Run], name: str) -> Mapping[str, Any] | None:

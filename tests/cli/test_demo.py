@@ -1,19 +1,27 @@
 from __future__ import annotations
 
 import json
-from html import escape
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from html import escape, unescape
 from pathlib import Path
 
 import genrec
 import pytest
 from genrec.data.interactions import IntArray
 from genrec.data.ranking_file import read_rankings
+from genrec.errors import DataError
 from genrec.evaluation.metrics import per_user
 from genrec.evaluation.outcomes import outcomes
 from genrec.evaluation.protocol import evaluate_rankings
 from genrec.evaluation.significance import verdicts
 from genrec.pages.users import what_happened
 from genrec.recommenders.itemknn import ItemKNN
+from genrec.runs import pace
 
 
 @pytest.fixture
@@ -70,7 +78,68 @@ def test_a_second_demo_trains_nothing_again(cli, small: Path, tmp_path: Path, mo
     again = cli(*words)
     assert fitted == []
     assert "is trained already" in again.err
-    assert first.splitlines()[-1] == again.out.splitlines()[-1]
+    reports = [next(line for line in out.splitlines() if "report: " in line) for out in (first, again.out)]
+    assert reports[0] == reports[1]
+
+
+def test_the_next_commands_are_there_to_copy_and_work(
+    cli, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "my demo"
+    log = small / "interactions.csv"
+    words = ("--data", log, "--items", small / "items.csv", "--orders", "none", "--column", "rating=")
+    shown = cli("demo", *words, "--out", out, "--recipe", "popular").out
+    page = unescape((out / "report.html").read_text())
+    end = shown[shown.index("report: ") :]
+    commands = [line.strip() for line in end.splitlines() if line.startswith("  ")]
+    assert commands.pop() == "genrec demo --data LOG.csv"
+    assert [shlex.split(line)[1] for line in commands] == [
+        "recommend",
+        "recommend",
+        "recommend",
+        "audit",
+        "train",
+        "evaluate",
+        "compare",
+    ]
+    monkeypatch.chdir(tmp_path)
+    for line in commands:
+        assert line in page
+        cli(*shlex.split(line)[1:])
+    assert (out / "everybody.parquet").exists()
+    comparison = unescape((out / "comparison.html").read_text())
+    first, second, third = re.findall(r"<pre><code>(.*?)</code></pre>", comparison)
+    assert "--because" in first
+    cli(*shlex.split(first)[1:])
+    assert "everybody.parquet exists" in cli(*shlex.split(second)[1:], code=2).err
+    cli(*shlex.split(third)[1:])
+
+
+def test_the_time_is_told_before_the_work(cli, small: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(pace, "sample_seconds", lambda: 120 / pace.DEMO_SAMPLES)
+    told = cli("demo", "--data", small, "--out", tmp_path / "demo", "--recipe", "popular").err
+    assert told.startswith("how long this takes depends on the data and the recipe")
+
+    def stopped(*_: object, **__: object) -> None:
+        raise DataError("stopped")
+
+    monkeypatch.setattr("genrec.runs.train.train_run", stopped)
+    told = cli("demo", "--out", tmp_path / "other", code=2).err
+    assert told.startswith("this takes about 2 minutes, by what one core does just now")
+
+
+@pytest.mark.slow
+def test_the_demo_takes_less_than_90_seconds_of_a_core_and_about_what_it_says(tmp_path: Path) -> None:
+    threads = {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
+    before, begun = os.times(), time.perf_counter()
+    words = [sys.executable, "-m", "genrec", "demo", "--out", str(tmp_path)]
+    done = subprocess.run(words, env=os.environ | threads, capture_output=True, text=True, check=True)
+    wall, after = time.perf_counter() - begun, os.times()
+    spent = after.children_user + after.children_system - before.children_user - before.children_system
+    assert spent < 90
+    number, unit = re.search(r"this takes about (\d+) (seconds|minutes)", done.stderr).groups()
+    told = int(number) * (60 if unit == "minutes" else 1)
+    assert wall / 2.5 < told < wall * 2.5, f"told {told} s, took {wall:.0f} s"
 
 
 def test_a_page_of_somebody_else_is_not_replaced(cli, small: Path, tmp_path: Path) -> None:

@@ -112,8 +112,26 @@ def test_examples_show_each_kind_of_user_once(analysis: Analysis) -> None:
     assert found[1,] in (0, 1)
     assert found[0, 1] in (2, 3)
     assert found[()] >= 32
-    assert TRAIN.lengths[found[0,]] >= 4  # a history of usual length is preferred
+    assert all(example.missed_by == () for example in analysis.examples)
     assert analyse([STRONG, WEAK], TARGETS, TRAIN).examples == analysis.examples
+
+
+def test_examples_are_the_middle_of_their_kind_and_a_near_miss_is_one() -> None:
+    """Users 0 to 8 are found at places 1 to 9, users 9 to 13 stand at 11 to 15 in one of the lists."""
+    near = [user + 1 if user < 9 else user + 2 if user < 14 else 0 for user in range(NUM_USERS)]
+    other = [user + 1 if user < 9 else 0 for user in range(NUM_USERS)]
+    found = analyse([group("near", near), group("other", other)], TARGETS, TRAIN)
+    first = found.names.index("near")
+    assert [(example.found_by, example.missed_by) for example in found.examples] == [
+        ((0, 1), ()),
+        ((), (first,)),
+        ((), ()),
+    ]
+    assert [example.row for example in found.examples[:2]] == [4, 11]
+    missed = TRAIN.lengths[14:]
+    shorter = (missed < TRAIN.lengths[found.examples[2].row]).sum()
+    assert shorter <= len(missed) / 2
+    assert (missed > TRAIN.lengths[found.examples[2].row]).sum() <= len(missed) / 2
 
 
 def test_seen_items_are_dropped_and_told() -> None:

@@ -32,6 +32,7 @@ SECTIONS = [
     "What they cost",
     "Some users",
     "Where the numbers come from",
+    "What to do next",
 ]
 ABOUT = {
     "data": "films",
@@ -113,7 +114,8 @@ def origins(analysis: Analysis) -> list[Origin]:
 @pytest.fixture(scope="module")
 def page(analysis: Analysis, targets: Targets, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("comparison") / "new" / "page.html"
-    return write_comparison(path, analysis, targets, origins(analysis), ABOUT)
+    steps = [("Look for leaks", ["genrec audit runs/a"])]
+    return write_comparison(path, analysis, targets, origins(analysis), ABOUT, steps)
 
 
 def text_of(source: str) -> str:
@@ -200,7 +202,10 @@ def test_users_show_history_lists_and_where_the_target_is(
     assert len(cards) == len(analysis.examples)
     for card, example in zip(cards, analysis.examples, strict=True):
         assert f"User {targets.users[example.row]}:" in card
-        assert card.count('<li class="hit">') == len(example.found_by)
+        target, groups = targets.items[example.row], analysis.groups
+        shown = [target in group.rankings[0].items_BK[example.row, :20] for group in groups]
+        assert card.count('<li class="hit">') == sum(shown)
+        assert card.count("not among the first 20<") == len(groups) - sum(shown)
         for place in example.found_by:
             items = analysis.groups[place].rankings[0].items_BK[example.row].tolist()
             where = items.index(targets.items[example.row]) + 1

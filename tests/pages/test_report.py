@@ -95,6 +95,7 @@ def written(tmp_path: Path, **changes: Any) -> Page:
         "curve": CURVE,
         "users": [USER],
         "notes": ["seed 0"],
+        "steps": [("Look for leaks", ["genrec audit runs/a", "genrec audit runs/b"])],
         "synthetic": False,
     }
     return Page(write_report(tmp_path / "new" / "report.html", **given | changes))
@@ -104,7 +105,14 @@ def test_people_come_first(tmp_path: Path) -> None:
     users = [replace(USER, outcome="hit", told="found"), Nobody("near miss", "No near miss: nobody's.")]
     page = written(tmp_path, users=users)
     headings = re.findall(r"<h2>(.*?)</h2>", page.source)
-    assert headings == ["Three users", "What it finds", "How it learnt", "All numbers", "Notes"]
+    assert headings == [
+        "Three users",
+        "What it finds",
+        "How it learnt",
+        "All numbers",
+        "Notes",
+        "What to do next",
+    ]
     assert page.source.index("<article") < page.source.index("<table>", page.source.index("</header>"))
 
 
@@ -157,10 +165,20 @@ def test_names_are_escaped(tmp_path: Path) -> None:
         evaluations={attack: METRICS},
         users=[ShownUser(attack, [attack], {attack: [ShownItem(attack, 0.5, attack)]}, [attack])],
         notes=[attack],
+        steps=[(attack, [attack, "genrec audit"])],
     )
     assert "<script" not in page.source
     assert page.text.count(attack) >= 9
     assert "Heat & <Dust>" in written(tmp_path).text
+
+
+def test_commands_end_the_page(tmp_path: Path) -> None:
+    source = written(tmp_path).source
+    assert (
+        "<pre><code>genrec audit runs/a\ngenrec audit runs/b</code></pre></dd></dl></section>\n</main>"
+        in source
+    )
+    assert "What to do next" not in written(tmp_path, steps=[]).text
 
 
 def test_needs_no_network(tmp_path: Path) -> None:
@@ -191,7 +209,9 @@ def test_the_bar_and_its_interval_share_one_scale(tmp_path: Path) -> None:
 
 
 def test_little_is_enough(tmp_path: Path) -> None:
-    page = written(tmp_path, data_summary={}, evaluations={}, curve=[{"epoch": 1}], users=[], notes=[])
+    page = written(
+        tmp_path, data_summary={}, evaluations={}, curve=[{"epoch": 1}], users=[], notes=[], steps=[]
+    )
     assert "<section" not in page.source
     assert "genrec on films" in page.text
 
