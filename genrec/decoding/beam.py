@@ -13,7 +13,7 @@ A prefix's log-probability bounds that of every item below it. Prefixes are trie
 better than the k-th item found so far can be dropped: when none is left, the list is the model's true top k. Nothing
 that such a proof could do without is run, but for the few that are tried side by side. A beam throws prefixes away
 that may still matter; the best of their scores is kept, and where the k-th item scores at least as high, its list is
-proved as well.
+proved as well. Offsets of items keep the bound (`offsets.py`).
 
 Best first search with an admissible bound is A* (Hart, Nilsson and Raphael 1968) with the score so far as the bound.
 
@@ -39,6 +39,7 @@ from genrec.backbones.children import ChildLogits, child_logits, log_softmax_of_
 from genrec.decoding.cache import FixedStates, SearchCache
 from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.decoding.frontier import Candidates, Found, Frontier
+from genrec.decoding.offsets import Offsets
 from genrec.decoding.prior import Prior
 from genrec.errors import ConfigError
 
@@ -63,7 +64,13 @@ _HEAD_ROWS = 256  # places whose logits over the whole vocabulary are held at on
 class BeamSearch:
     """Search of one backbone over one trie."""
 
-    def __init__(self, backbone: NodeModel, trie: TrieTensors, normalise: Normalise = "children") -> None:
+    def __init__(
+        self,
+        backbone: NodeModel,
+        trie: TrieTensors,
+        normalise: Normalise = "children",
+        offsets: Offsets | None = None,
+    ) -> None:
         """Search with a model.
 
         Args:
@@ -72,8 +79,9 @@ class BeamSearch:
             normalise: what a token's probability is relative to, as in training: the children of its node, or the
                 whole vocabulary (forced tokens then lower an item's score, and the scores of all items add up to
                 less than one).
+            offsets: what is added to the score of each item; None: nothing.
         """
-        self.backbone, self.trie, self.normalise = backbone, trie, normalise
+        self.backbone, self.trie, self.normalise, self.offsets = backbone, trie, normalise, offsets
 
     @torch.inference_mode()
     def search(
@@ -175,7 +183,8 @@ class BeamSearch:
         user_R = torch.arange(len(cache.start_R), device=device)
         lists, found = (Found.nothing(len(user_R), k, device) for _ in range(2))
         edges = self._first(cache, prior, constraint, k)
-        frontier = Frontier(found.score_Bk[:, :0], found.item_Bk[:, :0], found.item_Bk[:, :0])
+        lead_N = None if self.offsets is None else self.offsets.lead_N
+        frontier = Frontier(found.score_Bk[:, :0], found.item_Bk[:, :0], found.item_Bk[:, :0], lead_N)
         side_by_side, longest = _SIDE_BY_SIDE, None
         if isinstance(cache, FixedStates):
             side_by_side = _SIDE_BY_SIDE_WITH_FIXED_STATES
@@ -230,11 +239,15 @@ class BeamSearch:
         first, last = trie.first_child_N1[:2].tolist()
         if self.normalise == "vocabulary" or last - first < _WIDE_ROOT * k:
             score_R = torch.zeros(len(row_R), device=device)
+            if self.offsets is not None:
+                score_R += self.offsets.most_N[0]
             bound_R = torch.full_like(score_R, -torch.inf)
             return self._children(cache, prior, row_R, zeros_R, zeros_R, score_R, bound_R, cache.hidden_RD)
         (part,) = self._scores(prior, row_R, zeros_R, cache.hidden_RD)
         score_RC = part.logits_NC[:, : last - first]
         node_C = torch.arange(first, last, device=device)
+        if self.offsets is not None:
+            score_RC = score_RC + self.offsets.most_N[first:last]
         alone_C = trie.last_leaf_N[node_C] - trie.first_leaf_N[node_C] == 1
         # Of a thousand children a few dozen matter. The best that are items by themselves tell which: nothing below
         # the k-th of those can enter a list. Where filters hide too many of them, all children stay.
@@ -374,6 +387,9 @@ class BeamSearch:
                 score_E.index_copy_(0, edge_NC.flatten(), score_NC.flatten())
             score_E = score_E[:-1]
         score_E = score_E.add_(score_F.index_select(0, parent_E))
+        if self.offsets is not None:
+            most_N = self.offsets.most_N
+            score_E = score_E + (most_N[child_E] - most_N[node_F][parent_E])
         # Of hundreds of thousands of children few may enter a list, and the others cost nothing from here on.
         kept_E = torch.nonzero(score_E >= bound_F.index_select(0, parent_E)).squeeze(1)
         parent_E, child_E, score_E = (part.index_select(0, kept_E) for part in (parent_E, child_E, score_E))

@@ -99,20 +99,29 @@ class Candidates:
 class Frontier:
     """Prefixes that may still be expanded, a row each user.
 
-    Shape: score_RC (-inf: none), node_RC, the last node of each, and slot_RC, its parent's slot.
+    Shape: score_RC (-inf: none), node_RC, the last node of each, and slot_RC, its parent's slot. `lead_N`, by node, is
+    added to scores to tell which are the best; None: nothing.
     """
 
     score_RC: Tensor
     node_RC: Tensor
     slot_RC: Tensor
+    lead_N: Tensor | None = None
 
     def take(self, rows_R: Tensor) -> Frontier:
         """The rows `rows_R`."""
-        return Frontier(self.score_RC[rows_R], self.node_RC[rows_R], self.slot_RC[rows_R])
+        return Frontier(self.score_RC[rows_R], self.node_RC[rows_R], self.slot_RC[rows_R], self.lead_N)
 
     def _columns(self, score_RW: Tensor, column_RW: Tensor) -> Frontier:
         """Some of each row, with their scores."""
-        return Frontier(score_RW, self.node_RC.gather(1, column_RW), self.slot_RC.gather(1, column_RW))
+        return Frontier(
+            score_RW, self.node_RC.gather(1, column_RW), self.slot_RC.gather(1, column_RW), self.lead_N
+        )
+
+    @property
+    def _merit_RC(self) -> Tensor:
+        """What the best are chosen by."""
+        return self.score_RC if self.lead_N is None else self.score_RC + self.lead_N[self.node_RC]
 
     def add(self, edges: Candidates) -> Frontier:
         """These and the candidates."""
@@ -121,19 +130,25 @@ class Frontier:
             torch.cat([self.score_RC, score_RC], dim=1),
             torch.cat([self.node_RC, edges.node_E[edge_RC]], dim=1),
             torch.cat([self.slot_RC, edges.slot_E[edge_RC]], dim=1),
+            self.lead_N,
         )
 
     def split(self, count: int) -> tuple[Frontier, Frontier]:
         """The best `count` of each row, best first, and the others."""
-        score_RW, column_RW = self.score_RC.topk(min(count, self.score_RC.shape[1]), dim=1)
+        column_RW = self._merit_RC.topk(min(count, self.score_RC.shape[1]), dim=1).indices
         others_RC = self.score_RC.scatter(1, column_RW, -torch.inf)
-        return self._columns(score_RW, column_RW), Frontier(others_RC, self.node_RC, self.slot_RC)
+        best = self._columns(self.score_RC.gather(1, column_RW), column_RW)
+        return best, Frontier(others_RC, self.node_RC, self.slot_RC, self.lead_N)
 
     def shrink(self, most: int, found: Found) -> Frontier:
         """Without what cannot enter the lists any more, and with the best `most` of each row at the most."""
         self.score_RC.masked_fill_(self.score_RC <= found.score_Bk[:, -1:], -torch.inf)
         num_columns = self.score_RC.shape[1]
         count = int((self.score_RC > -torch.inf).sum(dim=1).max())
+        if count > most and self.lead_N is not None:
+            best, others = self.split(most)
+            found.bound_B = torch.maximum(found.bound_B, others.score_RC.amax(1))
+            return best
         if count > most:
             score_RW, column_RW = self.score_RC.topk(most + 1, dim=1)
             found.bound_B = torch.maximum(found.bound_B, score_RW[:, most])

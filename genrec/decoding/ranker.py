@@ -24,11 +24,14 @@ from genrec.decoding.beam import BeamSearch, Normalise
 from genrec.decoding.cache import FixedStates, SearchCache
 from genrec.decoding.constraint import Constraint, TrieTensors
 from genrec.decoding.frontier import Found
+from genrec.decoding.offsets import Offsets
 from genrec.decoding.prior import Prior, PriorOf
 
 # With a prior:
 _MASSES_AT_ONCE = 1 << 25  # users times items; 256 MB: to be handed more out anew costs more than it saves
 _MOST_ROWS = 256  # questions that are searched at once
+# Where every item is scored: items that are searched for together, and times that a question is asked at once.
+_PART, _PARTS_AT_ONCE = 128, 16
 _SHORT = 64  # tokens of questions that may be read together, whatever their length
 
 
@@ -63,7 +66,14 @@ class TrieRanker:
     """A model and the trie of the codes that it writes."""
 
     def __init__(
-        self, backbone: NodeModel, trie: Trie, normalise: Normalise, *, width: int, best_first: bool
+        self,
+        backbone: NodeModel,
+        trie: Trie,
+        normalise: Normalise,
+        *,
+        width: int,
+        best_first: bool,
+        offsets: Callable[[TrieRanker], Offsets] | None = None,
     ) -> None:
         """A ranker.
 
@@ -73,10 +83,33 @@ class TrieRanker:
             normalise: as in `BeamSearch`.
             width: of the beam, with which best first search goes on where it takes very many steps.
             best_first: search best first; False: by the beam alone.
+            offsets: gives what is added to the score of each item, when that is needed first; it is handed a ranker
+                without. None: nothing is.
         """
         self.backbone, self.trie, self.width, self.best_first = backbone, trie, width, best_first
         self.tensors = TrieTensors.of(trie, device())
-        self.search = BeamSearch(backbone, self.tensors, normalise)
+        self._search, self._offsets = BeamSearch(backbone, self.tensors, normalise), offsets
+
+    @property
+    def search(self) -> BeamSearch:
+        """The search, with the offsets."""
+        if self._offsets is not None:
+            self.find_offsets()
+        return self._search
+
+    def find_offsets(self) -> Offsets:
+        """The offsets, asked for unless they are there."""
+        assert self._offsets is not None
+        if self._search.offsets is None:
+            plain = TrieRanker(
+                self.backbone, self.trie, self._search.normalise, width=self.width, best_first=self.best_first
+            )
+            self._search.offsets = self._offsets(plain)
+        return self._search.offsets
+
+    def search_with(self, offsets: Offsets | None) -> None:
+        """Add these from now on; None: ask for them anew, as the model is another one now."""
+        self._search.offsets = offsets
 
     def rank(
         self,
@@ -140,6 +173,18 @@ class TrieRanker:
         scores_BC = np.empty(candidates_BC.shape, np.float32)
         np.put_along_axis(scores_BC, order_BC, np.take_along_axis(found.scores_BK, place_BC, 1), 1)
         return scores_BC
+
+    def log_likelihood_of_all(self, question: Questions) -> FloatArray:
+        """log p(item | question) (num_items,) of every item, for the one question that there is."""
+        items, found_I = self.trie.item_of_leaf_I, np.empty(self.trie.num_items, np.float32)
+        # Neighbours in the trie together: a part goes along few prefixes.
+        parts_BC = np.full((-(-len(items) // _PART), _PART), -1, np.int32)
+        parts_BC.flat[: len(items)] = items
+        for start in range(0, len(parts_BC), _PARTS_AT_ONCE):
+            some_BC = parts_BC[start : start + _PARTS_AT_ONCE]
+            scores_BC = self.log_likelihood(_Again(question, len(some_BC)), some_BC)
+            found_I[some_BC[some_BC >= 0]] = scores_BC[some_BC >= 0]
+        return found_I
 
     @torch.inference_mode()
     def write_list(
@@ -222,6 +267,16 @@ class TrieRanker:
         node_BL[real_BL] = self.trie.paths.take(items_B[there_B]).items
         tokens, nodes, lengths = (torch.from_numpy(one).to(device()) for one in (token_BL, node_BL, length_B))
         return tokens, nodes, lengths
+
+
+class _Again:
+    """A question, asked several times."""
+
+    def __init__(self, question: Questions, times: int) -> None:
+        self._question, self.lengths = question, [*question.lengths] * times
+
+    def prefix(self, rows: IntArray) -> Prefix | FixedStates:
+        return self._question.prefix(np.zeros(len(rows), np.int64))
 
 
 def _offered(allowed_BI: BoolArray, seen: Histories | None) -> Histories:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -63,23 +63,30 @@ class Choice(_Chosen):
     """A decision along an item's name, and its probability among what the catalogue allows there: a pair of the two.
 
     Where names are written with a prior, `words` is what the language model alone says of it, `items` the prior alone.
+    `unasked`: what the language model says of it without a history, where that is taken off (`pmi`).
     """
 
     words: float | None
     items: float | None
+    unasked: float | None
 
     def __new__(
-        cls, text: str, probability: float, words: float | None = None, items: float | None = None
+        cls,
+        text: str,
+        probability: float,
+        words: float | None = None,
+        items: float | None = None,
+        unasked: float | None = None,
     ) -> Self:
         pair = super().__new__(cls, text, probability)
-        pair.words, pair.items = words, items
+        pair.words, pair.items, pair.unasked = words, items, unasked
         return pair
 
 
 class Answering(LivingCatalogue, ABC):
     """The part of a recommender that answers in names."""
 
-    probabilistic: ClassVar[bool] = False  # scores are log-probabilities over the catalogue
+    probabilistic: bool = False  # scores are log-probabilities over the catalogue
 
     @abstractmethod
     def rank(self, histories: Histories, k: int = 10, *args: Any, **options: Any) -> Rankings:
@@ -142,7 +149,8 @@ class Answering(LivingCatalogue, ABC):
         """How the recommender came to `item`: each decision along its name.
 
         The product of the probabilities is p(item | history), that of the item in an exact list. In `palr` it is one of
-        the scores that a list weighs. With a prior it is that of a list without the items of the history.
+        the scores that a list weighs. With a prior it is that of a list without the items of the history. With `pmi` an
+        item's score is the sum of log probability - pmi * log unasked.
 
         Raises:
             NotFittedError: before `fit`.

@@ -57,6 +57,11 @@ class GenRecConfig(DecoderConfig, WriterPriorOptions, TaughtOptions):
     def _fits_together(self) -> GenRecConfig:
         if self.learn_prompt and self.training.objective == "catalogue":
             raise ValueError("a prompt has no place in the trie: learn_prompt needs objective=token")
+        if self.search.pmi and self.expected_by:
+            raise ValueError(
+                f"pmi={self.search.pmi} is for a language model that writes alone, and there is a prior: take "
+                "prior=[], or leave pmi out"
+            )
         if self.learn_prompt and self.examples == "packed":
             raise ValueError(
                 "packed examples learn every item anyway: learn_prompt needs examples=last or prefixes"

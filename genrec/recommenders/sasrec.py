@@ -232,7 +232,7 @@ class SASRec(Recommender):
     Config: ClassVar[type[SASRecConfig]] = SASRecConfig
     pipeline: ClassVar[str] = "item and position vectors -> causal self-attention -> softmax over all items"
     paper: ClassVar[str] = "Kang & McAuley 2018, https://arxiv.org/abs/1808.09781"
-    probabilistic: ClassVar[bool] = True
+    probabilistic = True
     tiny: ClassVar[dict[str, Any]] = {
         "width": 32,
         "dropout": 0.1,

@@ -176,7 +176,10 @@ class Training(Group):
     )
     epochs: Passes = 18
     max_steps: int | None = Field(
-        None, ge=1, le=10**9, description="end after that many steps, if the epochs have more"
+        None,
+        ge=0,
+        le=10**9,
+        description="end after that many steps, if the epochs have more; 0: a checkpoint as it is, untrained",
     )
     batch_tokens: BatchTokens = 4000
     gradient_accumulation_steps: int = Field(
@@ -241,6 +244,15 @@ class GenerativeConfig(Config):
     def reads_items(self) -> bool:
         """Whether histories are read item by item."""
         return self.backbone.kind == "items"  # type: ignore[comparison-overlap]  # where it is one of the kinds
+
+    @model_validator(mode="after")
+    def _something_is_known(self) -> Self:
+        if self.training.max_steps == 0 and self.backbone.kind != "pretrained":
+            raise ValueError(
+                f"max_steps=0 trains nothing, and backbone={self.backbone.kind} knows nothing before: take a "
+                "checkpoint (backbone=PATH), or a step at least"
+            )
+        return self
 
     @model_validator(mode="after")
     def _items_are_read_as_they_are(self) -> Self:

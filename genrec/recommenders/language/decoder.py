@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from genrec.backbones.base import Backbone, Prefix
 from genrec.backbones.hardware import device
 from genrec.data.interactions import IntArray
 from genrec.recommenders.language.codebook import Codebook
-from genrec.recommenders.language.config import Compact, GenerativeConfig, Items, Pretrained
+from genrec.recommenders.language.config import Compact, GenerativeConfig, Items, Pretrained, Search
 from genrec.recommenders.language.generative import compact_sizes, tuning
 from genrec.recommenders.options import Names
 from genrec.training.decoder_rows import Row, collate
@@ -30,10 +30,33 @@ class PretrainedDecoder(Pretrained):
     )
 
 
+class DecoderSearch(Search):
+    """How a decoder-only model finds items."""
+
+    pmi: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="how much of the log-probability that a title has without a history is taken off its score; 1: "
+        "what is left is the pointwise mutual information of title and history",
+    )
+
+
 class DecoderConfig(GenerativeConfig):
     """Options of every recommender on a decoder-only model."""
 
+    search: DecoderSearch
+
     backbone: Annotated[Items | Compact | PretrainedDecoder, Field(discriminator="kind")]  # type: ignore[assignment]
+
+    @model_validator(mode="after")
+    def _pmi_is_about_titles(self) -> Self:
+        if self.search.pmi and self.reads_items:
+            raise ValueError(
+                f"pmi={self.search.pmi} is about how likely titles are as text, and backbone=items reads items: leave "
+                "it out, or take a checkpoint (backbone=PATH)"
+            )
+        return self
 
 
 class Rows:

@@ -16,6 +16,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 import torch
 from pydantic import BaseModel
+from safetensors.numpy import save_file
 from torch import Tensor
 
 from genrec.backbones.base import NodeModel
@@ -24,8 +25,10 @@ from genrec.backbones.hardware import built, device, full_precision, num_replica
 from genrec.backbones.item_reader import ItemReader
 from genrec.backbones.tokenizer import TextTokenizer
 from genrec.data.catalogue import BoolArray, Catalogue
-from genrec.data.interactions import Histories, IntArray, Interactions, Targets
+from genrec.data.files import read_safetensors
+from genrec.data.interactions import FloatArray, Histories, IntArray, Interactions, Targets
 from genrec.data.ranking import Rankings
+from genrec.decoding.offsets import Offsets
 from genrec.decoding.prior import PriorOf
 from genrec.decoding.ranker import Questions, TrieRanker
 from genrec.errors import RunError
@@ -39,6 +42,8 @@ from genrec.training.mixture import Batches
 from genrec.training.objectives import CodeLoss
 from genrec.training.trainer import TrainingOptions, Validate, train
 from genrec.training.validation import ranking_validation
+
+_UNASKED = "unasked.safetensors"  # how likely titles are without a history, where `pmi` takes that off
 
 
 class Architecture(Protocol):
@@ -69,11 +74,14 @@ class GenerativeRecommender(Recommender):
     backbone_: Any  # a NodeModel: what the architecture makes
     ranker_: TrieRanker
     experts_: Experts | None = None  # None: the language model writes alone
+    _unasked_I: FloatArray | None = None  # log p of each item without a history, between `_saved` and `_use`
 
     def __init__(self, config: BaseModel | None = None, /, **options: Any) -> None:
         super().__init__(config, **options)
         if self.config.reads_items:
             self.architecture = ItemReading()
+        if self._pmi:
+            self.probabilistic = False
 
     # -- what such a recommender brings, beside `_fit` -------------------------------------------------------
 
@@ -98,6 +106,32 @@ class GenerativeRecommender(Recommender):
             "children" if self.config.training.objective == "catalogue" else "vocabulary",
             width=self.config.search.beams,
             best_first=self.config.search.kind == "best-first",
+            offsets=self._offsets if self._pmi else None,
+        )
+        if self._unasked_I is not None:
+            offsets = Offsets.against(codebook.trie, self._unasked_I, self._pmi, device())
+            self.ranker_.search_with(offsets)
+            self._unasked_I = None
+
+    # -- how likely titles are by themselves -----------------------------------------------------------------
+
+    @property
+    def _pmi(self) -> float:
+        """How much of that is taken off."""
+        return getattr(self.config.search, "pmi", 0.0)
+
+    def _unasked(self) -> Questions:
+        """The question without a history."""
+        return self.questions(Histories.from_lists([[]]))
+
+    def _states_unasked(self, item: int) -> Tensor:
+        """As `_states_before`, after that question."""
+        return self._states_before(np.zeros(0, np.int32), item)
+
+    def _offsets(self, ranker: TrieRanker) -> Offsets:
+        """What `pmi` adds to the scores of items; `ranker` has none of it."""
+        return Offsets.against(
+            ranker.trie, ranker.log_likelihood_of_all(self._unasked()), self._pmi, device()
         )
 
     def check(self) -> None:
@@ -133,7 +167,12 @@ class GenerativeRecommender(Recommender):
 
     def _validation(self, validation: Targets | None) -> Validate | None:
         """The measurement of lists that chooses the checkpoint."""
-        return ranking_validation(self.rank, validation, self.config.validation_users, self.config.seed)
+
+        def rank(*asked: Any) -> Rankings:
+            self.ranker_.search_with(None)  # of the model as it was the last time
+            return self.rank(*asked)
+
+        return ranking_validation(rank, validation, self.config.validation_users, self.config.seed)
 
     def _train(
         self,
@@ -148,11 +187,15 @@ class GenerativeRecommender(Recommender):
 
         `loss`: another one than the architecture's.
         """
+        if self.config.training.max_steps == 0:
+            self.backbone_.eval()
+            return
         options = replace(self._training_options(), **changed)
         with tempfile.TemporaryDirectory() as scratch:
             folder = run if run is not None else Path(scratch)
             loss = self._loss() if loss is None else loss
             train(self.backbone_, loss, steps, options, folder, validate=validate, resume=resume)
+        self.ranker_.search_with(None)
 
     @property
     def _mixed_precision(self) -> bool:
@@ -257,10 +300,14 @@ class GenerativeRecommender(Recommender):
         of = self._prior(Histories.from_lists([history]), exclude_seen=item not in history)
         prior = None if of is None else of(np.zeros(1, np.int32))
         states_LD = self._states_before(np.asarray(history, np.int32), item)
-        decode = self.codebook_.tokenizer.decode
+        decisions, decode = self.ranker_.decisions(states_LD, item, prior), self.codebook_.tokenizer.decode
+        unasked: list[float | None] = [None] * len(decisions)
+        if self._pmi:
+            states_LD = self._states_unasked(item)
+            unasked = [one.probability for one in self.ranker_.decisions(states_LD, item)]
         return [
-            Choice(decode(one.tokens), one.probability, one.words, one.items)
-            for one in self.ranker_.decisions(states_LD, item, prior)
+            Choice(decode(one.tokens), one.probability, one.words, one.items, alone)
+            for one, alone in zip(decisions, unasked, strict=True)
         ]
 
     def notes(self) -> list[str]:
@@ -270,6 +317,8 @@ class GenerativeRecommender(Recommender):
     # -- the catalogue lives ---------------------------------------------------------------------------------
 
     def _catalogue_changed(self, trained: Catalogue) -> None:
+        if self._pmi:  # while it is what it was trained to be, as a copy of it stays
+            self.ranker_.find_offsets()
         codebook, moved = self.codebook_.grown(self.catalogue.titles)
         backbone = self.backbone_
         if codebook is not self.codebook_:
@@ -288,6 +337,8 @@ class GenerativeRecommender(Recommender):
     def _save(self, folder: Path) -> None:
         self.backbone_.save(folder / "backbone")
         self.codebook_.save(folder)
+        if self._pmi:
+            save_file({"log_p": self.ranker_.find_offsets().log_p_I}, folder / _UNASKED)
         if self.experts_ is not None:
             self.experts_.save(folder / "prior")
 
@@ -300,6 +351,8 @@ class GenerativeRecommender(Recommender):
         prepare_threads(config.threads)
         if (folder / "prior").is_dir():
             self.experts_ = Experts.load(folder / "prior")
+        if self._pmi:
+            self._unasked_I = read_safetensors(folder / _UNASKED, ["log_p"])["log_p"]
         codebook = Codebook.load(folder, config, self.catalogue.titles)
         backbone: Any = self.architecture.load(folder / "backbone", config, codebook)
         if config.backbone.kind == "compact":

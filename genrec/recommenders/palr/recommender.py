@@ -134,6 +134,10 @@ class Palr(GenerativeRecommender):
         candidates = self._proposed(histories, self.config.num_candidates)
         return self.lists_.of(self.config.tasks[0], histories, candidates.items_BK)
 
+    def _unasked(self) -> Questions:
+        """Without candidates, whose titles a question would make likely."""
+        return self._asked(self.config.tasks[0], Histories.from_lists([[]]), np.zeros((1, 0), np.int32))
+
     def _asked(self, task: Task, histories: Histories, candidates_BC: IntArray) -> Questions:
         """A task's question for each history."""
         if self.config.reads_items:
@@ -274,10 +278,17 @@ class Palr(GenerativeRecommender):
         )
 
     def _states_before(self, history: IntArray, item: int) -> Tensor:
+        return self._states_after(self.questions(Histories.from_lists([history])), history, item)
+
+    def _states_unasked(self, item: int) -> Tensor:
+        return self._states_after(self._unasked(), np.zeros(0, np.int32), item)
+
+    def _states_after(self, questions: Questions, history: IntArray, item: int) -> Tensor:
+        """The states from which an item's code is predicted after the one question that there is."""
         code = self.codebook_.codes[item]
-        questions = self.questions(Histories.from_lists([history]))
         if isinstance(questions, ItemQuestions):
             return item_states(self.backbone_, history, len(code))
+        assert isinstance(questions, Rows)
         row = questions.rows[0].followed_by(code, self.codebook_.trie.paths[item])
         return states_before(self.backbone_, row, len(code))
 
