@@ -21,6 +21,7 @@ from genrec.backbones.base import Backbone
 from genrec.backbones.cache import GrowingCache
 from genrec.backbones.checkpoint import checkpoint_model, decoder_config, opening, whole_name
 from genrec.backbones.quiet import quiet
+from genrec.backbones.whereabouts import find, fingerprint
 from genrec.data.files import read_json, write_json
 from genrec.errors import ConfigError, one_line
 
@@ -269,16 +270,19 @@ class PretrainedBackbone(Backbone):
         options = {} if self.tuning == "full" else {"save_embedding_layers": False}
         with quiet():
             self.lm.save_pretrained(folder, **options)
-        about = {"name": self.name, "tuning": self.tuning}
+        about: dict[str, Any] = {"name": self.name, "tuning": self.tuning}
+        if self.tuning != "full":
+            about["fingerprint"] = fingerprint(self.name)
         write_json(folder / "pretrained.json", about)
 
     @classmethod
     def load(cls, folder: Path) -> PretrainedBackbone:
-        """Read what `save` wrote; with adapters the checkpoint they belong to is loaded from where it was."""
+        """Read what `save` wrote; with adapters the checkpoint that they belong to is looked for, if it was moved."""
         about = read_json(folder / "pretrained.json", _Saved)
         if about.tuning == "full":
             return cls(str(folder), tuning="full")
-        return cls(about.name, tuning=about.tuning, adapter=folder)
+        base = find(about.name, about.fingerprint, folder)
+        return cls(base, tuning=about.tuning, adapter=folder)
 
 
 class _Saved(BaseModel):
@@ -286,6 +290,7 @@ class _Saved(BaseModel):
 
     name: str
     tuning: Tuning
+    fingerprint: str | None = None  # nor in runs of before
 
 
 def context(config: Any) -> int:

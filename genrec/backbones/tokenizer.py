@@ -5,6 +5,7 @@ Either may get words besides, for items and users that are written by words of t
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -15,7 +16,9 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 
 from genrec.data.files import read_json, write_json
 from genrec.data.interactions import IntArray
-from genrec.errors import ConfigError
+from genrec.errors import ConfigError, shown
+
+_log = logging.getLogger("genrec")
 
 _BLANK = "\u0120"  # the letter that byte-level BPE writes a blank with
 _BEGIN = "begin.json"  # what opens a text
@@ -107,6 +110,7 @@ class PretrainedTokenizer:
         # Here, as a tokenizer of our own does without transformers' machinery for all others.
         from genrec.backbones.checkpoint import checkpoint_tokenizer, opening
 
+        self.name = name
         with opening(f"{name!r} has no tokenizer that transformers can load"):
             self.tokenizer: Any = checkpoint_tokenizer(name)
             self.vocab_size = len(self.tokenizer)
@@ -141,6 +145,30 @@ class PretrainedTokenizer:
             "input_ids"
         ]
         return ids
+
+    def check_spelling(self, titles: Sequence[str]) -> None:
+        """Look at titles that the vocabulary has no tokens for; it is told where some of their letters are lost.
+
+        Raises:
+            ConfigError: nothing is left of a title.
+        """
+        unknown = self.tokenizer.unk_token_id
+        if unknown is None:
+            return
+        rows = {
+            title: row for title, row in zip(titles, self.encode(list(titles)), strict=True) if unknown in row
+        }
+        for title, row in rows.items():
+            if title.strip() and not self.decode(row).strip():
+                raise ConfigError(
+                    f"the tokenizer of {self.name!r} cannot spell the title {shown(title)}: choose a checkpoint whose "
+                    "vocabulary has its letters, or bytes"
+                )
+        if rows:
+            _log.warning(
+                "the tokenizer of %s lacks letters of %s of %s titles, such as %s",
+                self.name, f"{len(rows):,}", f"{len(titles):,}", shown(next(iter(rows))),
+            )  # fmt: skip
 
     def decode(self, tokens: Iterable[int]) -> str:
         text: str = self.tokenizer.decode(list(tokens), skip_special_tokens=True)

@@ -8,16 +8,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 pytest.importorskip("gguf", exc_type=ImportError)
 
+from checkpoints import TITLES
 from genrec.backbones import gguf as ours
 from genrec.backbones.checkpoint import checkpoint_config, checkpoint_tokenizer
 from genrec.backbones.pretrained import PretrainedBackbone
 from genrec.backbones.tokenizer import PretrainedTokenizer
+from genrec.data.interactions import Histories
 from genrec.errors import BackendMissingError, ConfigError
+from genrec.recommenders.base import create, load
+from genrec.testing import ring
 from ggufs import TEXTS, tokenizer, write_gguf, write_pair
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -97,6 +102,22 @@ def test_what_was_tuned_is_saved_and_loaded(
         assert torch.equal(logits(plain), logits(backbone.lm))
 
 
+def test_a_recommender_learns_from_a_gguf_file_and_is_whole(tmp_path: Path) -> None:
+    _, file = write_pair(tmp_path, kind="Q4_0")
+    data = ring(TITLES)
+    options = {"epochs": 1, "batch_tokens": 600, "evaluations": 1, "bf16": False, "beams": 4}
+    model = create("genrec", backbone=file, **options).fit(data)
+    model.save(tmp_path / "saved")
+    Path(file).rename(tmp_path / "elsewhere.gguf")
+    with pytest.raises(ConfigError, match=r"belong to the checkpoint '.*llama.gguf', which is not there"):
+        load(tmp_path / "saved")
+    Path(tmp_path / "elsewhere.gguf").rename(file)
+    histories = Histories.from_lists([[3], [1, 2]])
+    found, again = model.rank(histories, 5), load(tmp_path / "saved").rank(histories, 5)
+    np.testing.assert_array_equal(found.items_BK, again.items_BK)
+    np.testing.assert_allclose(found.scores_BK, again.scores_BK, atol=1e-5)
+
+
 def cut_short(file: Path, keep: float) -> None:
     file.write_bytes(file.read_bytes()[: int(keep * file.stat().st_size)])
 
@@ -171,9 +192,9 @@ def test_other_positions_than_those_of_llama_3_are_refused(
 def test_without_the_package_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, file = write_pair(tmp_path)
     monkeypatch.setitem(sys.modules, "gguf", None)
-    for load in (checkpoint_config, PretrainedTokenizer):
+    for read in (checkpoint_config, PretrainedTokenizer):
         with pytest.raises(BackendMissingError, match=r"pip install 'genrec\[gguf\]'"):
-            load(file)
+            read(file)
 
 
 def test_a_file_that_is_no_checkpoint_is_told(tmp_path: Path) -> None:

@@ -196,3 +196,20 @@ def test_a_tokenizer_that_can_close_no_title_is_refused(tmp_path: Path) -> None:
     PreTrainedTokenizerFast(tokenizer_object=unigrams(None), unk_token="<unk>").save_pretrained(tmp_path)
     with pytest.raises(ConfigError, match="neither a line break nor an end of text"):
         PretrainedTokenizer(str(tmp_path))
+
+
+def test_a_title_that_the_vocabulary_cannot_spell_is_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = Tokenizer(models.WordLevel({"<unk>": 0, "</s>": 1, "comet": 2}, unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=made, unk_token="<unk>", eos_token="</s>").save_pretrained(
+        tmp_path
+    )
+    tokenizer = PretrainedTokenizer(str(tmp_path))
+    tokenizer.check_spelling(["comet", ""])
+    assert not caplog.messages
+    tokenizer.check_spelling(["comet", "comet 9"])
+    assert "lacks letters of 1 of 2 titles, such as 'comet 9'" in caplog.text
+    with pytest.raises(ConfigError, match="cannot spell the title 'Zażółć': choose a checkpoint whose"):
+        tokenizer.check_spelling(["comet", "Zażółć"])

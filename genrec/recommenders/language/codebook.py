@@ -84,6 +84,7 @@ class Codebook:
             tokenizer = TrainedTokenizer.train(spelt, backbone.vocab_size, digit_pairs=digit_pairs)
         else:
             tokenizer = PretrainedTokenizer(backbone.path)
+            tokenizer.check_spelling(names)
         if words:
             tokenizer = WordTokenizer(tokenizer, words)
         if coded is None:
