@@ -37,6 +37,7 @@ _BASES: dict[str, list[list[str]]] = {  # good command lines of each
     "demo": [[*_SHOP, "--recipe", "popular", "--out", "made"]],
     "data show": [["sales.csv"], ["sales.csv", "--items", "goods.csv", "--k-core", "2"]],
     "data get": [["--list"], ["ml-100k", "--out", "made"]],
+    "backbone list": [["--json"]],
     "data synthetic": [["--out", "made", "--users", "20"]],
 }
 _SLOW = {"bench --seconds", "demo --recipe", "train what"}  # what a good value may make slow stays as it is
