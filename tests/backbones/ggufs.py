@@ -89,6 +89,21 @@ def write_gguf(
     architecture = ARCHITECTURES.get(family, family)
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_name(f"random {family}")
+    _add_sizes(writer, config)
+    for key, value in extra.items():
+        name = key.replace("__", ".").replace("ARCH", architecture)
+        (writer.add_uint32 if isinstance(value, int) else writer.add_string)(name, value)
+    _add_tokenizer(writer, words, cut)
+    _add_weights(writer, model, kind)
+
+
+def _held(array: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """What a file of this kind holds of an array, and what is read from it."""
+    held = gguf.quants.quantize(np.ascontiguousarray(array), KINDS[kind])
+    return held, gguf.quants.dequantize(held, KINDS[kind]).astype(np.float32)
+
+
+def _add_sizes(writer: Any, config: Any) -> None:
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(config.hidden_size)
     writer.add_block_count(config.num_hidden_layers)
@@ -98,12 +113,13 @@ def write_gguf(
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
     writer.add_vocab_size(config.vocab_size)
-    if architecture == "llama":
+    if writer.arch == "llama":
         writer.add_rope_dimension_count(config.head_dim)
-    for key, value in extra.items():
-        name = key.replace("__", ".").replace("ARCH", architecture)
-        (writer.add_uint32 if isinstance(value, int) else writer.add_string)(name, value)
-    _add_tokenizer(writer, words, cut)
+
+
+def _add_weights(writer: Any, model: Any, kind: str) -> None:
+    """Write the weights, and close the file."""
+    config, architecture = model.config, writer.arch
     names = gguf.get_tensor_name_map(
         next(key for key, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture),
         config.num_hidden_layers,
@@ -133,12 +149,6 @@ def write_gguf(
     writer.close()
 
 
-def _held(array: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """What a file of this kind holds of an array, and what is read from it."""
-    held = gguf.quants.quantize(np.ascontiguousarray(array), KINDS[kind])
-    return held, gguf.quants.dequantize(held, KINDS[kind]).astype(np.float32)
-
-
 def _add_tokenizer(writer: Any, words: Any, cut: str) -> None:
     model = json.loads(words.backend_tokenizer.to_str())["model"]
     tokens = sorted(model["vocab"], key=model["vocab"].get)
@@ -153,3 +163,28 @@ def _add_tokenizer(writer: Any, words: Any, cut: str) -> None:
     writer.add_eos_token_id(0)
     writer.add_pad_token_id(0)
     writer.add_add_bos_token(False)
+
+
+def write_pieces(path: Path, blank: bool) -> None:
+    """A Llama's GGUF file with a vocabulary of SentencePiece; `blank`: what it says of a blank before a text."""
+    letters = [f"\u2581{word}" for word in ("alien", "a", "comet")] + [
+        "\u2581",
+        *"abcdefghijklmnopqrstuvwxyz0123456789",
+    ]
+    tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *letters]
+    config = transformers.LlamaConfig(**SIZES | {"vocab_size": len(tokens)})
+    torch.manual_seed(0)
+    model = transformers.AutoModelForCausalLM.from_config(config)
+    writer = gguf.GGUFWriter(path, "llama")
+    _add_sizes(writer, config)
+    types = [gguf.TokenType.UNKNOWN, gguf.TokenType.CONTROL, gguf.TokenType.CONTROL]
+    types += [gguf.TokenType.BYTE] * 256 + [gguf.TokenType.NORMAL] * len(letters)
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(tokens)
+    writer.add_token_scores([-float(row) for row in range(len(tokens))])
+    writer.add_token_types(types)
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_unk_token_id(0)
+    writer.add_add_space_prefix(blank)
+    _add_weights(writer, model, "F32")

@@ -23,7 +23,7 @@ from genrec.data.interactions import Histories
 from genrec.errors import BackendMissingError, ConfigError
 from genrec.recommenders.base import create, load
 from genrec.testing import ring
-from ggufs import TEXTS, tokenizer, write_gguf, write_pair
+from ggufs import TEXTS, tokenizer, write_gguf, write_pair, write_pieces
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 LLAMA3 = {
@@ -177,6 +177,19 @@ def test_a_text_cut_in_an_unknown_way_is_refused(tmp_path: Path) -> None:
     again(Path(file), cut="viking")
     with pytest.raises(ConfigError, match=r"tokenizer.ggml.pre is 'viking'; known are codeshell, gpt-2"):
         PretrainedTokenizer(file)
+
+
+def test_a_vocabulary_of_pieces_says_whether_a_text_begins_with_a_blank(tmp_path: Path) -> None:
+    write_pieces(tmp_path / "yes.gguf", blank=True)
+    tokenizer = PretrainedTokenizer(str(tmp_path / "yes.gguf"))
+    (row,) = tokenizer.encode(["alien 42\nż"])
+    assert tokenizer.decode(row) == "alien 42\nż"
+    assert tokenizer.tokenizer.convert_ids_to_tokens(row)[0] == "\u2581a"
+    write_pieces(tmp_path / "no.gguf", blank=False)
+    with pytest.raises(
+        ConfigError, match="does not begin a text with a blank, and transformers reads it otherwise"
+    ):
+        PretrainedTokenizer(str(tmp_path / "no.gguf"))
 
 
 def test_other_positions_than_those_of_llama_3_are_refused(
