@@ -146,6 +146,30 @@ class PretrainedTokenizer:
         ]
         return ids
 
+    def chat(self) -> tuple[list[int], list[int]] | None:
+        """What the checkpoint's chat template has before what a user says, and after it until the answer begins.
+
+        None where it has no template.
+
+        Raises:
+            ConfigError: the template does not hold what a user says as it stands.
+        """
+        if getattr(self.tokenizer, "chat_template", None) is None:
+            return None
+        said = "what a user says"
+        from genrec.backbones.checkpoint import opening
+
+        with opening(f"the chat template of {self.name!r} cannot be used"):
+            asked = [{"role": "user", "content": said}]
+            text = self.tokenizer.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
+        before, found, after = text.partition(said)
+        if not found:
+            raise ConfigError(
+                f"the chat template of {self.name!r} changes what a user says: take a prompt without chat"
+            )
+        spelt = self.tokenizer([before, after], add_special_tokens=False)["input_ids"]
+        return spelt[0], spelt[1]
+
     def check_spelling(self, titles: Sequence[str]) -> None:
         """Look at titles that the vocabulary has no tokens for; it is told where some of their letters are lost.
 

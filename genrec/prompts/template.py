@@ -5,7 +5,8 @@ A template is a sequence of segments. A `Text` goes through the tokenizer, and s
 
 Three kinds of files hold templates. A file of paraphrases (here) has a list under `paraphrases`; each entry has
 `before` (what stands before the history) and `after` (between the history and the answer). Items stand one a line, so
-a title may hold commas. Files of lists and folders of tasks are read where they are asked for.
+a title may hold commas. With `chat: true` it is put to a checkpoint as its chat template has it. Files of lists and
+folders of tasks are read where they are asked for.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from genrec.data.yaml_text import YamlError, parse_yaml
-from genrec.errors import ConfigError, one_line
+from genrec.errors import ConfigError, one_line, shown
 
 REFERENCES = frozenset({"user", "item", "history", "candidates"})
 
@@ -35,6 +36,14 @@ class Field:
     """A place for a value."""
 
     name: str
+
+
+@dataclass(frozen=True)
+class Markup(Text):
+    """What a chat template puts around words: tokens of its checkpoint that no text can spell, so its text is empty."""
+
+    text: str = ""
+    tokens: tuple[int, ...] = ()
 
 
 Segment = Text | Field
@@ -122,3 +131,16 @@ def load_paraphrases(name: str) -> list[Template]:
         tuple(part for part in (Text(before), HISTORY, Text(after)) if part != Text(""))
         for before, after in around
     ]
+
+
+def wants_chat(name: str) -> bool:
+    """Whether a file of paraphrases asks in the words of a chat template, where a checkpoint has one.
+
+    Raises:
+        ConfigError: there is no such file, or `chat` is neither true nor false.
+    """
+    content = read_prompt_file(name)
+    wish = content.get("chat", False) if isinstance(content, dict) else False
+    if not isinstance(wish, bool):
+        raise ConfigError(f"chat of the prompt file {name!r} is {shown(wish)}: give true or false")
+    return wish

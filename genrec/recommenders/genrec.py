@@ -12,9 +12,10 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from genrec.backbones.tokenizer import PretrainedTokenizer
 from genrec.data.interactions import Histories, IntArray, Interactions, Targets
 from genrec.errors import ConfigError
-from genrec.prompts.template import load_paraphrases, own_texts
+from genrec.prompts.template import Markup, load_paraphrases, own_texts, wants_chat
 from genrec.recommenders.base import Recommender, register
 from genrec.recommenders.language.codebook import Codebook
 from genrec.recommenders.language.config import TaughtOptions, WriterPriorOptions
@@ -44,7 +45,7 @@ class GenRecConfig(DecoderConfig, WriterPriorOptions, TaughtOptions):
     stride: int = Field(
         0, ge=0, le=10_000, description="positions from item to item; 0: positions count tokens"
     )
-    prompt: Name = Field("none", description="prompt file: none, next_item or a path")
+    prompt: Name = Field("none", description="prompt file: none, next_item, next_item_chat or a path")
     examples: Literal["packed", "prefixes", "last"] = Field(
         "packed",
         description="training rows: packed (a history each), prefixes (a target each) or last (a user's last target)",
@@ -157,15 +158,20 @@ class GenRec(GenerativeRecommender):
                 f"max_items={config.max_items} with stride={config.stride} needs {furthest} positions and the "
                 f"backbone has {max_positions}: lower one of them, or take stride=0"
             )
+        begin, paraphrases = tokenizer.begin or tokenizer.end, load_paraphrases(config.prompt)
+        chat = tokenizer.chat() if isinstance(tokenizer, PretrainedTokenizer) else None
+        if chat is not None and wants_chat(config.prompt):
+            before, after = (Markup(tokens=tuple(tokens)) for tokens in chat)
+            begin, paraphrases = [], [(before, *template, after) for template in paraphrases]
         layout = DecoderLayout(
             codebook.trie,
             tokenizer.encode,
-            tokenizer.begin or tokenizer.end,
+            begin,
             stride=config.stride,
             max_items=config.max_items,
             max_tokens=min(config.max_tokens, max_positions),
         )
-        self.rows_ = HistoryRows(layout, load_paraphrases(config.prompt), learn_prompt=config.learn_prompt)
+        self.rows_ = HistoryRows(layout, paraphrases, learn_prompt=config.learn_prompt)
 
     def questions(self, histories: Histories) -> Rows | ItemQuestions:
         if self.config.reads_items:

@@ -22,7 +22,7 @@ from genrec.codes.trie import Trie
 from genrec.data.catalogue import BoolArray
 from genrec.data.interactions import IntArray
 from genrec.errors import ConfigError
-from genrec.prompts.template import HISTORY, Field, Segment, Text
+from genrec.prompts.template import HISTORY, Field, Markup, Segment, Text
 
 Values = Mapping[str, Any]
 """Of fields: rows of items or users, lists of items, text, or a span."""
@@ -95,7 +95,7 @@ class Layout(ABC):
 
     def own_length(self, segments: Sequence[Segment]) -> int:
         """Tokens of a template's own words."""
-        return sum(num_tokens(self.spelled(part.text)) for part in segments if isinstance(part, Text))
+        return sum(num_tokens(self._part(part, {})) for part in segments if not isinstance(part, Field))
 
     def parts(self, segments: Sequence[Segment], values: Values, room: int = 0) -> list[list[Span]]:
         """The spans of each segment, such that `room` tokens more fit into a row behind them.
@@ -113,6 +113,8 @@ class Layout(ABC):
         return parts
 
     def _part(self, segment: Segment, values: Values) -> list[Span]:
+        if isinstance(segment, Markup):
+            return [Span.of_text(segment.tokens)]
         if isinstance(segment, Text):
             return self.spelled(segment.text)
         value = values[segment.name]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from genrec.errors import ConfigError
-from genrec.prompts.template import HISTORY, Text, load_paraphrases, own_texts
+from genrec.prompts.template import HISTORY, Text, load_paraphrases, own_texts, wants_chat
 
 
 def test_none_says_nothing() -> None:
@@ -18,6 +18,14 @@ def test_next_item_asks_in_several_ways() -> None:
     # Items stand one a line: the history starts on a line of its own, and so does the answer.
     assert all(text.endswith("\n") for prompt in prompts for text in own_texts(prompt))
     assert all(prompt[1] == HISTORY and len(prompt) == 3 for prompt in prompts)
+
+
+def test_a_chat_is_a_wish_of_the_file(tmp_path: Path) -> None:
+    assert [wants_chat(name) for name in ("none", "next_item", "next_item_chat")] == [False, False, True]
+    path = tmp_path / "mine.yaml"
+    path.write_text("chat: 3\nparaphrases: [{before: a, after: b}]\n")
+    with pytest.raises(ConfigError, match=r"chat of the prompt file .*mine.yaml' is 3: give true or false"):
+        wants_chat(str(path))
 
 
 def test_own_file(tmp_path: Path) -> None:
@@ -34,7 +42,9 @@ def test_own_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["no_such", "no_such.yaml", "../errors", ""])
 def test_a_missing_file_names_those_there_are(name: str) -> None:
-    with pytest.raises(ConfigError, match=r"no prompt file .*choose one of next_item, none or give a \.yaml"):
+    with pytest.raises(
+        ConfigError, match=r"no prompt file .*choose one of next_item, next_item_chat, none or give a \.yaml"
+    ):
         load_paraphrases(name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,35 @@ def test_a_changed_catalogue_is_weighed_anew_and_comes_back(
     np.testing.assert_allclose(scores(again), scores(model), atol=1e-4)
     model.remove_items(["new"])
     np.testing.assert_allclose(scores(model), before, atol=1e-4)
+
+
+@pytest.mark.parametrize("templated", [True, False])
+def test_a_prompt_that_wants_a_chat_gets_the_template_of_the_checkpoint(
+    checkpoint: str, walks: Interactions, tmp_path: Path, templated: bool
+) -> None:
+    folder, titles = tmp_path / "chat", tuple(f"{TITLES[item]}\n" for item in (3, 6))
+    shutil.copytree(checkpoint, folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    if templated:
+        tokenizer.chat_template = (
+            "{% for m in messages %}<s>{{ m['role'] }}: {{ m['content'] }}</s>{% endfor %}"
+            "{% if add_generation_prompt %}<s>answer: {% endif %}"
+        )
+        tokenizer.save_pretrained(folder)
+    prompt = tmp_path / "mine.yaml"  # ours is longer than such a small checkpoint reads
+    prompt.write_text('chat: true\nparaphrases: [{before: "Mine:\\n", after: "Next?"}]\n')
+    options = {"prompt": str(prompt), "max_steps": 0, "max_items": 2}
+    model = create("genrec", backbone=str(folder), **options).fit(walks)
+    model = load(model.save(tmp_path / "saved"))
+    row = model.rows_.question(np.array([3, 6]))
+    said = ["Mine:\n", *titles, "Next?"]
+    said = ["<s>user: ", *said, "</s><s>answer: "] if templated else ["\n", *said]
+    expected = [token for ids in tokenizer(said, add_special_tokens=False)["input_ids"] for token in ids]
+    assert row.tokens_T.tolist() == expected
+    assert (expected[0] == tokenizer.bos_token_id) == templated
+    assert model.rank(HISTORIES, 3).items_BK.min() >= 0
+    with pytest.raises(ConfigError, match="packed examples have no place for a prompt's words"):
+        create("genrec", backbone=str(folder), **options | {"max_steps": 1}).fit(walks)
 
 
 def test_a_training_goes_by_what_the_model_has_become(checkpoint: str, walks: Interactions) -> None:
