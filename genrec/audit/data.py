@@ -16,6 +16,7 @@ from genrec.audit.reviews import review_findings
 from genrec.data.dataset import Dataset
 from genrec.data.interactions import IntArray, Interactions, Targets
 from genrec.data.split import Split, way
+from genrec.evaluation import numbers
 from genrec.evaluation.baselines import distinct_pairs, in_history, next_numbers, popularity_ranks
 from genrec.evaluation.metrics import best_ranks, hit_rate, target_ranks
 from genrec.evaluation.significance import bootstrap_interval
@@ -47,7 +48,7 @@ def audit_data(
     safe, findings = [], []
     for name, numbers_I in (numberings or {}).items():
         found = number_finding(name, numbers_I, split, popular)
-        safe += [f"{name} {found.value:.4f}"] if found.severity == "note" else []
+        safe += [f"{name} {numbers.metric(found.value)}"] if found.severity == "note" else []
         findings.append(found)
     if ids is not None:
         findings.insert(0, number_finding("item ids", ids, split, popular, _advice(dataset, safe)))
@@ -115,7 +116,10 @@ def number_finding(
     """
     ranks_B = rule_ranks(numbers_I, split.test)
     hr_1, hr_10 = (float(hit_rate(ranks_B, k).mean()) for k in (1, 10))
-    what = f"max(history)+1 to +10 alone finds HR@10 {hr_10:.4f} (HR@1 {hr_1:.4f}), popularity {popular:.4f}"
+    what = (
+        f"max(history)+1 to +10 alone finds HR@10 {numbers.metric(hr_10)} (HR@1 {numbers.metric(hr_1)}), popularity "
+        f"{numbers.metric(popular)}"
+    )
     if bootstrap_interval(hit_rate(ranks_B, 10))[0] <= popular:
         return Finding("note", "numbers", where, what, hr_10)
     if hr_1 >= hr_10 / 2:
@@ -132,7 +136,8 @@ def repeated_targets(split: Split) -> list[Finding]:
     if not share:
         return []
     what = (
-        f"{share:.2%} of the test targets are in their own history, where leaving out seen items hides them"
+        f"{numbers.share(share, 2)} of the test targets are in their own history, where leaving out seen items hides "
+        "them"
     )
     advice = "read the column 'seen allowed' too, or drop repeated pairs before splitting"
     severity: Severity = "note" if share < _REPEATED_TARGETS else "warning"
@@ -163,7 +168,7 @@ def _first_appearance(interactions: Interactions, split: Split, ids: IntArray) -
     alike = float(np.corrcoef(place, np.arange(len(place)))[0, 1]) if len(place) > 1 else 0.0
     what = (
         f"rank correlation {alike:.3f} with the order of first appearance; of {num_new:,} items that only held-out "
-        f"interactions bring in, {share:.1%} have the number after the item before them"
+        f"interactions bring in, {numbers.share(share)} have the number after the item before them"
     )
     if num_new < _FEWEST_NEW or share < _CONSECUTIVE:
         return Finding("note", "first appearance", "item ids", what, share)
@@ -178,7 +183,8 @@ def _catalogue_order(dataset: Dataset, split: Split, popular: float) -> list[Fin
     found = number_finding("catalogue order", rows_I, split, popular, advice)
     if dataset.catalogue.titled and dataset.catalogue.table["title"].is_sorted():
         what = (
-            f"the items stand by title, which says nothing of who took what (HR@10 by rows {found.value:.4f})"
+            "the items stand by title, which says nothing of who took what (HR@10 by rows "
+            f"{numbers.metric(found.value)})"
         )
         return [Finding("note", "numbers", "catalogue order", what, found.value)]
     return [found]
@@ -193,7 +199,10 @@ def _repeats(dataset: Dataset) -> list[Finding]:
     if not num_repeats and not num_dropped:
         return []
     share = num_repeats / num_interactions
-    what = f"{num_repeats:,} ({share:.2%}) repeat a user and an item, and {num_dropped:,} equal rows were dropped"
+    what = (
+        f"{num_repeats:,} ({numbers.share(share, 2)}) repeat a user and an item, and {num_dropped:,} equal rows were "
+        "dropped"
+    )
     return [Finding("note", "repeats", "interactions", what, share)]
 
 
@@ -207,8 +216,8 @@ def _time_travel(interactions: Interactions, split: Split) -> Finding:
     later_B = len(train) - np.searchsorted(train, target_times_B, side="right")
     share, old = float(later_B.mean() / max(len(train), 1)), float((later_B > 0).mean())
     what = (
-        f"{old:.1%} of the test targets are older than the last training interaction; {share:.1%} of the "
-        "training part lies after an average one"
+        f"{numbers.share(old)} of the test targets are older than the last training interaction; "
+        f"{numbers.share(share)} of the training part lies after an average one"
     )
     if way(split.protocol) == "leave-one-out":
         advice = "any leave-one-out split has this: report --protocol temporal beside it" if share else ""
@@ -230,7 +239,7 @@ def _same_time(interactions: Interactions, split: Split) -> list[Finding]:
     share = float((interactions.times[places] == interactions.times[places - 1]).mean())
     if not share:
         return []
-    what = f"{share:.1%} of the test targets have the time of the item before them"
+    what = f"{numbers.share(share)} of the test targets have the time of the item before them"
     advice = (
         "if these are orders, give their column or --orders time, or the rest of the same order is asked for"
     )
@@ -242,9 +251,9 @@ def _unseen(split: Split) -> Finding:
     known_I = np.zeros(len(split.test.catalogue), bool)
     known_I[split.train.histories.items] = True
     share = float((~known_I[split.test.apart().items]).mean())
-    what = f"{share:.2%} of the test targets are unseen in training"
+    what = f"{numbers.share(share, 2)} of the test targets are unseen in training"
     if share:
-        what += f": who knows items by interactions alone stays below HR {1 - share:.4f}"
+        what += f": who knows items by interactions alone stays below HR {numbers.metric(1 - share)}"
     return Finding("note", "unseen items", "test part", what, share)
 
 

@@ -6,6 +6,7 @@ from genrec.audit.findings import Finding
 from genrec.data.interactions import Interactions
 from genrec.data.reviews import copied_texts, held_out_reviews, repeated_pairs, training_reviews
 from genrec.data.split import Split
+from genrec.evaluation import numbers
 
 
 def review_findings(interactions: Interactions, split: Split) -> list[Finding]:
@@ -30,6 +31,9 @@ def review_findings(interactions: Interactions, split: Split) -> list[Finding]:
     if test.texts is None:
         return findings
     share = float(copied_texts(test, training).mean())
-    what = f"{share:.2%} of the test texts were written by their user in a training review too, word for word"
+    what = (
+        f"{numbers.share(share, 2)} of the test texts were written by their user in a training review too, word for "
+        "word"
+    )
     advice = "tasks of texts are measured without them" if share else ""
     return [*findings, Finding("note", "copied texts", "reviews", what, share, advice)]

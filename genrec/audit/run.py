@@ -16,6 +16,7 @@ from genrec.audit.findings import Finding
 from genrec.audit.table import Row, impossible_cells
 from genrec.data.interactions import Histories, Interactions, Targets
 from genrec.data.ranking import Rankings
+from genrec.evaluation import numbers
 from genrec.evaluation.baselines import following_ranks, in_history, popularity_ranks
 from genrec.evaluation.metrics import hit_rate, per_user, target_ranks
 
@@ -111,7 +112,10 @@ def rule_findings(
     popular = float(hit_rate(popularity_ranks(train, targets), 10).mean())
     if rule <= max(hr, popular):
         return []
-    what = f"HR@10 {hr:.4f} is below {rule:.4f} of max(history)+1 to +10 on the item ids, which needs no learning"
+    what = (
+        f"HR@10 {numbers.metric(hr)} is below {numbers.metric(rule)} of max(history)+1 to +10 on the item ids, which "
+        "needs no learning"
+    )
     advice = "results of others who wrote these ids cannot be compared with it"
     return [Finding("warning", "below the rule", where, what, hr - rule, advice)]
 
@@ -133,14 +137,17 @@ def list_findings(
     worst = max(found, key=lambda name: abs(found[name] - metrics[name]))
     apart = abs(found[worst] - metrics[worst])
     if apart > 1e-6:
-        what = f"{worst} is {metrics[worst]:.4f} in metrics.json, and the lists give {found[worst]:.4f}"
+        what = (
+            f"{worst} is {numbers.metric(metrics[worst])} in metrics.json, and the lists give "
+            f"{numbers.metric(found[worst])}"
+        )
         findings.append(
             Finding("warning", "lists", where, what, apart, "measure again with `genrec evaluate`")
         )
     last_B = targets.histories.items[targets.histories.offsets[1:] - 1]
     share = float((rankings.items_BK == last_B[:, None]).any(axis=1).mean())
     if share:
-        what = f"{share:.2%} of the lists hold the last item of their history"
+        what = f"{numbers.share(share, 2)} of the lists hold the last item of their history"
         advice = "the lists answer an earlier question, as for validation: rank with the whole history"
         findings.append(Finding("warning", "lists", where, what, share, advice))
     return findings
@@ -160,7 +167,7 @@ def question_findings(written: Histories, words: Sequence[str], targets: Targets
     told_B = in_history(written, targets.items) & ~in_history(targets.histories, targets.items)
     if told_B.any():
         share = float(told_B.mean())
-        what = f"{share:.2%} of the written questions hold their own answer ({int(told_B.sum()):,} users)"
+        what = f"{numbers.share(share, 2)} of the written questions hold their own answer ({int(told_B.sum()):,} users)"
         findings.append(Finding("leak", "questions", "prompts", what, share, "write the history alone"))
     text = " ".join(_folded(part) for part in words)
     named = [
@@ -171,7 +178,7 @@ def question_findings(written: Histories, words: Sequence[str], targets: Targets
     share = float(np.isin(targets.items, named).mean())
     if share:
         longest = max((targets.catalogue.titles[row] for row in named), key=len)
-        what = f"their words name {longest!r}, and what they name answers {share:.2%} of the test users"
+        what = f"their words name {longest!r}, and what they name answers {numbers.share(share, 2)} of the test users"
         findings.append(Finding("leak", "questions", "prompts", what, share, "take titles out of the words"))
     return findings
 
@@ -180,12 +187,12 @@ def _rates(where: str, metrics: Mapping[str, Any]) -> list[Finding]:
     findings = []
     for name, means in _RATES.items():
         if rate := float(metrics.get(name, 0.0)):
-            what = f"{rate:.2%} of the returned entries {means}"
+            what = f"{numbers.share(rate, 2)} of the returned entries {means}"
             advice = "k asked is not k given, so HR@k and NDCG@k are those of shorter lists"
             findings.append(Finding("warning", name, where, what, rate, advice))
     open_rate = 1 - float(metrics.get("exact_rate", 1.0))
     if open_rate:
-        what = f"{open_rate:.2%} of the lists are not proven to be the model's true top"
+        what = f"{numbers.share(open_rate, 2)} of the lists are not proven to be the model's true top"
         advice = "measure with --exact, or take more beams"
         findings.append(Finding("note", "exact_rate", where, what, open_rate, advice))
     return findings
@@ -227,14 +234,14 @@ def _beside_baselines(
     following = float(hit_rate(following_ranks(train, targets), k).mean())
     findings = []
     if hr < popular - 1e-9:
-        what = f"HR@{k} {hr:.4f} is below that of popularity, {popular:.4f}"
+        what = f"HR@{k} {numbers.metric(hr)} is below that of popularity, {numbers.metric(popular)}"
         advice = "look into the training's log before reporting it"
         findings.append(Finding("warning", "below popularity", where, what, hr - popular, advice))
     best = max(popular, following)
     if hr > TOO_GOOD * best:
         what = (
-            f"HR@{k} {hr:.4f} is more than {TOO_GOOD:g} times that of popularity ({popular:.4f}) and of what "
-            f"followed the last item ({following:.4f})"
+            f"HR@{k} {numbers.metric(hr)} is more than {TOO_GOOD:g} times that of popularity "
+            f"({numbers.metric(popular)}) and of what followed the last item ({numbers.metric(following)})"
         )
         advice = "look for test items in training, codes or prompts before believing it"
         findings.append(Finding("warning", "too good", where, what, hr / max(best, 1e-9), advice))

@@ -217,7 +217,7 @@ def _effect(effect: float | None, of_probability: bool) -> str:
     """By how much, or how many times, an item's score is higher for a reason; nothing where it is for that alone."""
     if effect is None or effect > _BEYOND_WORDS:
         return ""
-    return f"×{exp(effect):.3g}" if of_probability else f"+{effect:.3f}"
+    return numbers.times(exp(effect)) if of_probability else f"+{effect:.3f}"
 
 
 def print_answer(answer: Mapping[str, Any], num_history: int = 10) -> None:

@@ -55,6 +55,11 @@ def tick_share(value: float) -> str:
     return f"{100 * value:.3g}%"
 
 
+def times(value: float) -> str:
+    """How many times as large something is: ×1.77, and ×1,770."""
+    return f"×{value:.3g}" if value < 999.5 else f"×{count(value)}"
+
+
 def count(value: float) -> str:
     """A number of things: 1,234."""
     return f"{value:,.0f}"

@@ -34,6 +34,9 @@ BY_HAND = re.compile(r":\+?\.4f\}|\.\d%\}|\d %")
         (numbers.tick(0.25), "0.25"),
         (numbers.tick(12500), "12,500"),
         (numbers.tick_share(0.125), "12.5%"),
+        (numbers.times(1.7734), "×1.77"),
+        (numbers.times(1773.4), "×1,773"),
+        (numbers.times(999.9), "×1,000"),
         (numbers.count(1234567), "1,234,567"),
         (numbers.p_value(0.0123), "0.012"),
         (numbers.named_p_value(1.0), "p = 1.000"),
@@ -48,7 +51,7 @@ def test_a_number_is_written(written: str, expected: str) -> None:
     assert written == expected
 
 
-@pytest.mark.parametrize("folder", ["pages", "cli"])
+@pytest.mark.parametrize("folder", ["pages", "cli", "audit"])
 def test_pages_and_tables_write_no_metric_by_themselves(folder: str) -> None:
     found = [
         f"{path.name}: {line.strip()}"
