@@ -224,7 +224,7 @@ def _show_user(
         for heading, lines in model.background(names).items()
     }
     return ShownUser(
-        str(user),
+        f"User {user}",
         [titles[item] for item in history],
         lists,
         [titles[item] for item in taken],

@@ -207,7 +207,7 @@ def tell_notes(model: Recommender, names: Sequence[str]) -> None:
 def _voices(step: Mapping[str, Any]) -> str:
     """What the two parts of a product say of a choice, where a name was written with a prior."""
     if "unasked" in step:
-        return f"  ({step['unasked']:.2%} without the history)"
+        return f"  ({numbers.probability(step['unasked'])} without the history)"
     if "words" not in step:
         return ""
     return f"  (language model {numbers.probability(step['words'])}, item models {numbers.probability(step['items'])})"

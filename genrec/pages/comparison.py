@@ -180,7 +180,7 @@ def _costs(analysis: Analysis, origins: Sequence[Origin]) -> str:
     drawing = (
         scatter("Quality against time", "milliseconds for one user's list", "NDCG@10", dots) if dots else ""
     )
-    bars = bar_panel("Minutes of training", trained, "{:,.1f}".format) if trained else ""
+    bars = bar_panel("Training, axis in minutes", trained, _of_minutes) if trained else ""
     text = (
         "As the runs told when they were trained and evaluated, mean over seeds; compare only what ran on the same "
         "machine. Memory is the peak of the whole process. Lists from a file have no costs."
@@ -188,6 +188,10 @@ def _costs(analysis: Analysis, origins: Sequence[Origin]) -> str:
     return section(
         "What they cost", text, f'<div class="stack">{scrolling("Costs", table)}{panels(drawing, bars)}</div>'
     )
+
+
+def _of_minutes(minutes: float) -> str:
+    return numbers.duration(60 * minutes)
 
 
 def _mebibytes(value: float) -> str:
@@ -219,11 +223,15 @@ def _examples(analysis: Analysis, targets: Targets) -> str:
             ]
         user = f"User {targets.users[example.row]}: {_found_by(example, analysis.names)}"
         history = [title(int(item)) for item in targets.histories[example.row]]
-        return ShownUser(user, history, lists, [title(item) for item in taken])
+        # All but the best one's list are folded: their names tell where the target stands in them.
+        return ShownUser(
+            user, history, lists, [title(item) for item in taken], places=dict.fromkeys(lists, "")
+        )
 
     cards = "".join(user_card(shown(example)) for example in analysis.examples)
     text = (
-        "What they took, oldest first, what came next (→), and the first ten of each recommender's first seed. Chosen "
+        "What they took, oldest first, what came next (→), and the first ten of each recommender's first seed, "
+        "of the best one unfolded. Chosen "
         "by what happened: users whose item one recommender alone has among them, all have, nobody has though it "
         f"stands just behind, at place 11 to {LAST}, and nobody has at all. Of each kind it is the user in the middle, "
         "by place and then by length of history: not the best case, and no lucky draw."

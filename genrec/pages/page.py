@@ -59,7 +59,8 @@ def next_steps(steps: Sequence[tuple[str, Sequence[str]]]) -> str:
     if not steps:
         return ""
     rows = "".join(
-        f"<dt>{escape(what)}</dt><dd><pre><code>{escape(chr(10).join(commands))}</code></pre></dd>"
+        f'<dt>{escape(what)}</dt><dd><pre class="wide" tabindex="0"><code>{escape(chr(10).join(commands))}</code></pre>'
+        "</dd>"
         for what, commands in steps
     )
     text = "Commands for a shell in the folder that this page was made from."

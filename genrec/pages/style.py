@@ -141,9 +141,9 @@ thead td { border-top: 0; }
 .options dd { margin: .1rem 0 .8rem; color: var(--soft); }
 .steps dt { font-weight: 600; font-size: .92rem; }
 .steps dd { margin: .25rem 0 1rem; }
-pre {
+pre.wide {
   margin: 0; padding: .6rem .8rem; background: var(--card); border: 1px solid var(--line); border-radius: .5rem;
-  font: .86rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; white-space: pre-wrap;
+  font: .86rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
 }
 :focus-visible { outline: 2.5px solid var(--first); outline-offset: 2px; }
 .stack { display: grid; grid-template-columns: minmax(0, 1fr); gap: 1rem; }

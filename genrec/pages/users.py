@@ -101,7 +101,8 @@ def what_happened(own: str, outcome: Outcome, num_users: int, rank: int, *, of_o
     many = f"as for {numbers.count(outcome.num_users)} of {numbers.count(num_users)} users"
     what = "an item of their next order" if of_order else "what they took next"
     if outcome.name == "miss":
-        return f"{own} does not have {what} among its first {LAST}: a miss, {many}."
+        missing = "has no item of their next order" if of_order else "does not have what they took next"
+        return f"{own} {missing} among its first {LAST}: a miss, {many}."
     behind = "" if outcome.name == "hit" else f", just behind the first {DEPTH}"
     return f"{own} put {what} at rank {rank}{behind}: a {outcome.name}, {many}."
 
@@ -186,7 +187,9 @@ def _lists(user: ShownUser, end: float) -> str:
     ]
     if not user.places:
         return f'<div class="lists">{"".join(lists)}</div>'
-    others = ", ".join(f"{escape(name)} {escape(place)}" for name, place in list(user.places.items())[1:])
+    others = ", ".join(
+        f"{escape(name)} {escape(place)}".rstrip() for name, place in list(user.places.items())[1:]
+    )
     folded = (
         f"<details><summary>The lists of the others, and where what they took stands there: {others}"
         f'</summary><div class="lists">{"".join(lists[1:])}</div></details>'

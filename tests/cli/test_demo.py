@@ -108,7 +108,7 @@ def test_the_next_commands_are_there_to_copy_and_work(
         cli(*shlex.split(line)[1:])
     assert (out / "everybody.parquet").exists()
     comparison = unescape((out / "comparison.html").read_text())
-    first, second, third = re.findall(r"<pre><code>(.*?)</code></pre>", comparison)
+    first, second, third = re.findall(r"<pre[^>]*><code>(.*?)</code></pre>", comparison)
     assert "--because" in first
     cli(*shlex.split(first)[1:])
     assert "everybody.parquet exists" in cli(*shlex.split(second)[1:], code=2).err

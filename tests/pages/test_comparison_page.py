@@ -198,14 +198,14 @@ def test_users_show_history_lists_and_where_the_target_is(
     page: Path, analysis: Analysis, targets: Targets
 ) -> None:
     source = page.read_text(encoding="utf-8")
-    cards = source.split('<article class="card user">')[1:]
+    cards = source.split('<article class="card user one">')[1:]
     assert len(cards) == len(analysis.examples)
     for card, example in zip(cards, analysis.examples, strict=True):
         assert f"User {targets.users[example.row]}:" in card
         target, groups = targets.items[example.row], analysis.groups
         shown = [target in group.rankings[0].items_BK[example.row, :20] for group in groups]
         assert card.count('<li class="hit">') == sum(shown)
-        assert card.count("not among the first 20<") == len(groups) - sum(shown)
+        assert card.count("not among the first 20</h4>") == len(groups) - sum(shown)
         for place in example.found_by:
             items = analysis.groups[place].rankings[0].items_BK[example.row].tolist()
             where = items.index(targets.items[example.row]) + 1

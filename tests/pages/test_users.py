@@ -83,6 +83,8 @@ def test_what_happened_is_a_sentence(outcome: Outcome, rank: int, expected: str)
 def test_of_an_order_an_item_is_found() -> None:
     told = what_happened("genrec", Outcome("hit", 7, 3), 9, 2, of_order=True)
     assert told == "genrec put an item of their next order at rank 2: a hit, as for 7 of 9 users."
+    told = what_happened("genrec", Outcome("miss", 2, 3), 9, 0, of_order=True)
+    assert told == "genrec has no item of their next order among its first 20: a miss, as for 2 of 9 users."
 
 
 def test_the_section_says_how_they_were_chosen_and_keeps_the_place_of_nobody() -> None:
