@@ -70,6 +70,18 @@ class TrainedCodes:
                 moved[own] = trie.paths[row].max()
         return trie, moved
 
+    def whole(self, names: Sequence[str]) -> Codes:
+        """Each name to its end, closed: what the code that `grown` gives an item is the beginning of, or all.
+
+        Args:
+            names: as in `grown`.
+
+        Raises:
+            CatalogueError: as in `grown`.
+        """
+        renamed = [row for row, (now, then) in enumerate(zip(names, self.names, strict=False)) if now != then]
+        return Codes.from_lists([[*row, *self.end] for row in self._tokens(names, renamed)])
+
     def _tokens(self, names: Sequence[str], renamed: Sequence[int]) -> list[list[int]]:
         """What each name is written with, before it is cut short."""
         tokens = list(self._trained_tokens)

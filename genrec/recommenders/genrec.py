@@ -152,7 +152,7 @@ class GenRec(GenerativeRecommender):
         if self.config.reads_items:
             return
         config, tokenizer, max_positions = self.config, codebook.tokenizer, backbone.max_positions
-        furthest = config.max_items * config.stride + int(codebook.codes.lengths.max())
+        furthest = config.max_items * config.stride + int(codebook.reading.lengths.max())
         if config.stride and furthest > max_positions:
             raise ConfigError(
                 f"max_items={config.max_items} with stride={config.stride} needs {furthest} positions and the "
@@ -170,6 +170,7 @@ class GenRec(GenerativeRecommender):
             stride=config.stride,
             max_items=config.max_items,
             max_tokens=min(config.max_tokens, max_positions),
+            reading=codebook.reading,
         )
         self.rows_ = HistoryRows(layout, paraphrases, learn_prompt=config.learn_prompt)
 

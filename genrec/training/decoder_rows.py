@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from genrec.codes.title import Encode
-from genrec.codes.trie import Trie
+from genrec.codes.trie import Codes, Trie
 from genrec.data.catalogue import BoolArray
 from genrec.data.interactions import IntArray
 from genrec.errors import ConfigError
@@ -69,15 +69,16 @@ class DecoderLayout(Layout):
         stride: int = 0,
         max_items: int = 100,
         max_tokens: int = 8192,
+        reading: Codes | None = None,
     ) -> None:
         """A layout.
 
         Args:
-            trie, encode, begin, max_items, max_tokens: as in `Layout`; an answer is part of its row.
+            trie, encode, begin, max_items, max_tokens, reading: as in `Layout`; an answer is part of its row.
             stride: positions from the start of one item to the start of the next, so that distance in positions is
                 distance in items however long their codes are; 0: positions count tokens.
         """
-        super().__init__(trie, encode, begin, max_items=max_items, max_tokens=max_tokens)
+        super().__init__(trie, encode, begin, max_items=max_items, max_tokens=max_tokens, reading=reading)
         self.stride = stride
 
     def spelled(self, text: str) -> list[Span]:
@@ -85,8 +86,10 @@ class DecoderLayout(Layout):
 
     def items(self, items: IntArray) -> list[Span]:
         if self.stride:
-            return [Span(self.codes[item], self.paths[item], is_item=True) for item in items.tolist()]
-        return [Span(self.codes.take(items).items, self.paths.take(items).items, is_item=True)]
+            read = zip(self.reading.take(items), self.reading_paths.take(items), strict=True)
+            return [Span(tokens, nodes, is_item=True) for tokens, nodes in read]
+        tokens, nodes = self.reading.take(items).items, self.reading_paths.take(items).items
+        return [Span(tokens, nodes, is_item=True)]
 
     def question(self, segments: Sequence[Segment], values: Values, room: int) -> Row:
         """The row after which an answer of at most `room` tokens begins.
@@ -132,8 +135,8 @@ class HistoryRows:
             ConfigError: no row holds the longest prompt and the longest code.
         """
         self.layout, self.paraphrases, self.learn_prompt = layout, paraphrases, learn_prompt
-        self.code_lengths, self.max_items, self.max_tokens = (
-            layout.code_lengths,
+        self.read_lengths, self.max_items, self.max_tokens = (
+            layout.read_lengths,
             layout.max_items,
             layout.max_tokens,
         )

@@ -59,7 +59,7 @@ class HistoryLayout(Protocol):
     most items of a row); `max_tokens`: longest row, prompt included.
     """
 
-    code_lengths: IntArray
+    read_lengths: IntArray
     longest_prompt: int
     max_items: int
     max_tokens: int
@@ -102,7 +102,7 @@ class HistoryExamples:
         self._lengths_U, self._starts_U = histories.lengths, histories.offsets[:-1]
         # Tokens before each flat position: a piece's length is a difference of two of these.
         tokens_before = np.zeros(len(histories.items) + 1, np.int64)
-        np.cumsum(rows.code_lengths.astype(np.int32)[histories.items], out=tokens_before[1:])
+        np.cumsum(rows.read_lengths.astype(np.int32)[histories.items], out=tokens_before[1:])
         self._tokens_before = mapped(tokens_before)
 
     def of_epoch(self, rng: np.random.Generator) -> ExampleSet:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from genrec.codes.title import Encode
-from genrec.codes.trie import Trie
+from genrec.codes.trie import Codes, Trie
 from genrec.data.catalogue import BoolArray
 from genrec.data.interactions import IntArray
 from genrec.errors import ConfigError
@@ -60,7 +60,14 @@ class Layout(ABC):
     texts_kept: ClassVar[int]  # spelled texts that are kept for the next time
 
     def __init__(
-        self, trie: Trie, encode: Encode, begin: Sequence[int], *, max_items: int, max_tokens: int
+        self,
+        trie: Trie,
+        encode: Encode,
+        begin: Sequence[int],
+        *,
+        max_items: int,
+        max_tokens: int,
+        reading: Codes | None = None,
     ) -> None:
         """A layout.
 
@@ -70,9 +77,13 @@ class Layout(ABC):
             begin: tokens that open every row, so that an empty history is one too.
             max_items: most recent items of a history that are written.
             max_tokens: longest row.
+            reading: what stands for each item in questions, of which its code is the beginning; None: the code.
         """
         self.codes, self.paths = trie.codes, trie.paths
-        self.code_lengths, self.longest_code = self.codes.lengths, int(self.codes.lengths.max())
+        self.reading = trie.codes if reading is None else reading
+        is_code = self.reading is trie.codes
+        self.reading_paths = self.paths if is_code else _padded_paths(self.paths, self.reading)
+        self.read_lengths, self.longest_code = self.reading.lengths, int(self.codes.lengths.max())
         self.begin = Span.of_text(begin)
         self.max_items, self.max_tokens = max_items, max_tokens
         self.span = lru_cache(self.texts_kept)(lambda text: Span.of_text(encode([text])[0]))
@@ -87,10 +98,12 @@ class Layout(ABC):
 
     def check_room(self, num_tokens: int) -> None:
         """Raise ConfigError where one item of the longest code does not fit beside so many other tokens."""
-        if num_tokens + self.longest_code > self.max_tokens:
+        longest = max(self.longest_code, int(self.read_lengths.max()))
+        if num_tokens + longest > self.max_tokens:
+            whole = self.reading is not self.codes
             raise ConfigError(
-                f"the words around a history take {num_tokens} tokens and an item {self.longest_code}: they do not fit "
-                f"in max_tokens={self.max_tokens}: raise it, or take code_length=shortest"
+                f"the words around a history take {num_tokens} tokens and an item {longest}: they do not fit in "
+                f"max_tokens={self.max_tokens}: raise it, or take {'read=code' if whole else 'code_length=shortest'}"
             )
 
     def own_length(self, segments: Sequence[Segment]) -> int:
@@ -151,8 +164,16 @@ class Layout(ABC):
     def newest(self, items: IntArray, room: int) -> IntArray:
         """The newest items of a history whose codes fit into `room` tokens."""
         items = items[-self.max_items :]
-        from_here = np.cumsum(self.code_lengths[items][::-1])[::-1]
+        from_here = np.cumsum(self.read_lengths[items][::-1])[::-1]
         return items[np.searchsorted(-from_here, -room) :]
+
+
+def _padded_paths(paths: Codes, reading: Codes) -> Codes:
+    """The nodes along each code, and 0 for what is read behind it."""
+    nodes = np.zeros(len(reading.items), paths.items.dtype)
+    place = np.arange(len(nodes)) - np.repeat(reading.offsets[:-1], reading.lengths)
+    nodes[place < np.repeat(paths.lengths, reading.lengths)] = paths.items
+    return Codes(nodes, reading.offsets)
 
 
 def num_tokens(spans: Sequence[Span]) -> int:

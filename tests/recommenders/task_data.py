@@ -101,7 +101,7 @@ def make(
         [prompt for prompt in prompts if not prompt.held_out],
         train,
         texts,
-        code_lengths=layout.code_lengths,
+        code_lengths=layout.read_lengths,
         own_length=layout.own_length,
         max_items=layout.max_items,
         max_tokens=layout.max_tokens,

@@ -74,7 +74,7 @@ def plainly_planned(data: Histories, way: Way, budget: int, seed: int, number: i
 class Noted:
     """Examples that tell of which user and which items they are."""
 
-    code_lengths, longest_prompt, max_items, max_tokens = CODE_LENGTHS, PROMPT, WIDTH, ROW
+    read_lengths, longest_prompt, max_items, max_tokens = CODE_LENGTHS, PROMPT, WIDTH, ROW
 
     def check(self, way: Way) -> None:
         assert way in ("packed", "prefixes", "last")

@@ -48,8 +48,8 @@ class HistorySources:
         """
         self.layout, self.mask, self.packs = layout, Span.of_text(mask), packs
         self.last_share, self.scores_padding = last_share, scores_padding
-        self.code_lengths, self.max_items, self.max_tokens = (
-            layout.code_lengths,
+        self.read_lengths, self.max_items, self.max_tokens = (
+            layout.read_lengths,
             layout.max_items,
             layout.max_tokens,
         )

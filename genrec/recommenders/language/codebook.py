@@ -19,19 +19,23 @@ from genrec.data.interactions import IntArray, Interactions
 from genrec.errors import ConfigError
 from genrec.recommenders.language.config import GenerativeConfig
 
+_WHOLE = "whole"  # an array of a saved codebook whose names are read to their ends; older ones have none
+
 
 @dataclass(frozen=True)
 class Codebook:
     """The tokenizer, the trie of all codes, and what the codes were made of.
 
-    `numbers`: of each item, where numbers are written in place of titles. `trained`: the codes of the training, from
-    which those of an edited catalogue grow; None where codes come from interactions, so that no item can be added.
+    `reading`: what stands for each item in a history; its code begins it, or is all of it. `numbers`: of each item,
+    where numbers are written in place of titles. `trained`: the codes of the training, from which those of an edited
+    catalogue grow; None where codes come from interactions, so that no item can be added.
     """
 
     tokenizer: TextTokenizer
     trie: Trie
     numbers: IntArray | None
     trained: TrainedCodes | None
+    reading: Codes
 
     @property
     def codes(self) -> Codes:
@@ -88,12 +92,12 @@ class Codebook:
         if words:
             tokenizer = WordTokenizer(tokenizer, words)
         if coded is None:
-            length, close = config.code.length, _always_close(config)
+            length, close = config.code.length, _always_close(config, _reads_whole(config))
             codes = title_codes(names, tokenizer.encode, tokenizer.end, length, always_close=close)
         else:
             first = tokenizer.vocab_size - len(coded.words)
             codes = Codes((first + coded.codes.items).astype(np.int32), coded.codes.offsets)
-        return cls._trained(config, tokenizer, Trie.build(codes), numbers, names)
+        return cls._trained(config, tokenizer, Trie.build(codes), numbers, names, _reads_whole(config))
 
     @classmethod
     def _trained(
@@ -103,12 +107,13 @@ class Codebook:
         trie: Trie,
         numbers: IntArray | None,
         names: Sequence[str],
+        whole: bool,
     ) -> Codebook:
         if config.code.kind == "collaborative":
-            return cls(tokenizer, trie, numbers, None)
-        close = _always_close(config)
+            return cls(tokenizer, trie, numbers, None, trie.codes)
+        close = _always_close(config, whole)
         trained = TrainedCodes(trie, names, tokenizer.encode, tokenizer.end, config.code.length, close)
-        return cls(tokenizer, trie, numbers, trained)
+        return cls(tokenizer, trie, numbers, trained, trained.whole(names) if whole else trie.codes)
 
     def grown(self, titles: Sequence[str]) -> tuple[Codebook, IntArray]:
         """The codebook of the edited catalogue, and the node of its trie that each trained node (N,) is, -1 for none.
@@ -131,14 +136,18 @@ class Codebook:
         if numbers is not None:
             top = int(numbers.max(initial=-1)) + 1
             numbers = np.concatenate([numbers, top + np.arange(num_new)])
-        trie, moved = self.trained.grown(_names(titles, numbers))
-        return replace(self, trie=trie, numbers=numbers), moved
+        names = _names(titles, numbers)
+        trie, moved = self.trained.grown(names)
+        reading = trie.codes if self.reading is self.codes else self.trained.whole(names)
+        return replace(self, trie=trie, numbers=numbers, reading=reading), moved
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer and the codes."""
         self.tokenizer.save(folder)
         numbers = {} if self.numbers is None else {"numbers": self.numbers}
         arrays = {"tokens": self.codes.items, "offsets": self.codes.offsets, **numbers}
+        if self.reading is not self.codes:
+            arrays[_WHOLE] = np.ones(1, np.int8)
         write_atomically(folder / "codes.safetensors", lambda path: save_file(arrays, path))
 
     @classmethod
@@ -158,7 +167,7 @@ class Codebook:
         if (folder / "words.json").exists():
             tokenizer = WordTokenizer.load(folder, tokenizer)
         trie, numbers = Trie.build(Codes(arrays["tokens"], arrays["offsets"])), arrays.get("numbers")
-        return cls._trained(config, tokenizer, trie, numbers, _names(titles, numbers))
+        return cls._trained(config, tokenizer, trie, numbers, _names(titles, numbers), _WHOLE in arrays)
 
 
 def _numbers(config: GenerativeConfig, train: Interactions) -> IntArray | None:
@@ -177,6 +186,12 @@ def _names(titles: Sequence[str], numbers: IntArray | None) -> Sequence[str]:
     return titles if numbers is None else number_titles(numbers)
 
 
-def _always_close(config: GenerativeConfig) -> bool:
-    # A model that learns to write from nothing but these codes needs no word for "the title ends here".
-    return config.backbone.kind == "pretrained" or config.code.length == "full"
+def _reads_whole(config: GenerativeConfig) -> bool:
+    """Whether histories are read by more than what is written."""
+    return config.code.length == "shortest" and getattr(config.code, "read", "code") == "whole"
+
+
+def _always_close(config: GenerativeConfig, whole: bool) -> bool:
+    # A model that learns to write from nothing but these codes needs no word for "the title ends here". Where names are
+    # read to their ends, `whole`, that would stand in the middle of one.
+    return not whole and (config.backbone.kind == "pretrained" or config.code.length == "full")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -14,7 +14,7 @@ from genrec.backbones.base import Backbone, Prefix
 from genrec.backbones.hardware import device
 from genrec.data.interactions import IntArray
 from genrec.recommenders.language.codebook import Codebook
-from genrec.recommenders.language.config import Compact, GenerativeConfig, Items, Pretrained, Search
+from genrec.recommenders.language.config import Code, Compact, GenerativeConfig, Items, Pretrained, Search
 from genrec.recommenders.language.generative import compact_sizes, tuning
 from genrec.recommenders.options import Names
 from genrec.training.decoder_rows import Row, collate
@@ -24,9 +24,20 @@ from genrec.training.objectives import CodeLoss
 class PretrainedDecoder(Pretrained):
     """A pretrained decoder-only checkpoint."""
 
+    defaults: ClassVar = Pretrained.defaults | {"code": {"length": "full", "read": "whole"}}
+
     lora_targets: Names = Field(
         ("q_proj", "v_proj"),
         description="endings of layers' names that LoRA updates; queries and values as published",
+    )
+
+
+class DecoderCode(Code):
+    """What is written for an item, and what is read of it in a history."""
+
+    read: Literal["code", "whole"] = Field(
+        "code",
+        description="what is read of an item: its code, or, where that is cut short (code_length=shortest), the whole",
     )
 
 
@@ -45,9 +56,19 @@ class DecoderSearch(Search):
 class DecoderConfig(GenerativeConfig):
     """Options of every recommender on a decoder-only model."""
 
+    code: DecoderCode
     search: DecoderSearch
 
     backbone: Annotated[Items | Compact | PretrainedDecoder, Field(discriminator="kind")]  # type: ignore[assignment]
+
+    @model_validator(mode="after")
+    def _the_whole_is_text(self) -> Self:
+        if self.code.read == "whole" and (self.reads_items or self.code.kind == "collaborative"):
+            chosen = "backbone=items" if self.reads_items else "code=collaborative"
+            raise ValueError(
+                f"read=whole is about names as text, and {chosen} has none to read: leave read out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _pmi_is_about_titles(self) -> Self:

@@ -225,7 +225,7 @@ class P5(GenerativeRecommender):
             self.prompts_.learnt,
             train_data,
             texts,
-            code_lengths=layout.code_lengths,
+            code_lengths=layout.read_lengths,
             own_length=layout.own_length,
             max_items=layout.max_items,
             max_tokens=layout.max_tokens,

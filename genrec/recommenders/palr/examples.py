@@ -45,7 +45,7 @@ class ListTasks:
         self, segments: Sequence[Segment], users: IntArray, num_candidates: int, times: int
     ) -> ExampleSet:
         """Examples of one prompt; with candidates where the prompt names them."""
-        lengths, histories = self.layout.code_lengths, self.histories
+        lengths, histories = self.layout.read_lengths, self.histories
         tokens = np.concatenate([[0], np.cumsum(lengths[histories.items])])
         ends = histories.offsets[1:][users]
         starts = np.maximum(histories.offsets[:-1][users], ends - self.layout.max_items - self.num_targets)
@@ -88,5 +88,5 @@ def packed_kind(rows: HistoryRows, histories: Histories) -> ExampleSet:
     def make(datum: int, rng: np.random.Generator) -> Row:
         return rows.packed(drawn_window(histories[int(users[datum])], width, rng))
 
-    lengths = np.minimum(histories.lengths[users], width) * rows.code_lengths.mean()
+    lengths = np.minimum(histories.lengths[users], width) * rows.read_lengths.mean()
     return ExampleSet(lengths.astype(np.int64) + 1, 1, make)

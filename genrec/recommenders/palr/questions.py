@@ -45,6 +45,7 @@ class ListQuestions:
             tokenizer.begin or tokenizer.end,
             max_items=config.max_items,
             max_tokens=min(config.max_tokens, max_positions),
+            reading=codebook.reading,
         )
         self._packed = HistoryRows(self._layout)
 

@@ -71,7 +71,7 @@ class Passages:
         """A text of each user with a history, of each item that the catalogue describes and of each review."""
         histories = self.train.histories
         users = np.flatnonzero(histories.lengths >= _FEWEST)
-        mean = float(self.layout.code_lengths.mean())
+        mean = float(self.layout.read_lengths.mean())
         held = [share * np.minimum(histories.lengths[users], self._width(part)) for share, part in _WINDOWS]
         lengths = np.sum(held, axis=0) * (1.5 * mean)
         kinds = [self._kind(lengths, lambda datum, rng: self._behaviour(int(users[datum]), rng))]

@@ -160,7 +160,7 @@ def test_users_are_named_as_often_as_is_asked() -> None:
             [prompt for prompt in model.prompts_.prompts if prompt.id == "sequential-1"],
             data,
             TrainingText(data),
-            code_lengths=writer.code_lengths,
+            code_lengths=writer.read_lengths,
             own_length=model.layout_.own_length,
             max_items=writer.max_items,
             max_tokens=writer.max_tokens,
