@@ -1,4 +1,4 @@
-"""Pages as a browser shows them: in a window and on a phone, in light and in dark."""
+"""Pages as a browser shows them: in a window and on a phone, in light and in dark, and what a keyboard reaches."""
 
 from __future__ import annotations
 
@@ -58,6 +58,11 @@ function look(frame) {
     squares: [...page.querySelectorAll('.squared')].filter(e => e.getClientRects().length).length,
     pairs: [...page.querySelectorAll('.pairs')].filter(e => e.getClientRects().length).length,
     sideways: [...page.querySelectorAll('.wide:not([tabindex="0"])')].map(e => e.outerHTML.slice(0, 80)),
+    unreached: [...page.querySelectorAll('summary, .wide')].filter(e => {
+      if (!e.getClientRects().length) return false;
+      e.focus();
+      return page.activeElement !== e || view.getComputedStyle(e).outlineStyle === 'none';
+    }).map(e => e.outerHTML.slice(0, 80)),
     headings: [...page.querySelectorAll('h2')].map(h => h.textContent),
     drawings: [...page.querySelectorAll('svg')].map(s => [s.getAttribute('role'), s.getAttribute('aria-label').length]),
     smallest: Math.min(...[...page.querySelectorAll('svg text:not(.number)')].map(

@@ -187,7 +187,7 @@ def _lists(user: ShownUser, end: float) -> str:
     ]
     if not user.places:
         return f'<div class="lists">{"".join(lists)}</div>'
-    others = ", ".join(
+    others = "; ".join(
         f"{escape(name)} {escape(place)}".rstrip() for name, place in list(user.places.items())[1:]
     )
     folded = (

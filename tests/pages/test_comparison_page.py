@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from html import escape, unescape
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -212,6 +212,13 @@ def test_users_show_history_lists_and_where_the_target_is(
             assert f"{escape(analysis.names[place])}: place {where}<" in card
 
 
+def test_headings_leave_no_level_out(page: Path) -> None:
+    levels = [int(level) for level in re.findall(r"<h(\d)>", page.read_text(encoding="utf-8"))]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
 def test_nothing_is_run_or_fetched(page: Path) -> None:
     source = page.read_text(encoding="utf-8")
     assert not re.search(r"<script|<link|<img|<iframe|https?:|url\(|@import|\bsrc=|\bhref=|\son\w+=", source)
@@ -364,6 +371,7 @@ def test_a_browser_shows_it_in_a_window_and_on_a_phone(page: Path, tmp_path: Pat
         assert found["squares"] == (0 if width == 360 else 4)
         assert found["pairs"] == (4 if width == 360 else 0)
         assert found["sideways"] == []
+        assert found["unreached"] == []
         assert found["axes"] == 7  # every panel of bars has one
         assert found["broken"] == []  # whose labels stand on one line, in the card
         assert len(found["drawings"]) >= 5

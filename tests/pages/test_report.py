@@ -266,5 +266,6 @@ def test_a_browser_shows_it_in_a_window_and_on_a_phone(tmp_path: Path, scheme: s
         assert found["dark"] == (scheme == "dark")
         assert found["resources"] == 0
         assert found["sideways"] == []
+        assert found["unreached"] == []
         assert found["axes"] == 4
         assert found["broken"] == []

@@ -108,7 +108,7 @@ def test_the_others_are_folded_and_the_summary_says_where_they_have_it() -> None
     shown, folded = card.split("<details>")
     assert re.findall("<h4>(.*?)</h4>", shown) == ["genrec"]
     assert re.findall("<h4>(.*?)</h4>", folded) == ["popular", "&lt;itemknn&gt;"]
-    assert "popular rank 14, &lt;itemknn&gt; not among the first 20</summary>" in folded
+    assert "popular rank 14; &lt;itemknn&gt; not among the first 20</summary>" in folded
 
 
 def test_a_near_miss_stands_at_its_rank_behind_a_gap() -> None:
