@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from copy import deepcopy
 from functools import lru_cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,10 @@ def gguf_model(
         options: as `from_pretrained` takes them.
     """
     reader = gguf_reader(path)
-    with _as_told(path):
+    with (
+        _as_told(path),
+        redirect_stderr(StringIO()),
+    ):  # a bar of its own, which no setting of transformers hides
         read, loading = loader.from_pretrained(
             str(path.parent),
             gguf_file=path.name,

@@ -6,16 +6,20 @@ The list is `checkpoints.yaml`, and data: licences, sizes and sources, with chec
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from huggingface_hub import HfApi, try_to_load_from_cache
+from huggingface_hub import HfApi, constants, try_to_load_from_cache
 from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public in its pages
 from pydantic import BaseModel, ConfigDict
 
 from genrec.data.files import read_yaml
 from genrec.errors import ConfigError, one_line
+
+_log = logging.getLogger("genrec")
 
 _TIMEOUT_S = 5.0  # for the connection, and for each read
 _LIST = Path(__file__).with_name("checkpoints.yaml")
@@ -55,19 +59,21 @@ def known_checkpoints() -> Mapping[str, Known]:
     return read_yaml(_LIST, dict[str, Known])
 
 
+@cache
 def check_on_hub(name: str) -> None:
-    """Ask the hub for a checkpoint, once and with a short time limit, unless it has been downloaded before.
+    """Ask the hub for a checkpoint, once and with a short time limit.
+
+    Where the hub cannot be reached, what has been downloaded before is taken without asking again for every file.
 
     Raises:
-        ConfigError: the hub has no such checkpoint, does not hand it out, or cannot be reached.
+        ConfigError: the hub has no such checkpoint, does not hand it out, or cannot be reached and it is not here.
     """
     if name in known_checkpoints():
         raise ConfigError(
             f"there is no folder {name!r}: `genrec backbone get {name}` fetches that checkpoint and tells its folder"
         )
     try:
-        if isinstance(try_to_load_from_cache(name, "config.json"), str):
-            return
+        validate_repo_id(name)
         HfApi().model_info(name, timeout=_TIMEOUT_S)
     except HFValidationError:
         raise ConfigError(
@@ -83,6 +89,10 @@ def check_on_hub(name: str) -> None:
             f"there is no folder {name!r}, and no checkpoint of that name on the hub{_nearest(name)}"
         ) from None
     except Exception as error:  # whatever the network says
+        if isinstance(try_to_load_from_cache(name, "config.json"), str):
+            _log.info("the hub cannot be asked (%s): %s is taken as it was downloaded", one_line(error), name)
+            constants.HF_HUB_OFFLINE = True
+            return
         raise ConfigError(
             f"there is no folder {name!r}, and the hub cannot be asked for it ({one_line(error)}; it is given "
             f"{_TIMEOUT_S:g} s){_nearest(name)}"

@@ -91,7 +91,7 @@ def _format(name: str) -> str:
     if file is None:
         return "safetensors" if not Path(name).is_dir() or any(Path(name).glob("*.safetensors")) else "torch"
     kinds = Counter(tensor.tensor_type.name for tensor in gguf_reader(file).tensors)
-    return f"GGUF, {', '.join(f'{count} tensors in {kind}' for kind, count in kinds.most_common())}"
+    return f"GGUF, tensors in {', '.join(f'{kind} ({count})' for kind, count in kinds.most_common())}"
 
 
 def _file_bytes(name: str) -> int | None:

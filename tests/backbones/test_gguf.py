@@ -102,11 +102,15 @@ def test_what_was_tuned_is_saved_and_loaded(
         assert torch.equal(logits(plain), logits(backbone.lm))
 
 
-def test_a_recommender_learns_from_a_gguf_file_and_is_whole(tmp_path: Path) -> None:
+def test_a_recommender_learns_from_a_gguf_file_and_is_whole(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     _, file = write_pair(tmp_path, kind="Q4_0")
     data = ring(TITLES)
     options = {"epochs": 1, "batch_tokens": 600, "evaluations": 1, "bf16": False, "beams": 4}
+    capfd.readouterr()
     model = create("genrec", backbone=file, **options).fit(data)
+    assert "de-quantizing" not in capfd.readouterr().err
     model.save(tmp_path / "saved")
     Path(file).rename(tmp_path / "elsewhere.gguf")
     with pytest.raises(ConfigError, match=r"belong to the checkpoint '.*llama.gguf', which is not there"):

@@ -63,11 +63,18 @@ def test_a_name_that_no_hub_can_have(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not asked.names
 
 
-def test_what_was_downloaded_before_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = Asked(monkeypatch, AssertionError())
+def test_what_was_downloaded_before_is_taken_where_the_hub_cannot_be_reached(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = Asked(monkeypatch, ConnectionError("name not resolved"))
+    monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(hub, "try_to_load_from_cache", lambda name, file: "/somewhere/config.json")
-    check_on_hub("someone/model")
-    assert not asked.names
+    with caplog.at_level("INFO", "genrec"):
+        check_on_hub("someone/model")
+        check_on_hub("someone/model")
+    assert asked.names == ["someone/model"]
+    assert hub.constants.HF_HUB_OFFLINE  # or each of its files would be asked for, with retries
+    assert "someone/model is taken as it was downloaded" in caplog.text
 
 
 def test_a_name_of_the_list_is_no_name_on_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
