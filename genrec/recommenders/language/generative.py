@@ -167,12 +167,15 @@ class GenerativeRecommender(Recommender):
 
     def _validation(self, validation: Targets | None) -> Validate | None:
         """The measurement of lists that chooses the checkpoint."""
+        measure = ranking_validation(self.rank, validation, self.config.validation_users, self.config.seed)
+        if measure is None or not self._pmi:
+            return measure
 
-        def rank(*asked: Any) -> Rankings:
-            self.ranker_.search_with(None)  # of the model as it was the last time
-            return self.rank(*asked)
+        def measured_anew() -> dict[str, float]:
+            self.ranker_.search_with(None)  # what titles were likely by the last time is of another model
+            return measure()
 
-        return ranking_validation(rank, validation, self.config.validation_users, self.config.seed)
+        return measured_anew
 
     def _train(
         self,
