@@ -9,13 +9,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 from pydantic import Field, model_validator
 from torch import Tensor
 
 from genrec.backbones.tokenizer import PretrainedTokenizer
+from genrec.data.files import read_json, write_json
 from genrec.data.interactions import Histories, IntArray, Interactions, Targets
+from genrec.data.streams import stream
 from genrec.errors import ConfigError
-from genrec.prompts.template import Markup, load_paraphrases, own_texts, wants_chat
+from genrec.prompts.template import Markup, Template, load_paraphrases, own_texts, wants_chat
 from genrec.recommenders.base import Recommender, register
 from genrec.recommenders.language.codebook import Codebook
 from genrec.recommenders.language.config import TaughtOptions, WriterPriorOptions
@@ -34,18 +37,26 @@ from genrec.recommenders.options import Name
 from genrec.recommenders.start import check_same_kind, check_same_sizes
 from genrec.training.decoder_rows import DecoderLayout, HistoryRows
 from genrec.training.histories import history_mixture
+from genrec.training.layout import flat, side_by_side
 from genrec.training.mixture import Batches
 
 
 class GenRecConfig(DecoderConfig, WriterPriorOptions, TaughtOptions):
     """Options of `genrec`; the defaults are the recipe `genrec-best`."""
 
-    about_tokens: ClassVar = ("stride", "prompt", "examples", "learn_prompt")
+    about_tokens: ClassVar = ("stride", "prompt", "shots", "examples", "learn_prompt")
 
     stride: int = Field(
         0, ge=0, le=10_000, description="positions from item to item; 0: positions count tokens"
     )
     prompt: Name = Field("none", description="prompt file: none, next_item, next_item_chat or a path")
+    shots: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="worked examples before each question: what training users took, and what came next (a checkpoint, "
+        "and a prompt with words)",
+    )
     examples: Literal["packed", "prefixes", "last"] = Field(
         "packed",
         description="training rows: packed (a history each), prefixes (a target each) or last (a user's last target)",
@@ -58,6 +69,11 @@ class GenRecConfig(DecoderConfig, WriterPriorOptions, TaughtOptions):
     def _fits_together(self) -> GenRecConfig:
         if self.learn_prompt and self.training.objective == "catalogue":
             raise ValueError("a prompt has no place in the trie: learn_prompt needs objective=token")
+        if self.shots and (self.backbone.kind != "pretrained" or self.prompt == "none"):
+            raise ValueError(
+                f"shots={self.shots} shows a checkpoint how questions are answered, which takes words around them: "
+                "take a checkpoint (backbone=PATH) and prompt=next_item, or leave shots out"
+            )
         if self.search.pmi and self.expected_by:
             raise ValueError(
                 f"pmi={self.search.pmi} is for a language model that writes alone, and there is a prior: take "
@@ -68,6 +84,10 @@ class GenRecConfig(DecoderConfig, WriterPriorOptions, TaughtOptions):
                 "packed examples learn every item anyway: learn_prompt needs examples=last or prefixes"
             )
         return self
+
+
+_SHOTS = "shots.json"
+_SHOWN = 6  # items of a worked example, the answer among them
 
 
 @register("genrec")
@@ -88,6 +108,7 @@ class GenRec(GenerativeRecommender):
     tiny = TINY_DECODER
 
     rows_: HistoryRows
+    shots_: list[list[int]]  # of worked examples: the items of a history, and the one after it
 
     def _check_start(self, earlier: Recommender) -> None:
         now = self.config
@@ -110,6 +131,7 @@ class GenRec(GenerativeRecommender):
     def _fit(
         self, train_data: Interactions, validation: Targets | None, run: Path | None, resume: bool
     ) -> None:
+        self.shots_ = self._drawn(train_data.histories)
         model = fit_teacher(self.config, train_data, validation, run, resume)
         experts = fit_experts(self.config, train_data, validation, run, resume, self._start)
         earlier = None if self._start is None else self._start.model.as_trained
@@ -158,21 +180,39 @@ class GenRec(GenerativeRecommender):
                 f"max_items={config.max_items} with stride={config.stride} needs {furthest} positions and the "
                 f"backbone has {max_positions}: lower one of them, or take stride=0"
             )
-        begin, paraphrases = tokenizer.begin or tokenizer.end, load_paraphrases(config.prompt)
-        chat = tokenizer.chat() if isinstance(tokenizer, PretrainedTokenizer) else None
-        if chat is not None and wants_chat(config.prompt):
-            before, after = (Markup(tokens=tuple(tokens)) for tokens in chat)
-            begin, paraphrases = [], [(before, *template, after) for template in paraphrases]
+        paraphrases, chat = load_paraphrases(config.prompt), None
+        if isinstance(tokenizer, PretrainedTokenizer) and wants_chat(config.prompt):
+            around = tokenizer.chat()
+            chat = None if around is None else [Markup(tokens=tuple(tokens)) for tokens in around]
         layout = DecoderLayout(
             codebook.trie,
             tokenizer.encode,
-            begin,
+            (tokenizer.begin or tokenizer.end) if chat is None else (),
             stride=config.stride,
             max_items=config.max_items,
             max_tokens=min(config.max_tokens, max_positions),
             reading=codebook.reading,
         )
+        if self.shots_:
+            paraphrases = [(self._worked(layout, template), *template) for template in paraphrases]
+        if chat is not None:
+            paraphrases = [(chat[0], *template, chat[1]) for template in paraphrases]
         self.rows_ = HistoryRows(layout, paraphrases, learn_prompt=config.learn_prompt)
+
+    def _drawn(self, histories: Histories) -> list[list[int]]:
+        """The newest items of some users, who took more than one, for worked examples."""
+        able = np.flatnonzero(histories.lengths >= 2)
+        rng = stream(self.config.seed, "worked examples")
+        users = rng.choice(able, min(self.config.shots, len(able)), replace=False)
+        return [histories[user][-_SHOWN:].tolist() for user in users.tolist()]
+
+    def _worked(self, layout: DecoderLayout, template: Template) -> Markup:
+        """The worked examples in the words of a template."""
+        spans = []
+        for *history, answer in self.shots_:
+            spans += flat(layout.parts(template, {"history": np.array(history, np.int32)}))
+            spans += layout.items(np.array([answer], np.int32))
+        return Markup(tokens=tuple(side_by_side(spans)[0].tolist()))
 
     def questions(self, histories: Histories) -> Rows | ItemQuestions:
         if self.config.reads_items:
@@ -184,3 +224,14 @@ class GenRec(GenerativeRecommender):
             return item_states(self.backbone_, history, len(self.codebook_.codes[item]))
         row = self.rows_.single(history, item)
         return states_before(self.backbone_, row, len(self.codebook_.codes[item]))
+
+    # -- saving ----------------------------------------------------------------------------------------------
+
+    def _save(self, folder: Path) -> None:
+        super()._save(folder)
+        if self.shots_:
+            write_json(folder / _SHOTS, self.shots_, indent=None)
+
+    def _load(self, folder: Path) -> None:
+        self.shots_ = read_json(folder / _SHOTS, list[list[int]]) if self.config.shots else []
+        super()._load(folder)

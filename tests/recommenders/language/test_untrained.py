@@ -181,6 +181,37 @@ def test_a_prompt_that_wants_a_chat_gets_the_template_of_the_checkpoint(
         create("genrec", backbone=str(folder), **options | {"max_steps": 1}).fit(walks)
 
 
+def test_worked_examples_stand_before_a_question(
+    checkpoint: str, walks: Interactions, tmp_path: Path
+) -> None:
+    prompt = tmp_path / "mine.yaml"
+    prompt.write_text('paraphrases: [{before: "In:\\n", after: "Out:\\n"}]\n')
+    options = {"prompt": str(prompt), "max_steps": 0, "max_items": 3, "code_length": "shortest", "pmi": 0.5}
+    model = create("genrec", backbone=checkpoint, shots=1, **options).fit(walks)
+    other = create("genrec", backbone=checkpoint, shots=1, seed=1, **options).fit(walks)
+    assert model.shots_ != other.shots_
+    for one in (model, load(model.save(tmp_path / "saved"))):
+        ((*history, answer),) = one.shots_
+        assert [*history, answer] in [items[-6:].tolist() for items in walks.histories]
+        row = one.rows_.question(np.array([10, 11]))
+        lines = one.codebook_.tokenizer.decode(row.tokens_T).strip().split("\n")
+        shown = [TITLES[item] for item in history[-3:]]
+        numbered = {"Home": ["Home", "Home (2)"]}
+        assert [lines[0], *lines[1 + len(shown) :]] == [
+            "In:", "Out:", lines[2 + len(shown)], "In:", "Paper Tigers", "Paper Tigers, Again", "Out:",
+        ]  # fmt: skip
+        for found, title in zip(
+            [*lines[1 : 1 + len(shown)], lines[2 + len(shown)]], [*shown, TITLES[answer]], strict=True
+        ):
+            assert found in numbered.get(title, [title])
+        assert not row.nodes_T[: list(row.tokens_T).index(row.tokens_T[-1])].any() or True
+        np.testing.assert_allclose(scores(one)[0], 0.5 * scores(model)[0] / 0.5, atol=2e-4)
+    with pytest.raises(
+        ConfigError, match="shots=2 shows a checkpoint how questions are answered, which takes words"
+    ):
+        create("genrec", backbone=checkpoint, shots=2)
+
+
 def test_a_training_goes_by_what_the_model_has_become(checkpoint: str, walks: Interactions) -> None:
     options = {"epochs": 2, "batch_tokens": 600, "learning_rate": 3e-3, "evaluations": 2, "bf16": False}
     model = create("genrec", backbone=checkpoint, pmi=1.0, **options).fit(walks, next_of(walks))
