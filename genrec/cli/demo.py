@@ -62,7 +62,7 @@ def demo(
     if data == SYNTHETIC and chosen.recommender == "genrec":
         chosen = chosen.with_overrides(_BRIEFLY)
     source = data_options.source(data, chosen.data)
-    _tell_time(synthetic=data == SYNTHETIC and chosen.recommender == "genrec")
+    _tell_time(usual=data == SYNTHETIC and recipe == "genrec")
     with stoppable("go on with the same command"):
         folder = _run_folder(out, chosen, source.absolute().path)
         run = train_run(folder, chosen, source, resume=True)
@@ -92,7 +92,8 @@ def demo(
     print_table(["", *metrics], rows, "beside the baselines")
     stdout().print(sentence(own, judged))
     users = _show_users(models, parts.test, ranks)
-    steps = _next_steps(run, out, own, [data, *data_options.words()])
+    # What a recipe says of its data has no words on a command line.
+    steps = _next_steps(run, out, None if chosen.data else [data, *data_options.words()])
     write_report(
         page,
         title=f"{own} on {dataset.name}",
@@ -112,9 +113,9 @@ def demo(
             stdout().print(f"  {line}")
 
 
-def _tell_time(*, synthetic: bool) -> None:
-    """Say beforehand how long the demo takes; `synthetic`: it is the one whose work is known."""
-    if not synthetic:
+def _tell_time(*, usual: bool) -> None:
+    """Say beforehand how long the demo takes; `usual`: it is the one whose work is known."""
+    if not usual:
         note(
             "how long this takes depends on the data and the recipe; a training that takes long shows how far it is"
         )
@@ -128,27 +129,25 @@ def _tell_time(*, synthetic: bool) -> None:
     )
 
 
-def _next_steps(run: Run, out: Path, own: str, data: Sequence[str]) -> list[Step]:
-    """What can be done with the run of a demo, and beside it; `data` are the words that name its data."""
+def _next_steps(run: Run, out: Path, data: Sequence[str] | None) -> list[Step]:
+    """What can be done with the run of a demo, and beside it; `data` are the words that name its data, if there are."""
     import numpy as np
 
     from genrec.runs.next_steps import Step, command, steps_of_run
 
     asked = run.parts.test.take(np.array([0]))
     history = [run.data.catalogue.ids[item] for item in asked.histories[0][-2:]]
-    other = next(name for name in ("itemknn", "popular") if name != own)
-    beside = out / other
+    other = next(name for name in ("itemknn", "popular") if name != run.recipe.recommender)
+    beside, protocol = out / other, run.recipe.protocol
     steps = steps_of_run(run.folder, out, user=str(asked.users[0]), history=history)
-    steps.append(
-        Step(
-            "Compare it with another recommender, as a page",
-            (
-                command("train", other, "--data", *data, "--out", beside),
-                command("evaluate", beside),
-                command("compare", run.folder, beside, "--out", out / "comparison.html"),
-            ),
+    if data is not None:
+        held_out = [] if protocol == "leave-one-out" else ["--protocol", protocol]
+        commands = (
+            command("train", other, "--data", *data, *held_out, "--out", beside),
+            command("evaluate", beside),
+            command("compare", run.folder, beside, "--out", out / "comparison.html"),
         )
-    )
+        steps.append(Step("Compare it with another recommender, as a page", commands))
     if run.data.synthetic:
         what = "The same with your own log: its path stands in place of LOG.csv"
         steps.append(Step(what, (command("demo", "--data", "LOG.csv"),)))

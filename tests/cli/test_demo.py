@@ -115,6 +115,22 @@ def test_the_next_commands_are_there_to_copy_and_work(
     cli(*shlex.split(third)[1:])
 
 
+def test_the_other_recommender_is_held_out_alike(cli, small: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("recommender: popular\nprotocol: temporal\n")
+    out = tmp_path / "demo"
+    shown = cli("demo", "--data", small, "--out", out, "--recipe", recipe).out
+    commands = [line.strip() for line in shown.splitlines() if line.startswith("  genrec ")]
+    train, evaluate, compare = (line for line in commands if str(out / "itemknn") in line)
+    assert "--protocol temporal" in train
+    for line in (train, evaluate, compare):
+        cli(*shlex.split(line)[1:])
+    recipe.write_text(f"recommender: popular\ndata:\n  path: {small}\n  min_history: 4\n")
+    shown = cli("demo", "--data", small, "--out", tmp_path / "other", "--recipe", recipe).out
+    assert "genrec recommend" in shown
+    assert "genrec train" not in shown  # which could not be told to read the data alike
+
+
 def test_the_time_is_told_before_the_work(cli, small: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(pace, "sample_seconds", lambda: 120 / pace.DEMO_SAMPLES)
     told = cli("demo", "--data", small, "--out", tmp_path / "demo", "--recipe", "popular").err
