@@ -214,6 +214,19 @@ def test_models_of_another_kind_are_refused(
     assert "\n" not in str(caught.value)
 
 
+def test_why_is_the_list_after_a_fit_in_mixed_precision(
+    checkpoint: Callable[[str], str], walks: Interactions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `fit` returns it, before it is loaded anew; findings/accelerate-leaves-autocast.sh was the trap."""
+    monkeypatch.setattr("genrec.recommenders.language.generative.full_precision", lambda: False)
+    model = fit(checkpoint("llama"), walks, bf16=True)
+    found = model.recommend([["i3"], ["i1", "i2"]], k=NUM_ITEMS, exact=True)
+    for history, ranking in zip((["i3"], ["i1", "i2"]), found, strict=True):
+        for item in ranking.items:
+            chance = np.prod([chance for _, chance in model.why(history, item.item_id)])
+            assert chance == pytest.approx(item.probability, rel=1e-4)
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("cap", [True, False])
 def test_a_cap_on_the_logits_is_seen_though_small_ones_hardly_change(
