@@ -115,6 +115,9 @@ def gguf_config(path: Path) -> Any:
     config._name_or_path = str(path)
     vars(config).pop("_model_name_or_path", None)  # what the file is called in words
     architecture = _value(reader, "general.architecture")
+    positions = _value(reader, f"{architecture}.context_length")
+    if positions and hasattr(config, "max_position_embeddings"):  # that of GPT-2 is read into another field
+        config.max_position_embeddings = int(positions)
     scaling = _value(reader, f"{architecture}.rope.scaling.type")
     if scaling not in (None, "none"):
         raise ConfigError(

@@ -22,8 +22,15 @@ SIZES = {
     "max_position_embeddings": 128,
 }
 TEXTS = [f"Alien {year}\n\n{year % 7} (part {year % 30})\n" for year in range(1950, 2030)]
-FAMILIES = {"llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3", "mistral": "Mistral"}
-ARCHITECTURES = {"mistral": "llama"}
+FAMILIES = {
+    "llama": "Llama",
+    "qwen2": "Qwen2",
+    "qwen3": "Qwen3",
+    "phi3": "Phi3",
+    "gemma3": "Gemma3Text",
+    "gpt2": "GPT2",
+}
+ARCHITECTURES = {"gemma3_text": "gemma3"}
 KINDS = {name: getattr(gguf.GGMLQuantizationType, name) for name in ("F32", "F16", "Q8_0", "Q4_0", "Q4_1")}
 
 
@@ -54,9 +61,11 @@ def tokenizer(cut: str) -> transformers.PreTrainedTokenizerFast:
         spelt = json.loads(made.to_str())
         spelt["model"]["vocab"]["Quartz"] = len(spelt["model"]["vocab"])
         made = Tokenizer.from_str(json.dumps(spelt))
-    return transformers.PreTrainedTokenizerFast(
+    words = transformers.PreTrainedTokenizerFast(
         tokenizer_object=made, bos_token="<s>", eos_token="<e>", pad_token="<e>"
     )
+    words.chat_template = "{% for turn in messages %}{{ turn['content'] }}\n{% endfor %}"
+    return words
 
 
 def write_pair(
@@ -71,7 +80,7 @@ def write_pair(
     model = transformers.AutoModelForCausalLM.from_config(config)
     for name, weight in model.named_parameters():
         if weight.ndim == 1:  # norms and biases, which are ones and noughts at first
-            torch.nn.init.normal_(weight, mean=float("norm" in name), std=0.1)
+            torch.nn.init.normal_(weight, mean=float("norm" in name and family != "gemma3"), std=0.1)
         else:
             weight.data = torch.from_numpy(_held(weight.detach().numpy(), kind)[1].copy())
     words.save_pretrained(folder / "safetensors")
@@ -110,9 +119,16 @@ def _add_sizes(writer: Any, config: Any) -> None:
     writer.add_feed_forward_length(config.intermediate_size)
     writer.add_head_count(config.num_attention_heads)
     writer.add_head_count_kv(config.num_key_value_heads)
-    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
     writer.add_vocab_size(config.vocab_size)
+    if writer.arch == "gpt2":
+        writer.add_layer_norm_eps(config.layer_norm_epsilon)
+        return
+    rope = config.rope_parameters
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_rope_freq_base(rope.get("full_attention", rope)["rope_theta"])
+    if writer.arch == "gemma3":
+        writer.add_key_length(config.head_dim)
+        writer.add_sliding_window(config.sliding_window)
     if writer.arch == "llama":
         writer.add_rope_dimension_count(config.head_dim)
 
@@ -132,14 +148,18 @@ def _add_weights(writer: Any, model: Any, kind: str) -> None:
         for end, count in heads.items():
             if architecture == "llama" and name.endswith(end):  # it turns pairs that stand side by side
                 array = array.reshape(count, 2, -1, array.shape[1]).swapaxes(1, 2).reshape(array.shape)
+        if architecture == "gemma3" and name.endswith("norm.weight"):
+            array = array + 1
+        if architecture == "gpt2" and ".c_" in name:
+            array = array.T
         held = "F32" if array.ndim == 1 else kind
         writer.add_tensor(
             names.get_name(name, try_suffixes=(".weight", ".bias")),
             _held(array, held)[0],
             raw_dtype=KINDS[held],
         )
-    rope = config.rope_parameters
-    if rope["rope_type"] == "llama3":
+    rope = getattr(config, "rope_parameters", None) or {}
+    if rope.get("rope_type") == "llama3":
         inverse_F = model.model.rotary_emb.inv_freq.double().numpy()
         usual_F = rope["rope_theta"] ** -(np.arange(len(inverse_F)) / len(inverse_F))
         writer.add_tensor("rope_freqs.weight", (usual_F / inverse_F).astype(np.float32))
@@ -163,6 +183,7 @@ def _add_tokenizer(writer: Any, words: Any, cut: str) -> None:
     writer.add_eos_token_id(0)
     writer.add_pad_token_id(0)
     writer.add_add_bos_token(False)
+    writer.add_chat_template(words.chat_template)
 
 
 def write_pieces(path: Path, blank: bool) -> None:

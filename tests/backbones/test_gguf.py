@@ -22,6 +22,7 @@ from genrec.backbones.tokenizer import PretrainedTokenizer
 from genrec.data.interactions import Histories
 from genrec.errors import BackendMissingError, ConfigError
 from genrec.recommenders.base import create, load
+from genrec.recommenders.palr.chat import LocalChat
 from genrec.testing import ring
 from ggufs import TEXTS, tokenizer, write_gguf, write_pair, write_pieces
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -54,6 +55,9 @@ def logits(model: Any) -> torch.Tensor:
         ("llama", "Q4_1", "gpt-2", {}),
         ("qwen2", "F32", "qwen2", {}),
         ("qwen3", "F32", "qwen2", {"head_dim": 128}),
+        ("phi3", "F32", "smollm", {}),
+        ("gemma3", "F32", "smollm", {"num_hidden_layers": 7, "head_dim": 16, "sliding_window": 8}),
+        ("gpt2", "F32", "gpt-2", {}),
     ],
 )
 def test_tokens_and_logits_are_those_of_the_original(
@@ -62,7 +66,7 @@ def test_tokens_and_logits_are_those_of_the_original(
     folder, file = write_pair(tmp_path, family, kind, cut, **sizes)
     assert PretrainedTokenizer(file).encode(STRINGS) == PretrainedTokenizer(folder).encode(STRINGS)
     read, original = PretrainedBackbone(file, tuning="full"), PretrainedBackbone(folder, tuning="full")
-    assert torch.equal(logits(read.lm), logits(original.lm))
+    assert torch.equal(logits(read.lm.eval()), logits(original.lm.eval()))
     assert read.max_positions == original.max_positions == 128
 
 
@@ -120,6 +124,12 @@ def test_a_recommender_learns_from_a_gguf_file_and_is_whole(
     found, again = model.rank(histories, 5), load(tmp_path / "saved").rank(histories, 5)
     np.testing.assert_array_equal(found.items_BK, again.items_BK)
     np.testing.assert_allclose(found.scores_BK, again.scores_BK, atol=1e-5)
+
+
+def test_a_gguf_file_chats_as_its_original_does(tmp_path: Path) -> None:
+    folder, file = write_pair(tmp_path)
+    said = LocalChat(file, max_new_tokens=6).answer("Alien 1979")
+    assert said == LocalChat(folder, max_new_tokens=6).answer("Alien 1979") != ""
 
 
 def cut_short(file: Path, keep: float) -> None:
