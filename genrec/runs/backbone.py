@@ -63,7 +63,7 @@ def look_at(name: str, seconds: float = 2.0) -> dict[str, Any]:
         positions = context(config)
         facts: dict[str, Any] = {
             "name": whole_name(name),
-            "architecture": config.architectures[0],
+            "architecture": (config.architectures or [config.model_type])[0],
             "format": _format(name),
             "weights": num_weights(loader, config),
             "file_bytes": _file_bytes(name),
@@ -88,10 +88,12 @@ def look_at(name: str, seconds: float = 2.0) -> dict[str, Any]:
 
 def _format(name: str) -> str:
     file = gguf_file(name)
-    if file is None:
-        return "safetensors" if not Path(name).is_dir() or any(Path(name).glob("*.safetensors")) else "torch"
-    kinds = Counter(tensor.tensor_type.name for tensor in gguf_reader(file).tensors)
-    return f"GGUF, tensors in {', '.join(f'{kind} ({count})' for kind, count in kinds.most_common())}"
+    if file is not None:
+        kinds = Counter(tensor.tensor_type.name for tensor in gguf_reader(file).tensors)
+        return f"GGUF, tensors in {', '.join(f'{kind} ({count})' for kind, count in kinds.most_common())}"
+    if not Path(name).is_dir():
+        return "of the hub"
+    return "safetensors" if any(Path(name).glob("*.safetensors")) else "torch"
 
 
 def _file_bytes(name: str) -> int | None:
