@@ -314,7 +314,7 @@ def test_options_that_do_not_fit(options: dict[str, Any], message: str) -> None:
         ({"report_to": ("magic",)}, ConfigError, "report_to=magic"),
         ({"report_to": ("comet_ml",)}, BackendMissingError, "report_to=comet_ml"),
         ({"stride": 4000}, ConfigError, "lower one of them"),
-        ({"backbone": "./nowhere"}, ConfigError, "no folder './nowhere'"),
+        ({"backbone": "./nowhere"}, ConfigError, "no folder or file './nowhere'"),
     ],
 )
 def test_mistakes_that_show_when_it_is_fitted(
