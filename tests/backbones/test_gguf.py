@@ -170,6 +170,25 @@ def test_a_file_that_would_be_read_wrongly_is_told_in_one_line(
     assert "\n" not in str(caught.value)
 
 
+def test_bytes_that_changed_are_read_or_told_in_one_line(tmp_path: Path) -> None:
+    _, file = write_pair(tmp_path)
+    whole, path, told = Path(file).read_bytes(), tmp_path / "changed.gguf", list[str]()
+    for seed in range(60):
+        draws, content = random.Random(seed), bytearray(whole)
+        for _ in range(draws.choice((1, 3, 20))):
+            content[draws.randrange(draws.choice((32, 400, 3000)))] = draws.choice(
+                (0, 255, draws.randrange(256))
+            )
+        path.write_bytes(content)
+        try:
+            checkpoint_config(str(path))
+            PretrainedTokenizer(str(path))
+        except ConfigError as error:
+            told.append(str(error))
+    assert len(told) > 30
+    assert not any("\n" in message for message in told)
+
+
 def test_a_kind_of_model_that_transformers_does_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
